@@ -1,0 +1,84 @@
+import { describe, expect, it } from '@jest/globals';
+import { createAntract } from '../lib/index.ts';
+import { readOptions, type AntractOptions } from '../lib/options.ts';
+
+const refusalOf = (options: unknown): unknown => {
+  try {
+    createAntract(options as AntractOptions);
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+};
+
+describe('options', () => {
+  it.each([
+    [{ maxTime: 'soon' }, '`maxTime`'],
+    [{ maxTime: Number.NaN }, '`maxTime`'],
+    [{ maxTime: -1 }, '`maxTime`'],
+    [{ maxTime: 0 }, '`maxTime`'],
+    [{ maxTime: 2 ** 31 }, '`maxTime`'],
+    [{ maxTime: '' }, '`maxTime`'],
+    [{ maxTime: Infinity }, '`maxTime`'],
+    [{ maxTime: null }, 'got null'],
+    [{ maxHold: 'x' }, '`maxHold`'],
+    [{ maxHeld: 1.5 }, '`maxHeld`'],
+    [{ onMaxHold: 'wait' }, "'reject' or 'release'"],
+    [{ healthCheckPath: 'up' }, "starts with '/'"],
+    [{ healthCheckPath: '/up?x=1' }, "starts with '/'"],
+    [{ healthCheckPath: ['/up', ''] }, '`healthCheckPath`'],
+    [{ privilegedUserAgent: '' }, '`privilegedUserAgent`'],
+    [{ bypass: true }, '`bypass`'],
+    [{ release: 5 }, '`release`'],
+    [{ release: { concurrency: 0 } }, '`release.concurrency`'],
+    [{ release: { perSecond: 0 } }, '`release.perSecond`'],
+    [{ release: { jiter: 5 } }, 'Did you mean `jitter`?'],
+    [{ adminPath: '_antract' }, '`adminPath`'],
+    [{ adminPath: '/' }, '`adminPath`'],
+    [{ logger: {} }, '`logger`'],
+    [{ apps: [] }, '`apps`'],
+    [{ apps: { shop: { maxTme: 5 } } }, '`apps.shop.maxTme`'],
+    [{ apps: { 'a\nb': {} } }, '`app`'],
+    [{ maxtime: 5 }, 'Did you mean `maxTime`?'],
+    [{ max_time: 5 }, 'Did you mean `maxTime`?'],
+    [{ colour: 'red' }, 'Known: maxTime'],
+    ['5m', '`options`'],
+  ])('refuses %j and says what was expected', (options, message) => {
+    expect(refusalOf(options)).toMatchObject({
+      name: 'AntractError',
+      message: expect.stringContaining(message),
+      code: expect.stringMatching(/^ERR_ANTRACT_(OPTION|APP_NAME)$/),
+    });
+  });
+
+  it('reads durations as milliseconds or as text', () => {
+    expect(readOptions({ maxTime: '2m', maxHold: 1500 })).toMatchObject({
+      maxTime: 120_000,
+      maxHold: 1500,
+    });
+  });
+
+  it('takes undefined for absent', () => {
+    expect(readOptions({ maxTime: undefined, release: undefined })).toEqual(readOptions());
+  });
+
+  it('neither keeps nor changes what it was given', () => {
+    const options = { maxTime: '1m', release: { concurrency: 3 } };
+    const before = structuredClone(options);
+    const settings = readOptions(options);
+    options.release.concurrency = 99;
+    expect(settings.release.concurrency).toBe(3);
+    options.release.concurrency = 3;
+    expect(options).toEqual(before);
+  });
+
+  it('lets an app inherit what it leaves out', () => {
+    const settings = readOptions({ maxTime: '1m', maxHeld: 7, apps: { shop: { maxHeld: 9 } } });
+    expect(settings.apps.get('shop')).toMatchObject({ maxTime: 60_000, maxHeld: 9 });
+  });
+
+  it('is not confused by a RegExp that remembers where it stopped', () => {
+    const { privilegedUserAgent } = readOptions({ privilegedUserAgent: /Pingdom/g });
+    expect([1, 2].map(() => (privilegedUserAgent as RegExp).test('Pingdom'))).toEqual([true, true]);
+  });
+});

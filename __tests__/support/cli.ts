@@ -1,0 +1,112 @@
+/** Runs the command line as users do, from the build; `endAll()` ends every process. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+
+const CLI = path.join(import.meta.dirname, '../../dist/cli.js');
+const TERMINAL = path.join(import.meta.dirname, 'terminal.py');
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export class CliProcess {
+  stdout = '';
+  stderr = '';
+  readonly exited: Promise<Exit>;
+  readonly #child: ChildProcess;
+
+  constructor(command: readonly string[], env: Record<string, string> = {}) {
+    // Nothing of the environment that the tests run in, which may have ANTRACT_* of its own.
+    const [file = '', ...args] = command;
+    const child = spawn(file, args, { env: { PATH: process.env['PATH'], ...env } });
+    child.stdout.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
+    // What a killed process has started may hold its output open for as long as it likes.
+    child.once('exit', (_code, signal) => {
+      if (signal !== 'SIGKILL') return;
+      child.stdout.destroy();
+      child.stderr.destroy();
+    });
+    this.exited = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+    this.#child = child;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** What a keyboard would send. */
+  type(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
+  /** Of {@link runOnTerminal}: its window is closed. */
+  closeTerminal(): void {
+    this.#child.stdin?.end();
+  }
+
+  /** As `head` does when it has enough. */
+  stopReading(): void {
+    this.#child.stdout?.destroy();
+  }
+
+  /** Waits until what was written to a stream matches. */
+  async saw(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this[stream]);
+      if (match) return match;
+      const more = once(this.#child[stream] as NodeJS.EventEmitter, 'data');
+      const over = this.exited.then((exit) => {
+        throw new Error(
+          `Ended (${JSON.stringify(exit)}) without ${pattern}: ${this.stdout}${this.stderr}`,
+        );
+      });
+      await Promise.race([more, over]);
+    }
+  }
+}
+
+const running = new Set<CliProcess>();
+
+export function runCli(args: readonly string[], env?: Record<string, string>): CliProcess {
+  return track(new CliProcess([process.execPath, CLI, ...args], env));
+}
+
+/** The same on a terminal of its own; what appears there is `stdout`. */
+export function runOnTerminal(args: readonly string[], env?: Record<string, string>): CliProcess {
+  const command = ['python3', TERMINAL, process.execPath, CLI, ...args];
+  return track(new CliProcess(command, { TERM: 'xterm', ...env }));
+}
+
+function track(cli: CliProcess): CliProcess {
+  running.add(cli);
+  return cli;
+}
+
+export interface Serving {
+  cli: CliProcess;
+  url: string;
+  adminUrl: string;
+}
+
+/** `antract serve` on a free port, once it listens. */
+export async function serve(
+  args: readonly string[],
+  env?: Record<string, string>,
+): Promise<Serving> {
+  const cli = runCli(['serve', '--port', '0', ...args], env);
+  const [, url = '', adminUrl = ''] = await cli.saw(
+    'stderr',
+    /listens on (\S+), admin endpoints: (\S+)/,
+  );
+  return { cli, url, adminUrl };
+}
+
+export async function endAll(): Promise<void> {
+  const all = [...running];
+  running.clear();
+  for (const cli of all) cli.signal('SIGKILL');
+  await Promise.all(all.map((cli) => cli.exited));
+}

@@ -1,0 +1,19 @@
+/** A self-signed certificate for `localhost`, with its key: for tests alone, and worth nothing. */
+
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgYO14qFcn/B0E7mkK
+BXaiTiJkYNipaBaCSr4KfDNIsDKhRANCAARLWcLkB7FL+x8txa2C4NyIgCouVIUh
+NKdc4Aj/5JazMofEyaaF7qVcOnfSKdRSU+lXvpP+veyzGnPcwMuApOgu
+-----END PRIVATE KEY-----`;
+
+export const cert = `-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUe4wnITNp3TyighaHIdnsLMTu/OcwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjE2MTg0MloYDzIxMjYxMDI5
+MTYxODQyWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAARLWcLkB7FL+x8txa2C4NyIgCouVIUhNKdc4Aj/5JazMofEyaaF7qVc
+OnfSKdRSU+lXvpP+veyzGnPcwMuApOguo2kwZzAdBgNVHQ4EFgQUHDNX1dr7f4Yr
+ZTzTW4oAl+jwNdEwHwYDVR0jBBgwFoAUHDNX1dr7f4YrZTzTW4oAl+jwNdEwDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIgQi/EyE6A5+5JgvxN4WLf5H2O1lutj8MTMLcxCAiOBHsCIQDFLdVds7/q
+rGUmSijhWHbPKw0JjKlF6dnxMT7+BBCJkw==
+-----END CERTIFICATE-----`;

@@ -1,0 +1,59 @@
+/**
+ * The one error class. Expected outcomes (a refusal, a drain that timed out) are values; an error
+ * means misuse or a fault. Knows nothing of the rooms that throw it.
+ */
+
+/** Every code that an {@link AntractError} or a refusal can carry. Each has a section in docs/errors.md. */
+export const ERROR_CODES = [
+  'ERR_ANTRACT_OPTION',
+  'ERR_ANTRACT_APP_NAME',
+  'ERR_ANTRACT_UNKNOWN_APP',
+  'ERR_ANTRACT_TOO_MANY_APPS',
+  'ERR_ANTRACT_NOT_PAUSED',
+  'ERR_ANTRACT_ALREADY_PAUSED',
+  'ERR_ANTRACT_DRAIN_TIMEOUT',
+  'ERR_ANTRACT_NOT_RELEASED',
+  'ERR_ANTRACT_CLOSED',
+  'ERR_ANTRACT_HOLD_TIMEOUT',
+  'ERR_ANTRACT_STOPPED',
+  'ERR_ANTRACT_FULL',
+  'ERR_ANTRACT_SHUTDOWN',
+  'ERR_ANTRACT_BODY_TOO_LARGE',
+  'ERR_ANTRACT_LONG_POLL',
+  'ERR_ANTRACT_FUNCTION',
+  'ERR_ANTRACT_BAD_GATEWAY',
+  'ERR_ANTRACT_GATEWAY_TIMEOUT',
+  'ERR_ANTRACT_UNKNOWN_HOST',
+  'ERR_ANTRACT_BAD_TARGET',
+  'ERR_ANTRACT_ADMIN_EXPOSED',
+  'ERR_ANTRACT_ADMIN_TOKEN',
+  'ERR_ANTRACT_ADMIN_REFUSED',
+  'ERR_ANTRACT_ADMIN_CROSS_SITE',
+  'ERR_ANTRACT_ADMIN_PATH',
+  'ERR_ANTRACT_ADMIN_METHOD',
+  'ERR_ANTRACT_ADMIN_BODY',
+  'ERR_ANTRACT_ADMIN_BUSY',
+  'ERR_ANTRACT_ADMIN_FAULT',
+  'ERR_ANTRACT_METRICS',
+] as const;
+
+export type AntractErrorCode = (typeof ERROR_CODES)[number];
+
+export interface AntractErrorOptions extends ErrorOptions {
+  /** The HTTP status that an edge answers with. Default 400. */
+  status?: number;
+}
+
+export class AntractError extends Error {
+  override readonly name = 'AntractError';
+  /** Stable; compare this, not the message. */
+  readonly code: AntractErrorCode;
+  /** What an HTTP edge answers with when this error reaches it. */
+  readonly status: number;
+
+  constructor(code: AntractErrorCode, message: string, options: AntractErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+    this.status = options.status ?? 400;
+  }
+}

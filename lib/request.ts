@@ -1,0 +1,36 @@
+/**
+ * The little that the rooms read of a request. Knows no server and no app.
+ */
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** What tells one request from another in lists and events. */
+export interface RequestLine {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly originalUrl?: string | undefined;
+}
+
+/** The whole path, as the client sent it, without the query. */
+export function pathOf(request: RequestLine): string {
+  const url = request.originalUrl ?? request.url ?? '/';
+  // The absolute form (RFC 9112, 3.2.2), which clients use towards proxies.
+  if (!url.startsWith('/')) return URL.canParse(url) ? new URL(url).pathname : url;
+  const end = url.search(/[?#]/);
+  return end < 0 ? url : url.slice(0, end);
+}
+
+export function describe(request: RequestLine): { method: string; path: string } {
+  return { method: request.method ?? 'GET', path: pathOf(request) };
+}
+
+/**
+ * The virtual host that a request is for, as an app's name: from `Host`, or `:authority` on HTTP/2,
+ * in lower case, without the port and a trailing dot, so that no spelling of it evades a pause.
+ * Undefined where there is none. `X-Forwarded-Host` is not looked at: a client can write it.
+ */
+export function hostApp(req: { readonly headers: IncomingHttpHeaders }): string | undefined {
+  const authority = req.headers[':authority'] ?? req.headers.host;
+  if (typeof authority !== 'string') return undefined;
+  const host = authority.trim().toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
+  return host === '' ? undefined : host;
+}

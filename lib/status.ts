@@ -1,0 +1,99 @@
+/**
+ * What can be said of an app: the shape that the admin endpoints, the dashboard and programs read.
+ * Types, and the code for each reason to refuse.
+ */
+import type { AntractErrorCode } from './errors.ts';
+import type { Straggler } from './in-flight.ts';
+import type { Phase, RejectReason } from './phase.ts';
+
+/** Durations are whole milliseconds; null where there is nothing to measure. */
+export interface AppStatus {
+  app: string;
+  phase: Phase;
+  /** Requests that wait here. */
+  held: number;
+  /** Requests that were let through and whose response has not ended, those of `longLived` too. */
+  inFlight: number;
+  /** WebSockets, event streams and long polls among those in flight. */
+  longLived: number;
+  oldestHoldMs: number | null;
+  /**
+   * During a release, how many more are held than when it began; negative as it gets on, and not while
+   * more arrive than the pace lets go. Null otherwise.
+   */
+  trend: number | null;
+  pausedForMs: number | null;
+  /** When the pause ends by itself. */
+  endsInMs: number | null;
+  /** When it ends unless its lease is renewed; null for a pause without one. */
+  leaseEndsInMs: number | null;
+  /** Tells this pause from any other. Null while there is none. */
+  pauseId: string | null;
+  /** What the pause is limited to; null when all requests wait. */
+  only: 'writes' | null;
+  /** Why the app is paused, as whoever paused it said. */
+  reason: string | null;
+  /** What clients of a stopped app are told. */
+  message: string | null;
+  /** While the backend is asked whether it answers, with nobody let through: else null. */
+  health: HealthStatus | null;
+  /** While draining: the requests it waits for, the oldest first, at most 20. */
+  stragglers?: Straggler[];
+}
+
+export interface HealthStatus {
+  /** What the probe saw last, such as `ECONNREFUSED`; null until it has. */
+  lastSeen: string | null;
+  /** Since it began to ask. */
+  forMs: number;
+  /** When those held are let go, or refused, all the same. */
+  endsInMs: number;
+  /** Nobody had paused: a connection to the backend was refused. */
+  unplanned: boolean;
+}
+
+/** How the wait for a release ended. */
+export interface ReleaseResult {
+  /**
+   * `reopened`: nobody is held and the backend answers. `timeout`: not yet. `paused`, `stopped`: the
+   * release was broken off. `closed`: antract was closed.
+   */
+  outcome: 'reopened' | 'timeout' | 'paused' | 'stopped' | 'closed';
+  waitedMs: number;
+}
+
+/** What an operator's command did. */
+export interface CommandResult {
+  app: string;
+  /** False when the app was in that state already. */
+  changed: boolean;
+  /** How many requests were held when it was called. */
+  held: number;
+  /** The state after it. */
+  status: AppStatus;
+}
+
+/** How the wait for a drain ended. */
+export interface DrainResult {
+  /**
+   * `drained`: nothing is in flight. `timeout`: something still is. `resumed`: the pause ended
+   * meanwhile. `closed`: antract was closed.
+   */
+  outcome: 'drained' | 'timeout' | 'resumed' | 'closed';
+  waitedMs: number;
+  /** Those still in flight, the oldest first, at most 20. */
+  stragglers: Straggler[];
+}
+
+const REJECTION_CODES = {
+  timeout: 'ERR_ANTRACT_HOLD_TIMEOUT',
+  stopped: 'ERR_ANTRACT_STOPPED',
+  full: 'ERR_ANTRACT_FULL',
+  shutdown: 'ERR_ANTRACT_SHUTDOWN',
+  'too-large': 'ERR_ANTRACT_BODY_TOO_LARGE',
+  unreachable: 'ERR_ANTRACT_BAD_GATEWAY',
+} as const satisfies Record<RejectReason, AntractErrorCode>;
+
+export function rejectionCode(reason: RejectReason): AntractErrorCode {
+  return REJECTION_CODES[reason];
+}

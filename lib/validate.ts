@@ -1,0 +1,157 @@
+/**
+ * Readers that turn what somebody passed in into what the code can trust, or say what was expected.
+ * The only room that knows `ms`. Knows no option by name.
+ */
+import leven from 'leven';
+import ms, { type StringValue } from 'ms';
+import { MAX_DELAY_MS } from './clock.ts';
+import { AntractError } from './errors.ts';
+
+/** Milliseconds, or a string that the `ms` package reads: `'30s'`, `'5m'`. */
+export type Duration = number | string;
+
+/** Returns what `value` means, or throws `ERR_ANTRACT_OPTION` naming `name`. */
+export type Reader<T> = (name: string, value: unknown) => T;
+
+/** One reader for each field of `T`. */
+export type Readers<T> = { readonly [K in keyof T]-?: Reader<T[K]> };
+
+export function expected(name: string, wanted: string, got: unknown): AntractError {
+  return new AntractError(
+    'ERR_ANTRACT_OPTION',
+    `Expected \`${name}\` to be ${wanted}, got ${describe(got)}.`,
+  );
+}
+
+/**
+ * Reads a whole options object: every known name through its reader, `undefined` as absent, any
+ * other name refused with the one that was probably meant. The caller's object is neither kept nor
+ * changed.
+ *
+ * @param prefix what the object is called in messages, such as `release.`; empty at the top.
+ */
+export function readObject<T extends object>(
+  prefix: string,
+  value: unknown,
+  readers: Readers<T>,
+  defaults: T,
+): T {
+  if (!isPlainObject(value)) {
+    throw expected(prefix.replace(/\.$/, '') || 'options', 'an object', value);
+  }
+  const known = Object.keys(readers);
+  for (const name of Object.keys(value)) {
+    if (!known.includes(name)) throw unknownName(prefix + name, name, known);
+  }
+  const result = { ...defaults };
+  for (const name of known as (keyof T & string)[]) {
+    const given = value[name];
+    if (given !== undefined) result[name] = readers[name](prefix + name, given);
+  }
+  return result;
+}
+
+/** The error for a name that does not exist, with the one that was probably meant. */
+export function unknownName(
+  shown: string,
+  name: string,
+  known: readonly string[],
+  kind = 'option',
+): AntractError {
+  const meant = nearest(name, known);
+  const hint = meant ? `Did you mean \`${meant}\`?` : `Known: ${known.join(', ')}.`;
+  return new AntractError('ERR_ANTRACT_OPTION', `Unknown ${kind} \`${shown}\`. ${hint}`);
+}
+
+function nearest(name: string, known: readonly string[]): string | undefined {
+  const plain = (text: string) => text.replace(/[^a-z0-9]/gi, '').toLowerCase();
+  const ranked = known
+    .map((candidate) => ({ candidate, distance: leven(plain(name), plain(candidate)) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = ranked[0];
+  return best && best.distance <= Math.max(2, name.length / 4) ? best.candidate : undefined;
+}
+
+/** A duration in milliseconds, at least `min`. `Infinity` only where `infinite` says so. */
+export function duration({ min = 0, infinite = false } = {}): Reader<number> {
+  return (name, value) => {
+    const read = typeof value === 'string' ? fromText(value) : value;
+    if (infinite && read === Infinity) return Infinity;
+    if (typeof read === 'number' && read >= min && read <= MAX_DELAY_MS) return read;
+    const atLeast = min > 0 ? ` of at least ${ms(min)}` : '';
+    throw expected(name, `a duration${atLeast} in ms or like '30s', and at most 24 days`, value);
+  };
+}
+
+// `ms` says undefined, or NaN, for what it can't read; both fail the comparison above.
+function fromText(text: string): number | undefined {
+  return text.length > 0 && text.length <= 100 ? ms(text as StringValue) : undefined;
+}
+
+export function integer({ min = 0, infinite = false } = {}): Reader<number> {
+  return (name, value) => {
+    if (infinite && value === Infinity) return Infinity;
+    if (Number.isSafeInteger(value) && (value as number) >= min) return value as number;
+    throw expected(name, `a whole number of at least ${min}`, value);
+  };
+}
+
+export function positive(): Reader<number> {
+  return (name, value) => {
+    if (typeof value === 'number' && value > 0) return value;
+    throw expected(name, 'a number above 0', value);
+  };
+}
+
+export const boolean: Reader<boolean> = (name, value) => {
+  if (typeof value === 'boolean') return value;
+  throw expected(name, 'true or false', value);
+};
+
+export function oneOf<const T extends string>(...choices: T[]): Reader<T> {
+  return (name, value) => {
+    if (choices.includes(value as T)) return value as T;
+    throw expected(name, choices.map((choice) => `'${choice}'`).join(' or '), value);
+  };
+}
+
+/** Printable text of at most `max` characters. */
+export function text(max: number): Reader<string> {
+  return (name, value) => {
+    if (typeof value === 'string' && value.length <= max && /^\P{Cc}*$/u.test(value)) return value;
+    throw expected(name, `printable text of at most ${max} characters`, value);
+  };
+}
+
+export function func<T>(signature: string): Reader<T> {
+  return (name, value) => {
+    if (typeof value === 'function') return value as T;
+    throw expected(name, `a function ${signature}`, value);
+  };
+}
+
+/**
+ * A RegExp is copied without `g` and `y`: with either, `test()` remembers where it stopped, so that
+ * the same string matches only every other time.
+ */
+export function stringOrRegExp(
+  wanted = 'a string that is not empty, or a RegExp',
+): Reader<string | RegExp> {
+  return (name, value) => {
+    if (typeof value === 'string' && value !== '') return value;
+    if (value instanceof RegExp) return new RegExp(value.source, value.flags.replace(/[gy]/g, ''));
+    throw expected(name, wanted, value);
+  };
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return String(value);
+}
