@@ -1,0 +1,496 @@
+/**
+ * One app's gate: its intent, who may pass, and one timer for every deadline. Knows neither HTTP nor
+ * other apps.
+ *
+ * Deciding that a request may pass and counting it as in flight is one synchronous step, here and
+ * nowhere else, so that a drain can never miss a request.
+ */
+import { Alarm } from './alarm.ts';
+import type { Clock } from './clock.ts';
+import { DrainWatch, type DrainOutcome } from './drain-watch.ts';
+import type { EmitEvent } from './events.ts';
+import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
+import { InFlight, type Straggler } from './in-flight.ts';
+import type { AppSettings } from './options.ts';
+import type { Passage } from './passage.ts';
+import { phaseOf, type Intent, type Rejection, type RejectReason } from './phase.ts';
+import { Release } from './release.ts';
+import { Reopening, type ReopeningContext } from './reopening.ts';
+import type { RequestLine } from './request.ts';
+import type { AppStatus } from './status.ts';
+import type { Arrival, Ticket } from './ticket.ts';
+import { TrafficStats } from './traffic-stats.ts';
+import { WaitingRoom } from './waiting-room.ts';
+
+/** What ended the wait for a release. */
+export type ReopenOutcome = 'reopened' | 'paused' | 'stopped' | 'closed';
+
+export interface PauseTerms {
+  /** `writes`: other requests pass, and a drain does not wait for them. */
+  only?: 'writes' | undefined;
+  maxTime?: number | undefined;
+  /** 0 takes it off. */
+  lease?: number | undefined;
+  reason?: string | undefined;
+}
+
+/** Any other method is taken for one that only reads (RFC 9110, 9.2.1). */
+const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
+
+export class Gate {
+  readonly app: string;
+  readonly settings: AppSettings;
+  readonly traffic: TrafficStats;
+  readonly #clock: Clock;
+  readonly #emit: EmitEvent;
+
+  #intent: Intent = 'running';
+  #since: number;
+  #until = Infinity;
+  #leaseEnd = Infinity;
+  #pauseId: string | undefined;
+  #only: 'writes' | undefined;
+  #reason: string | undefined;
+  #message: string | undefined;
+  #closed = false;
+
+  readonly #waiting: WaitingRoom;
+  readonly #inFlight = new InFlight();
+  readonly #drain: DrainWatch;
+  readonly #release: Release;
+  readonly #reopening: Reopening;
+  readonly #reopenWatchers = new Set<(outcome: ReopenOutcome) => void>();
+  readonly #heartbeat: Heartbeat | undefined;
+  readonly #alarm: Alarm;
+  #nextRelease = Infinity;
+  #arrivals = 0;
+  #heldAtResume = 0;
+  /** Whether `drained` has been told, and nothing been let through since. */
+  #isKnownDrained = false;
+
+  constructor(context: ReopeningContext) {
+    const { app, settings, clock, emit } = context;
+    this.app = app;
+    this.settings = settings;
+    this.#clock = clock;
+    this.#emit = emit;
+    this.#since = clock.now();
+    this.traffic = new TrafficStats(clock.now());
+    this.#waiting = new WaitingRoom(context, settings.maxHeld);
+    this.#drain = new DrainWatch(
+      this.#inFlight,
+      settings.longLived,
+      (passage) => this.#isConcerned(passage),
+      () => this.#checkDrained(),
+    );
+    this.#release = new Release(settings.release, clock);
+    this.#reopening = new Reopening(context, {
+      held: () => this.held,
+      open: () => this.#pump(),
+      fail: () => this.#rejectAll('unreachable'),
+      stop: () => this.stop(undefined),
+    });
+    this.#heartbeat = createHeartbeat(settings.heartbeat, clock, this.#waiting);
+    this.#alarm = new Alarm(clock, () => this.#onAlarm());
+  }
+
+  /** What the pause that is going on is limited to. */
+  get only(): 'writes' | undefined {
+    return this.#only;
+  }
+
+  get intent(): Intent {
+    return this.#intent;
+  }
+
+  /** Of the pause that is going on. Random, so that it outlives no restart. */
+  get pauseId(): string | undefined {
+    return this.#pauseId;
+  }
+
+  get held(): number {
+    return this.#waiting.size;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Nothing is in flight that a drain waits for. */
+  get isDrained(): boolean {
+    return this.#drain.isDrained;
+  }
+
+  /** Nobody is held, and as far as is known the backend answers. */
+  get isOpen(): boolean {
+    return this.#intent === 'running' && this.held === 0 && !this.#reopening.isShut;
+  }
+
+  /** Nothing would be forgotten if this gate were. */
+  get isIdle(): boolean {
+    return this.isOpen && this.inFlight === 0 && this.#reopening.isIdle;
+  }
+
+  status(): AppStatus {
+    const now = this.#clock.now();
+    const phase = phaseOf({
+      intent: this.#intent,
+      held: this.held,
+      isDrained: this.isDrained,
+      isShut: this.#reopening.isShut,
+    });
+    const paused = this.#intent === 'paused';
+    const head = this.#waiting.head;
+    return {
+      app: this.app,
+      phase,
+      held: this.held,
+      inFlight: this.inFlight,
+      longLived: this.#inFlight.countLongLived(),
+      oldestHoldMs: head ? Math.round(now - head.since) : null,
+      trend: phase === 'releasing' ? this.held - this.#heldAtResume : null,
+      pausedForMs: paused ? Math.round(now - this.#since) : null,
+      endsInMs: paused ? Math.max(0, Math.round(this.#until - now)) : null,
+      leaseEndsInMs:
+        this.#leaseEnd < Infinity ? Math.max(0, Math.round(this.#leaseEnd - now)) : null,
+      pauseId: this.#pauseId ?? null,
+      only: this.#only ?? null,
+      reason: this.#reason ?? null,
+      message: this.#message ?? null,
+      health: this.#reopening.status(now),
+      ...(phase === 'pausing' && { stragglers: this.stragglers() }),
+    };
+  }
+
+  stragglers(): Straggler[] {
+    return this.#drain.stragglers(this.#clock.now());
+  }
+
+  // ---- What operators ask for -----------------------------------------------------------------
+
+  /** False when the app was paused already; then only what was named is changed. */
+  enable({ maxTime, lease, only, reason }: PauseTerms): boolean {
+    const now = this.#clock.now();
+    const changed = this.#intent !== 'paused';
+    if (changed) {
+      this.#turn('paused');
+      this.#only = only;
+      this.#pauseId = `p${Math.floor(this.#clock.random() * 2 ** 52).toString(36)}`;
+    }
+    if (changed || maxTime !== undefined) this.#until = now + (maxTime ?? this.settings.maxTime);
+    if (lease !== undefined) this.#leaseEnd = lease > 0 ? now + lease : Infinity;
+    if (changed || reason !== undefined) this.#reason = reason;
+    this.#schedule();
+    if (changed) {
+      this.#tellReopenWatchers('paused');
+      this.#emit('paused', {
+        app: this.app,
+        pauseId: this.#pauseId as string,
+        reason: reason ?? null,
+        endsInMs: this.#until - now,
+      });
+      this.#drain.begin();
+      this.#checkDrained();
+    }
+    return changed;
+  }
+
+  /** False when the app was running already. */
+  disable(): boolean {
+    return this.#resume(this.#patience());
+  }
+
+  /** False when the app was stopped already; the message is taken over all the same. */
+  stop(message: string | undefined): boolean {
+    const changed = this.#intent !== 'stopped';
+    const pausedForMs =
+      this.#intent === 'paused' ? Math.round(this.#clock.now() - this.#since) : null;
+    if (changed) this.#turn('stopped');
+    this.#message = message;
+    if (changed) {
+      const { held } = this;
+      this.#rejectAll('stopped');
+      this.#tellReopenWatchers('stopped');
+      this.#emit('stopped', { app: this.app, message: message ?? null, held, pausedForMs });
+      this.#drain.begin();
+      this.#checkDrained();
+    }
+    return changed;
+  }
+
+  /** Refuses those held and whoever would have to be held from now on. */
+  close(): void {
+    this.#closed = true;
+    this.#rejectAll('shutdown');
+    this.#reopening.close();
+    this.#drain.tell('closed');
+    this.#tellReopenWatchers('closed');
+    this.#schedule();
+    this.#heartbeat?.stop();
+  }
+
+  /**
+   * Calls back once: when nothing is in flight, or when no drain can be had any more. Returns what
+   * takes the callback off.
+   */
+  watchDrain(callback: (outcome: DrainOutcome) => void): () => void {
+    return this.#drain.watch(callback);
+  }
+
+  /** The same for the end of a release. */
+  watchReopen(callback: (outcome: ReopenOutcome) => void): () => void {
+    this.#reopenWatchers.add(callback);
+    return () => this.#reopenWatchers.delete(callback);
+  }
+
+  // ---- What requests do -----------------------------------------------------------------------
+
+  /** True when the request may pass, and is counted from now on until {@link leave}. */
+  tryEnter(passage: Passage): boolean {
+    if (this.isOpen || this.#passesBy(passage)) {
+      this.#inFlight.add(passage, this.#arrival());
+      this.traffic.passed++;
+      return true;
+    }
+    // Passed already, at another mount of the same gate: holding it now would make a drain wait
+    // for a request that waits for the drain.
+    return this.#inFlight.has(passage.request);
+  }
+
+  /** Queues a request that could not enter; or says why it can't be held. */
+  hold(passage: Passage): Ticket | Rejection {
+    const refusal = this.#refusal();
+    if (refusal) {
+      this.#waiting.rejected(passage.request, refusal.reason);
+      return refusal;
+    }
+    const ticket = this.#waiting.add(passage, this.#arrival());
+    this.#schedule();
+    this.#heartbeat?.start();
+    return ticket;
+  }
+
+  /**
+   * Takes back a request that passed and could not be handed to the backend, and closes until it
+   * answers. Undefined when there is nothing to wait for: then it has failed.
+   */
+  takeBack(passage: Passage): Ticket | Rejection | undefined {
+    const arrival = this.#inFlight.arrivalOf(passage.request);
+    if (!arrival || !this.#mayTakeBack(passage.request)) return undefined;
+    const refusal = this.#refusal();
+    this.#release.answered(passage.request, false);
+    this.#inFlight.remove(passage.request);
+    if (refusal) this.#waiting.rejected(passage.request, refusal.reason);
+    const ticket = refusal ?? this.#waiting.putBack(passage, arrival);
+    this.#checkDrained();
+    this.#schedule();
+    this.#heartbeat?.start();
+    return ticket;
+  }
+
+  /** A request turns out not to be one that can be held. */
+  expel(ticket: Ticket, reason: RejectReason): void {
+    this.#waiting.reject(ticket, this.#rejection(reason));
+    this.#pump();
+  }
+
+  /** A request that was told to proceed goes on. False when its client left in between. */
+  pass(ticket: Ticket): boolean {
+    if (!this.#inFlight.has(ticket.request)) return false;
+    ticket.passed = true;
+    this.#waiting.released(ticket);
+    return true;
+  }
+
+  /** The answer to a request has begun: its place in the pace is free. */
+  answered(request: RequestLine, good: boolean): void {
+    if (this.#release.answered(request, good)) this.#pump();
+  }
+
+  /** The response to a request that passed has ended, in whatever way. May be told twice. */
+  leave(request: RequestLine): void {
+    const entry = this.#inFlight.remove(request);
+    if (!entry) return;
+    const now = this.#clock.now();
+    this.traffic.record(now, now - entry.since);
+    // Let go, but its client left before it could go on.
+    if (entry.ticket && !entry.ticket.passed) this.#waiting.abandoned(entry.ticket);
+    this.#checkDrained(entry.passage.isLongLived());
+    this.answered(request, true);
+  }
+
+  /** The client of a request that was held is gone, or its response has ended. May be told twice. */
+  depart(ticket: Ticket): void {
+    if (this.#waiting.leave(ticket)) this.#pump();
+    else this.leave(ticket.request);
+  }
+
+  /** Whether a request is one of those that wait for the present pause. */
+  #isConcerned(passage: Passage): boolean {
+    if (this.#only === 'writes' && !WRITES.has(passage.request.method ?? 'GET')) return false;
+    return passage.isConcerned?.() ?? true;
+  }
+
+  #passesBy(passage: Passage): boolean {
+    return this.#intent === 'paused' && !this.#closed && !this.#isConcerned(passage);
+  }
+
+  #arrival(): Arrival {
+    return { since: this.#clock.now(), order: this.#arrivals++ };
+  }
+
+  // ---- Turning --------------------------------------------------------------------------------
+
+  #turn(intent: Intent): void {
+    this.#intent = intent;
+    this.#since = this.#clock.now();
+    this.#until = Infinity;
+    this.#leaseEnd = Infinity;
+    this.#pauseId = undefined;
+    this.#only = undefined;
+    this.#reason = undefined;
+    this.#message = undefined;
+    this.#isKnownDrained = false;
+    this.#reopening.end();
+    this.#release.end();
+    this.#nextRelease = Infinity;
+  }
+
+  /** How long to wait for the backend to answer after a pause: as set, or what is left of it. */
+  #patience(): number {
+    const left = Math.max(0, this.#until - this.#clock.now());
+    const { healthTimeout, maxTime } = this.settings;
+    return healthTimeout ?? (left < Infinity ? left : maxTime);
+  }
+
+  /** @param patienceMs how long to wait for the backend to answer; none, when it is 0. */
+  #resume(patienceMs: number): boolean {
+    if (this.#intent === 'running') return false;
+    const pausedForMs = Math.round(this.#clock.now() - this.#since);
+    this.#turn('running');
+    this.#heldAtResume = this.held;
+    this.#reopening.afterPause(patienceMs);
+    this.#drain.tell('resumed');
+    this.#emit('resumed', { app: this.app, pausedForMs, held: this.held });
+    this.#pump();
+    return true;
+  }
+
+  #expire(now: number): void {
+    const pausedForMs = Math.round(now - this.#since);
+    const cause = this.#until <= now ? 'maxTime' : 'lease';
+    this.#emit('expired', { app: this.app, pausedForMs, held: this.held, cause });
+    // A lease that ran out says nothing of the backend; the longest time does: enough waited.
+    this.#resume(cause === 'lease' ? this.#patience() : 0);
+  }
+
+  /** @param onlyLongLived whether nothing else can have changed: then all others were ended before. */
+  #checkDrained(onlyLongLived = false): void {
+    if (this.#intent === 'running' || this.#isKnownDrained) return;
+    if (!this.isDrained) {
+      if (!onlyLongLived) this.#drain.endLongLived();
+      return;
+    }
+    this.#isKnownDrained = true;
+    const afterMs = Math.round(this.#clock.now() - this.#since);
+    this.#emit('drained', { app: this.app, afterMs });
+    this.#drain.tell('drained');
+  }
+
+  #tellReopenWatchers(outcome: ReopenOutcome): void {
+    const watchers = [...this.#reopenWatchers];
+    this.#reopenWatchers.clear();
+    for (const callback of watchers) callback(outcome);
+  }
+
+  /** Whether there is something to wait for, now that a connection was refused. */
+  #mayTakeBack(request: RequestLine): boolean {
+    if (this.#intent !== 'running') return true;
+    return this.#reopening.afterRefusal(this.held > 0 || this.#release.isUnanswered(request));
+  }
+
+  // ---- Letting go -----------------------------------------------------------------------------
+
+  #pump(): void {
+    this.#nextRelease = Infinity;
+    const now = this.#clock.now();
+    while (this.#intent === 'running' && !this.#reopening.isShut && this.#waiting.head) {
+      const delay = now < this.#reopening.releaseEnd ? this.#release.delay(now, this.held) : 0;
+      if (delay > 0) {
+        this.#nextRelease = now + delay;
+        break;
+      }
+      this.#letGo(this.#waiting.head, now);
+    }
+    if (this.isOpen) {
+      this.#heldAtResume = 0;
+      this.#release.end();
+      this.#tellReopenWatchers('reopened');
+    }
+    this.#schedule();
+  }
+
+  #letGo(ticket: Ticket, now: number): void {
+    this.#inFlight.addHeld(ticket, now);
+    this.#waiting.letGo(ticket);
+    this.#release.letGo(ticket.request, now, this.held);
+    if (this.#intent === 'running') return;
+    this.#isKnownDrained = false;
+    this.#drain.expect(ticket.passage);
+  }
+
+  #rejectAll(reason: RejectReason): void {
+    for (let head = this.#waiting.head; head; head = this.#waiting.head) {
+      this.#waiting.reject(head, this.#rejection(reason));
+    }
+  }
+
+  #refusal(): Rejection | undefined {
+    if (this.#intent === 'stopped') return this.#rejection('stopped');
+    if (this.#closed) return this.#rejection('shutdown');
+    if (this.#waiting.isFull) return this.#rejection('full');
+    return undefined;
+  }
+
+  #rejection(reason: RejectReason): Rejection {
+    const left = this.#until - this.#clock.now();
+    return {
+      reason,
+      message: reason === 'stopped' ? this.#message : undefined,
+      retryAfterMs: left < Infinity ? left : undefined,
+    };
+  }
+
+  // ---- Deadlines ------------------------------------------------------------------------------
+
+  /** One timer stands for every deadline: the first in the queue has the earliest of its kind. */
+  #schedule(): void {
+    const head = this.#waiting.head;
+    const holdEnd = head ? head.since + this.settings.maxHold : Infinity;
+    const { deadline, isShut, releaseEnd } = this.#reopening;
+    const lastCall = head && this.#intent === 'running' && !isShut ? releaseEnd : Infinity;
+    const pauseEnd = Math.min(this.#until, this.#leaseEnd);
+    const earliest = Math.min(pauseEnd, holdEnd, deadline, lastCall, this.#nextRelease);
+    this.#alarm.set(this.#closed ? Infinity : earliest);
+  }
+
+  #onAlarm(): void {
+    const now = this.#clock.now();
+    if (Math.min(this.#until, this.#leaseEnd) <= now) this.#expire(now);
+    this.#reopening.onDeadline(now);
+    this.#endLongHolds(now);
+    this.#pump();
+  }
+
+  #endLongHolds(now: number): void {
+    const { maxHold, onMaxHold } = this.settings;
+    for (
+      let head = this.#waiting.head;
+      head && head.since + maxHold <= now;
+      head = this.#waiting.head
+    ) {
+      if (onMaxHold === 'release') this.#letGo(head, now);
+      else this.#waiting.reject(head, this.#rejection('timeout'));
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Asks a backend until it answers: by a connection, by a GET, or by the user's own function. Knows
+ * nothing of who waits for it.
+ */
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { connect, type NetConnectOpts } from 'node:net';
+import type { Clock } from './clock.ts';
+
+/** One look: resolves when the backend is well, or throws what it saw instead. */
+export type HealthCheck = (signal: AbortSignal) => Promise<void>;
+
+export interface ProbeSettings {
+  readonly check: HealthCheck;
+  /** How many good answers in a row it takes. */
+  readonly threshold: number;
+}
+
+/** How long one look may take. */
+const LOOK_MS = 2000;
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 2000;
+
+/** Resolves when the backend is well; tells each thing it saw until then. Ends with the signal. */
+export async function probeUntilHealthy(
+  { check, threshold }: ProbeSettings,
+  clock: Clock,
+  signal: AbortSignal,
+  seen: (what: string) => void,
+): Promise<void> {
+  let pause = FIRST_PAUSE_MS;
+  for (let good = 0; ;) {
+    const trouble = await look(check, clock, signal);
+    signal.throwIfAborted();
+    seen(trouble ?? 'ok');
+    good = trouble === undefined ? good + 1 : 0;
+    if (good >= threshold) return;
+    await sleep(good > 0 ? FIRST_PAUSE_MS : pause, clock, signal);
+    pause = good > 0 ? FIRST_PAUSE_MS : Math.min(pause * 1.5, LONGEST_PAUSE_MS);
+  }
+}
+
+/** What was wrong; undefined when nothing was. */
+async function look(
+  check: HealthCheck,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const limit = new AbortController();
+  const end = (): void => limit.abort();
+  const timer = clock.after(LOOK_MS, end);
+  signal.addEventListener('abort', end);
+  const timedOut = new Promise<never>((_resolve, reject) => {
+    limit.signal.addEventListener('abort', () => reject(new Error(`no answer in ${LOOK_MS} ms`)));
+  });
+  try {
+    // A check of the user's own may not care for the signal.
+    await Promise.race([check(limit.signal), timedOut]);
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  } finally {
+    timer.cancel();
+    signal.removeEventListener('abort', end);
+    limit.abort();
+    timedOut.catch(() => undefined);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === 'string' && code !== 'ABORT_ERR') return code;
+  return typeof message === 'string' && message !== '' ? message : String(error);
+}
+
+function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      timer.cancel();
+      reject(signal.reason);
+    };
+    const timer = clock.after(ms, () => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal.addEventListener('abort', onAbort);
+  });
+}
+
+/** Well when it takes a connection. */
+export function connectCheck(where: NetConnectOpts): HealthCheck {
+  return (signal) =>
+    new Promise((resolve, reject) => {
+      const socket = connect(where);
+      signal.addEventListener('abort', () => socket.destroy());
+      socket.once('connect', () => {
+        socket.destroy();
+        resolve();
+      });
+      socket.once('error', reject);
+    });
+}
+
+/** Well when it answers a GET with 2xx or 3xx, over a connection of its own. */
+export function httpCheck(url: URL, options: RequestOptions = {}): HealthCheck {
+  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return (signal) =>
+    new Promise((resolve, reject) => {
+      const req = request(url, { ...options, signal, agent: false });
+      req.once('response', (res: IncomingMessage) => {
+        res.destroy();
+        const status = res.statusCode ?? 0;
+        if (status >= 200 && status < 400) resolve();
+        else reject(new Error(`HTTP ${status}`));
+      });
+      req.on('error', reject);
+      req.end();
+    });
+}

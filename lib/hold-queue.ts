@@ -1,0 +1,82 @@
+/**
+ * The ordered tickets of one app, with a limit. Pure: knows neither requests nor time.
+ *
+ * A linked list rather than a `Set`: both remove in O(1) and keep their order, but finding the head
+ * of a `Set` walks over the holes that earlier removals left, and nothing can be put back in front.
+ */
+
+/** Links that a ticket carries while it is queued. Only the queue writes them. */
+export interface Queued {
+  /** Its place among all that arrived. */
+  readonly order: number;
+  previous: this | undefined;
+  next: this | undefined;
+  queued: boolean;
+}
+
+export class HoldQueue<T extends Queued> {
+  readonly #limit: number;
+  #head: T | undefined;
+  #tail: T | undefined;
+  #size = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get isFull(): boolean {
+    return this.#size >= this.#limit;
+  }
+
+  /** The ticket that has waited longest. */
+  get head(): T | undefined {
+    return this.#head;
+  }
+
+  *[Symbol.iterator](): Iterator<T> {
+    for (let ticket = this.#head; ticket; ticket = ticket.next) yield ticket;
+  }
+
+  /** Adds at the tail. The caller has asked {@link isFull}. */
+  add(ticket: T): void {
+    ticket.previous = this.#tail;
+    ticket.next = undefined;
+    ticket.queued = true;
+    if (this.#tail) this.#tail.next = ticket;
+    else this.#head = ticket;
+    this.#tail = ticket;
+    this.#size++;
+  }
+
+  /** Adds one that comes back before all that arrived after it. May exceed the limit. */
+  putBack(ticket: T): void {
+    let next = this.#head;
+    while (next && next.order < ticket.order) next = next.next;
+    if (!next) return this.add(ticket);
+    ticket.next = next;
+    ticket.previous = next.previous;
+    ticket.queued = true;
+    if (next.previous) next.previous.next = ticket;
+    else this.#head = ticket;
+    next.previous = ticket;
+    this.#size++;
+  }
+
+  /** False when the ticket was not there (any more). */
+  remove(ticket: T): boolean {
+    if (!ticket.queued) return false;
+    if (ticket.previous) ticket.previous.next = ticket.next;
+    else this.#head = ticket.next;
+    if (ticket.next) ticket.next.previous = ticket.previous;
+    else this.#tail = ticket.previous;
+    ticket.previous = undefined;
+    ticket.next = undefined;
+    ticket.queued = false;
+    this.#size--;
+    return true;
+  }
+}

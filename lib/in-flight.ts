@@ -1,0 +1,91 @@
+/**
+ * The requests that were let through and whose response has not ended. Knows neither intent nor
+ * queue.
+ */
+import type { Passage } from './passage.ts';
+import { describe, type RequestLine } from './request.ts';
+import type { Arrival, Ticket } from './ticket.ts';
+
+/** A request that a drain waits for. */
+export interface Straggler {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  /** Since it was let through. */
+  readonly ageMs: number;
+}
+
+/** How many a list of stragglers names; the count says how many there are. */
+const MAX_STRAGGLERS = 20;
+
+interface Entry {
+  readonly passage: Passage;
+  /** When it was let through. */
+  readonly since: number;
+  /** Before `since` where it was held. */
+  readonly arrival: Arrival;
+  /** Of one that was held. */
+  readonly ticket: Ticket | undefined;
+}
+
+export class InFlight {
+  readonly #entries = new Map<RequestLine, Entry>();
+
+  /** All of them, long-lived ones included. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  has(request: RequestLine): boolean {
+    return this.#entries.has(request);
+  }
+
+  /** One that passes as it arrives. */
+  add(passage: Passage, arrival: Arrival): void {
+    const { request } = passage;
+    this.#entries.set(request, { passage, since: arrival.since, arrival, ticket: undefined });
+  }
+
+  /** One that was held until now. */
+  addHeld(ticket: Ticket, now: number): void {
+    const { passage, request } = ticket;
+    this.#entries.set(request, { passage, since: now, arrival: ticket, ticket });
+  }
+
+  arrivalOf(request: RequestLine): Arrival | undefined {
+    return this.#entries.get(request)?.arrival;
+  }
+
+  /** Undefined when it was not in flight: each request ends once, however often its end is told. */
+  remove(request: RequestLine): Entry | undefined {
+    const entry = this.#entries.get(request);
+    if (entry) this.#entries.delete(request);
+    return entry;
+  }
+
+  *passages(): Iterable<Passage> {
+    for (const { passage } of this.#entries.values()) yield passage;
+  }
+
+  some(predicate: (passage: Passage) => boolean): boolean {
+    for (const { passage } of this.#entries.values()) if (predicate(passage)) return true;
+    return false;
+  }
+
+  countLongLived(): number {
+    let count = 0;
+    for (const { passage } of this.#entries.values()) if (passage.isLongLived()) count++;
+    return count;
+  }
+
+  /** Those that `counts` names, the oldest first. */
+  stragglers(now: number, counts: (passage: Passage) => boolean): Straggler[] {
+    const oldest: Straggler[] = [];
+    for (const { passage, since } of this.#entries.values()) {
+      if (!counts(passage)) continue;
+      oldest.push({ ...describe(passage.request), ageMs: Math.round(now - since) });
+      if (oldest.length === MAX_STRAGGLERS) break;
+    }
+    return oldest;
+  }
+}

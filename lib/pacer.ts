@@ -1,0 +1,140 @@
+/**
+ * How many held requests may go now. Pure: is given the time, the counts, the outcomes and chance,
+ * and never waits itself. One pacer lives for one release.
+ */
+
+export interface PaceSettings {
+  /**
+   * `immediate`: all at once. `fixed`: as the limits say. `slow-start`: a few, and more with each good
+   * answer; the limits hold as well.
+   */
+  readonly strategy: 'immediate' | 'fixed' | 'slow-start';
+  /** Releases whose answer has not begun, at once. */
+  readonly concurrency: number;
+  /** Releases a second. */
+  readonly perSecond: number;
+  /** Those held are spread at random over this many milliseconds. */
+  readonly jitter: number;
+  /** With how many a slow start begins. */
+  readonly initial: number;
+}
+
+export interface PaceCounts {
+  /** Requests that still wait to be let go. */
+  readonly held: number;
+  /** Requests that were let go and whose answer has not begun. */
+  readonly unanswered: number;
+}
+
+export interface Pacer {
+  /** Milliseconds until one more may go: 0 is now, `Infinity` not before another answer. */
+  delay(now: number, counts: PaceCounts): number;
+  /** One was let go. Returns its number, by which its answer is told. */
+  released(now: number, counts: PaceCounts): number;
+  /** The answer to one has begun, or it is known that there will be none. */
+  answered(now: number, number: number, good: boolean): void;
+}
+
+/** Decides when one more may go, by one consideration of several. */
+type Consideration = Pick<Pacer, 'answered'> & {
+  delay(now: number, counts: PaceCounts): number;
+  released(now: number, counts: PaceCounts, number: number): void;
+};
+
+// A timer is late by a millisecond or two; up to this much is caught up on, so that a rate above
+// one a millisecond can be kept, while a process that slept does not burst.
+const CATCH_UP_MS = 20;
+
+/** How long a slow start waits for any answer before it goes on without. */
+const QUIET_MS = 1000;
+
+export function createPacer(settings: PaceSettings, start: number, random: () => number): Pacer {
+  const considerations = [
+    createRate(settings.perSecond, start),
+    createSpread(settings.jitter, start, random),
+    createLimit(settings.concurrency),
+    ...(settings.strategy === 'slow-start' ? [createSlowStart(settings.initial, start)] : []),
+  ];
+  let count = 0;
+  return {
+    delay: (now, counts) => Math.max(...considerations.map((one) => one.delay(now, counts))),
+    released(now, counts) {
+      count++;
+      for (const one of considerations) one.released(now, counts, count);
+      return count;
+    },
+    answered(now, number, good) {
+      for (const one of considerations) one.answered(now, number, good);
+    },
+  };
+}
+
+const nothing = (): void => undefined;
+
+function createRate(perSecond: number, start: number): Consideration {
+  let next = start;
+  return {
+    delay: (now) => Math.max(0, next - now),
+    released: (now) => (next = Math.max(next, now - CATCH_UP_MS) + 1000 / perSecond),
+    answered: nothing,
+  };
+}
+
+/**
+ * The gaps between n points thrown at random on what is left of the spread, drawn one at a time, which
+ * keeps the requests in order: https://en.wikipedia.org/wiki/Order_statistic
+ */
+function createSpread(jitter: number, start: number, random: () => number): Consideration {
+  let next: number | undefined;
+  const draw = (now: number, held: number): number => {
+    const left = Math.max(0, start + jitter - now);
+    return held > 0 ? now + left * (1 - random() ** (1 / held)) : now;
+  };
+  return {
+    delay: (now, { held }) => Math.max(0, (next ??= draw(now, held)) - now),
+    released: (now, { held }) => (next = draw(now, held)),
+    answered: nothing,
+  };
+}
+
+function createLimit(concurrency: number): Consideration {
+  return {
+    delay: (_now, { unanswered }) => (unanswered < concurrency ? 0 : Infinity),
+    released: nothing,
+    answered: nothing,
+  };
+}
+
+/**
+ * A window as in TCP (RFC 5681): one more for each good answer, which doubles it with each round trip;
+ * half of it when one goes wrong, and once only for all that had gone out by then.
+ */
+function createSlowStart(initial: number, start: number): Consideration {
+  let window = initial;
+  let quietSince = start;
+  let last = 0;
+  let cutAt = 0;
+  return {
+    delay(now, { unanswered }) {
+      if (unanswered < window) return 0;
+      const left = quietSince + QUIET_MS - now;
+      if (left > 0) return left;
+      // Nobody answers, for long polls perhaps: they must not keep all others waiting.
+      window++;
+      quietSince = now;
+      return unanswered < window ? 0 : QUIET_MS;
+    },
+    released(now, { unanswered }, number) {
+      if (unanswered <= 1) quietSince = now;
+      last = number;
+    },
+    answered(now, number, good) {
+      quietSince = now;
+      if (good) window++;
+      else if (number > cutAt) {
+        window = Math.max(1, Math.floor(window / 2));
+        cutAt = last;
+      }
+    },
+  };
+}

@@ -1,0 +1,25 @@
+/**
+ * A request on its way through a gate: what a gate knows of it, and can do to it. Types only; the
+ * HTTP edges make them.
+ */
+import type { RequestLine } from './request.ts';
+
+export interface Passage {
+  readonly request: RequestLine;
+  /**
+   * Whether it stays open until somebody ends it: a WebSocket, an event stream, a long poll. Asked
+   * while draining only, as for most it shows in the response alone.
+   */
+  isLongLived(): boolean;
+  /**
+   * Whether it has to wait for a pause at all, by the user's own rule. Asked when it arrives during one,
+   * and of those in flight while draining.
+   */
+  isConcerned?(): boolean;
+  /** Ends a long-lived one in a way that makes its client come back. */
+  end(): void;
+  /** Calls back when the response begins, after which {@link isLongLived} may say otherwise. */
+  onAnswer?(callback: () => void): void;
+  /** Sends a sign of life while the request is held. */
+  beat?(): void;
+}

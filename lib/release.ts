@@ -1,0 +1,55 @@
+/**
+ * The pace of one app's releases: a pacer for each, and what was let go and is not answered yet,
+ * which outlives the release, as the backend still has it. Knows no queue.
+ */
+import type { Clock } from './clock.ts';
+import { createPacer, type PaceCounts, type Pacer, type PaceSettings } from './pacer.ts';
+import type { RequestLine } from './request.ts';
+
+export class Release {
+  readonly #settings: PaceSettings;
+  readonly #clock: Clock;
+  /** The number by which the pacer that let it go knows each. */
+  readonly #unanswered = new Map<RequestLine, { pacer: Pacer | undefined; number: number }>();
+  #pacer: Pacer | undefined;
+
+  constructor(settings: PaceSettings, clock: Clock) {
+    this.#settings = settings;
+    this.#clock = clock;
+  }
+
+  /** Milliseconds until one more of `held` may go. Begins a release where none is under way. */
+  delay(now: number, held: number): number {
+    this.#pacer ??= createPacer(this.#settings, now, this.#clock.random);
+    return this.#pacer.delay(now, this.#counts(held));
+  }
+
+  /** A request was let go; `held` are left. */
+  letGo(request: RequestLine, now: number, held: number): void {
+    const entry = { pacer: this.#pacer, number: 0 };
+    this.#unanswered.set(request, entry);
+    entry.number = this.#pacer?.released(now, this.#counts(held)) ?? 0;
+  }
+
+  isUnanswered(request: RequestLine): boolean {
+    return this.#unanswered.has(request);
+  }
+
+  /** Its answer has begun, or never will. False when that was known. */
+  answered(request: RequestLine, good: boolean): boolean {
+    const entry = this.#unanswered.get(request);
+    if (!entry) return false;
+    this.#unanswered.delete(request);
+    entry.pacer?.answered(this.#clock.now(), entry.number, good);
+    return true;
+  }
+
+  /** Nobody is left to release, or the release was broken off. */
+  end(): void {
+    this.#pacer = undefined;
+  }
+
+  #counts(held: number): PaceCounts {
+    return { held, unanswered: this.#unanswered.size };
+  }
+}

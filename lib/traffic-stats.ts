@@ -1,0 +1,99 @@
+/**
+ * What the last minutes' traffic of one app was like, in memory of a fixed size. Pure: knows no
+ * request, and time as it is told.
+ *
+ * A request costs it two additions at most; all arithmetic is left to whoever asks.
+ */
+
+/** What may be expected of a pause that began now. */
+export interface TrafficReport {
+  readonly app: string;
+  /** How far back it looks: five minutes, or as long as the app is known. */
+  readonly windowMs: number;
+  /** Requests that ended, on average. */
+  readonly requestsPerSecond: number;
+  readonly inFlight: number;
+  /** The longest that a request took, those still in flight included: a drain may take as long. */
+  readonly slowestMs: number;
+  /** How many would be waiting after half a minute. */
+  readonly expectedHeldIn30s: number;
+}
+
+export interface TrafficSummary {
+  readonly windowMs: number;
+  readonly ended: number;
+  readonly slowestMs: number;
+}
+
+const SECONDS = 300;
+
+export class TrafficStats {
+  /** How many were let through at once, since the app is known. */
+  passed = 0;
+
+  readonly #begun: number;
+  #second: number;
+  // Made with the first request that ends: there may be a thousand apps that never see one.
+  #counts: Uint32Array | undefined;
+  #slowest: Float64Array | undefined;
+
+  /** Times are milliseconds on one clock that never goes back. */
+  constructor(now: number) {
+    this.#begun = now;
+    this.#second = secondOf(now);
+  }
+
+  /** A request has ended that was let through `durationMs` ago. */
+  record(now: number, durationMs: number): void {
+    this.#counts ??= new Uint32Array(SECONDS);
+    this.#slowest ??= new Float64Array(SECONDS);
+    const second = secondOf(now);
+    if (second > this.#second) this.#turnTo(second);
+    const bucket = second % SECONDS;
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    if (durationMs > (this.#slowest[bucket] as number)) this.#slowest[bucket] = durationMs;
+  }
+
+  summary(now: number): TrafficSummary {
+    const second = secondOf(now);
+    if (second > this.#second) this.#turnTo(second);
+    const start = Math.max(this.#begun, (second - SECONDS + 1) * 1000);
+    return {
+      windowMs: Math.max(0, now - start),
+      ended: this.#counts?.reduce((sum, count) => sum + count, 0) ?? 0,
+      slowestMs: this.#slowest?.reduce((most, ms) => Math.max(most, ms), 0) ?? 0,
+    };
+  }
+
+  /** Empties the buckets of the seconds since, which hold what is too old by now. */
+  #turnTo(second: number): void {
+    const since = Math.max(this.#second, second - SECONDS) + 1;
+    for (let each = since; each <= second; each++) {
+      if (this.#counts) this.#counts[each % SECONDS] = 0;
+      if (this.#slowest) this.#slowest[each % SECONDS] = 0;
+    }
+    this.#second = second;
+  }
+}
+
+export function reportTraffic(
+  app: string,
+  { windowMs, ended, slowestMs }: TrafficSummary,
+  inFlight: number,
+  oldestInFlightMs: number,
+): TrafficReport {
+  // Of less than a second nothing can be said but what was counted.
+  const perSecond = ended / Math.max(1, windowMs / 1000);
+  return {
+    app,
+    windowMs: Math.round(windowMs),
+    requestsPerSecond: Math.round(perSecond * 100) / 100,
+    inFlight,
+    slowestMs: Math.round(Math.max(slowestMs, oldestInFlightMs)),
+    expectedHeldIn30s: Math.round(perSecond * 30),
+  };
+}
+
+function secondOf(now: number): number {
+  return Math.floor(now / 1000);
+}
