@@ -1,0 +1,105 @@
+/**
+ * `during`: pause, drain, run, resume, whatever happens. Knows the registry's calls and no more.
+ */
+import { AntractError } from './errors.ts';
+import type { AppStatus, DrainResult } from './status.ts';
+import { duration, type Duration } from './validate.ts';
+
+export interface DuringOptions {
+  /** How long the drain may take before `during` gives up. Default `30s`. */
+  drainTimeout?: Duration | undefined;
+  /** How long the pause may last. Default: the app's `maxTime`. */
+  maxTime?: Duration | undefined;
+  /** Why, for whoever looks at the status. */
+  reason?: string | undefined;
+}
+
+/** What the function that `during` runs is given. */
+export interface MaintenanceWindow {
+  /** Aborted when the pause ends before the function does: the backend gets requests again. */
+  readonly signal: AbortSignal;
+}
+
+/** The part of a registry that it takes. */
+export interface WindowCalls {
+  enable(app: string, options: Pick<DuringOptions, 'maxTime' | 'reason'>): Promise<unknown>;
+  disable(app: string): Promise<unknown>;
+  drained(app: string, options: { timeout: number; signal: AbortSignal }): Promise<DrainResult>;
+  status(app: string): AppStatus;
+  on(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
+  off(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
+}
+
+const DEFAULT_DRAIN_TIMEOUT = 30_000;
+
+export async function runDuring<T>(
+  registry: WindowCalls,
+  app: string,
+  fn: (window: MaintenanceWindow) => T | Promise<T>,
+  { drainTimeout = DEFAULT_DRAIN_TIMEOUT, ...enableOptions }: DuringOptions,
+): Promise<T> {
+  const timeout = duration()('drainTimeout', drainTimeout);
+  const pause = await beginPause(registry, app, enableOptions);
+  try {
+    const drain = await registry.drained(app, { timeout, signal: pause.signal });
+    if (drain.outcome !== 'drained') throw drainError(app, drain);
+    return await fn({ signal: pause.signal });
+  } finally {
+    await pause.end();
+  }
+}
+
+interface OwnPause {
+  /** Aborted when somebody else, or `maxTime`, ends the pause. */
+  readonly signal: AbortSignal;
+  end(): Promise<void>;
+}
+
+async function beginPause(
+  registry: WindowCalls,
+  app: string,
+  options: Pick<DuringOptions, 'maxTime' | 'reason'>,
+): Promise<OwnPause> {
+  const { phase } = registry.status(app);
+  if (phase !== 'running' && phase !== 'releasing') {
+    throw new AntractError(
+      'ERR_ANTRACT_ALREADY_PAUSED',
+      `App \`${app}\` is ${phase} already; two maintenance windows can't share a backend.`,
+      { status: 409 },
+    );
+  }
+  await registry.enable(app, options);
+  const ended = new AbortController();
+  const onEnd = (event: { app: string }): void => {
+    if (event.app !== app) return;
+    ended.abort(
+      new AntractError(
+        'ERR_ANTRACT_NOT_PAUSED',
+        `The pause of app \`${app}\` was ended meanwhile.`,
+        {
+          status: 409,
+        },
+      ),
+    );
+  };
+  registry.on('resumed', onEnd).on('stopped', onEnd);
+  return {
+    signal: ended.signal,
+    async end() {
+      registry.off('resumed', onEnd).off('stopped', onEnd);
+      // Whoever ended it may have begun another pause, which is not ours to end.
+      if (!ended.signal.aborted) await registry.disable(app);
+    },
+  };
+}
+
+function drainError(app: string, { outcome, waitedMs, stragglers }: DrainResult): AntractError {
+  const names = stragglers.map(({ method, path, ageMs }) => `${method} ${path} (${ageMs} ms)`);
+  return new AntractError(
+    'ERR_ANTRACT_DRAIN_TIMEOUT',
+    outcome === 'timeout'
+      ? `App \`${app}\` did not drain within ${waitedMs} ms; still in flight: ${names.join(', ')}.`
+      : `App \`${app}\` did not drain: ${outcome} meanwhile.`,
+    { status: 504 },
+  );
+}

@@ -1,0 +1,181 @@
+/**
+ * What came of each app's last pause, gathered from the events alone. Pure: knows neither gate nor
+ * time.
+ *
+ * Of fixed size, however many requests a pause holds: waits are kept as a histogram.
+ */
+import type { AntractEvents } from './events.ts';
+import type { Straggler } from './in-flight.ts';
+
+/** Durations are whole milliseconds. */
+export interface PauseReport {
+  pauseId: string;
+  reason: string | null;
+  /** Whether it is over for everybody: nobody whom it held still waits. */
+  complete: boolean;
+  /** Null while it goes on. */
+  pausedForMs: number | null;
+  /** How it ended. Null while it goes on. */
+  endedBy: 'resume' | 'maxTime' | 'lease' | 'stop' | null;
+  /** Requests that began to wait. */
+  held: number;
+  /** Those let through after waiting. */
+  released: number;
+  /** Those whose clients left while they waited. */
+  abandoned: number;
+  /** Those refused, at once or after waiting. */
+  rejected: number;
+  /** Of the waits that have ended, in whatever way. Null where there was none. */
+  longestHoldMs: number | null;
+  /** Exact to 3 %. */
+  medianHoldMs: number | null;
+  /** Null where it has not drained. */
+  drainedAfterMs: number | null;
+  /** What was in flight when it began, the oldest first, at most 20: what the drain waited for. */
+  stragglers: Straggler[];
+}
+
+type Payload = AntractEvents[keyof AntractEvents][0];
+
+/** Who is in flight in an app. Asked only when a pause begins. */
+type Stragglers = (app: string) => Straggler[];
+
+/** The last pause of each app: its report replaces the one before. */
+export class PauseReports {
+  readonly #reports = new Map<string, ReportBuilder>();
+
+  record(event: keyof AntractEvents, payload: Payload, stragglers: Stragglers): void {
+    if (!('app' in payload)) return;
+    if (event === 'paused') {
+      const { app, pauseId, reason } = payload as AntractEvents['paused'][0];
+      this.#reports.set(app, new ReportBuilder(pauseId, reason, stragglers(app)));
+    } else {
+      this.#reports.get(payload.app)?.record(event, payload);
+    }
+  }
+
+  of(app: string): PauseReport | undefined {
+    return this.#reports.get(app)?.snapshot();
+  }
+
+  forget(app: string): void {
+    this.#reports.delete(app);
+  }
+}
+
+class ReportBuilder {
+  readonly #report: PauseReport;
+  readonly #waits = new Waits();
+  #waiting = 0;
+
+  constructor(pauseId: string, reason: string | null, stragglers: Straggler[]) {
+    this.#report = {
+      pauseId,
+      reason,
+      complete: false,
+      pausedForMs: null,
+      endedBy: null,
+      held: 0,
+      released: 0,
+      abandoned: 0,
+      rejected: 0,
+      longestHoldMs: null,
+      medianHoldMs: null,
+      drainedAfterMs: null,
+      stragglers,
+    };
+  }
+
+  record(event: keyof AntractEvents, payload: Payload): void {
+    const report = this.#report;
+    // What happens to later requests has nothing to do with this pause.
+    if (this.#isComplete()) return;
+    switch (event) {
+      case 'held':
+        report.held++;
+        this.#waiting++;
+        break;
+      case 'released':
+      case 'abandoned':
+        report[event]++;
+        this.#waitEnded((payload as AntractEvents['released'][0]).heldMs);
+        break;
+      case 'rejected':
+        this.#rejected(payload as AntractEvents['rejected'][0]);
+        break;
+      case 'drained':
+        report.drainedAfterMs ??= (payload as AntractEvents['drained'][0]).afterMs;
+        break;
+      case 'expired':
+        this.#ended((payload as AntractEvents['expired'][0]).cause, payload);
+        break;
+      case 'resumed':
+        this.#ended('resume', payload);
+        break;
+      case 'stopped':
+        this.#ended('stop', payload);
+        break;
+      default:
+        break;
+    }
+  }
+
+  snapshot(): PauseReport {
+    return {
+      ...this.#report,
+      complete: this.#isComplete(),
+      longestHoldMs: this.#waits.longest,
+      medianHoldMs: this.#waits.median(),
+    };
+  }
+
+  /** The first to say so knows why: `resumed` follows `expired`. */
+  #ended(by: PauseReport['endedBy'], payload: Payload): void {
+    this.#report.endedBy ??= by;
+    this.#report.pausedForMs ??= (payload as AntractEvents['stopped'][0]).pausedForMs;
+  }
+
+  #isComplete(): boolean {
+    return this.#report.endedBy !== null && this.#waiting === 0;
+  }
+
+  #rejected({ reason, heldMs }: AntractEvents['rejected'][0]): void {
+    this.#report.rejected++;
+    // A full queue turns away those who come; every other reason ends the wait of those who are there.
+    if (reason !== 'full') this.#waitEnded(heldMs);
+  }
+
+  #waitEnded(heldMs: number): void {
+    this.#waiting--;
+    this.#waits.add(heldMs);
+  }
+}
+
+// Each bucket is 5 % wider than the one before, up to the 24 days that a pause can last.
+const WIDTH = Math.log(1.05);
+const BUCKETS = Math.ceil(Math.log(2 ** 31) / WIDTH) + 1;
+
+class Waits {
+  readonly #counts = new Uint32Array(BUCKETS);
+  #total = 0;
+  longest: number | null = null;
+
+  add(ms: number): void {
+    const bucket = Math.min(BUCKETS - 1, Math.round(Math.log(Math.max(1, ms)) / WIDTH));
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    this.#total++;
+    this.longest = Math.max(this.longest ?? 0, ms);
+  }
+
+  median(): number | null {
+    let passed = 0;
+    for (const [bucket, count] of this.#counts.entries()) {
+      passed += count;
+      // The middle of a bucket may lie beyond the longest wait, which is known exactly.
+      if (passed * 2 > this.#total) {
+        return Math.min(this.longest ?? 0, Math.round(Math.exp(bucket * WIDTH)));
+      }
+    }
+    return null;
+  }
+}
