@@ -1,0 +1,27 @@
+/**
+ * Whether this Node hands the pieces of a body to `req.push` while it parses them, which is what a
+ * spool rests on. Knows nothing else of spools.
+ */
+import { createServer, type IncomingMessage } from 'node:http';
+import { Duplex } from 'node:stream';
+
+const REQUEST = 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody';
+
+/** Parses one request, without a socket and at once. */
+export function parserCallsPush(): boolean {
+  const pushed: unknown[] = [];
+  const server = createServer((req: IncomingMessage) => {
+    req.push = (chunk: unknown) => {
+      pushed.push(chunk === null ? null : (chunk as Buffer).toString());
+      return true;
+    };
+  });
+  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  try {
+    server.emit('connection', socket);
+    socket.emit('data', Buffer.from(REQUEST));
+    return pushed.length === 2 && pushed[0] === 'body' && pushed[1] === null;
+  } finally {
+    socket.destroy();
+  }
+}
