@@ -1,0 +1,96 @@
+/**
+ * Which gate a request has to pass, if any: the same for requests and for upgrades. Knows neither
+ * responses nor sockets.
+ */
+import { inspect } from 'node:util';
+import { isAdminPath, isHealthCheck, isPrivileged } from './bypass.ts';
+import { AntractError } from './errors.ts';
+import type { Gate } from './gate.ts';
+import { readApp, type AntractRequest, type AppOf } from './options.ts';
+import { DEFAULT_APP, type PauseRegistry } from './pause-registry.ts';
+import type { Refusal } from './refusal.ts';
+import { pathOf } from './request.ts';
+import { readObject, type Readers } from './validate.ts';
+
+export interface PauseOptions {
+  /**
+   * The app that requests belong to, or a function that reads it off one; where that returns
+   * undefined, and by default, it is `default`.
+   */
+  app?: AppOf | undefined;
+}
+
+/**
+ * The gate that a request has to pass; `bypass` for one that is never held; `answer` for a health
+ * check that is to be answered here; or why it can't be assigned to an app.
+ */
+export type Admission = Gate | 'bypass' | 'answer' | Refusal;
+
+const readers: Readers<{ app: AppOf }> = { app: readApp };
+
+/** @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`. */
+export function createAdmission(
+  registry: PauseRegistry,
+  options: PauseOptions = {},
+): (req: AntractRequest) => Admission {
+  const { app } = readObject<{ app: AppOf }>('', options, readers, { app: DEFAULT_APP });
+  registry.declare(typeof app === 'string' ? app : undefined);
+  const { adminPath, logger } = registry.settings;
+
+  return (req) => {
+    const path = pathOf(req);
+    removeForgedHeader(req);
+    if (isAdminPath(adminPath, path)) return 'bypass';
+    try {
+      const gate = registry.gate(typeof app === 'string' ? app : (app(req) ?? DEFAULT_APP));
+      const { settings } = gate;
+      if (isHealthCheck(settings, req, path)) {
+        return settings.answerHealthChecks && gate.intent !== 'running' ? 'answer' : 'bypass';
+      }
+      return isPrivileged(settings, req) ? 'bypass' : gate;
+    } catch (error) {
+      if (!(error instanceof AntractError)) {
+        logger.error(`The \`app\` or \`bypass\` function threw: ${inspect(error)}`);
+      }
+      return refusalForFault(error);
+    }
+  };
+}
+
+/** Tells the backend how long a request was held. A client can't send it. */
+const HELD_HEADER = 'x-antract-held-ms';
+
+const heldFor = new WeakMap<AntractRequest, number>();
+
+/** How long a request was held, in milliseconds; undefined when it was not. */
+export function heldMs(req: AntractRequest): number | undefined {
+  return heldFor.get(req);
+}
+
+/** Notes how long a request was held, for `heldMs()`; and for the backend where it goes on. */
+export function noteHeld(req: AntractRequest, ms: number, goesOn: boolean): void {
+  heldFor.set(req, ms);
+  if (goesOn) req.headers[HELD_HEADER] = String(ms);
+}
+
+function removeForgedHeader(req: AntractRequest): void {
+  if (req.headers[HELD_HEADER] === undefined || heldFor.has(req)) return;
+  delete req.headers[HELD_HEADER];
+  for (let i = req.rawHeaders.length - 2; i >= 0; i -= 2) {
+    if (req.rawHeaders[i]?.toLowerCase() === HELD_HEADER) req.rawHeaders.splice(i, 2);
+  }
+}
+
+/** The app's name is none, there are too many, or the user's own function threw. */
+function refusalForFault(error: unknown): Refusal {
+  if (error instanceof AntractError) {
+    const { code, status, message } = error;
+    return { status, code, title: 'Request refused', detail: message };
+  }
+  return {
+    status: 500,
+    code: 'ERR_ANTRACT_FUNCTION',
+    title: 'Internal error',
+    detail: 'The request could not be assigned to an app.',
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * Which requests are never held: the admin path, the health check path, a privileged user agent,
+ * whatever the user's own function says. Knows no gate.
+ *
+ * Such requests are not counted as in flight either: an operator who waits for the drain, or tries
+ * the backend out before letting people in, must not be what the drain waits for.
+ */
+import { matchesPath, type AntractRequest, type AppSettings } from './options.ts';
+
+// A backend that resolves them would be reached through the pause.
+const DOT_SEGMENT = /\/(\.|%2e){1,2}(\/|$)/i;
+
+/** Whether a path is the admin router's. */
+export function isAdminPath(adminPath: string | false, path: string): boolean {
+  return (
+    adminPath !== false &&
+    path.startsWith(adminPath) &&
+    (path.length === adminPath.length || path[adminPath.length] === '/') &&
+    !DOT_SEGMENT.test(path)
+  );
+}
+
+/** Whether a request asks how the backend is: GET or HEAD of exactly such a path. */
+export function isHealthCheck(settings: AppSettings, req: AntractRequest, path: string): boolean {
+  return (
+    settings.healthCheckPath.length > 0 &&
+    (req.method === 'GET' || req.method === 'HEAD') &&
+    matchesPath(settings.healthCheckPath, path)
+  );
+}
+
+/** Whether a request comes from somebody who is never held. */
+export function isPrivileged(
+  { privilegedUserAgent, bypass }: AppSettings,
+  req: AntractRequest,
+): boolean {
+  return matchesUserAgent(privilegedUserAgent, req) || (bypass?.(req) ?? false);
+}
+
+function matchesUserAgent(wanted: string | RegExp | undefined, req: AntractRequest): boolean {
+  if (wanted === undefined) return false;
+  const agent = req.headers['user-agent'] ?? '';
+  return typeof wanted === 'string' ? agent.includes(wanted) : wanted.test(agent);
+}

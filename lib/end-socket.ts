@@ -1,0 +1,48 @@
+/**
+ * Ends a connection as gently as it allows, within a time: a client that does not read must not hold
+ * up a drain. Knows no protocol.
+ */
+import type { Duplex } from 'node:stream';
+import { systemClock } from './clock.ts';
+
+/** How long a client has to take what is on its way to it, or to answer a close frame. */
+const ENDING_MS = 1000;
+
+export interface EndLimit {
+  /** Something has moved: the time begins anew. */
+  restart(): void;
+}
+
+/** Sends what was written, then closes: a `destroySoon()` for any stream, and with a limit. */
+export function endSocket(socket: Duplex): void {
+  limitEnd(socket);
+  if (socket.writableFinished) {
+    socket.destroy();
+    return;
+  }
+  socket.once('finish', () => socket.destroy());
+  if (!socket.writableEnded) socket.end();
+}
+
+/** Destroys a socket that is not closed in time: since it last took something, where it is behind. */
+export function limitEnd(socket: Duplex): EndLimit {
+  let left = socket.writableLength;
+  const start = () => systemClock.after(ENDING_MS, check);
+  const check = (): void => {
+    if (socket.writableLength >= left) {
+      socket.destroy();
+      return;
+    }
+    left = socket.writableLength;
+    timer = start();
+  };
+  let timer = start();
+  socket.once('close', () => timer.cancel());
+  return {
+    restart() {
+      timer.cancel();
+      left = socket.writableLength;
+      timer = start();
+    },
+  };
+}

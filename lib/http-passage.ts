@@ -1,0 +1,140 @@
+/**
+ * A request and its response as a gate sees them: whether it is long-lived, how to end it, how to
+ * send a sign of life. Knows no gate.
+ */
+import { ServerResponse, STATUS_CODES } from 'node:http';
+import type { Http2ServerResponse } from 'node:http2';
+import type { Socket } from 'node:net';
+import { Writable } from 'node:stream';
+import { inspect } from 'node:util';
+import onHeaders from 'on-headers';
+import { endSocket } from './end-socket.ts';
+import type { AntractRequest, AppSettings, Logger } from './options.ts';
+import type { Passage } from './passage.ts';
+import { refuse, type Refusal } from './refusal.ts';
+
+const LONG_POLL_ENDED: Refusal = Object.freeze({
+  status: 503,
+  code: 'ERR_ANTRACT_LONG_POLL',
+  title: 'Ask again',
+  detail:
+    'The service goes into maintenance; ask again, and the answer will take until it is over.',
+  retryAfter: 1,
+});
+
+export class HttpPassage implements Passage {
+  readonly request: AntractRequest;
+  readonly #res: ServerResponse;
+  readonly #settings: AppSettings;
+  readonly #logger: Logger;
+  #isEnding = false;
+
+  constructor(req: AntractRequest, res: ServerResponse, settings: AppSettings, logger: Logger) {
+    this.request = req;
+    this.#res = res;
+    this.#settings = settings;
+    this.#logger = logger;
+  }
+
+  isLongLived(): boolean {
+    return isEventStream(this.request, this.#res) || this.#ask('isLongLived', false);
+  }
+
+  isConcerned(): boolean {
+    return this.#ask('hold', true);
+  }
+
+  /** What the user's own function says; where there is none, or it fails, `otherwise`. */
+  #ask(name: 'isLongLived' | 'hold', otherwise: boolean): boolean {
+    try {
+      return this.#settings[name]?.(this.request) ?? otherwise;
+    } catch (error) {
+      this.#logger.error(`The \`${name}\` function threw: ${inspect(error)}`);
+      return otherwise;
+    }
+  }
+
+  /**
+   * Below its handler, which then finds its response closed, and not ended by somebody else: a proxy
+   * gives up the request to its backend as well, and a handler that answers late does not fail.
+   */
+  end(): void {
+    // Whoever drains asks again whenever one of the others has ended.
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const res = this.#res;
+    if (res.headersSent) {
+      if (!res.writableEnded) endStream(res);
+    } else if (res.socket && !('stream' in res)) refuseOn(res.socket, this.request);
+    else refuse(this.request, res, LONG_POLL_ENDED);
+  }
+
+  onAnswer(callback: () => void): void {
+    if (this.#res.headersSent) return;
+    // Not from within `writeHead()`, which an end of the response would cut in two.
+    onHeaders(this.#res, () => queueMicrotask(callback));
+  }
+
+  beat(): void {
+    const { heartbeat } = this.#settings;
+    if (heartbeat) sendInformational(this.request, this.#res, heartbeat.status);
+  }
+}
+
+/** https://html.spec.whatwg.org/multipage/server-sent-events.html */
+function isEventStream(req: AntractRequest, res: ServerResponse): boolean {
+  const type = res.getHeader('content-type');
+  if (typeof type === 'string') return /^text\/event-stream/i.test(type);
+  if (!res.headersSent) return false;
+  // Headers that were given to `writeHead()` alone can't be asked for, only read as they were sent.
+  // Without that, the wish has to do; alone it would not: some clients accept either.
+  const { _header: sent } = res as { _header?: unknown };
+  if (typeof sent === 'string') return /^content-type:\s*text\/event-stream/im.test(sent);
+  return /text\/event-stream/i.test(req.headers.accept ?? '');
+}
+
+/** Ends a response that has begun, cleanly where the chunks allow it. */
+function endStream(res: ServerResponse): void {
+  if ('stream' in res) {
+    endSocket((res as unknown as Http2ServerResponse).stream);
+    return;
+  }
+  const { socket } = res;
+  if (!socket) {
+    res.destroy();
+    return;
+  }
+  // What was written in this very turn may still wait for its end, and headers for a first chunk.
+  res.flushHeaders();
+  for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
+  if (res.chunkedEncoding) socket.write('0\r\n\r\n');
+  endSocket(socket);
+}
+
+/** Answers where the response would have gone, and closes. */
+function refuseOn(socket: Socket, req: AntractRequest): void {
+  const through = new Writable({
+    write(chunk: Buffer, _encoding, callback) {
+      socket.write(chunk);
+      callback();
+    },
+  });
+  const res = new ServerResponse(req);
+  res.shouldKeepAlive = false;
+  res.assignSocket(through as Socket);
+  refuse(req, res, LONG_POLL_ENDED);
+  endSocket(socket);
+}
+
+function sendInformational(req: AntractRequest, res: ServerResponse, status: 102 | 103): void {
+  if (res.headersSent) return;
+  if ('stream' in res) {
+    const { stream } = res as unknown as Http2ServerResponse;
+    // A stream that was reset may not have said so yet.
+    if (!stream.destroyed && !stream.closed) stream.additionalHeaders({ ':status': status });
+    return;
+  }
+  // HTTP/1.0 has none (RFC 9110, 15.2), and what is pipelined has to wait for its turn.
+  if (req.httpVersion === '1.0' || !res.socket?.writable) return;
+  res.socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n\r\n`);
+}

@@ -1,0 +1,151 @@
+/**
+ * Answers a request that is not let through: a problem document for API clients, a small page for
+ * people. Knows no gate and no app.
+ */
+import { createHash } from 'node:crypto';
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { AntractErrorCode } from './errors.ts';
+import type { Rejection, RejectReason } from './phase.ts';
+import { rejectionCode } from './status.ts';
+
+export interface Refusal {
+  readonly status: number;
+  readonly code: AntractErrorCode;
+  /** A few words, the same whenever the code is. */
+  readonly title: string;
+  /** A sentence for whoever reads it. */
+  readonly detail: string;
+  /** Seconds until asking again makes sense: `Retry-After`, and the page reloads itself then. */
+  readonly retryAfter?: number | undefined;
+  /** End the connection with the answer. */
+  readonly close?: boolean | undefined;
+}
+
+const statuses = new WeakMap<IncomingMessage, number>();
+
+/** The status with which a request was refused here; undefined when it was not. */
+export function refusedWith(req: IncomingMessage): number | undefined {
+  return statuses.get(req);
+}
+
+/** Writes the whole response; does nothing where one has begun. */
+export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
+  if (res.headersSent || res.destroyed) return;
+  statuses.set(req, refusal.status);
+  const html = wantsPage(req);
+  const body = html ? page(refusal, reloads(req)) : problem(refusal);
+  res.statusCode = refusal.status;
+  res.setHeader('Content-Type', html ? 'text/html; charset=utf-8' : 'application/problem+json');
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.setHeader('Cache-Control', 'no-store');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
+  if (html) res.setHeader('Content-Security-Policy', PAGE_POLICY);
+  if (refusal.retryAfter !== undefined) res.setHeader('Retry-After', refusal.retryAfter);
+  if (refusal.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
+  res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+/** Answers a request to upgrade, on its raw socket, as any other is answered; and closes. */
+export function refuseUpgrade(req: IncomingMessage, refusal: Refusal): void {
+  // Not what the listener was given: where a body is to come, Node 26 gives it a stream of that.
+  const { socket } = req;
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const res = new ServerResponse(req);
+  res.shouldKeepAlive = false;
+  res.assignSocket(socket);
+  res.once('finish', () => socket.destroySoon());
+  refuse(req, res, refusal);
+}
+
+const REFUSALS = {
+  timeout: {
+    title: 'Still under maintenance',
+    detail: 'The maintenance takes longer than this request could wait.',
+    retryAfter: 5,
+  },
+  stopped: { title: 'Out of service', detail: 'The service has been stopped.', retryAfter: 30 },
+  full: {
+    title: 'Under maintenance',
+    detail: 'Too many requests wait for the end of the maintenance.',
+    retryAfter: 5,
+  },
+  shutdown: {
+    title: 'Restarting',
+    detail: 'The gateway is shutting down and will be back shortly.',
+    retryAfter: 5,
+  },
+  unreachable: {
+    title: 'Bad gateway',
+    detail: 'The service behind this gateway could not be reached.',
+    retryAfter: 5,
+  },
+  'too-large': {
+    title: 'Content too large',
+    detail: 'The service is under maintenance, and this body is too large to be kept meanwhile.',
+    retryAfter: 30,
+  },
+} as const satisfies Record<RejectReason, Pick<Refusal, 'title' | 'detail' | 'retryAfter'>>;
+
+const STATUSES: Partial<Record<RejectReason, number>> = { 'too-large': 413, unreachable: 502 };
+
+/** What a request that is rejected is answered. */
+export function refusalFor({ reason, message, retryAfterMs }: Rejection): Refusal {
+  const { title, detail, retryAfter } = REFUSALS[reason];
+  return {
+    status: STATUSES[reason] ?? 503,
+    code: rejectionCode(reason),
+    title,
+    detail: message ?? detail,
+    // Not later than the pause ends by itself; a guess that is short otherwise.
+    retryAfter: Math.min(retryAfter, Math.max(1, Math.ceil((retryAfterMs ?? Infinity) / 1000))),
+    close: reason === 'shutdown' || reason === 'too-large',
+  };
+}
+
+/** RFC 9457. */
+function problem({ status, code, title, detail }: Refusal): string {
+  return `${JSON.stringify({ type: 'about:blank', title, status, detail, code })}\n`;
+}
+
+/** A browser that goes to a page says so (Fetch Metadata); older ones name HTML first. */
+function wantsPage(req: IncomingMessage): boolean {
+  const mode = req.headers['sec-fetch-mode'];
+  if (mode !== undefined) return mode === 'navigate';
+  return /^\s*(text\/html|application\/xhtml\+xml)/i.test(req.headers.accept ?? '');
+}
+
+/** A page that was sent to reloads as a GET, which would hide that what was sent has not arrived. */
+function reloads(req: IncomingMessage): boolean {
+  return req.method === 'GET' || req.method === 'HEAD';
+}
+
+const STYLE =
+  ':root{color-scheme:light dark}' +
+  'body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1.5rem}' +
+  'h1{font-size:1.4rem}';
+
+const PAGE_POLICY =
+  "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; " +
+  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`;
+
+function page({ title, detail, retryAfter }: Refusal, reload: boolean): string {
+  const reloading = reload && retryAfter !== undefined;
+  return (
+    '<!doctype html><html lang="en"><meta charset="utf-8">' +
+    '<meta name="viewport" content="width=device-width">' +
+    (reloading ? `<meta http-equiv="refresh" content="${retryAfter}">` : '') +
+    `<title>${escapeHtml(title)}</title><style>${STYLE}</style>` +
+    `<h1>${escapeHtml(title)}</h1><p>${escapeHtml(detail)}</p>` +
+    (reloading ? '<p>This page reloads by itself.</p>' : '') +
+    (reload ? '' : '<p>What you sent was not processed. Please go back and send it again.</p>') +
+    '</html>\n'
+  );
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,44 @@
+/**
+ * Set-ups that can't work, told once each, when a held request gives them away. Knows no gate.
+ */
+import type { IncomingMessage, Server } from 'node:http';
+import type { PauseRegistry } from './pause-registry.ts';
+
+/** Looks at a request that is being held. */
+export function warnOfSetup(
+  registry: PauseRegistry,
+  req: IncomingMessage & { body?: unknown },
+): void {
+  const { server } = req.socket as { server?: Partial<Server> };
+  if (hasParsedBody(req)) {
+    registry.warnOnce(
+      'WRN_ANTRACT_BODY_PARSED',
+      'a body parser is mounted ahead of pause(). What it has read can no longer be proxied: put ' +
+        'pause() first.',
+    );
+  }
+  if (!req.complete && isShorter(server?.requestTimeout, registry.settings.maxTime)) {
+    registry.warnOnce(
+      'WRN_ANTRACT_REQUEST_TIMEOUT',
+      `the server's requestTimeout (${server?.requestTimeout} ms) is shorter than a pause may last: ` +
+        'Node answers 408 to an upload that is still arriving by then. Set server.requestTimeout = 0.',
+    );
+  }
+  if (!registry.hasUpgrade && (server?.listenerCount?.('upgrade') ?? 0) > 0) {
+    registry.warnOnce(
+      'WRN_ANTRACT_UPGRADE',
+      'the server takes upgrades (WebSockets), which never pass through middleware and so are not ' +
+        'held: wrap the listener, server.on("upgrade", antract.upgrade(listener)).',
+    );
+  }
+}
+
+function hasParsedBody({ body, headers }: IncomingMessage & { body?: unknown }): boolean {
+  const hasBody = 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
+  return hasBody && body !== undefined;
+}
+
+/** 0 is no limit. */
+function isShorter(timeoutMs: number | undefined, pauseMs: number): boolean {
+  return timeoutMs !== undefined && timeoutMs > 0 && timeoutMs < pauseMs;
+}

@@ -1,0 +1,142 @@
+/**
+ * An upgraded connection as a gate sees it: an ordinary request until its handshake is answered, then
+ * long-lived, and ended by the close frame that tells a WebSocket client to come back. Knows no gate.
+ */
+import type { Duplex } from 'node:stream';
+import { endSocket, limitEnd, type EndLimit } from './end-socket.ts';
+import type { AntractRequest } from './options.ts';
+import type { Passage } from './passage.ts';
+import { FrameTracker, SERVICE_RESTART_FRAME } from './web-socket-frames.ts';
+
+type Write = (chunk: unknown, ...rest: unknown[]) => boolean;
+type Done = () => void;
+
+export interface UpgradePassageOptions {
+  /** Whether it may have to be ended: only then are its frames followed once it is open. */
+  readonly endable: boolean;
+}
+
+export class UpgradePassage implements Passage {
+  readonly request: AntractRequest;
+  readonly socket: Duplex;
+  readonly #endable: boolean;
+  /** The socket's own `write`, and ours in its place: everything that the handler sends comes by. */
+  #write: Write | undefined;
+  #tap: Write | undefined;
+  /** Only of a WebSocket. */
+  #frames: FrameTracker | undefined;
+  #isAnswered = false;
+  #isOpen = false;
+  #onAnswer: (() => void) | undefined;
+  #isEnding = false;
+  #limit: EndLimit | undefined;
+
+  constructor(req: AntractRequest, socket: Duplex, { endable }: UpgradePassageOptions) {
+    this.request = req;
+    this.socket = socket;
+    this.#endable = endable;
+  }
+
+  /** A handshake that waits for its answer is as ordinary as any request, and so is one refused. */
+  isLongLived(): boolean {
+    return this.#isOpen;
+  }
+
+  onAnswer(callback: () => void): void {
+    if (this.#isAnswered) return;
+    const before = this.#onAnswer;
+    this.#onAnswer = () => {
+      before?.();
+      callback();
+    };
+  }
+
+  /** Lets the handler have the socket, and follows what it writes. */
+  handTo(handler: (req: AntractRequest, socket: Duplex, head: Buffer) => void, head: Buffer): void {
+    const { socket } = this;
+    this.#write = socket.write as Write;
+    this.#tap = (chunk, ...rest) => this.#follow(chunk, rest);
+    if (isWebSocket(this.request)) this.#frames = new FrameTracker();
+    socket.write = this.#tap as Duplex['write'];
+    try {
+      handler(this.request, socket, head);
+    } catch (error) {
+      // Its client would wait for an answer, and a drain for its client.
+      socket.destroy();
+      throw error;
+    }
+  }
+
+  end(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    if (!this.#frames) return endSocket(this.socket);
+    this.#limit = limitEnd(this.socket);
+    if (this.#frames.isBetweenFrames) this.#close();
+  }
+
+  #follow(chunk: unknown, rest: unknown[]): boolean {
+    const frames = this.#frames;
+    if (frames && this.#isEnding) return this.#finishFrame(frames, toBytes(chunk, rest), rest);
+    frames?.takeAll(toBytes(chunk, rest));
+    const went = this.#send(chunk, ...rest);
+    if (!this.#isAnswered && (!frames || frames.isAnswered)) this.#noteAnswer();
+    return went;
+  }
+
+  #noteAnswer(): void {
+    this.#isAnswered = true;
+    this.#isOpen = this.#frames?.isOpen ?? true;
+    if (!this.#isOpen || !this.#endable) this.#frames = undefined;
+    // Unless somebody else has put a `write` of their own on top.
+    if (!this.#frames && this.socket.write === this.#tap) {
+      this.socket.write = this.#write as Duplex['write'];
+    }
+    // Not from within the handler's call, which may have more to do before anybody ends this.
+    if (this.#onAnswer) queueMicrotask(this.#onAnswer);
+    this.#onAnswer = undefined;
+  }
+
+  /** A close frame must not cut another in two; and once it is sent, no other may follow. */
+  #finishFrame(frames: FrameTracker, bytes: Uint8Array, rest: unknown[]): boolean {
+    const done = rest.find((argument) => typeof argument === 'function') as Done | undefined;
+    if (frames.isBetweenFrames) {
+      if (done) queueMicrotask(() => done());
+      return true;
+    }
+    const ofFrame = frames.take(bytes);
+    const went = this.#send(bytes.subarray(0, ofFrame), ...(done ? [done] : []));
+    if (frames.isBetweenFrames) this.#close();
+    else this.#limit?.restart();
+    return went;
+  }
+
+  /**
+   * The client answers with a close frame of its own. The handler gets to see it and ends the
+   * connection, as it does whenever a client closes: if we did, a proxy's `pipe()` would stop reading
+   * from the backend, and leave that connection open.
+   */
+  #close(): void {
+    this.#send(SERVICE_RESTART_FRAME);
+  }
+
+  #send(...what: unknown[]): boolean {
+    return (this.#write as (...what: unknown[]) => boolean).apply(this.socket, what);
+  }
+}
+
+function isWebSocket(req: AntractRequest): boolean {
+  return req.headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+function toBytes(chunk: unknown, [encoding]: unknown[]): Uint8Array {
+  if (typeof chunk === 'string') {
+    return Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8');
+  }
+  if (chunk instanceof Uint8Array) return chunk;
+  if (ArrayBuffer.isView(chunk)) {
+    return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  }
+  // The socket says what is wrong with it.
+  return new Uint8Array();
+}

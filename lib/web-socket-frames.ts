@@ -1,0 +1,107 @@
+/**
+ * Where the frames of a WebSocket begin and end (RFC 6455, 5.2), as far as it takes to put one of our
+ * own between two others. Pure: sees bytes, knows no socket.
+ */
+
+/** A close frame, from a server: 1012 is "service restart" in the IANA registry. */
+export const SERVICE_RESTART_FRAME: Buffer = closeFrame(1012, 'service restart');
+
+function closeFrame(code: number, reason: string): Buffer {
+  const text = Buffer.from(reason);
+  const head = Buffer.from([0x88, 2 + text.length, code >> 8, code & 0xff]);
+  return Buffer.concat([head, text]);
+}
+
+const SWITCHING = 'HTTP/1.1 101';
+
+/** More than any answer to a handshake: what is longer is none. */
+const MAX_HEAD = 64 * 1024;
+
+/** The first two bytes of a frame say how long the rest of its header is. */
+const SHORTEST_HEADER = 2;
+
+/** Follows what a server sends: the answer to the handshake, then frames. Allocates for no frame. */
+export class FrameTracker {
+  /** The handshake's answer seen so far; undefined once it has been seen whole. */
+  #head: string | undefined = '';
+  #isSwitching = false;
+  /** How much has come of the header of the frame that is on its way, and how long it is. */
+  #headerSeen = 0;
+  #headerLength = SHORTEST_HEADER;
+  /** Up to where that header is the length of the payload; behind it comes the mask. */
+  #lengthEnd = SHORTEST_HEADER;
+  #payloadLeft = 0;
+
+  /** Whether the handshake has been answered, with whatever status. */
+  get isAnswered(): boolean {
+    return this.#head === undefined;
+  }
+
+  /** Whether frames are being sent: the handshake was answered with 101. */
+  get isOpen(): boolean {
+    return this.isAnswered && this.#isSwitching;
+  }
+
+  /** Whether the next byte would begin a frame. */
+  get isBetweenFrames(): boolean {
+    return this.isOpen && this.#headerSeen === 0 && this.#payloadLeft === 0;
+  }
+
+  /** Takes bytes; stops behind the first frame that ends in them. Returns how many it took. */
+  take(bytes: Uint8Array): number {
+    return this.#take(bytes, 0);
+  }
+
+  /** Takes all of them. */
+  takeAll(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) at = this.#take(bytes, at);
+  }
+
+  /** Returns where it stopped. */
+  #take(bytes: Uint8Array, from: number): number {
+    if (!this.isAnswered) return this.#takeHead(bytes);
+    if (!this.#isSwitching) return bytes.length;
+    let at = from;
+    while (at < bytes.length) {
+      if (this.#headerSeen === 0 && this.#payloadLeft > 0) {
+        const taken = Math.min(bytes.length - at, this.#payloadLeft);
+        this.#payloadLeft -= taken;
+        at += taken;
+      } else this.#takeHeaderByte(bytes[at++] ?? 0);
+      if (this.isBetweenFrames) break;
+    }
+    return at;
+  }
+
+  #takeHead(bytes: Uint8Array): number {
+    const before = this.#head?.length ?? 0;
+    const text = this.#head + Buffer.from(bytes).toString('latin1');
+    const end = text.indexOf('\r\n\r\n');
+    if (end < 0 && text.length < MAX_HEAD) {
+      this.#head = text;
+      return bytes.length;
+    }
+    this.#head = undefined;
+    this.#isSwitching = end >= 0 && text.startsWith(SWITCHING);
+    return end < 0 ? bytes.length : end + 4 - before;
+  }
+
+  #takeHeaderByte(byte: number): void {
+    const index = this.#headerSeen++;
+    if (index === 1) this.#readLength(byte);
+    else if (index > 1 && index < this.#lengthEnd) {
+      this.#payloadLeft = this.#payloadLeft * 256 + byte;
+    }
+    if (this.#headerSeen < this.#headerLength) return;
+    this.#headerSeen = 0;
+    this.#headerLength = SHORTEST_HEADER;
+  }
+
+  #readLength(byte: number): void {
+    const length = byte & 0x7f;
+    const extended = length === 127 ? 8 : length === 126 ? 2 : 0;
+    this.#lengthEnd = SHORTEST_HEADER + extended;
+    this.#headerLength = this.#lengthEnd + (byte & 0x80 ? 4 : 0);
+    this.#payloadLeft = extended === 0 ? length : 0;
+  }
+}
