@@ -1,0 +1,83 @@
+/** How the admin endpoints put numbers and states into words. */
+import { describe, expect, it } from '@jest/globals';
+import { formatMs, printable, renderList, renderStatus } from '../lib/admin/render.ts';
+import type { AppStatus } from '../lib/index.ts';
+
+const status = (given: Partial<AppStatus>): AppStatus => ({
+  app: 'default',
+  phase: 'running',
+  held: 0,
+  inFlight: 0,
+  longLived: 0,
+  oldestHoldMs: null,
+  trend: null,
+  pausedForMs: null,
+  endsInMs: null,
+  leaseEndsInMs: null,
+  pauseId: null,
+  only: null,
+  reason: null,
+  message: null,
+  health: null,
+  ...given,
+});
+
+describe('durations', () => {
+  it.each([
+    [0, '0 ms'],
+    [999, '999 ms'],
+    [1000, '1 s'],
+    [59_499, '59 s'],
+    [59_500, '1 min'],
+    [60_000, '1 min'],
+    [288_000, '4 min 48 s'],
+    [3_599_600, '1 h'],
+    [7_500_000, '2 h 5 min'],
+    [86_399_000, '1 d'],
+    [2 ** 31 - 1, '24 d 21 h'],
+  ])('%d ms is %s', (ms, shown) => {
+    expect(formatMs(ms)).toBe(shown);
+  });
+});
+
+describe('lines', () => {
+  it('control characters are replaced, everything else stays', () => {
+    expect(printable('a\u001b[2J\r\n\u009bb\u007f – größe 💾')).toBe(
+      'a\ufffd[2J\ufffd\ufffd\ufffdb\ufffd – größe 💾',
+    );
+  });
+
+  it('control characters in what clients sent are replaced', () => {
+    const stragglers = [{ method: 'GET', path: '/\u009b2J', ageMs: 5 }];
+    const { text } = renderStatus(status({ phase: 'pausing', inFlight: 1, stragglers }), '');
+    expect(text).toContain('\n  GET /\ufffd2J for 5 ms\n');
+  });
+
+  it('stragglers beyond those named are counted', () => {
+    const stragglers = [{ method: 'GET', path: '/a', ageMs: 61_000 }];
+    const { text } = renderStatus(
+      status({ phase: 'pausing', inFlight: 3, stragglers }),
+      '/_antract',
+    );
+    expect(text).toContain('In flight: 3\n  GET /a for 1 min 1 s\n  and 2 more\n');
+  });
+
+  it('one request is one, except where the original says otherwise', () => {
+    const { text } = renderStatus(status({ phase: 'releasing', held: 1, oldestHoldMs: 2000 }), '');
+    expect(text).toBe(
+      'Pause is disabled.\nApp default is releasing: 1 held request still going out.\nLongest held: 2 s\nIn flight: 0\n',
+    );
+  });
+
+  it('no line of one app is taken for another', () => {
+    const apps = [
+      status({}),
+      status({ app: 'shop', phase: 'pausing', held: 2, inFlight: 1, endsInMs: 1000 }),
+    ];
+    const { text, json } = renderList(apps, apps[0] as AppStatus, '');
+    expect(text).toBe(
+      'Pause is disabled.\nApp default is running.\nIn flight: 0\nApp shop is pausing: 2 held, 1 in flight, ends by itself in 1 s.\n',
+    );
+    expect(json).toEqual({ apps });
+  });
+});

@@ -1,0 +1,72 @@
+/**
+ * Writes a whole answer in the form that was asked for. Knows HTTP and no state.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Express } from './express.ts';
+import { problemBody, type Problem } from './problem.ts';
+import { printable, type Page, type Rendered } from './render.ts';
+
+export interface Answerer {
+  answer(req: IncomingMessage, res: ServerResponse, answer: Rendered | Page): void;
+  refuse(req: IncomingMessage, res: ServerResponse, problem: Problem): void;
+}
+
+export function createAnswerer(express: Express): Answerer {
+  const wantsJson = (req: IncomingMessage): boolean => {
+    const type = express.request.accepts.call(req, 'text/plain', ...JSON_TYPES);
+    return type !== false && type !== 'text/plain';
+  };
+  const wantsHtml = (req: IncomingMessage): boolean =>
+    express.request.accepts.call(req, 'text/plain', 'text/html', ...JSON_TYPES) === 'text/html';
+  return {
+    answer(req, res, answer) {
+      if ('body' in answer) return sendPage(res, answer);
+      const { status, text, json, html } = answer;
+      if (html && wantsHtml(req)) sendPage(res, html());
+      else if (wantsJson(req)) send(res, status, 'application/json; charset=utf-8', toJson(json));
+      else send(res, status, TEXT, text);
+    },
+    refuse(req, res, problem) {
+      for (const [name, value] of Object.entries(problem.headers ?? {}))
+        setHeader(res, name, value);
+      if (wantsJson(req))
+        send(res, problem.status, 'application/problem+json', toJson(problemBody(problem)));
+      else send(res, problem.status, TEXT, `${printable(problem.detail)}\n${problem.code}\n`);
+    },
+  };
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPES = ['application/json', 'application/problem+json'];
+
+function send(res: ServerResponse, status: number, type: string, body: string): void {
+  if (res.headersSent) return;
+  for (const name of res.getHeaderNames()) {
+    if (isUnwanted(name)) res.removeHeader(name);
+  }
+  res.statusCode = status;
+  res.setHeader('Content-Type', type);
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.setHeader('Cache-Control', 'no-store');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  res.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
+  res.end(body);
+}
+
+function sendPage(res: ServerResponse, { type, body, headers = {} }: Page): void {
+  for (const [name, value] of Object.entries(headers)) setHeader(res, name, value);
+  send(res, 200, type, body);
+}
+
+function setHeader(res: ServerResponse, name: string, value: string | string[]): void {
+  if (!res.headersSent) res.setHeader(name, value);
+}
+
+/** What an application has set for its own answers. Its CORS rules are not meant for these either. */
+function isUnwanted(name: string): boolean {
+  return name === 'x-powered-by' || name === 'etag' || name.startsWith('access-control-');
+}
+
+function toJson(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}

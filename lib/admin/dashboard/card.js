@@ -1,0 +1,160 @@
+/**
+ * One app on the page. Between snapshots it counts on by itself.
+ */
+import { Chart } from './chart.js';
+import { formatCount, formatCountdown, formatMs } from './format.js';
+import { History } from './history.js';
+import { commandsFor, meaningOf } from './words.js';
+
+/** @typedef {import('./snapshot.d.ts').Status} Status */
+
+export class Card {
+  /** @type {HTMLElement} */
+  element;
+  /** @type {Status} */
+  status;
+  #history = new History();
+  /** @type {Chart} */
+  #chart;
+  #receivedAt = 0;
+
+  /**
+   * @param {HTMLTemplateElement} template
+   * @param {Status} status
+   * @param {(command: import('./words.js').Command, status: Status) => void} onCommand
+   */
+  constructor(template, status, onCommand) {
+    const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    this.element = /** @type {HTMLElement} */ (copy.firstElementChild);
+    this.status = status;
+    this.#chart = new Chart(this.#field('chart'), this.#history);
+    this.#write('name', status.app);
+    this.#write('legend', `Commands for ${status.app}`);
+    for (const button of this.#buttons()) {
+      const command = /** @type {import('./words.js').Command} */ (button.dataset['command']);
+      button.addEventListener('click', () => onCommand(command, this.status));
+    }
+  }
+
+  /** @param {Status} status */
+  update(status) {
+    this.status = status;
+    this.#receivedAt = performance.now();
+    this.#history.add(Date.now() / 1000, status.held, status.inFlight);
+    if (this.element.dataset['phase'] !== status.phase) this.#showPhase(status.phase);
+    this.#write('meaning', meaningOf(status));
+    this.#showReason(status);
+    this.#write('held', status.held.toLocaleString('en'));
+    this.#write('inFlight', status.inFlight.toLocaleString('en'));
+    this.#field('chart').setAttribute(
+      'aria-label',
+      `The last five minutes. Now ${status.held} held, ${status.inFlight} in flight.`,
+    );
+    this.#showStragglers(status);
+    this.tick();
+  }
+
+  /** Time goes on. */
+  tick() {
+    const passed = performance.now() - this.#receivedAt;
+    const { oldestHoldMs, pausedForMs, endsInMs, leaseEndsInMs } = this.status;
+    this.#write('oldest', oldestHoldMs === null ? '–' : formatMs(oldestHoldMs + passed));
+    const end = endsInMs === null ? null : Math.min(endsInMs, leaseEndsInMs ?? Infinity) - passed;
+    this.#write('ends', end === null ? '–' : formatCountdown(end));
+    const elapsed = /** @type {HTMLProgressElement} */ (this.#field('elapsed'));
+    elapsed.hidden = pausedForMs === null || endsInMs === null;
+    if (pausedForMs !== null && endsInMs !== null) {
+      elapsed.max = pausedForMs + endsInMs;
+      elapsed.value = pausedForMs + passed;
+    }
+    this.#chart.draw(Date.now() / 1000);
+  }
+
+  /** @param {boolean} isLive */
+  setLive(isLive) {
+    /** @type {HTMLFieldSetElement} */ (this.#field('actions')).disabled = !isLive;
+    if (!isLive) this.#history.breakOff();
+  }
+
+  /** For whoever works by keyboard, and whose button is gone. */
+  focus() {
+    this.#buttons()
+      .find((button) => !button.hidden)
+      ?.focus();
+  }
+
+  remove() {
+    this.#chart.remove();
+    this.element.remove();
+  }
+
+  /** @param {Status['phase']} phase */
+  #showPhase(phase) {
+    this.element.dataset['phase'] = phase;
+    this.#write('phase', phase);
+    const commands = commandsFor(phase);
+    const offers = (/** @type {HTMLButtonElement} */ button) =>
+      commands.some((command) => command === button.dataset['command']);
+    const buttons = this.#buttons();
+    const focused = buttons.find((button) => button === document.activeElement);
+    for (const button of buttons) {
+      if (offers(button)) button.hidden = false;
+      button.classList.toggle('main', button.dataset['command'] === commands[0]);
+      button.classList.toggle('risky', button.dataset['command'] === 'stop');
+    }
+    // While the old button is still there: hiding it first would lose the focus.
+    if (focused && !offers(focused)) buttons.find(offers)?.focus();
+    for (const button of buttons) button.hidden = !offers(button);
+  }
+
+  /** @param {Status} status */
+  #showReason({ reason, message, leaseEndsInMs }) {
+    const lines = [
+      ...(reason === null ? [] : [`Reason: ${reason}`]),
+      ...(message === null ? [] : [`Clients are told: ${message}`]),
+      ...(leaseEndsInMs == null ? [] : ['It ends unless its lease is renewed.']),
+    ];
+    this.#write('reason', lines.join(' · '));
+    this.#field('reason').hidden = lines.length === 0;
+  }
+
+  /** @param {Status} status */
+  #showStragglers({ inFlight, stragglers = [] }) {
+    this.#field('stragglers').hidden = stragglers.length === 0;
+    this.#field('straggler-list').replaceChildren(
+      ...stragglers.map(({ method, path, ageMs }) => {
+        const line = document.createElement('li');
+        const request = document.createElement('code');
+        const age = document.createElement('span');
+        request.textContent = `${method} ${path}`;
+        request.title = path;
+        age.textContent = formatMs(ageMs);
+        line.append(request, age);
+        return line;
+      }),
+    );
+    const rest = inFlight - stragglers.length;
+    this.#write('straggler-rest', `and ${formatCount(rest, 'other')}`);
+    this.#field('straggler-rest').hidden = stragglers.length === 0 || rest <= 0;
+  }
+
+  #buttons() {
+    return [...this.element.querySelectorAll('button')];
+  }
+
+  /** @param {string} name */
+  #field(name) {
+    return /** @type {HTMLElement} */ (this.element.querySelector(`[data-field="${name}"]`));
+  }
+
+  /**
+   * Only what differs, so that a selection or a screen reader is not disturbed.
+   *
+   * @param {string} name
+   * @param {string} text
+   */
+  #write(name, text) {
+    const field = this.#field(name);
+    if (field.textContent !== text) field.textContent = text;
+  }
+}

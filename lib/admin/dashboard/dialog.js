@@ -1,0 +1,120 @@
+/**
+ * Asks before it does anything: the one dialog, and the POST that follows a yes.
+ */
+import { questionFor } from './words.js';
+
+const ANSWER_WITHIN_MS = 15_000;
+
+export class CommandDialog {
+  /** @type {HTMLDialogElement} */
+  #dialog;
+  /** @type {URL} */
+  #base;
+  /** @type {(message: string) => void} */
+  #onDone;
+  /** @type {import('./words.js').Command} */
+  #command = 'enable';
+  #app = '';
+
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {URL} base
+   * @param {(message: string) => void} onDone told what the server says it has done
+   * @param {(app: string) => void} onClose told about which app the question was
+   */
+  constructor(dialog, base, onDone, onClose) {
+    this.#dialog = dialog;
+    this.#base = base;
+    this.#onDone = onDone;
+    this.#part('cancel').addEventListener('click', () => dialog.close());
+    dialog.addEventListener('close', () => onClose(this.#app));
+    this.#form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#run();
+    });
+  }
+
+  /**
+   * @param {import('./words.js').Command} command
+   * @param {import('./snapshot.d.ts').Status} status
+   */
+  ask(command, status) {
+    this.#command = command;
+    this.#app = status.app;
+    const { title, text, confirm } = questionFor(command, status);
+    const [heading, paragraph] = this.#dialog.querySelectorAll('h2, p');
+    if (heading) heading.textContent = title;
+    if (paragraph) paragraph.textContent = text;
+    this.#form.reset();
+    for (const field of this.#fields()) field.hidden = field.dataset['for'] !== command;
+    const button = this.#part('confirm');
+    button.textContent = confirm;
+    button.className = command === 'stop' ? 'main risky' : 'main';
+    this.#showFailure('');
+    this.#dialog.showModal();
+    // A field has the focus first; where there is none, a yes needs a key of its own.
+    (
+      this.#fields()
+        .find((field) => !field.hidden)
+        ?.querySelector('input') ?? this.#part('cancel')
+    ).focus();
+  }
+
+  /** Nothing can be sent while the server is out of touch. @param {boolean} isLive */
+  setLive(isLive) {
+    this.#part('confirm').disabled = !isLive;
+  }
+
+  async #run() {
+    const button = this.#part('confirm');
+    button.disabled = true;
+    try {
+      this.#onDone(await this.#send());
+      this.#dialog.close();
+    } catch (error) {
+      this.#showFailure(error instanceof Error ? error.message : String(error));
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  /** What the server says it has done. Rejects with what it says it has not. */
+  async #send() {
+    const body = new URLSearchParams({ app: this.#app });
+    for (const field of this.#fields()) {
+      const input = field.querySelector('input');
+      if (input && !field.hidden && input.value.trim() !== '')
+        body.set(input.name, input.value.trim());
+    }
+    const answer = await fetch(new URL(this.#command, this.#base), {
+      method: 'POST',
+      headers: { Accept: 'application/json' },
+      body,
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
+    const { summary, detail } = await answer.json();
+    if (!answer.ok) throw new Error(detail ?? `Answered ${answer.status}.`);
+    return String(summary);
+  }
+
+  /** @param {string} message */
+  #showFailure(message) {
+    const failure = this.#part('failure');
+    failure.textContent = message;
+    failure.hidden = message === '';
+  }
+
+  get #form() {
+    return /** @type {HTMLFormElement} */ (this.#dialog.querySelector('form'));
+  }
+
+  /** @returns {HTMLElement[]} */
+  #fields() {
+    return [...this.#dialog.querySelectorAll('label')];
+  }
+
+  /** @param {string} name */
+  #part(name) {
+    return /** @type {HTMLButtonElement} */ (this.#dialog.querySelector(`[data-part="${name}"]`));
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * What `events` sends, as far as the page reads it. Written out again, as the page must not see the
+ * types of Node; a test holds it to the original.
+ */
+export interface Status {
+  app: string;
+  phase: 'running' | 'pausing' | 'paused' | 'releasing' | 'stopped';
+  held: number;
+  inFlight: number;
+  oldestHoldMs: number | null;
+  pausedForMs: number | null;
+  endsInMs: number | null;
+  leaseEndsInMs?: number | null;
+  reason: string | null;
+  message: string | null;
+  stragglers?: { method: string; path: string; ageMs: number }[];
+  // Not every version says these.
+  only?: 'writes' | null;
+  health?: { unplanned: boolean } | null;
+}
+
+export interface Snapshot {
+  at: string;
+  apps: Status[];
+}

@@ -1,0 +1,77 @@
+/**
+ * What the page says about an app and asks about a command. Pure.
+ */
+import { formatCount } from './format.js';
+
+/** @typedef {import('./snapshot.d.ts').Status} Status */
+/** @typedef {'enable' | 'disable' | 'stop'} Command */
+
+/**
+ * One sentence or two about what goes on.
+ *
+ * @param {Status} status
+ */
+export function meaningOf(status) {
+  const parts = [MEANINGS[status.phase](status)];
+  if (status.only === 'writes') parts.push('Only writes wait.');
+  if (status.health?.unplanned) parts.push('Nobody asked for it: the backend does not answer.');
+  return parts.join(' ');
+}
+
+/** @type {Record<Status['phase'], (status: Status) => string>} */
+const MEANINGS = {
+  running: () => 'Requests go through.',
+  pausing: ({ inFlight }) =>
+    `Draining: ${formatCount(inFlight, 'request')} still in flight. New ones wait.`,
+  paused: () => 'Drained: nothing is in flight. New requests wait.',
+  releasing: () => 'Held requests are going out, in order.',
+  stopped: () => 'Requests are answered 503.',
+};
+
+/**
+ * Which commands make sense now, the likeliest first.
+ *
+ * @param {Status['phase']} phase
+ * @returns {readonly Command[]}
+ */
+export function commandsFor(phase) {
+  return COMMANDS[phase];
+}
+
+/** @type {Record<Status['phase'], readonly Command[]>} */
+const COMMANDS = {
+  running: ['enable', 'stop'],
+  pausing: ['disable', 'stop'],
+  paused: ['disable', 'stop'],
+  releasing: ['enable', 'stop'],
+  stopped: ['disable', 'enable'],
+};
+
+/**
+ * @param {Command} command
+ * @param {Status} status
+ * @returns {{ title: string, text: string, confirm: string }}
+ */
+export function questionFor(command, { app, held, inFlight }) {
+  const waiting = formatCount(held, 'held request');
+  switch (command) {
+    case 'enable':
+      return {
+        title: `Pause ${app}?`,
+        text: `New requests will wait. ${formatCount(inFlight, 'request')} in flight will go on to the end.`,
+        confirm: 'Pause',
+      };
+    case 'disable':
+      return {
+        title: `Resume ${app}?`,
+        text: `Requests will go through, ${waiting} first.`,
+        confirm: 'Resume',
+      };
+    default:
+      return {
+        title: `Stop ${app}?`,
+        text: `Requests will be answered 503 at once, ${waiting} too.`,
+        confirm: 'Stop',
+      };
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * What each admin endpoint does: calls on the registry, rendered. Knows neither routes nor access.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AntractError } from '../errors.ts';
+import { DEFAULT_APP, type PauseRegistry } from '../pause-registry.ts';
+import type { AppStatus, DrainResult, ReleaseResult } from '../status.ts';
+import type { EventStreams, StreamedRegistry } from './event-streams.ts';
+import type { MeasuredRegistry } from './metrics.ts';
+import type { EndpointName, Parameters } from './params.ts';
+import type { MetricsRegister } from './prom-client.ts';
+import { renderIndex } from './render-index.ts';
+import { renderReport } from './render-report.ts';
+import {
+  renderDisable,
+  renderDisableAndRelease,
+  renderDrain,
+  renderEnable,
+  renderEnableAndDrain,
+  renderList,
+  renderStatus,
+  renderStop,
+  type Base,
+  type Page,
+  type Rendered,
+} from './render.ts';
+import { renderTraffic } from './render-traffic.ts';
+
+/** The part of a registry that the endpoints use. */
+export type AdminRegistry = Pick<
+  PauseRegistry,
+  'enable' | 'disable' | 'stop' | 'status' | 'list' | 'drained' | 'released' | 'report' | 'traffic'
+> &
+  StreamedRegistry &
+  MeasuredRegistry;
+
+/** What a router has one of, for all its requests. */
+export interface Views {
+  readonly streams: EventStreams;
+  /** Throws where prom-client is not installed. */
+  readonly metrics: () => MetricsRegister;
+  readonly dashboard: () => Page;
+}
+
+/** One request to an endpoint. */
+export interface Call {
+  readonly registry: AdminRegistry;
+  readonly parameters: Partial<Parameters>;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly base: Base;
+  readonly views: Views;
+}
+
+export interface Endpoint {
+  /** Whether another site's page may make a browser ask for it: it only looks, and holds nothing. */
+  readonly isHarmless: boolean;
+  /** Undefined when whoever asked has left, or is answered bit by bit. */
+  run(call: Call): Promise<Rendered | Page | undefined>;
+}
+
+export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
+  enable: { isHarmless: false, run: enable },
+  disable: { isHarmless: false, run: disable },
+  stop: { isHarmless: false, run: stop },
+  status: { isHarmless: true, run: status },
+  drain: { isHarmless: false, run: drain },
+  report: { isHarmless: true, run: report },
+  traffic: { isHarmless: true, run: traffic },
+  events: { isHarmless: true, run: events },
+  metrics: { isHarmless: true, run: metrics },
+  index: { isHarmless: true, run: index },
+};
+
+async function enable(call: Call): Promise<Rendered | undefined> {
+  const { registry, parameters, base } = call;
+  const { app, max_time: maxTime, lease, only, reason, wait, if_pause: ifPause } = parameters;
+  const result = await registry.enable(app, { maxTime, lease, only, reason, ifPause });
+  if (wait === undefined) return renderEnable(result, base);
+  const drained = await waitForDrain(call);
+  return drained && renderEnableAndDrain(result, drained, registry.status(app), base);
+}
+
+async function disable(call: Call): Promise<Rendered | undefined> {
+  const { registry, parameters, base } = call;
+  const result = await registry.disable(parameters.app, { ifPause: parameters.if_pause });
+  if (parameters.wait === undefined) return renderDisable(result, base);
+  const released = await waitForRelease(call);
+  return (
+    released && renderDisableAndRelease(result, released, registry.status(parameters.app), base)
+  );
+}
+
+async function stop({ registry, parameters, base }: Call): Promise<Rendered> {
+  const { app, message, if_pause: ifPause } = parameters;
+  return renderStop(await registry.stop(app, { message, ifPause }), base);
+}
+
+async function status({ registry, parameters, base }: Call): Promise<Rendered> {
+  if (parameters.app !== undefined) return renderStatus(registry.status(parameters.app), base);
+  const apps = registry.list();
+  return renderList(apps, mainApp(apps), base);
+}
+
+/** Where no app is called `default`, the one that an operator is most likely to ask about. */
+function mainApp(apps: readonly AppStatus[]): AppStatus {
+  const main =
+    apps.find(({ app }) => app === DEFAULT_APP) ??
+    apps.find(({ phase }) => phase !== 'running') ??
+    apps[0];
+  if (!main) throw new Error('A registry lists at least one app.');
+  return main;
+}
+
+async function drain(call: Call): Promise<Rendered | undefined> {
+  const { registry, parameters, base } = call;
+  const drained = await waitForDrain(call);
+  return drained && renderDrain(drained, registry.status(parameters.app), base);
+}
+
+async function report({ registry, parameters }: Call): Promise<Rendered> {
+  const { app = DEFAULT_APP } = parameters;
+  return renderReport(app, registry.report(app));
+}
+
+async function traffic({ registry, parameters }: Call): Promise<Rendered> {
+  return renderTraffic(registry.traffic(parameters.app));
+}
+
+async function events({ req, res, views }: Call): Promise<undefined> {
+  views.streams.open(req, res);
+}
+
+async function metrics({ views }: Call): Promise<Page> {
+  const register = views.metrics();
+  return { type: register.contentType, body: await register.metrics() };
+}
+
+async function index({ base, views }: Call): Promise<Rendered> {
+  return { ...renderIndex(base), html: views.dashboard };
+}
+
+/** Throws when there is nothing to wait for any more. */
+async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
+  const { app, wait: timeout } = call.parameters;
+  const result = await whilePresent(call, (signal) =>
+    call.registry.drained(app, { timeout, signal }),
+  );
+  return result && refuseEndedPause(result);
+}
+
+async function waitForRelease(call: Call): Promise<ReleaseResult | undefined> {
+  const { app, wait: timeout } = call.parameters;
+  const result = await whilePresent(call, (signal) =>
+    call.registry.released(app, { timeout, signal }),
+  );
+  return result && refuseEndedRelease(result);
+}
+
+/** Undefined when whoever asked leaves meanwhile: what they asked for stays, only the wait ends. */
+async function whilePresent<T>(
+  call: Call,
+  wait: (signal: AbortSignal) => Promise<T>,
+): Promise<T | undefined> {
+  const presence = watchPresence(call.req, call.res);
+  try {
+    return await wait(presence.signal);
+  } catch (error) {
+    if (presence.signal.aborted) return undefined;
+    throw error;
+  } finally {
+    presence.stop();
+  }
+}
+
+function refuseEndedRelease(result: ReleaseResult): ReleaseResult {
+  switch (result.outcome) {
+    case 'reopened':
+    case 'timeout':
+      return result;
+    case 'paused':
+    case 'stopped':
+      throw new AntractError(
+        'ERR_ANTRACT_NOT_RELEASED',
+        `The app was ${result.outcome} again while this request waited for the release.`,
+        { status: 409 },
+      );
+    case 'closed':
+      throw new AntractError(
+        'ERR_ANTRACT_CLOSED',
+        'antract was closed while this request waited for the release.',
+        { status: 503 },
+      );
+    default:
+      return result.outcome satisfies never;
+  }
+}
+
+function refuseEndedPause(result: DrainResult): DrainResult {
+  switch (result.outcome) {
+    case 'drained':
+    case 'timeout':
+      return result;
+    case 'resumed':
+      throw new AntractError(
+        'ERR_ANTRACT_NOT_PAUSED',
+        'The pause was ended while this request waited for the drain: by `disable`, or because its longest time was over. Requests reach the backend again.',
+        { status: 409 },
+      );
+    case 'closed':
+      throw new AntractError(
+        'ERR_ANTRACT_CLOSED',
+        'antract was closed while this request waited for the drain.',
+        { status: 503 },
+      );
+    default:
+      return result.outcome satisfies never;
+  }
+}
+
+/** A signal that is aborted when the client leaves, and what takes the listeners off again. */
+function watchPresence(
+  { socket }: IncomingMessage,
+  res: ServerResponse,
+): { signal: AbortSignal; stop(): void } {
+  const leaving = new AbortController();
+  const onClose = (): void => leaving.abort();
+  // With two pipelined requests on one socket, Node 22 and older close only the first response.
+  res.once('close', onClose);
+  socket.once('close', onClose);
+  if (res.closed || socket.destroyed) leaving.abort();
+  return {
+    signal: leaving.signal,
+    stop() {
+      res.off('close', onClose);
+      socket.off('close', onClose);
+    },
+  };
+}

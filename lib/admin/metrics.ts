@@ -1,0 +1,193 @@
+/**
+ * The registry as Prometheus metrics (https://prometheus.io/docs/practices/naming/): counters from
+ * its events, gauges from its snapshots at the moment of a scrape. Knows no HTTP.
+ */
+import type { AntractEvents } from '../events.ts';
+import type { PauseRegistry } from '../pause-registry.ts';
+import type { AppStatus } from '../status.ts';
+import { AppLabels } from './app-labels.ts';
+import { loadPromClient, type MetricsRegister, type PromClient } from './prom-client.ts';
+
+export interface MetricsOptions {
+  /**
+   * A `Registry` of prom-client for antract's metrics to join; `metrics` then answers with all that
+   * is in it. Default: one of its own.
+   */
+  register?: MetricsRegister | undefined;
+}
+
+export interface MetricsSources {
+  /** Bytes of held requests' bodies that are kept. */
+  spooledBytes?: () => number;
+  /** Replaced in tests. */
+  client?: PromClient;
+}
+
+export type MeasuredRegistry = Pick<
+  PauseRegistry,
+  'list' | 'status' | 'passed' | 'spooledBytes' | 'on' | 'off' | 'closed'
+>;
+
+/** What became of a request: let through at once, or what its wait ended in. */
+const OUTCOMES = ['passed', 'released', 'abandoned', 'rejected'] as const;
+
+/** From what a person may lose in a page's loading time to the longest pauses. */
+const HOLD_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+
+/** @throws AntractError `ERR_ANTRACT_METRICS` where prom-client is not installed. */
+export function createMetrics(
+  registry: MeasuredRegistry,
+  { register: joined }: MetricsOptions = {},
+  { spooledBytes = () => 0, client = loadPromClient() }: MetricsSources = {},
+): MetricsRegister {
+  const register = joined ?? new client.Registry();
+  const names: string[] = [];
+  const named = (name: string, help: string, labelNames: readonly string[] = ['app']) => {
+    names.push(name);
+    return { name, help, labelNames, registers: [register] };
+  };
+  const labels = new AppLabels();
+
+  addGauges(registry, client, named, labels);
+  // A gauge of the whole process: what is spooled is limited as a whole.
+  const spooled = new client.Gauge({
+    ...named('antract_spooled_bytes', "Bytes of held requests' bodies that are kept.", []),
+    collect: () => spooled.set({}, spooledBytes()),
+  });
+  const stop = addCounters(registry, client, named, labels);
+  registry.closed.addEventListener('abort', () => {
+    stop();
+    // A joined register lives on; gauges of a registry that is closed would only mislead.
+    for (const name of names) register.removeSingleMetric(name);
+  });
+  return register;
+}
+
+type Named = (
+  name: string,
+  help: string,
+  labelNames?: readonly string[],
+) => { name: string; help: string; labelNames: readonly string[]; registers: MetricsRegister[] };
+
+function addGauges(
+  registry: MeasuredRegistry,
+  client: PromClient,
+  named: Named,
+  labels: AppLabels,
+): void {
+  /** @param join what two apps that share a label come to. */
+  const add = (
+    name: string,
+    help: string,
+    read: (status: AppStatus) => number,
+    join = (a: number, b: number) => a + b,
+  ): void => {
+    const gauge = new client.Gauge({
+      ...named(name, help),
+      collect() {
+        const values = new Map<string, number>();
+        for (const status of registry.list()) {
+          const app = labels.of(status.app);
+          const before = values.get(app);
+          values.set(app, before === undefined ? read(status) : join(before, read(status)));
+        }
+        // An app that was forgotten has no value any more, rather than its last one for ever.
+        gauge.reset();
+        for (const [app, value] of values) gauge.set({ app }, value);
+      },
+    });
+  };
+  add('antract_paused', 'Whether the app is paused: 1, else 0.', ({ phase }) =>
+    phase === 'pausing' || phase === 'paused' ? 1 : 0,
+  );
+  add('antract_held', 'Requests that wait here.', ({ held }) => held);
+  add(
+    'antract_in_flight',
+    'Requests that were let through and whose response has not ended.',
+    ({ inFlight }) => inFlight,
+  );
+  add(
+    'antract_oldest_hold_seconds',
+    'How long the request that has waited longest has done so; 0 where none waits.',
+    ({ oldestHoldMs }) => (oldestHoldMs ?? 0) / 1000,
+    Math.max,
+  );
+}
+
+/** Returns what takes the listeners off again. */
+function addCounters(
+  registry: MeasuredRegistry,
+  client: PromClient,
+  named: Named,
+  labels: AppLabels,
+): () => void {
+  const passed = new Increments();
+  const requests = new client.Counter({
+    ...named('antract_requests_total', 'Requests, by what became of them.', ['app', 'outcome']),
+    collect() {
+      const apps = registry.list().map(({ app }) => app);
+      passed.keep(apps);
+      for (const name of apps) {
+        const app = labels.of(name);
+        // Each series is there from the start: a rate can't be had of one whose first value is 1.
+        for (const outcome of OUTCOMES) requests.inc({ app, outcome }, 0);
+        requests.inc({ app, outcome: 'passed' }, passed.since(name, registry.passed(name)));
+      }
+    },
+  });
+  const holds = new client.Histogram({
+    ...named('antract_hold_duration_seconds', 'How long requests waited, however it ended.'),
+    buckets: HOLD_BUCKETS,
+  });
+  const pauses = new client.Counter(
+    named('antract_pauses_total', 'Pauses, by what kind of reason began them.', ['app', 'reason']),
+  );
+
+  const end = (outcome: 'released' | 'abandoned' | 'rejected') => {
+    return ({ app: name, heldMs }: { app: string; heldMs: number }): void => {
+      const app = labels.of(name);
+      requests.inc({ app, outcome });
+      // 0 is one that was refused at once and never waited.
+      if (outcome !== 'rejected' || heldMs > 0) holds.observe({ app }, heldMs / 1000);
+    };
+  };
+  const listeners: { [K in keyof AntractEvents]?: (event: AntractEvents[K][0]) => void } = {
+    released: end('released'),
+    abandoned: end('abandoned'),
+    rejected: end('rejected'),
+    paused: ({ app }) => {
+      pauses.inc({ app: labels.of(app), reason: kindOfPause(registry.status(app)) });
+    },
+  };
+  const all = Object.entries(listeners) as [keyof AntractEvents, () => void][];
+  for (const [event, listener] of all) registry.on(event, listener);
+  return () => {
+    for (const [event, listener] of all) registry.off(event, listener);
+  };
+}
+
+/**
+ * What kind of reason a pause has, as what an operator types is without bounds: a lease is how a
+ * deploy asks, `unplanned` is what the health check did by itself, all else somebody asked for.
+ */
+function kindOfPause(status: AppStatus): 'asked' | 'lease' | 'unplanned' {
+  const { health } = status as { health?: { unplanned?: boolean } | null };
+  if (health?.unplanned === true) return 'unplanned';
+  return status.leaseEndsInMs === null ? 'asked' : 'lease';
+}
+
+/** Turns totals that may begin anew (an app that was forgotten) into increments. */
+class Increments {
+  #last = new Map<string, number>();
+
+  since(name: string, total: number): number {
+    const last = this.#last.get(name) ?? 0;
+    this.#last.set(name, total);
+    return total >= last ? total - last : total;
+  }
+
+  /** Forgets all others. */
+  keep(names: readonly string[]): void {
+    this.#last = new Map(names.map((name) => [name, this.#last.get(name) ?? 0]));
+  }
+}

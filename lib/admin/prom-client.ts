@@ -1,0 +1,61 @@
+/**
+ * prom-client, an optional peer dependency: loaded when metrics are asked for and not before.
+ * Describes the little of it that is used, so that no type of it is part of what this package
+ * exports. Knows no metric.
+ */
+import { createRequire } from 'node:module';
+import { AntractError } from '../errors.ts';
+
+/** A `Registry` of prom-client. */
+export interface MetricsRegister {
+  readonly contentType: string;
+  metrics(): Promise<string>;
+  registerMetric(metric: never): void;
+  removeSingleMetric(name: string): void;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+interface MetricOptions {
+  name: string;
+  help: string;
+  labelNames?: readonly string[];
+  registers: readonly MetricsRegister[];
+  /** Called before the metric is read. */
+  collect?: () => void;
+  /** Of a histogram. */
+  buckets?: readonly number[];
+}
+
+export interface Gauge {
+  reset(): void;
+  set(labels: Labels, value: number): void;
+}
+
+export interface Counter {
+  inc(labels: Labels, value?: number): void;
+}
+
+export interface Histogram {
+  observe(labels: Labels, value: number): void;
+}
+
+export interface PromClient {
+  readonly Registry: new () => MetricsRegister;
+  readonly Gauge: new (options: MetricOptions) => Gauge;
+  readonly Counter: new (options: MetricOptions) => Counter;
+  readonly Histogram: new (options: MetricOptions) => Histogram;
+}
+
+export function loadPromClient(): PromClient {
+  try {
+    return createRequire(import.meta.url)('prom-client') as PromClient;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw cause;
+    throw new AntractError(
+      'ERR_ANTRACT_METRICS',
+      'Metrics need prom-client, an optional peer dependency of antract: `npm install prom-client`.',
+      { status: 501, cause },
+    );
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * What the admin endpoints say, as text and as JSON, of results and snapshots. Pure: knows no
+ * request and no registry.
+ *
+ * The first line of each text is read by scripts written for the OpenResty original, and stands word
+ * for word as it was there ("1 requests" included). What follows is for whoever is on call.
+ */
+import type { Straggler } from '../in-flight.ts';
+import type {
+  AppStatus,
+  CommandResult,
+  DrainResult,
+  HealthStatus,
+  ReleaseResult,
+} from '../status.ts';
+
+/** The same thing twice, for either kind of reader. */
+export interface Rendered {
+  readonly status: number;
+  readonly text: string;
+  readonly json: object;
+  /** For a browser, where there is something to see. */
+  readonly html?: () => Page;
+}
+
+/** An answer of one kind, whatever was asked for. */
+export interface Page {
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Where the router is mounted, so that the next step can be named. */
+export type Base = string;
+
+export function renderEnable(result: CommandResult, base: Base): Rendered {
+  const summary = enableLine(result.changed, result.held);
+  return rendered(200, [summary, ...details(result.status, base)], commandJson(result, summary));
+}
+
+/** `enable` with `wait`: `status` is the state after the wait. */
+export function renderEnableAndDrain(
+  { changed }: CommandResult,
+  drain: DrainResult,
+  status: AppStatus,
+  base: Base,
+): Rendered {
+  const summary = enableLine(changed, status.held);
+  const lines = [summary, drainLine(drain, status), ...details(status, base)];
+  return rendered(drainStatus(drain), lines, { ...status, changed, summary, ...drainJson(drain) });
+}
+
+export function renderDrain(drain: DrainResult, status: AppStatus, base: Base): Rendered {
+  const summary = drainLine(drain, status);
+  const lines = [summary, ...details(status, base)];
+  return rendered(drainStatus(drain), lines, { ...status, summary, ...drainJson(drain) });
+}
+
+export function renderDisable(result: CommandResult, base: Base): Rendered {
+  const summary = disableLine(result);
+  return rendered(200, [summary, ...details(result.status, base)], commandJson(result, summary));
+}
+
+/** `disable` with `wait`: `status` is the state after the wait. */
+export function renderDisableAndRelease(
+  result: CommandResult,
+  release: ReleaseResult,
+  status: AppStatus,
+  base: Base,
+): Rendered {
+  const summary = disableLine(result);
+  const released = release.outcome === 'reopened';
+  const lines = [summary, releaseLine(release, status), ...details(status, base)];
+  const { waitedMs } = release;
+  const json = { ...commandJson({ ...result, status }, summary), released, waitedMs };
+  return rendered(released ? 200 : 202, lines, json);
+}
+
+export function renderStop(result: CommandResult, base: Base): Rendered {
+  const summary = result.changed
+    ? 'App is stopped: requests are answered 503.'
+    : 'App is already stopped.';
+  const refused = result.changed
+    ? [`${count(result.held, 'held request')} got that answer now.`]
+    : [];
+  const lines = [summary, ...refused, ...details(result.status, base)];
+  return rendered(200, lines, commandJson(result, summary));
+}
+
+export function renderStatus(status: AppStatus, base: Base): Rendered {
+  return rendered(200, [statusLine(status), ...details(status, base)], status);
+}
+
+/** `main` is the app whose lines come first, where the original had its only one. */
+export function renderList(apps: readonly AppStatus[], main: AppStatus, base: Base): Rendered {
+  const others = apps
+    .filter(({ app, phase }) => app !== main.app && phase !== 'running')
+    .map(listLine);
+  return rendered(200, [statusLine(main), ...details(main, base), ...others], { apps });
+}
+
+export function rendered(status: number, lines: readonly string[], json: object): Rendered {
+  return { status, text: lines.map((line) => `${printable(line)}\n`).join(''), json };
+}
+
+// ---- JSON -------------------------------------------------------------------------------------
+
+function commandJson({ status, changed, held }: CommandResult, summary: string): object {
+  return { ...status, changed, heldBefore: held, summary };
+}
+
+function drainJson({ outcome, waitedMs, stragglers }: DrainResult): object {
+  return { drained: outcome === 'drained', waitedMs, stragglers };
+}
+
+function drainStatus({ outcome }: DrainResult): number {
+  return outcome === 'drained' ? 200 : 202;
+}
+
+// ---- The first lines --------------------------------------------------------------------------
+
+function enableLine(changed: boolean, held: number): string {
+  return changed
+    ? 'Pause is enabled.'
+    : `Pause is already enabled, ${held} requests are currently paused.`;
+}
+
+function disableLine({ changed, held }: CommandResult): string {
+  return changed
+    ? `Pause is disabled. ${held} requests were held in-flight.`
+    : 'Pause is already disabled.';
+}
+
+function statusLine({ phase, held }: AppStatus): string {
+  return phase === 'pausing' || phase === 'paused'
+    ? `Pause is enabled, ${held} requests are currently paused.`
+    : 'Pause is disabled.';
+}
+
+function drainLine({ outcome, waitedMs }: DrainResult, { inFlight }: AppStatus): string {
+  const after = `after ${formatMs(waitedMs)}`;
+  return outcome === 'drained'
+    ? `Drained ${after}: nothing is in flight.`
+    : `Not drained ${after}: ${count(inFlight, 'request')} still in flight.`;
+}
+
+function releaseLine({ outcome, waitedMs }: ReleaseResult, { held, health }: AppStatus): string {
+  const after = `after ${formatMs(waitedMs)}`;
+  if (outcome === 'reopened') return `Released ${after}: nobody is held, and the backend answers.`;
+  const why = health ? ', and the backend does not answer yet' : '';
+  return `Not released ${after}: ${count(held, 'request')} still held${why}.`;
+}
+
+// ---- The lines after it -----------------------------------------------------------------------
+
+function details(status: AppStatus, base: Base): string[] {
+  const app = `App ${status.app}`;
+  const others = [...healthLines(status), ...holdLines(status), ...inFlightLines(status)];
+  switch (status.phase) {
+    case 'running':
+      return [`${app} is running.`, ...others];
+    case 'releasing':
+      return [`${app} is ${releasingLine(status)}`, ...trendLines(status), ...others];
+    case 'stopped':
+      return [
+        `${app} is stopped: requests are answered 503.`,
+        ...(status.message === null ? [] : [`Clients are told: ${status.message}`]),
+        ...others,
+        `Next: ${link(base, 'disable', status)} lets requests through, ${link(base, 'enable', status)} holds them.`,
+      ];
+    case 'pausing':
+      return [
+        `${app} is draining.`,
+        ...pauseLines(status),
+        ...others,
+        `Next: ${link(base, 'drain', status)} answers once nothing is in flight.`,
+      ];
+    case 'paused':
+      return [
+        `${app} is drained.`,
+        ...pauseLines(status),
+        ...others,
+        `Next: do the work, then ${link(base, 'disable', status)} lets requests through.`,
+      ];
+    default:
+      return status.phase satisfies never;
+  }
+}
+
+function pauseLines({ pausedForMs, endsInMs, leaseEndsInMs, only, reason }: AppStatus): string[] {
+  return [
+    ...(pausedForMs === null ? [] : [`Paused for: ${formatMs(pausedForMs)}`]),
+    ...(endsInMs === null ? [] : [`Ends by itself in: ${formatMs(endsInMs)}`]),
+    ...(leaseEndsInMs === null
+      ? []
+      : [`Ends unless its lease is renewed in: ${formatMs(leaseEndsInMs)}`]),
+    ...(only === null ? [] : ['Only POST, PUT, PATCH and DELETE wait; others pass.']),
+    ...(reason === null ? [] : [`Reason: ${reason}`]),
+  ];
+}
+
+/** Of a release that is slower than what arrives, an operator must know. */
+function trendLines({ trend, health }: AppStatus): string[] {
+  return trend && !health ? [`Since it began: ${trend > 0 ? '+' : ''}${trend} held`] : [];
+}
+
+function releasingLine({ held, health }: AppStatus): string {
+  const requests = count(held, 'held request');
+  if (!health) return `releasing: ${requests} still going out.`;
+  return health.unplanned
+    ? `covering for its backend, which refuses connections with nobody having paused: ${requests}.`
+    : `releasing: ${requests} once the backend answers.`;
+}
+
+/** What the probe sees; also while requests are let through to fail, as a cover was over. */
+function healthLines({ phase, health }: AppStatus): string[] {
+  if (!health) return [];
+  const asked = `Backend, asked for ${formatMs(health.forMs)}: ${health.lastSeen ?? 'no answer yet'}`;
+  return phase === 'releasing' ? [asked, endLine(health)] : [asked];
+}
+
+function endLine({ endsInMs, unplanned }: HealthStatus): string {
+  const what = unplanned ? 'Those held are refused in' : 'Not waited for any longer in';
+  return `${what}: ${formatMs(endsInMs)}`;
+}
+
+function holdLines({ oldestHoldMs }: AppStatus): string[] {
+  return oldestHoldMs === null ? [] : [`Longest held: ${formatMs(oldestHoldMs)}`];
+}
+
+function inFlightLines({ inFlight, stragglers = [] }: AppStatus): string[] {
+  const more = inFlight - stragglers.length;
+  return [
+    `In flight: ${inFlight}`,
+    ...stragglers.map(stragglerLine),
+    ...(stragglers.length > 0 && more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
+function stragglerLine({ method, path, ageMs }: Straggler): string {
+  return `  ${method} ${path} for ${formatMs(ageMs)}`;
+}
+
+function listLine({ app, phase, held, inFlight, endsInMs, reason, health }: AppStatus): string {
+  const seen = health ? `, its backend: ${health.lastSeen ?? 'no answer yet'}` : '';
+  const end = endsInMs === null ? '' : `, ends by itself in ${formatMs(endsInMs)}`;
+  const why = reason === null ? '' : `, reason: ${reason}`;
+  return `App ${app} is ${phase}: ${held} held, ${inFlight} in flight${end}${seen}${why}.`;
+}
+
+function link(base: Base, endpoint: string, { app }: AppStatus): string {
+  return `${base}/${endpoint}${app === 'default' ? '' : `?app=${encodeURIComponent(app)}`}`;
+}
+
+/** `1 request`, `2 requests`. */
+function count(n: number, noun: string): string {
+  return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
+}
+
+/** `850 ms`, `12 s`, `4 min 48 s`, `2 h 5 min`: never more than two units. */
+export function formatMs(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return two(Math.floor(seconds / 60), 'min', seconds % 60, 's');
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 1440) return two(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+  const hours = Math.round(minutes / 60);
+  return two(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+function two(major: number, majorUnit: string, minor: number, minorUnit: string): string {
+  return minor === 0 ? `${major} ${majorUnit}` : `${major} ${majorUnit} ${minor} ${minorUnit}`;
+}
+
+/** Paths come from clients, and what is printed here ends up on an operator's terminal. */
+export function printable(line: string): string {
+  return line.replace(/\p{Cc}/gu, '\u{fffd}');
+}

@@ -1,0 +1,84 @@
+/**
+ * `createAntract()`: reads the options once and wires the rest. Knows no proxy.
+ */
+import { createAdminRouter, type AdminOptions, type AdminRouter } from './admin/router.ts';
+import type { PauseOptions } from './admission.ts';
+import { delayContinue, type ContinueServer } from './expect-continue.ts';
+import { createPauseMiddleware, type PauseMiddleware } from './middleware.ts';
+import { Notifier } from './notify.ts';
+import type { AntractOptions } from './options.ts';
+import { PauseRegistry } from './pause-registry.ts';
+import { createSpooler, type Spooler } from './spool.ts';
+import { createUpgradeListener, type UpgradeListener } from './upgrade.ts';
+
+/** The calls that work without HTTP, bound so that they can be passed around. */
+type RegistryCalls = Pick<
+  PauseRegistry,
+  | 'enable'
+  | 'disable'
+  | 'stop'
+  | 'status'
+  | 'list'
+  | 'drained'
+  | 'released'
+  | 'during'
+  | 'close'
+  | 'on'
+  | 'once'
+  | 'off'
+>;
+
+export interface Antract extends RegistryCalls {
+  /** What the middleware and the admin router share. */
+  readonly registry: PauseRegistry;
+  /** The middleware that holds requests. Mount it ahead of what it is to protect. */
+  pause(options?: PauseOptions): PauseMiddleware;
+  /** The same for WebSockets: `server.on('upgrade', antract.upgrade(listener))`. */
+  upgrade(listener: UpgradeListener, options?: PauseOptions): UpgradeListener;
+  /**
+   * Makes clients that ask first (`Expect: 100-continue`) keep their uploads until their request may
+   * pass. Without it Node tells them to go on before any handler runs.
+   */
+  attach(server: ContinueServer): void;
+  /** The router with the admin endpoints, for `adminPath`. Needs Express. */
+  admin(options?: AdminOptions): AdminRouter;
+}
+
+/**
+ * Two calls share nothing.
+ *
+ * @throws AntractError `ERR_ANTRACT_OPTION` for an option that is unknown or wrong.
+ */
+export function createAntract(options: AntractOptions = {}): Antract {
+  const registry = new PauseRegistry(options);
+  const { spool, logger, notify } = registry.settings;
+  let spooler: Spooler | undefined;
+  registry.spooledBytes = () => spooler?.bytes ?? 0;
+  const notifier = notify === undefined ? undefined : new Notifier(registry, notify);
+  return {
+    registry,
+    pause(pauseOptions) {
+      spooler ??= createSpooler(spool, { warn: (message) => logger.warn(message) });
+      return createPauseMiddleware(registry, spooler, pauseOptions);
+    },
+    upgrade: (listener, pauseOptions) => createUpgradeListener(registry, listener, pauseOptions),
+    attach: delayContinue,
+    admin: (adminOptions) => createAdminRouter(registry, adminOptions),
+    enable: registry.enable.bind(registry),
+    disable: registry.disable.bind(registry),
+    stop: registry.stop.bind(registry),
+    status: registry.status.bind(registry),
+    list: registry.list.bind(registry),
+    drained: registry.drained.bind(registry),
+    released: registry.released.bind(registry),
+    during: registry.during.bind(registry),
+    async close() {
+      await registry.close();
+      await spooler?.close();
+      await notifier?.close();
+    },
+    on: registry.on.bind(registry),
+    once: registry.once.bind(registry),
+    off: registry.off.bind(registry),
+  };
+}
