@@ -1,0 +1,170 @@
+/**
+ * `createGateway()`: pause, admin endpoints and proxy, wired into servers that are ready to run.
+ * Requests go from `node:http` to the pause to the proxy; Express is not on their way. Knows no
+ * command line.
+ */
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAntract, type Antract } from './antract.ts';
+import { AntractError } from './errors.ts';
+import { createAccessLog, type AccessLog } from './gateway/access-log.ts';
+import { adminOptions, createAdminServer, isUnder, listen, mount } from './gateway/admin-server.ts';
+import type { GatewayConfig, GatewaySettings } from './gateway/config.ts';
+import { createFrontServer, serveFront } from './gateway/front.ts';
+import { formatAddress } from './gateway/listen-address.ts';
+import { readConfig } from './gateway/read-config.ts';
+import { createRecorder } from './gateway/recorder.ts';
+import { createRoutes, type Destination } from './gateway/routes.ts';
+import { Traffic } from './gateway/traffic.ts';
+
+export type {
+  AccessLogFormat,
+  GatewayAppConfig,
+  GatewayConfig,
+  LineStream,
+  ProxyOptions,
+} from './gateway/config.ts';
+
+export interface GatewayAddress {
+  /** Such as `http://127.0.0.1:8082`. */
+  readonly url: string;
+  /** Where the admin endpoints are; `unix:` and a path for a socket; null where there are none. */
+  readonly adminUrl: string | null;
+}
+
+export interface Gateway {
+  /** To pause and resume by calls, and for its events. */
+  readonly antract: Antract;
+  readonly server: Server;
+  /** Where `adminListen` is set. */
+  readonly adminServer: Server | undefined;
+  /** Starts listening. Rejects with what Node says, such as `EADDRINUSE`; nothing listens then. */
+  listen(): Promise<GatewayAddress>;
+  /**
+   * Stops accepting, refuses those held, lets those in flight finish within `shutdownTimeout`, and
+   * then closes whatever is left, WebSockets last. Resolves when all is closed; the second call
+   * returns the same promise.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Two gateways share nothing.
+ *
+ * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_ADMIN_EXPOSED`.
+ */
+export function createGateway(config: GatewayConfig): Gateway {
+  const settings = readConfig(config);
+  const antract = createAntract(settings.antract);
+  const server = createFrontServer(settings.keepAliveTimeout);
+  const traffic = new Traffic(server);
+  const log = settings.accessLog
+    ? createAccessLog(settings.accessLog, settings.accessLogFormat)
+    : undefined;
+  const recorder = createRecorder(traffic, log);
+  const routes = createRoutes(settings, antract, {
+    keepAliveSeconds: Math.floor(settings.keepAliveTimeout / 1000),
+    note: recorder.note,
+  });
+  // Each proxy listens for the server's end.
+  server.setMaxListeners(server.getMaxListeners() + settings.routes.length);
+  const admin = createAdmin(settings, antract, log);
+  antract.attach(server);
+  serveFront(server, { routes, traffic, recorder, findAdmin: admin.find });
+
+  let opening: Promise<void> | undefined;
+  let closing: Promise<void> | undefined;
+  const shutDown = async (): Promise<void> => {
+    // What is about to listen could not be closed yet.
+    await opening?.catch(() => undefined);
+    const all = [traffic, ...(admin.traffic ? [admin.traffic] : [])];
+    const closed = [server, admin.server]
+      .filter((one) => one?.listening)
+      .map((one) => once(one as Server, 'close'));
+    const drained = all.map((one) => one.drain(settings.shutdownTimeout));
+    await antract.close();
+    await Promise.all(drained);
+    await Promise.all(all.map((one) => one.end()));
+    routes.close();
+    await Promise.all(closed);
+    log?.close();
+  };
+
+  return {
+    antract,
+    server,
+    adminServer: admin.server,
+    async listen() {
+      if (closing) {
+        throw new AntractError('ERR_ANTRACT_CLOSED', 'This gateway has been closed.', {
+          status: 503,
+        });
+      }
+      opening = listenOnAll(settings, server, admin.server);
+      await opening;
+      return addressOf(settings, server, admin.server);
+    },
+    close: () => (closing ??= shutDown()),
+  };
+}
+
+interface Admin {
+  /** Undefined where the endpoints are on the public server, or nowhere. */
+  readonly server: Server | undefined;
+  readonly traffic: Traffic | undefined;
+  readonly find: (req: { url?: string | undefined }) => Destination | undefined;
+}
+
+function createAdmin(
+  settings: GatewaySettings,
+  antract: Antract,
+  log: AccessLog | undefined,
+): Admin {
+  const { adminPath, adminListen } = settings;
+  const nowhere = { server: undefined, traffic: undefined, find: () => undefined };
+  if (adminPath === false) return nowhere;
+  const router = antract.admin(adminOptions(settings));
+  if (!adminListen) {
+    const destination = { app: null, handle: mount(adminPath, router) };
+    const find: Admin['find'] = ({ url }) =>
+      isUnder(adminPath, url ?? '') ? destination : undefined;
+    return { ...nowhere, find };
+  }
+  const server = createAdminServer(adminPath, router);
+  const traffic = new Traffic(server);
+  const recorder = createRecorder(traffic, log);
+  server.prependListener('request', (req, res) => recorder.watch(req, res, null));
+  return { ...nowhere, server, traffic };
+}
+
+/** The admin endpoints first: what takes requests should be within reach from its first one. */
+async function listenOnAll(
+  { host, port, adminListen }: GatewaySettings,
+  server: Server,
+  adminServer: Server | undefined,
+): Promise<void> {
+  if (adminServer && adminListen) await listen(adminServer, adminListen);
+  try {
+    await listen(server, { host, port });
+  } catch (error) {
+    adminServer?.close();
+    throw error;
+  }
+}
+
+function addressOf(
+  { adminPath, adminListen }: GatewaySettings,
+  server: Server,
+  adminServer: Server | undefined,
+): GatewayAddress {
+  const url = urlOf(server);
+  if (adminPath === false) return { url, adminUrl: null };
+  if (adminListen && 'path' in adminListen) return { url, adminUrl: `unix:${adminListen.path}` };
+  return { url, adminUrl: `${urlOf(adminServer ?? server)}${adminPath}` };
+}
+
+function urlOf(server: Server): string {
+  const { address, port } = server.address() as AddressInfo;
+  return `http://${formatAddress({ host: address, port })}`;
+}

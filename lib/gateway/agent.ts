@@ -1,0 +1,156 @@
+/**
+ * The connections to one backend. Knows no request.
+ *
+ * A connection is handed over only when it stands: until then nothing of a request has been written
+ * or read, and where it can't be made, the request is as whole as it came.
+ */
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import { systemClock, type Timer } from '../clock.ts';
+import { PROXY_TIMEOUT_CODE, proxyTimeoutError } from './failure.ts';
+import { idleSockets, useOnlyLive } from './idle-sockets.ts';
+import type { Target } from './target.ts';
+
+/**
+ * As many connections as there are requests: a limit would be a second queue that nobody sees, behind
+ * the one that holds requests.
+ */
+const LIMITS = {
+  keepAlive: true,
+  maxSockets: Infinity,
+  maxFreeSockets: 256,
+  // The one used last is the least likely to be closed by the backend any moment.
+  scheduling: 'lifo',
+} as const;
+
+/**
+ * How long a connection may take to be made. A machine that is gone without a word has to be noticed
+ * while the clients of its requests are still there.
+ */
+const LONGEST_CONNECT_MS = 10_000;
+
+/**
+ * For how long a connection to a doubtful backend has to stand. The kernel makes it before the backend
+ * accepts it, and resets it when the backend closes its listener, or dies: better before a request has
+ * been written to it than after.
+ */
+const SETTLE_MS = 50;
+
+export interface BackendAgent {
+  readonly agent: HttpAgent;
+  /** Idle connections lead to a backend that may be about to go, or is gone. */
+  readonly dropIdle: () => void;
+  /** Ends all of them, and those that are just being made. */
+  readonly close: () => void;
+}
+
+/**
+ * @param timeoutMs the longest silence; 0 for no limit.
+ * @param isDoubtful whether the backend may fall over any moment, as while those held are let go.
+ */
+export function createAgent(
+  target: Target,
+  timeoutMs: number,
+  isDoubtful: () => boolean,
+): BackendAgent {
+  const agent = createNodeAgent(target);
+  useOnlyLive(agent);
+  const ready = target.protocol === 'http:' ? 'connect' : 'secureConnect';
+  const connect = agent.createConnection.bind(agent);
+  const pending = new Set<Socket>();
+  agent.createConnection = (options, callback) => {
+    const socket = connect(options) as Socket;
+    pending.add(socket);
+    const settleMs = isDoubtful() ? SETTLE_MS : 0;
+    whenReady(socket, { ready, timeoutMs, settleMs }, (error) => {
+      pending.delete(socket);
+      // Node's types do not know that there is no socket beside an error.
+      callback?.(error, (error ? undefined : socket) as Socket);
+    });
+    return undefined;
+  };
+  return {
+    agent,
+    dropIdle: () => {
+      for (const socket of idleSockets(agent)) socket.destroy();
+    },
+    close: () => {
+      agent.destroy();
+      for (const socket of pending) socket.destroy();
+    },
+  };
+}
+
+function createNodeAgent({ protocol, hostname }: Target): HttpAgent {
+  if (protocol === 'http:') return new HttpAgent(LIMITS);
+  return new HttpsAgent({ ...LIMITS, servername: serverName(hostname) });
+}
+
+/** The certificate has to be the target's: left alone, Node expects one for the client's `Host`. */
+export function serverName(hostname: string): string {
+  return isIP(hostname) === 0 ? hostname : '';
+}
+
+const unsent = new WeakSet<Error>();
+
+/** Whether an error says that no connection to the backend could be made: its request never left. */
+export function isUnsent(error: Error): boolean {
+  return unsent.has(error);
+}
+
+interface Readiness {
+  readonly ready: 'connect' | 'secureConnect';
+  readonly timeoutMs: number;
+  /** How long it has to stand then. */
+  readonly settleMs: number;
+}
+
+/** Calls back once. */
+function whenReady(
+  socket: Socket,
+  { ready, timeoutMs, settleMs }: Readiness,
+  callback: (error: Error | null) => void,
+): void {
+  let isConnected = false;
+  let settling: Timer | undefined;
+  const settle = (error: Error | null): void => {
+    settling?.cancel();
+    socket.off('connect', onConnect).off(ready, onReady).off('timeout', onTimeout);
+    socket.off('error', settle).off('close', onClose);
+    socket.setTimeout(0);
+    if (error && isWorthWaiting(error, isConnected)) unsent.add(error);
+    callback(error);
+  };
+  const onConnect = (): void => void (isConnected = true);
+  const onReady = (): void => {
+    if (settleMs > 0) settling = systemClock.after(settleMs, () => settle(null));
+    else settle(null);
+  };
+  const onTimeout = (): void => void socket.destroy(timeoutError(timeoutMs));
+  const onClose = (): void => settle(connectError('ECONNRESET'));
+  socket.once('connect', onConnect).once(ready, onReady).once('timeout', onTimeout);
+  socket.once('error', settle).once('close', onClose);
+  // By itself Node would start this timer only once connected.
+  socket.setTimeout(Math.min(timeoutMs || Infinity, LONGEST_CONNECT_MS));
+}
+
+/**
+ * Whether the backend may just be away. Not where a certificate is wrong, or TLS is not spoken there;
+ * nor when `proxyTimeout` is over, the longest that a client is to wait for an answer.
+ */
+function isWorthWaiting(error: NodeJS.ErrnoException, isConnected: boolean): boolean {
+  if (error.code === PROXY_TIMEOUT_CODE) return false;
+  return !isConnected || AWAY.has(error.code ?? '');
+}
+
+const AWAY = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
+
+function timeoutError(timeoutMs: number): Error {
+  const isOfClient = timeoutMs > 0 && timeoutMs <= LONGEST_CONNECT_MS;
+  return isOfClient ? proxyTimeoutError() : connectError('ETIMEDOUT');
+}
+
+function connectError(code: string): Error {
+  return Object.assign(new Error('No connection to the backend could be made.'), { code });
+}

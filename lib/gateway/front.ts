@@ -1,0 +1,79 @@
+/**
+ * The public server: takes requests and upgrades to where they belong, and sees to their lines in
+ * the access log. Knows neither when it listens nor when it ends.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerOptions } from 'node:http';
+import type { Socket } from 'node:net';
+import { refuse, refuseUpgrade, type Refusal } from '../refusal.ts';
+import { BAD_TARGET, SHUTTING_DOWN, UNKNOWN_HOST } from './failure.ts';
+import type { Recorder } from './recorder.ts';
+import { readRequestTarget } from './request-target.ts';
+import type { Destination, Routes } from './routes.ts';
+import type { Traffic } from './traffic.ts';
+import { isWebSocket, withoutUpgrade } from './upgrade-socket.ts';
+
+export interface FrontParts {
+  readonly routes: Routes;
+  readonly traffic: Traffic;
+  readonly recorder: Recorder;
+  /** Undefined for a request that is not for the admin endpoints on this server. */
+  readonly findAdmin: (req: IncomingMessage) => Destination | undefined;
+}
+
+export function createFrontServer(keepAliveTimeout: number): Server {
+  const options: ServerOptions & { shouldUpgradeCallback: (req: IncomingMessage) => boolean } = {
+    keepAliveTimeout,
+    headersTimeout: keepAliveTimeout + 5_000,
+    // How long a request may take to arrive in full. No limit: Node itself would answer 408 to one
+    // that is held with its upload half way. `headersTimeout` stays, against clients that never
+    // finish their headers; and `proxyTimeout`, against uploads that stand still.
+    requestTimeout: 0,
+    // So that a held client whose machine went without a word is found out.
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+    // Any other wish to upgrade may be ignored. Node 20 does not ask, see `withoutUpgrade()`.
+    shouldUpgradeCallback: isWebSocket,
+  };
+  // No `clientError` listener: Node answers what it can't read with 400, 408, 413 or 431 by itself,
+  // and knows better than a listener can whether a response is half way out on that connection.
+  return createServer(options);
+}
+
+export function serveFront(server: Server, parts: FrontParts): void {
+  server.on('request', (req, res) => {
+    const destination = destinationOf(req, parts);
+    parts.recorder.watch(req, res, destination.app);
+    destination.handle(req, res);
+  });
+  server.on('upgrade', (req, socket, head) => {
+    if (isWebSocket(req)) takeUpgrade(req, socket as Socket, head, parts);
+    else {
+      socket.unshift(Buffer.concat([withoutUpgrade(req), head]));
+      server.emit('connection', socket);
+    }
+  });
+}
+
+function destinationOf(req: IncomingMessage, { routes, findAdmin }: FrontParts): Destination {
+  if (!readRequestTarget(req)) return refusing(BAD_TARGET);
+  return findAdmin(req) ?? routes.find(req) ?? refusing(UNKNOWN_HOST);
+}
+
+function refusing(refusal: Refusal): Destination {
+  return { app: null, handle: (req, res) => refuse(req, res, refusal) };
+}
+
+function takeUpgrade(
+  req: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  { routes, traffic, recorder, findAdmin }: FrontParts,
+): void {
+  // Before anything else: without a listener an error ends the process.
+  socket.on('error', () => socket.destroy());
+  traffic.trackUpgraded(socket);
+  const route = readRequestTarget(req) && !findAdmin(req) ? routes.find(req) : undefined;
+  recorder.watchUpgrade(req, socket, route?.app ?? null);
+  if (route && !traffic.isDraining) return route.upgrade(req, socket, head);
+  refuseUpgrade(req, traffic.isDraining ? SHUTTING_DOWN : UNKNOWN_HOST);
+}

@@ -1,0 +1,174 @@
+/**
+ * Passes the requests of one app on to its backend, by http-proxy-middleware; the only room that
+ * knows it. Knows neither pause nor route.
+ */
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
+import { refuse, refuseUpgrade } from '../refusal.ts';
+import { createAgent, isUnsent } from './agent.ts';
+import type { RouteSettings } from './config.ts';
+import { BAD_TARGET, proxyTimeoutError, reasonOf, refusalForFailure } from './failure.ts';
+import { dropHopHeaders } from './headers.ts';
+import type { Note } from './recorder.ts';
+import { looksLikeAuthority } from './request-target.ts';
+import { Tries } from './tries.ts';
+import { joinSockets } from './upgrade-socket.ts';
+
+export interface Proxy {
+  readonly web: (req: IncomingMessage, res: ServerResponse) => void;
+  readonly upgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => void;
+  /** Closes the connections to the backend that nothing uses at the moment. */
+  readonly dropIdle: () => void;
+  readonly close: () => void;
+}
+
+export interface ProxyHooks {
+  /** How long a client may keep its connection idle, in seconds: told to those who keep it. */
+  readonly keepAliveSeconds: number;
+  /** Is told what went wrong, and what an upgrade was answered with. */
+  readonly note: (req: IncomingMessage, note: Note) => void;
+}
+
+/** What a proxy asks of the pause in front of it. */
+export interface ProxyCalls {
+  /**
+   * Takes a request that no connection could be made for, and that is as whole as it came. True where
+   * it will be sent again, by another call of {@link Proxy.web}.
+   */
+  readonly takeBack: TakeBack;
+  /** Whether those held are being let go. */
+  readonly isReleasing: () => boolean;
+}
+
+type TakeBack = (req: IncomingMessage, res: ServerResponse) => boolean;
+
+export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: ProxyCalls): Proxy {
+  const { agent, dropIdle, close } = createAgent(
+    route.target,
+    route.proxyTimeout,
+    calls.isReleasing,
+  );
+  const tries = new Tries();
+  const paths = new WeakMap<IncomingMessage, string>();
+  const proxy = createProxyMiddleware({
+    target: route.target,
+    agent,
+    changeOrigin: route.changeOrigin,
+    secure: !route.insecure,
+    upgradeTimeout: route.proxyTimeout,
+    pathRewrite: (_path, req) => paths.get(req),
+    // Of the default plugins one answers every failure with 504, and one builds a URL for each
+    // response to log it.
+    ejectPlugins: true,
+    plugins: [
+      createEvents(route, hooks, (req, res) => {
+        tries.undo(req, res);
+        return calls.takeBack(req, res);
+      }),
+    ],
+  });
+  return {
+    web: (req, res) => {
+      maskPath(req, paths);
+      tries.begin(req, res);
+      void proxy(req, res, (error) => {
+        // An error has been told already; without one the proxy says that this is not for it.
+        if (error === undefined) refuse(req, res, BAD_TARGET);
+      });
+    },
+    upgrade: (req, socket, head) => {
+      maskPath(req, paths);
+      proxy.upgrade(req, socket, head);
+    },
+    dropIdle,
+    close,
+  };
+}
+
+/** Shows the proxy a plain path until it has let the request in; `pathRewrite` puts the real one back. */
+function maskPath(req: IncomingMessage, paths: WeakMap<IncomingMessage, string>): void {
+  if (req.url === undefined || !looksLikeAuthority(req.url)) return;
+  paths.set(req, req.url);
+  req.url = '/';
+}
+
+function createEvents(
+  { proxyTimeout }: RouteSettings,
+  hooks: ProxyHooks,
+  takeBack: TakeBack,
+): Plugin {
+  const keepAlive = `timeout=${hooks.keepAliveSeconds}`;
+  /** Upgrades that the backend has answered. */
+  const answered = new WeakSet<Socket>();
+
+  return (proxy) => {
+    proxy.on('proxyReq', (proxyReq) => limitSilence(proxyReq, proxyTimeout));
+
+    proxy.on('proxyRes', (proxyRes, req, res) => {
+      (proxyRes as unknown as { req: ClientRequest }).req.setTimeout(0);
+      dropHopHeaders(proxyRes.headers);
+      // Both, as the proxy copies one of them, depending on the client's version of HTTP.
+      const connection = res.shouldKeepAlive ? 'keep-alive' : 'close';
+      proxyRes.headers.connection = connection;
+      req.headers.connection = connection;
+      if (res.shouldKeepAlive) proxyRes.headers['keep-alive'] = keepAlive;
+      if (endsWithConnection(req, proxyRes)) proxyRes.once('error', () => reset(res));
+      // The proxy lets the headers wait for the body's first byte, which an event stream may send
+      // much later. By now a body that came along with them has gone out with them.
+      queueMicrotask(() => {
+        if (!res.headersSent && !res.destroyed) res.flushHeaders();
+      });
+    });
+
+    proxy.on('proxyReqWs', (proxyReq, req, socket) => {
+      const note = (res: IncomingMessage): void => {
+        answered.add(socket);
+        hooks.note(req, { status: res.statusCode ?? 101 });
+      };
+      proxyReq.once('response', note);
+      proxyReq.once('upgrade', (res, backend: Socket) => {
+        note(res);
+        joinSockets(socket, backend);
+      });
+    });
+
+    proxy.on('error', (error, req, res) => {
+      if (!req || !res) return;
+      hooks.note(req, { error: reasonOf(error) });
+      const refusal = refusalForFailure(error);
+      if (!('writeHead' in res)) {
+        if (answered.has(res)) return;
+        return refuseUpgrade(req, refusal);
+      }
+      if (isUnsent(error) && takeBack(req, res)) return;
+      // Nothing happens to a response that has begun: the proxy destroys it if the backend's turns
+      // out to be incomplete; a backend that did not want the rest of an upload may have sent all.
+      refuse(req, res, refusal);
+      // The rest of an upload is read and dropped: unread it would block the connection, and many
+      // clients look for an answer only when they have sent everything.
+      req.unpipe();
+      req.resume();
+    });
+  };
+}
+
+/**
+ * Silence from when the connection is made until the answer begins; the agent sees to what comes
+ * before. The socket's own timer, which data in either direction restarts, so that a long upload is
+ * no silence.
+ */
+function limitSilence(proxyReq: ClientRequest, timeoutMs: number): void {
+  if (timeoutMs === 0) return;
+  proxyReq.setTimeout(timeoutMs, () => proxyReq.destroy(proxyTimeoutError()));
+}
+
+/** Whether only the end of the connection tells the client that the response is complete. */
+function endsWithConnection(req: IncomingMessage, proxyRes: IncomingMessage): boolean {
+  return req.httpVersionMinor === 0 && proxyRes.headers['content-length'] === undefined;
+}
+
+/** Ends a response so that it can't be taken for complete. */
+function reset(res: ServerResponse): void {
+  res.socket?.resetAndDestroy();
+}

@@ -1,0 +1,96 @@
+/**
+ * Host name to app, and from there through its pause to its proxy. Knows no server.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Antract } from '../antract.ts';
+import { DEFAULT_APP } from '../pause-registry.ts';
+import { hostApp } from '../request.ts';
+import type { GatewaySettings, RouteSettings } from './config.ts';
+import { prepareHeaders } from './headers.ts';
+import { createProxy, type Proxy, type ProxyHooks } from './proxy.ts';
+
+/** What takes a request. */
+export interface Destination {
+  /** Null where no app is responsible. */
+  readonly app: string | null;
+  readonly handle: (req: IncomingMessage, res: ServerResponse) => void;
+}
+
+export interface Route extends Destination {
+  readonly app: string;
+  readonly upgrade: Proxy['upgrade'];
+}
+
+export interface Routes {
+  /** Undefined when no app answers for the request's host. */
+  find(req: IncomingMessage): Route | undefined;
+  /** Closes all connections to backends. */
+  close(): void;
+}
+
+export function createRoutes(
+  { routes, trustForwarded }: Pick<GatewaySettings, 'routes' | 'trustForwarded'>,
+  antract: Antract,
+  hooks: ProxyHooks,
+): Routes {
+  const byHost = new Map<string, Route>();
+  const proxies = new Map<string, Proxy>();
+  let fallback: Route | undefined;
+  for (const settings of routes) {
+    const { route, proxy } = createRoute(settings, antract, hooks, trustForwarded);
+    proxies.set(route.app, proxy);
+    for (const host of settings.hosts) byHost.set(host, route);
+    if (route.app === DEFAULT_APP) fallback = route;
+  }
+  // Idle connections are dropped once drained and again at release: requests that bypass the pause
+  // may have left some. And they lead nowhere when the backend takes no new ones.
+  const dropIdle = ({ app }: { app: string }): void => proxies.get(app)?.dropIdle();
+  for (const event of ['drained', 'resumed', 'unreachable', 'reachable'] as const) {
+    antract.on(event, dropIdle);
+  }
+  return {
+    find: (req) => byHost.get(hostApp(req) ?? '') ?? fallback,
+    close: () => {
+      for (const proxy of proxies.values()) proxy.close();
+    },
+  };
+}
+
+function createRoute(
+  settings: RouteSettings,
+  antract: Antract,
+  hooks: ProxyHooks,
+  trustForwarded: boolean,
+): { route: Route; proxy: Proxy } {
+  const { app } = settings;
+  // Each app is named, rather than read off requests, so that a command for any other is refused.
+  const pause = antract.pause({ app });
+  const proxy: Proxy = createProxy(settings, hooks, {
+    // Sent again as it is by then: its headers have been prepared, and only once.
+    takeBack: (req, res) =>
+      pause.takeBack(req, res, () => {
+        hooks.note(req, { error: undefined });
+        proxy.web(req, res);
+      }),
+    isReleasing: () => antract.status(app).phase === 'releasing',
+  });
+  const route: Route = {
+    app,
+    handle: (req, res) =>
+      pause(req, res, () => {
+        prepareHeaders(req, trustForwarded);
+        proxy.web(req, res);
+      }),
+    upgrade: antract.upgrade(
+      (req, socket, head) => {
+        const { connection, upgrade } = req.headers;
+        prepareHeaders(req, trustForwarded);
+        Object.assign(req.headers, { connection, upgrade });
+        proxy.upgrade(req, socket as Socket, head);
+      },
+      { app },
+    ),
+  };
+  return { route, proxy };
+}
