@@ -1,0 +1,347 @@
+/** `antract pause`, `resume`, `stop`, `drain` and `status`, against gateway processes and worse. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Command } from 'commander';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { AdminClient } from '../lib/cli/admin-client.ts';
+import { readAdminUrl } from '../lib/cli/admin-url.ts';
+import { addOperatorCommands } from '../lib/cli/operate.ts';
+import { addRun } from '../lib/cli/run.ts';
+import { addStatus } from '../lib/cli/show-status.ts';
+import { plain, plainJson } from '../lib/cli/plain-text.ts';
+import { killBackends } from './support/backend.ts';
+import { endAll, runCli, runOnTerminal } from './support/cli.ts';
+import { closeAll, listen } from './support/http.ts';
+import { operate } from './support/operated.ts';
+
+let folder = mkdtempSync(path.join(tmpdir(), 'antract-cli-'));
+const file = (name: string): string => path.join(folder, name);
+
+afterEach(async () => {
+  await endAll();
+  await killBackends();
+  await closeAll();
+  rmSync(folder, { recursive: true });
+  folder = mkdtempSync(path.join(tmpdir(), 'antract-cli-'));
+});
+
+/** How a call ends, and what it says. */
+async function result(cli: ReturnType<typeof runCli>) {
+  const { code } = await cli.exited;
+  expect(cli.stderr).not.toMatch(/\n\s+at /);
+  return { code, stdout: cli.stdout, stderr: cli.stderr };
+}
+
+/** Something that answers, and is not antract as it should be. */
+async function impostor(status: number, body: string): Promise<string> {
+  const { url } = await listen((_req, res) => {
+    res.statusCode = status;
+    res.end(body);
+  });
+  return `${url}/_antract`;
+}
+
+describe('the commands', () => {
+  it('pause, say so, and resume', async () => {
+    const site = await operate();
+    const paused = await result(site.antract('pause', '--reason', 'disk', '--max-time', '1m'));
+    expect(paused).toMatchObject({ code: 0, stderr: '' });
+    expect(paused.stdout).toMatch(/^default is paused, 0 held.*1 min\.\n[^]*reason: disk/);
+    expect((await result(site.antract('pause'))).stdout).toContain('It was paused already.');
+    const held = await site.hold();
+    const resumed = await result(site.antract('resume'));
+    expect(resumed).toMatchObject({ code: 0, stdout: expect.stringContaining('1 request had') });
+    expect((await held.answer).status).toBe(200);
+    expect((await result(site.antract('resume'))).stdout).toContain('It was running already.');
+  });
+
+  it('stop, with a message for clients', async () => {
+    const site = await operate();
+    expect(await result(site.antract('stop', '--message', 'gone fishing'))).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/default is stopped[^]*clients are told: gone fishing/),
+    });
+  });
+
+  it('resume --wait until everybody is out', async () => {
+    const site = await operate('--release-per-second', '4');
+    await site.antract('pause').exited;
+    const held = [await site.hold('/1'), await site.hold('/2'), await site.hold('/3')];
+    expect(await result(site.antract('resume', '--wait', '10s'))).toMatchObject({ code: 0 });
+    expect(await site.status()).toMatchObject({ phase: 'running', held: 0 });
+    await Promise.all(held.map(({ answer }) => answer));
+  });
+
+  it('resume --wait says when they are not: 4', async () => {
+    const site = await operate('--release-per-second', '0.1');
+    await site.antract('pause').exited;
+    const held = [await site.hold('/1'), await site.hold('/2')];
+    const ended = await result(site.antract('resume', '--wait', '100ms'));
+    expect(ended).toMatchObject({ code: 4, stderr: expect.stringContaining('Not back within') });
+    for (const { answer } of held) answer.catch(() => undefined);
+  });
+
+  it('print what the server says with --json', async () => {
+    const site = await operate();
+    const paused = await result(site.antract('pause', '--json', '--wait', '1s'));
+    expect(JSON.parse(paused.stdout)).toMatchObject({ phase: 'paused', drained: true });
+    const status = await result(site.antract('status', 'default', '--json'));
+    expect(JSON.parse(status.stdout)).toMatchObject({ app: 'default', phase: 'paused' });
+  });
+
+  it('list all apps where there are several', async () => {
+    const config = file('apps.json');
+    const target = 'http://127.0.0.1:9';
+    writeFileSync(config, JSON.stringify({ apps: { shop: { target }, blog: { target } } }));
+    const site = await operate('--config', config);
+    expect((await result(site.antract('pause', 'shop', '--reason', 'x'))).code).toBe(0);
+    const { stdout } = await result(site.antract('status'));
+    expect(stdout).toMatch(/^APP +PHASE[^]*\nshop +paused[^]* x\n[^]*blog +running/);
+    expect(await result(site.antract('pause', 'shpo'))).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('one of'),
+    });
+  });
+});
+
+describe('a wait for a drain', () => {
+  it('that succeeds', async () => {
+    const site = await operate();
+    const slow = await site.begin();
+    const pause = site.antract('pause', '--wait', '10s');
+    await site.until(({ phase }) => phase === 'pausing');
+    slow.leave();
+    expect(await result(pause)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/Drained after/),
+    });
+    expect((await result(site.antract('drain'))).code).toBe(0);
+  });
+
+  it('that does not: 3, who is in the way, and what to do', async () => {
+    const site = await operate();
+    await site.begin();
+    for (const command of [
+      ['pause', '--wait', '100ms'],
+      ['drain', '--wait', '100ms'],
+    ]) {
+      const ended = await result(site.antract(...command));
+      expect(ended.code).toBe(3);
+      expect(ended.stderr).toMatch(
+        /1 request still in flight:\n {2}GET \/hang for[^]*stays pausing/,
+      );
+    }
+  });
+
+  it('shows live what drains, and Ctrl-C ends nothing but the wait', async () => {
+    const site = await operate();
+    await site.begin();
+    const pause = site.onTerminal('pause', '--wait', '1m');
+    await pause.saw('stdout', /default is pausing, 0 held, 1 in flight.*\r\n {2}GET \/hang for/);
+    pause.type('\u0003');
+    expect((await pause.exited).code).toBe(130);
+    expect(pause.stdout).toMatch(/What was paused stays so; `antract resume` ends it/);
+    expect((await site.status()).phase).toBe('pausing');
+  });
+
+  it('writes lines where there is no terminal', async () => {
+    const site = await operate();
+    await site.begin();
+    const pause = site.antract('pause', '--wait', '1m');
+    await pause.saw('stderr', /^antract: default is pausing, 0 held, 1 in flight/m);
+    expect(pause.stderr).not.toContain('\u001b');
+  });
+
+  it('has nothing to wait for in an app that runs', async () => {
+    const site = await operate();
+    expect(await result(site.antract('drain'))).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('ERR_ANTRACT_NOT_PAUSED'),
+    });
+  });
+});
+
+describe('a server with a health gate', () => {
+  it.each([
+    [202, 4, /Not back within 1 s: default is releasing, 2 held.*backend: connection refused/],
+    [200, 0, /^$/],
+  ])('answers `resume --wait` with %d: %d', async (status, code, stderr) => {
+    const asked: string[] = [];
+    const { url } = await listen((req, res) => {
+      asked.push(req.url as string);
+      res.statusCode = req.url?.includes('wait=') ? status : 200;
+      const phase = status === 202 ? 'releasing' : 'running';
+      const health = { lastSeen: 'connection refused', forMs: 5, unplanned: false };
+      res.end(JSON.stringify({ app: 'default', phase, held: 2, inFlight: 0, health }));
+    });
+    const ended = await result(runCli(['resume', '--wait', '1s', '--url', url]));
+    expect(ended).toMatchObject({ code, stderr: expect.stringMatching(stderr) });
+    // The wait by itself must not end a pause that somebody has begun in between.
+    expect(asked.filter((one) => one.includes('/disable'))).toEqual([
+      '/_antract/disable?app=default',
+      '/_antract/disable?app=default&wait=1000&if_pause=none',
+    ]);
+  });
+});
+
+describe('status --watch', () => {
+  it('redraws, and outlives the gateway', async () => {
+    const site = await operate();
+    const watch = site.onTerminal('status', '--watch');
+    await watch.saw('stdout', /default is running/);
+    await site.admin('enable');
+    await watch.saw('stdout', /\[J.*default is paused/);
+    site.gateway.signal('SIGKILL');
+    await watch.saw('stdout', /Could not reach antract at .*: connection refused/);
+    watch.type('\u0003');
+    expect((await watch.exited).code).toBe(130);
+  });
+
+  it('writes a line for each change where there is no terminal', async () => {
+    const site = await operate();
+    const watch = site.antract('status', '--watch', '--json');
+    await watch.saw('stdout', /"phase":"running".*\n/);
+    await site.admin('enable');
+    await watch.saw('stdout', /"phase":"paused".*\n/);
+    expect(watch.stdout.match(/"phase":"running"/g)).toHaveLength(1);
+    watch.stopReading();
+    await site.admin('disable');
+    expect((await watch.exited).code).toBe(0);
+  });
+});
+
+describe('docs/cli.md', () => {
+  it('names every flag, and none that is not there', () => {
+    const program = new Command();
+    addOperatorCommands(program);
+    addStatus(program);
+    addRun(program, []);
+    const flags = program.commands.flatMap(({ options }) => options.map(({ long }) => long));
+    const text = readFileSync(new URL('../docs/cli.md', import.meta.url), 'utf8');
+    const rows = text.match(/^\|.*\|$/gm) ?? [];
+    const documented = rows.flatMap((row) => row.match(/--[a-z]+[a-z-]*/g) ?? []);
+    expect(new Set(documented)).toEqual(new Set(flags));
+  });
+});
+
+describe('the way to the server', () => {
+  it('is a Unix socket', async () => {
+    const site = await operate('--admin-listen', file('admin.sock'));
+    const url = `unix:${file('admin.sock')}`;
+    expect(site.adminUrl).toBe(url);
+    expect(await result(runCli(['status', '--url', url]))).toMatchObject({ code: 0, stderr: '' });
+    expect((await result(runCli(['status', '--url', `${url}:/_antract/`]))).code).toBe(0);
+    expect((await result(runCli(['status', '--url', `${url}:/nowhere`]))).code).toBe(1);
+  });
+
+  it('wants a token where there is one: from a file, the environment, or with a warning', async () => {
+    writeFileSync(file('token'), 'häslich\nother\n', { mode: 0o600 });
+    const site = await operate('--admin-token-file', file('token'));
+    const none = await result(site.antract('status'));
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('--token-file') });
+    const byFile = await result(site.antract('status', '--token-file', file('token')));
+    expect(byFile).toMatchObject({ code: 0, stderr: '' });
+    const url = { ANTRACT_URL: site.adminUrl };
+    const byVariable = await result(runCli(['status'], { ...url, ANTRACT_TOKEN: 'other' }));
+    expect(byVariable).toMatchObject({ code: 0, stderr: '' });
+    const byArgument = await result(site.antract('status', '--token', 'other'));
+    expect(byArgument).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('WRN_ANTRACT_TOKEN_ARGUMENT'),
+    });
+    const wrong = await result(runCli(['status'], { ...url, ANTRACT_TOKEN: 'wrong' }));
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).not.toContain('wrong');
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ['a port that nobody listens on', ['--url', 'http://127.0.0.1:9'], /connection refused/],
+    ['a socket that is not there', ['--url', 'unix:/nowhere.sock'], /no such socket/],
+    ['a name that is none', ['--url', 'http://nowhere.invalid'], /host/],
+  ])('ends at %s with 1 and the reason', async (_what, args, reason) => {
+    const ended = await result(runCli(['status', ...args]));
+    expect(ended).toMatchObject({ code: 1, stdout: '' });
+    expect(ended.stderr).toMatch(/^antract: Could not reach antract at /);
+    expect(ended.stderr).toMatch(reason);
+  });
+
+  it.each<[string, number, string]>([
+    ['a page', 200, '<html>'],
+    ['an error of somebody else', 502, 'Bad Gateway'],
+    ['JSON of somebody else', 200, '{"hello":"world"}'],
+    ['an answer without end', 200, 'x'.repeat(2 ** 21)],
+  ])('ends at %s with 1', async (_what, status, body) => {
+    const ended = await result(runCli(['status', '--url', await impostor(status, body)]));
+    expect(ended).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('is given up when nobody answers in time', async () => {
+    const { url } = await listen(() => undefined);
+    const client = new AdminClient(readAdminUrl(url), undefined);
+    await expect(client.call('status', {}, { timeout: 50 })).rejects.toThrow(
+      `Could not reach antract at ${url}: no answer within 50 ms.`,
+    );
+  });
+
+  it('is given up when an answer does not end in time', async () => {
+    const { url } = await listen((_req, res) => void res.writeHead(200).write('{'));
+    const client = new AdminClient(readAdminUrl(url), undefined);
+    await expect(client.call('status', {}, { timeout: 50 })).rejects.toThrow('no answer within');
+  });
+
+  it.each([
+    ['status', '--url', 'nonsense'],
+    ['status', '--url', 'http://user:password@127.0.0.1/'],
+    ['pause', '--wait', 'ever'],
+    ['pause', '--wiat', '1s'],
+    ['pause', 'one', 'two'],
+    ['status', '--token', 'a', '--token-file', 'b'],
+    ['pausee'],
+  ])('is asked for wrongly: 2: %s %s %s', async (...args) => {
+    expect((await result(runCli(args))).code).toBe(2);
+  });
+});
+
+describe('what a terminal is given', () => {
+  const nasty = 'a\u001b]0;x\u0007\u009b31m\u202eb\u2028c\u007f';
+
+  it('has no control characters of a client or a server in it', async () => {
+    const status = {
+      app: nasty,
+      phase: 'pausing',
+      held: 1,
+      inFlight: 1,
+      reason: nasty,
+      stragglers: [{ method: nasty, path: nasty, ageMs: 1 }],
+    };
+    const url = await impostor(200, JSON.stringify(status));
+    for (const args of [['status'], ['pause'], ['status', '--json']]) {
+      const { code, stdout } = await result(runCli([...args, '--url', url]));
+      expect(code).toBe(0);
+      expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+    }
+    const refusal = JSON.stringify({ code: `ERR_ANTRACT_${nasty}`, detail: nasty });
+    const refused = await result(runCli(['pause', '--url', await impostor(409, refusal)]));
+    expect(refused.code).toBe(1);
+    expect(refused.stderr.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+  });
+
+  it('stays the same otherwise, and JSON stays JSON', () => {
+    expect(plain('grün 日本 👍')).toBe('grün 日本 👍');
+    const value = { text: `${nasty} \u{e0001}` };
+    expect(JSON.parse(plainJson(value))).toEqual(value);
+    expect(plainJson(value)).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+  });
+
+  it('is no live line in CI, on a dumb terminal, or in a pipe', async () => {
+    const site = await operate();
+    await site.begin();
+    const env = { ANTRACT_URL: site.adminUrl };
+    for (const more of [{ CI: 'true' }, { TERM: 'dumb' }]) {
+      const drain = runOnTerminal(['pause', '--wait', '1m'], { ...env, ...more });
+      await drain.saw('stdout', /antract: default is pausing/);
+      expect(drain.stdout).not.toContain('\u001b');
+    }
+  });
+});

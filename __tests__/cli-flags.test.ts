@@ -1,0 +1,96 @@
+/** The table of flags against the options that there are. */
+import { describe, expect, it } from '@jest/globals';
+import { Command } from 'commander';
+import { addFlags, FLAGS, merge, readFlags } from '../lib/cli/flags.ts';
+import { GATEWAY_OPTION_NAMES } from '../lib/gateway/read-config.ts';
+import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../lib/options.ts';
+
+/** What a command line can't say, or has another way to: functions, streams, secrets, several apps. */
+const NOT_FLAGS = [
+  'apps',
+  'bypass',
+  'hold',
+  'authorize',
+  'logger',
+  'adminToken',
+  'accessLogFormat',
+];
+/** What only a command line has. */
+const ONLY_FLAGS = ['config', 'adminTokenFile'];
+
+function parse(...args: string[]) {
+  const command = addFlags(
+    new Command().exitOverride().configureOutput({ writeErr: () => undefined }),
+  );
+  command.parse(args, { from: 'user' });
+  return readFlags(command).config;
+}
+
+describe('the flags', () => {
+  it('are there for every option, and for nothing else', () => {
+    const keys = FLAGS.map(({ key }) => key);
+    const nested: Record<string, string[]> = {
+      release: Object.keys(DEFAULT_APP_SETTINGS.release),
+      spool: Object.keys(DEFAULT_SETTINGS.spool),
+      heartbeat: ['every', 'status'],
+      // A function, `check`, can't be given on a command line.
+      health: ['url', 'connect'],
+    };
+    const wanted = GATEWAY_OPTION_NAMES.flatMap(
+      (name) => nested[name]?.map((inner) => `${name}.${inner}`) ?? [name],
+    );
+    expect([...keys].sort()).toEqual(
+      [...wanted.filter((name) => !NOT_FLAGS.includes(name)), ...ONLY_FLAGS].sort(),
+    );
+  });
+
+  it('follow from the names of options, and so do the variables', () => {
+    const flag = FLAGS.find(({ key }) => key === 'release.perSecond');
+    expect(flag).toMatchObject({ long: '--release-per-second', env: 'ANTRACT_RELEASE_PER_SECOND' });
+  });
+
+  it('become a configuration that holds what was given and nothing else', () => {
+    expect(parse()).toEqual({});
+    expect(
+      parse(
+        '--target=http://b',
+        '--port=0',
+        '--max-time=1m',
+        '--health-check-path=/a',
+        '--health-check-path',
+        '/b,/c',
+        '--answer-health-checks',
+        '--change-origin=false',
+        '--release-jitter=5s',
+        '--release-concurrency=3',
+      ),
+    ).toEqual({
+      target: 'http://b',
+      port: 0,
+      maxTime: '1m',
+      healthCheckPath: ['/a', '/b', '/c'],
+      answerHealthChecks: true,
+      changeOrigin: false,
+      release: { jitter: '5s', concurrency: 3 },
+    });
+  });
+
+  it('take a regular expression between slashes for a user agent', () => {
+    expect(parse('--privileged-user-agent', '/^Probe/i')).toEqual({
+      privilegedUserAgent: /^Probe/i,
+    });
+    expect(parse('--privileged-user-agent', 'Probe/1.0')).toEqual({
+      privilegedUserAgent: 'Probe/1.0',
+    });
+    expect(() => parse('--privileged-user-agent', '/(/')).toThrow();
+  });
+
+  it('are put over a file value by value', () => {
+    const under = { target: 'a', release: { jitter: 1, concurrency: 2 } };
+    expect(merge(under, { target: 'b', release: { jitter: 3 } })).toEqual({
+      target: 'b',
+      release: { jitter: 3, concurrency: 2 },
+    });
+    expect(under.release.jitter).toBe(1);
+  });
+});

@@ -1,0 +1,443 @@
+/** `antract run`: a maintenance window from the command line, against a gateway process. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { killBackends } from './support/backend.ts';
+import { endAll, type CliProcess } from './support/cli.ts';
+import { closeAll } from './support/http.ts';
+import { operate, type Operated } from './support/operated.ts';
+
+let folder = mkdtempSync(path.join(tmpdir(), 'antract-run-'));
+const file = (name: string): string => path.join(folder, name);
+
+afterEach(async () => {
+  await endAll();
+  killLeftCommand();
+  await killBackends();
+  await closeAll();
+  rmSync(folder, { recursive: true });
+  folder = mkdtempSync(path.join(tmpdir(), 'antract-run-'));
+});
+
+/** A command that goes on until it is told to end, and leaves its process id in a file. */
+const LONG = (): string[] => ['sh', '-c', `echo $$ > ${file('pid')}; echo up; exec sleep 60`];
+
+function commandPid(): number {
+  return Number(readFileSync(file('pid'), 'utf8'));
+}
+
+/** Outlives its `antract run`, when that was killed. */
+function killLeftCommand(): void {
+  if (existsSync(file('pid')) && isThere(commandPid())) process.kill(commandPid(), 'SIGKILL');
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const report = (): Record<string, unknown> =>
+  JSON.parse(readFileSync(file('report.json'), 'utf8')) as Record<string, unknown>;
+
+describe('antract run', () => {
+  it('pauses, drains, runs the command, lets people through, and reports', async () => {
+    const site = await operate();
+    const slow = await site.begin();
+    const run = site.antract('run', '--report', file('report.json'), '--', ...waitForFile('go'));
+    await site.until(({ phase }) => phase === 'pausing');
+    const held = await site.hold();
+    slow.leave();
+    await run.saw('stdout', /^up$/m);
+    expect(await site.status()).toMatchObject({ phase: 'paused', reason: 'antract run sh' });
+    await run.saw('stderr', /drained; running sh\./);
+    go();
+    expect(await run.exited).toEqual({ code: 0, signal: null });
+    expect((await held.answer).status).toBe(200);
+    expect(run.stdout).toBe('up\nwent\n');
+    expect(run.stderr).toMatch(/antract: 1 held, 1 released, 0 abandoned, 0 rejected; longest/);
+    expect(report()).toMatchObject({
+      app: 'default',
+      command: 'sh',
+      outcome: 'done',
+      exitCode: 0,
+      commandExitCode: 0,
+      drainTries: 1,
+      held: 1,
+      released: 1,
+      stragglers: [{ method: 'GET', path: '/hang' }],
+      problems: [],
+    });
+    expect(await site.status()).toMatchObject({ phase: 'running', pauseId: null });
+  });
+
+  it('runs the command with its arguments as they are, options included', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--', 'printf', '<%s>', '--json', '', 'a b', '--', '-x');
+    expect((await run.exited).code).toBe(0);
+    expect(run.stdout).toBe('<--json><><a b><--><-x>');
+  });
+
+  it('with --json keeps standard output for the report', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--json', '--', 'sh', '-c', 'echo from the command');
+    expect((await run.exited).code).toBe(0);
+    expect(JSON.parse(run.stdout)).toMatchObject({ outcome: 'done' });
+    expect(run.stderr).toContain('from the command');
+  });
+
+  it.each([
+    ['resume', 'running', null],
+    ['stop', 'stopped', null],
+    ['keep', 'paused', null],
+  ])('passes on the code of a command that fails; --on-failure %s', async (what, phase) => {
+    const site = await operate();
+    const run = site.antract(
+      'run',
+      '--lease',
+      '1s',
+      '--on-failure',
+      what,
+      '--',
+      'sh',
+      '-c',
+      'exit 7',
+    );
+    expect((await run.exited).code).toBe(7);
+    expect(await site.status()).toMatchObject({ phase, leaseEndsInMs: null });
+  });
+
+  it('passes on the signal that ended the command', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--', 'sh', '-c', 'kill -SEGV $$');
+    expect((await run.exited).code).toBe(139);
+  });
+
+  it('finds out that there is no such command before anybody waits', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--', './no-such-command');
+    expect((await run.exited).code).toBe(127);
+    expect(await site.admin('report')).toEqual({ app: 'default', report: null });
+  });
+
+  it('says when it has no command, or one without --', async () => {
+    const site = await operate();
+    const none = site.antract('run', 'default');
+    expect((await none.exited).code).toBe(2);
+    expect(none.stderr).toContain('Expected a command after --');
+    expect((await site.antract('run', 'default', './deploy.sh').exited).code).toBe(2);
+  });
+
+  it('leaves a pause alone that somebody else began, and takes it over with --force', async () => {
+    const site = await operate();
+    await site.admin('enable?reason=mine');
+    const run = site.antract('run', '--', 'true');
+    expect((await run.exited).code).toBe(1);
+    expect(run.stderr).toMatch(/is paused already for .*, reason: mine\. Nothing was run\./);
+    expect(await site.status()).toMatchObject({ phase: 'paused', reason: 'mine' });
+    expect((await site.antract('run', '--force', '--', 'true').exited).code).toBe(0);
+    expect(await site.status()).toMatchObject({ phase: 'running' });
+  });
+
+  it('tells what to expect, and changes nothing, with --dry-run', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--dry-run');
+    expect((await run.exited).code).toBe(0);
+    expect(run.stdout).toMatch(/^Now: default is running[^]*Nothing was changed\.\n$/);
+    expect((await site.status()).phase).toBe('running');
+  });
+});
+
+/** Says `up`, and ends once {@link go} was called. */
+function waitForFile(name: string): string[] {
+  return ['sh', '-c', `echo up; while [ ! -e ${file(name)} ]; do sleep 0.05; done; echo went`];
+}
+
+function go(): void {
+  writeFileSync(file('go'), '');
+}
+
+describe('a drain that takes too long', () => {
+  it('is given up without having run the command: 3, and who was in the way', async () => {
+    const site = await operate();
+    await site.begin();
+    const limits = ['--drain-timeout', '300ms', '--drain-tries', '2'];
+    const run = site.antract('run', ...limits, '--', 'touch', file('ran'));
+    await site.until(({ phase }) => phase === 'pausing');
+    const held = await site.hold();
+    expect((await run.exited).code).toBe(3);
+    expect((await held.answer).status).toBe(200);
+    expect(run.stderr.match(/in the way: GET \/hang for/g)).toHaveLength(2);
+    expect(run.stderr).toMatch(/Gave up after 2 tries.*Nothing was run\./);
+    expect(existsSync(file('ran'))).toBe(false);
+    expect((await site.status()).phase).toBe('running');
+  });
+
+  it('is tried again, and the command runs when it goes well', async () => {
+    const site = await operate();
+    const slow = await site.begin();
+    const limits = ['--drain-timeout', '400ms', '--drain-tries', '9'];
+    const run = site.antract('run', ...limits, '--report', file('report.json'), '--', 'true');
+    await run.saw('stderr', /letting people through; then try 2 of 9/);
+    slow.leave();
+    expect((await run.exited).code).toBe(0);
+    expect(report()['drainTries']).toBeGreaterThan(1);
+  });
+});
+
+it('ends with 4 when those held are not out in time', async () => {
+  const site = await operate('--release-per-second', '0.1');
+  const limit = ['--health-timeout', '100ms', '--report', file('report.json')];
+  const run = site.antract('run', ...limit, '--', ...waitForFile('go'));
+  await run.saw('stdout', /up/);
+  const held = [await site.hold('/1'), await site.hold('/2')];
+  for (const { answer } of held) answer.catch(() => undefined);
+  go();
+  expect((await run.exited).code).toBe(4);
+  expect(report()).toMatchObject({ outcome: 'health timed out', commandExitCode: 0 });
+});
+
+describe('a pause that ends early', () => {
+  it('is said loudly, fails the run, and somebody else’s next one is left alone', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
+    await run.saw('stdout', /up/);
+    await site.admin('disable');
+    await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: somebody resumed the app\./);
+    await site.admin('enable?reason=theirs');
+    go();
+    expect((await run.exited).code).toBe(1);
+    expect(await site.status()).toMatchObject({
+      phase: 'paused',
+      reason: 'theirs',
+      leaseEndsInMs: null,
+    });
+  });
+
+  it('is noticed at the end too', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--lease', '60s', '--', ...waitForFile('go'));
+    await run.saw('stdout', /up/);
+    await site.admin('disable');
+    go();
+    expect((await run.exited).code).toBe(1);
+    expect(run.stderr).toMatch(/THE PAUSE HAS ENDED EARLY[^]*not all of it within the pause/);
+  });
+
+  it('ends by --max-time however often the lease is renewed', async () => {
+    const site = await operate();
+    const run = site.antract(
+      'run',
+      '--lease',
+      '1s',
+      '--max-time',
+      '1500',
+      '--',
+      ...waitForFile('go'),
+    );
+    await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: its longest time was over/);
+    go();
+    expect((await run.exited).code).toBe(1);
+  });
+
+  it('with the gateway, which the command survives', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
+    await run.saw('stdout', /up/);
+    site.gateway.signal('SIGKILL');
+    await run.saw('stderr', /connection refused.*The pause ends by itself in/);
+    go();
+    expect((await run.exited).code).toBe(1);
+    expect(run.stderr).toContain('THE PAUSE COULD NOT BE ENDED');
+  });
+
+  it('with a run that was suspended for longer than its lease', async () => {
+    const site = await operate();
+    const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
+    await run.saw('stdout', /up/);
+    run.signal('SIGSTOP');
+    await site.gateway.saw('stderr', /WRN_ANTRACT_EXPIRED.*lease/);
+    run.signal('SIGCONT');
+    await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: its lease was not renewed in time/);
+    go();
+    expect((await run.exited).code).toBe(1);
+  });
+});
+
+describe('killed', () => {
+  const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: null, SIGKILL: null } as const;
+  type Signal = keyof typeof codes;
+  const signals = Object.keys(codes) as Signal[];
+
+  /** Starts a run and brings it to a phase; one request is held there. */
+  const phases: Record<string, (site: Operated) => Promise<CliProcess>> = {
+    async draining(site) {
+      await site.begin();
+      const run = site.antract('run', '--lease', '1s', '--', ...LONG());
+      await site.until(({ phase }) => phase === 'pausing');
+      return run;
+    },
+    async 'between two tries'(site) {
+      await site.begin();
+      const run = site.antract('run', '--drain-timeout', '2s', '--lease', '1s', '--', 'true');
+      await run.saw('stderr', /letting people through/);
+      return run;
+    },
+    async 'running the command'(site) {
+      const run = site.antract('run', '--lease', '1s', '--', ...LONG());
+      await run.saw('stdout', /up/);
+      return run;
+    },
+    async releasing(site) {
+      const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
+      await run.saw('stdout', /up/);
+      await Promise.all([site.hold('/1'), site.hold('/2'), site.hold('/3')].map(done));
+      go();
+      await site.until(({ phase }) => phase === 'releasing');
+      return run;
+    },
+  };
+  const done = async (promise: Promise<unknown>): Promise<void> => void (await promise);
+  const cases = Object.keys(phases).flatMap((phase) => signals.map((signal) => [phase, signal]));
+
+  it.each(cases as [string, Signal][])(
+    'while %s, by %s, it leaves nobody waiting',
+    async (phase, signal) => {
+      const site = await operate('--release-per-second', '2');
+      const run = await (phases[phase] as (typeof phases)[string])(site);
+      const held = phase === 'between two tries' ? undefined : await site.hold('/late');
+      run.signal(signal);
+      const exit = await run.exited;
+      expect(exit).toEqual({ code: codes[signal], signal: codes[signal] === null ? signal : null });
+      // At once where it could still act, and else by the lease, which the log then tells.
+      if (signal !== 'SIGKILL') expect((await site.status()).pauseId).toBeNull();
+      else if (held && phase !== 'releasing')
+        await site.gateway.saw('stderr', /WRN_ANTRACT_EXPIRED.*lease/);
+      if (held) expect((await held.answer).status).toBe(200);
+      expect(await site.until((status) => status.held === 0)).toMatchObject({ phase: 'running' });
+      if (phase === 'running the command' && signal !== 'SIGKILL') {
+        expect(isThere(commandPid())).toBe(false);
+      }
+    },
+  );
+
+  it('by several signals at once, as a closed terminal sends, it still resumes', async () => {
+    const site = await operate();
+    await site.begin();
+    const run = site.antract('run', '--lease', '60s', '--', 'true');
+    await site.until(({ phase }) => phase === 'pausing');
+    for (const signal of ['SIGHUP', 'SIGTERM', 'SIGHUP'] as const) run.signal(signal);
+    await run.exited;
+    expect((await site.status()).phase).toBe('running');
+  });
+
+  it('lets a command end in its own way, and waits for it', async () => {
+    const site = await operate();
+    const script = `trap 'echo cleaning up; sleep 0.3; echo clean; exit 5' TERM; echo up; while :; do sleep 0.05; done`;
+    const run = site.antract('run', '--', 'sh', '-c', script);
+    await run.saw('stdout', /up/);
+    run.signal('SIGTERM');
+    await run.saw('stdout', /cleaning up/);
+    expect((await site.status()).phase).toBe('paused');
+    expect((await run.exited).code).toBe(143);
+    expect(run.stdout).toBe('up\ncleaning up\nclean\n');
+  });
+
+  it.each([
+    ['after --kill-after', ['--kill-after', '200ms'], 1],
+    ['by a second signal', [], 2],
+  ])('makes a command end that does not want to, %s', async (_how, flags, times) => {
+    const site = await operate();
+    const script = `trap '' TERM; echo $$ > ${file('pid')}; echo up; while :; do sleep 0.05; done`;
+    const run = site.antract('run', ...flags, '--', 'sh', '-c', script);
+    await run.saw('stdout', /up/);
+    run.signal('SIGTERM');
+    await run.saw('stderr', /ending the command/);
+    // Those that come within a moment of the first are the same request.
+    if (times === 2) {
+      while (!run.stderr.includes('has ended with')) {
+        run.signal('SIGTERM');
+        await site.status();
+      }
+    }
+    expect((await run.exited).code).toBe(143);
+    expect(isThere(commandPid())).toBe(false);
+    expect((await site.status()).phase).toBe('running');
+  });
+});
+
+describe('on a terminal', () => {
+  it('shows a live line, and the output of the command above it', async () => {
+    const site = await operate();
+    const slow = await site.begin();
+    const run = site.onTerminal('run', '--', ...waitForFile('go'));
+    await run.saw('stdout', /default is pausing, 0 held, 1 in flight.*\r\n {2}GET \/hang for /);
+    slow.leave();
+    await run.saw('stdout', /\nup\r\n/);
+    const held = await site.hold();
+    await run.saw(
+      'stdout',
+      /default is paused, 1 held, 0 in flight, oldest wait .*, ends by itself/,
+    );
+    go();
+    expect((await run.exited).code).toBe(0);
+    expect((await held.answer).status).toBe(200);
+    // Nothing is left behind: the last block was taken away, and lines wrap again.
+    expect(run.stdout.lastIndexOf('\u001b[?7h')).toBeGreaterThan(
+      run.stdout.lastIndexOf('\u001b[?7l'),
+    );
+    expect(run.stdout).toMatch(/done: default was paused for .*\r\n.*1 held, 1 released/);
+  });
+
+  it('lets the command ask, in the middle of a line', async () => {
+    const site = await operate();
+    const run = site.onTerminal('run', '--', 'sh', '-c', 'printf "sure? "; read x; echo "got $x"');
+    await run.saw('stdout', /sure\? $/);
+    run.type('yes\r');
+    await run.saw('stdout', /got yes/);
+    expect((await run.exited).code).toBe(0);
+  });
+
+  it('does not wait for what the command has left in the background', async () => {
+    const site = await operate();
+    const run = site.onTerminal('run', '--', 'sh', '-c', `sleep 60 & echo $! > ${file('pid')}`);
+    expect((await run.exited).code).toBe(0);
+    expect(isThere(commandPid())).toBe(true);
+  });
+
+  it('gives the command the terminal itself with --tty', async () => {
+    const site = await operate();
+    const run = site.onTerminal('run', '--tty', '--', 'sh', '-c', 'test -t 1 && test -t 2');
+    expect((await run.exited).code).toBe(0);
+  });
+
+  it.each(['draining', 'running'])('Ctrl-C while %s lets people through', async (phase) => {
+    const site = await operate();
+    if (phase === 'draining') await site.begin();
+    const run = site.onTerminal('run', '--', ...LONG());
+    await run.saw('stdout', phase === 'draining' ? /waiting until/ : /\nup\r\n/);
+    await site.until(({ pauseId }) => pauseId !== null);
+    run.type('\u0003');
+    expect((await run.exited).code).toBe(130);
+    expect((await site.status()).phase).toBe('running');
+  });
+
+  it.each(['draining', 'running'])(
+    'a closed window while %s lets people through',
+    async (phase) => {
+      const site = await operate();
+      if (phase === 'draining') await site.begin();
+      const run = site.onTerminal('run', '--lease', '60s', '--', ...LONG());
+      await run.saw('stdout', phase === 'draining' ? /waiting until/ : /\nup\r\n/);
+      await site.until(({ pauseId }) => pauseId !== null);
+      run.closeTerminal();
+      expect((await run.exited).code).toBe(129);
+      expect((await site.status()).phase).toBe('running');
+      if (phase === 'running') expect(isThere(commandPid())).toBe(false);
+    },
+  );
+});

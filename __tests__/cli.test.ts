@@ -1,0 +1,316 @@
+/** The command line, as a process of its own. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { killBackends, startBackend } from './support/backend.ts';
+import { endAll, runCli, serve } from './support/cli.ts';
+import { closeAll, listen, request } from './support/http.ts';
+
+const directories: string[] = [];
+
+afterEach(async () => {
+  await endAll();
+  await killBackends();
+  await closeAll();
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+});
+
+function file(name: string, content: unknown, mode = 0o600): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'antract-'));
+  directories.push(directory);
+  const text = typeof content === 'string' ? content : JSON.stringify(content);
+  writeFileSync(path.join(directory, name), text, { mode });
+  return path.join(directory, name);
+}
+
+const target = 'http://127.0.0.1:9';
+
+/** How a call that can't work ends. */
+async function failure(args: string[], env?: Record<string, string>) {
+  const cli = runCli(args, env);
+  const { code } = await cli.exited;
+  expect(cli.stderr).not.toMatch(/\n\s+at /);
+  return { code, message: cli.stderr.trim() };
+}
+
+describe('antract serve', () => {
+  it('is a gateway with everything: pause, admin endpoints, proxy, access lines', async () => {
+    const backend = await startBackend();
+    const { cli, url, adminUrl } = await serve(['--target', backend.url]);
+    await request(`${adminUrl}/enable`);
+    const answer = request(`${url}/held`, { method: 'POST', body: 'x' });
+    for (;;) {
+      const { body } = await request(`${adminUrl}/status`);
+      if (body.startsWith('Pause is enabled, 1 requests')) break;
+    }
+    await request(`${adminUrl}/disable`);
+    expect((await answer).status).toBe(200);
+    const [line] = await cli.saw('stdout', /.*"path":"\/held".*/);
+    const { heldMs, status } = JSON.parse(line) as { heldMs: number; status: number };
+    expect(status).toBe(200);
+    expect(heldMs).toBeGreaterThan(0);
+  });
+
+  it('takes options from the command line, then the environment, then the file', async () => {
+    const [byFlag, byEnv, byFile] = await Promise.all(
+      ['flag', 'env', 'file'].map((name) => listen((_req, res) => res.end(name))),
+    );
+    const config = file('antract.json', { target: byFile?.url, accessLog: 'off' });
+    const env = { ANTRACT_TARGET: byEnv?.url as string, ANTRACT_CONFIG: config };
+    const ask = async ({ url }: { url: string }) => (await request(url)).body;
+    expect(await ask(await serve(['--target', byFlag?.url as string], env))).toBe('flag');
+    expect(await ask(await serve([], env))).toBe('env');
+    expect(await ask(await serve(['--config', config]))).toBe('file');
+  });
+
+  it('takes several apps from a file, each with options of its own', async () => {
+    const [shop, blog] = await Promise.all(
+      ['shop', 'blog'].map((name) => listen((_req, res) => res.end(name))),
+    );
+    const config = file('antract.json', {
+      apps: {
+        shop: {
+          hosts: ['shop.example'],
+          target: shop?.url,
+          healthCheckPath: ['/up'],
+          answerHealthChecks: true,
+        },
+        blog: { hosts: ['blog.example'], target: blog?.url },
+      },
+    });
+    const { url, adminUrl } = await serve(['--config', config]);
+    expect((await request(url, { headers: { host: 'blog.example' } })).body).toBe('blog');
+    await request(`${adminUrl}/enable?app=shop`);
+    expect((await request(`${url}/up`, { headers: { host: 'shop.example' } })).body).toBe('OK\n');
+  });
+
+  it('understands yes and no, lists, numbers and durations in the environment', async () => {
+    const backend = await listen((_req, res) => res.end('backend'));
+    const { url, adminUrl } = await serve(['--target', backend.url], {
+      ANTRACT_HEALTH_CHECK_PATH: '/up,/healthy',
+      ANTRACT_ANSWER_HEALTH_CHECKS: 'no',
+      ANTRACT_MAX_HELD: '0',
+      ANTRACT_MAX_TIME: '1m',
+      ANTRACT_RELEASE_PER_SECOND: '',
+    });
+    expect((await request(`${adminUrl}/enable`)).body).toContain('1 min');
+    expect((await request(`${url}/healthy`)).body).toBe('backend');
+    expect((await request(url)).status).toBe(503);
+  });
+});
+
+describe('the admin token', () => {
+  const status = async (adminUrl: string, token: string) =>
+    (await request(`${adminUrl}/status`, { headers: { Authorization: `Bearer ${token}` } })).status;
+
+  it('comes from the environment, several with commas between', async () => {
+    const { adminUrl } = await serve(['--target', target, '--host', '0.0.0.0'], {
+      ANTRACT_ADMIN_TOKEN: 'one, two',
+    });
+    const local = adminUrl.replace('0.0.0.0', '127.0.0.1');
+    expect(await Promise.all(['one', 'two', 'three'].map((token) => status(local, token)))).toEqual(
+      [200, 200, 401],
+    );
+  });
+
+  it('comes from a file, one a line, which replaces the environment', async () => {
+    const tokens = file('tokens', 'one\r\ntwo\n\n');
+    const { cli, adminUrl } = await serve(['--target', target, '--admin-token-file', tokens], {
+      ANTRACT_ADMIN_TOKEN: 'three',
+    });
+    expect(
+      await Promise.all(['one', 'two', 'three'].map((token) => status(adminUrl, token))),
+    ).toEqual([200, 200, 401]);
+    expect(cli.stderr).not.toContain('WRN_');
+  });
+
+  it('is warned about when others can read the file', async () => {
+    const tokens = file('tokens', 'one', 0o644);
+    const { cli } = await serve(['--target', target, '--admin-token-file', tokens]);
+    expect(cli.stderr).toMatch(`WRN_ANTRACT_TOKEN_FILE: others can read ${tokens}`);
+  });
+
+  it('is not taken from the arguments or the configuration, where others see it', async () => {
+    expect(await failure(['serve', '--target', target, '--admin-token', 'x'])).toMatchObject({
+      code: 2,
+    });
+    const config = file('antract.json', { target, adminToken: 'x' });
+    expect(await failure(['serve', '--config', config])).toEqual({
+      code: 2,
+      message: `antract: ${config}: expected \`adminTokenFile\` instead of \`adminToken\`, a secret.`,
+    });
+  });
+});
+
+describe('a call that makes no sense ends with 2 and', () => {
+  it.each<[string, string[], Record<string, string>, string | RegExp]>([
+    [
+      'a hint at the flag that was meant',
+      ['--targt', 'x'],
+      {},
+      /unknown option '--targt'\n\(Did you mean --target\?\)/,
+    ],
+    ['what is missing', [], {}, 'antract: Expected `--target`, or at least one of `apps`.'],
+    ['the flag', ['--target', 'nowhere'], {}, /^antract: Expected `--target` to be the backend's/],
+    [
+      'the flag, nested',
+      ['--target', target, '--release-concurrency', '0'],
+      {},
+      /^antract: Expected `--release-concurrency` to be/,
+    ],
+    [
+      'the variable',
+      ['--target', target],
+      { ANTRACT_MAX_TIME: 'ever' },
+      /^antract: Expected `ANTRACT_MAX_TIME` to be a duration/,
+    ],
+    [
+      'the variable, parsed',
+      ['--target', target],
+      { ANTRACT_PORT: 'http' },
+      /from env 'ANTRACT_PORT' is invalid. Expected a number/,
+    ],
+    [
+      'the flag, parsed',
+      ['--target', target, '--answer-health-checks', 'maybe'],
+      {},
+      /Expected true or false/,
+    ],
+    [
+      'why',
+      ['--target', target, '--host', '0.0.0.0'],
+      {},
+      /could take the site down.*set `--admin-token-file` or `ANTRACT_ADMIN_TOKEN`/,
+    ],
+    [
+      'the file',
+      ['--config', '/nowhere.json'],
+      {},
+      /Could not read the file of --config: .*\/nowhere.json/,
+    ],
+  ])('names %s', async (_what, args, env, message) => {
+    const failed = await failure(['serve', ...args], env);
+    expect(failed.code).toBe(2);
+    expect(failed.message).toMatch(message);
+  });
+
+  it('names file and key', async () => {
+    for (const [content, message] of [
+      [{ target, maxTim: 1 }, 'Unknown option `maxTim`. Did you mean `maxTime`?'],
+      [{ apps: { shop: { target, maxTime: 'ever' } } }, 'Expected `apps.shop.maxTime` to be'],
+      ['{', 'expected JSON'],
+      ['[]', 'expected an object'],
+    ] as const) {
+      const config = file('antract.json', content);
+      const failed = await failure(['serve', '--config', config]);
+      expect(failed).toMatchObject({
+        code: 2,
+        message: expect.stringContaining(`antract: ${config}: ${message}`),
+      });
+    }
+  });
+});
+
+describe('ending', () => {
+  it('with 1 and a sentence when the port is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    expect(await failure(['serve', '--target', target, '--port', String(port)])).toEqual({
+      code: 1,
+      message: `antract: Could not listen on port ${port} of 127.0.0.1: another program does.`,
+    });
+    other.close();
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'on %s refuses those held, lets others finish, and ends with 0',
+    async (signal) => {
+      const backend = await startBackend();
+      const { cli, url, adminUrl } = await serve(['--target', backend.url]);
+      const arrived = backend.received('/?ms=300');
+      const inFlight = request(`${url}/?ms=300`);
+      await arrived;
+      await request(`${adminUrl}/enable`);
+      const agent = new http.Agent({ keepAlive: true });
+      const held = request(url, { agent });
+      for (;;) {
+        const { body } = await request(`${adminUrl}/status`);
+        if (body.startsWith('Pause is enabled, 1 requests')) break;
+      }
+      cli.signal(signal);
+      expect((await held).status).toBe(503);
+      expect((await inFlight).status).toBe(200);
+      expect(await cli.exited).toEqual({ code: 0, signal: null });
+    },
+  );
+
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('at once on a second %s, with %d', async (signal, code) => {
+    const backend = await startBackend();
+    const { cli, url } = await serve(['--target', backend.url]);
+    const arrived = backend.received('/hang');
+    const cutOff = request(`${url}/hang`).catch((error: NodeJS.ErrnoException) => error.code);
+    await arrived;
+    cli.signal(signal);
+    await cli.saw('stderr', /again ends at once/);
+    cli.signal(signal);
+    expect(await cli.exited).toEqual({ code, signal: null });
+    expect(await cutOff).toBe('ECONNRESET');
+  });
+
+  it('not when nobody reads the access lines any more', async () => {
+    const backend = await startBackend();
+    const { cli, url } = await serve(['--target', backend.url]);
+    await request(url);
+    await cli.saw('stdout', /\n/);
+    cli.stopReading();
+    for (let i = 0; i < 3; i++) expect((await request(url)).status).toBe(200);
+  });
+});
+
+describe('antract demo', () => {
+  it('says what to try, and it works', async () => {
+    const cli = runCli(['demo', '--port', '0', '--backend-port', '0']);
+    const [text] = await cli.saw('stdout', /[^]*Ctrl-C/);
+    const urls = [...text.matchAll(/curl '?(http:\S+?)'?\s/g)].map(([, url]) => url as string);
+    expect(urls).toHaveLength(5);
+    const [now, enable, later, status, disable] = urls as [string, string, string, string, string];
+    expect((await request(now)).body).toMatch(
+      /^Server address: 127\.0\.0\.1:\d+\nServer name: \S+\nDate: \d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\nURI: \/\nRequest ID: [\da-f]{32}\n$/,
+    );
+    expect((await request(enable)).body).toMatch(/^Pause is enabled\./);
+    const waiting = request(later);
+    for (;;) {
+      const { body } = await request(status);
+      if (body.startsWith('Pause is enabled, 1 requests are currently paused.')) break;
+    }
+    expect((await request(disable)).body).toMatch(
+      /^Pause is disabled\. 1 requests were held in-flight\./,
+    );
+    expect((await waiting).status).toBe(200);
+    cli.signal('SIGINT');
+    expect(await cli.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('antract', () => {
+  it('tells its version and its commands', async () => {
+    const { version } = JSON.parse(
+      readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+    ) as { version: string };
+    const asked = runCli(['--version']);
+    expect(await asked.exited).toEqual({ code: 0, signal: null });
+    expect(asked.stdout).toBe(`${version}\n`);
+    const help = runCli(['serve', '--help']);
+    expect((await help.exited).code).toBe(0);
+    expect(help.stdout).toMatch(/--max-time <duration>[^]*ANTRACT_MAX_TIME/);
+    expect((await runCli([]).exited).code).toBe(2);
+  });
+});

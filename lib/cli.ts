@@ -1,0 +1,48 @@
+#!/usr/bin/env node
+/**
+ * The command line: reads arguments, and ends the process with a code. All that is done is done by
+ * the commands in `cli/`; they and this file are the only ones that may touch `process`.
+ */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addDemo } from './cli/demo.ts';
+import { explain } from './cli/failure.ts';
+import { FLAGS } from './cli/flags.ts';
+import { addOperatorCommands } from './cli/operate.ts';
+import { addRun } from './cli/run.ts';
+import { addServe } from './cli/serve.ts';
+import { addStatus } from './cli/show-status.ts';
+
+// Set to nothing is not set: that is what `VARIABLE=` in many a compose file comes to.
+for (const { env } of FLAGS) {
+  if (process.env[env] === '') delete process.env[env];
+}
+
+// What stands after `--` is somebody else's command line.
+const end = process.argv[2] === 'run' ? process.argv.indexOf('--') : -1;
+const own = end < 0 ? process.argv : process.argv.slice(0, end);
+const command = end < 0 ? [] : process.argv.slice(end + 1);
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
+const program = new Command('antract')
+  .description('Holds HTTP requests while a backend is away, and lets them go once it is back.')
+  .version(version)
+  .exitOverride()
+  .showHelpAfterError('(--help tells more)');
+addServe(program);
+addDemo(program);
+addRun(program, command);
+addOperatorCommands(program);
+addStatus(program);
+
+try {
+  await program.parseAsync(own);
+} catch (error) {
+  const { exitCode, message } = explain(error);
+  if (message !== undefined) console.error(`antract: ${message}`);
+  // Whatever was opened before it went wrong must not keep the process.
+  process.exit(exitCode);
+}

@@ -1,0 +1,67 @@
+/**
+ * The flags that every command towards a running antract has, and the client they make. Knows no
+ * command.
+ */
+import { Option, type Command } from 'commander';
+import { readAdminTokens } from './admin-token.ts';
+import { AdminClient } from './admin-client.ts';
+import { DEFAULT_ADMIN_URL, readAdminUrl } from './admin-url.ts';
+import { UsageError } from './failure.ts';
+
+export interface ClientOptions {
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly token?: string;
+  readonly json?: boolean;
+}
+
+/** What a pause may be limited to. */
+export const ONLY = new Option(
+  '--only <which>',
+  'hold POST, PUT, PATCH and DELETE alone; others pass',
+).choices(['writes']);
+
+export function addClientOptions(command: Command): Command {
+  return command
+    .option('--url <url>', `the admin endpoints; or ANTRACT_URL (default: ${DEFAULT_ADMIN_URL})`)
+    .option('--token-file <file>', 'file with the admin token; or set ANTRACT_TOKEN')
+    .option('--token <token>', 'the admin token itself, which others can then see in ps')
+    .option('--json', 'print JSON');
+}
+
+export function createClient(options: ClientOptions): AdminClient {
+  const url = readAdminUrl(options.url ?? variable('ANTRACT_URL') ?? DEFAULT_ADMIN_URL);
+  return new AdminClient(url, readToken(options));
+}
+
+/** What is in the arguments comes before the environment. */
+function readToken({ tokenFile, token }: ClientOptions): string | undefined {
+  if (tokenFile !== undefined && token !== undefined) {
+    throw new UsageError('Expected either --token-file or --token, not both.');
+  }
+  if (tokenFile !== undefined) return readTokenFile(tokenFile);
+  if (token !== undefined) {
+    warn('WRN_ANTRACT_TOKEN_ARGUMENT: others can see --token in ps; use --token-file.');
+  }
+  const given = token ?? variable('ANTRACT_TOKEN');
+  // Its message does not show it: it ends up in logs.
+  if (given !== undefined && !/^[^\p{Cc}]+$/u.test(given)) {
+    throw new UsageError('Expected the token to be without control characters.');
+  }
+  return given;
+}
+
+/** The file may be the server's, which can have several. */
+function readTokenFile(file: string): string | undefined {
+  return readAdminTokens({ file, fileSource: 'cli', variable: undefined, warn })?.[0];
+}
+
+function warn(message: string): void {
+  console.error(`antract: ${message}`);
+}
+
+/** Set to nothing is not set. */
+function variable(name: string): string | undefined {
+  const value = process.env[name];
+  return value === '' ? undefined : value;
+}

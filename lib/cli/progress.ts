@@ -1,0 +1,91 @@
+/**
+ * Shows how an app is doing while something is awaited: live on a terminal, as a line now and then
+ * elsewhere. Knows no command.
+ */
+import type { Clock } from '../clock.ts';
+import type { AdminClient } from './admin-client.ts';
+import type { Screen } from './screen.ts';
+import { readSnapshot, type Snapshot } from './snapshot.ts';
+import { liveLines, oneLine } from './words.ts';
+
+/** How often the server is asked. */
+const EVERY = { live: 500, plain: 2000 };
+/** How often a line is written where nothing changes. */
+const LINE_EVERY = 10_000;
+
+export interface Watch {
+  readonly client: AdminClient;
+  readonly app: string;
+  readonly screen: Screen;
+  readonly clock: Clock;
+}
+
+export class Progress {
+  /** What was seen last. */
+  last: Snapshot | undefined;
+  /** What a drain was last seen to wait for. */
+  lastWaiting: Snapshot | undefined;
+  readonly #watch: Watch;
+  readonly #over = new AbortController();
+  #linePhase: string | undefined;
+  #lineAt = -Infinity;
+
+  constructor(watch: Watch) {
+    this.#watch = watch;
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#over.abort();
+    this.#watch.screen.clear();
+  }
+
+  async #run(): Promise<void> {
+    const { client, app, screen, clock } = this.#watch;
+    const { signal } = this.#over;
+    const every = screen.isLive ? EVERY.live : EVERY.plain;
+    // What is over at once needs no line of its own.
+    await delay(clock, every / 2, signal);
+    while (!signal.aborted) {
+      try {
+        const { body } = await client.call('status', { app }, { signal, timeout: 5000 });
+        this.#show(readSnapshot(body));
+      } catch (error) {
+        if (signal.aborted) return;
+        // Whoever waits for the outcome says what is wrong; this is only for the eye.
+        screen.show([(error as Error).message]);
+      }
+      await delay(clock, every, signal);
+    }
+  }
+
+  #show(snapshot: Snapshot): void {
+    const { screen, clock } = this.#watch;
+    this.last = snapshot;
+    if (snapshot.stragglers.length > 0) this.lastWaiting = snapshot;
+    screen.show(liveLines(snapshot));
+    const now = clock.now();
+    if (screen.isLive) return;
+    if (snapshot.phase === this.#linePhase && now < this.#lineAt + LINE_EVERY) return;
+    this.#linePhase = snapshot.phase;
+    this.#lineAt = now;
+    screen.say(`antract: ${oneLine(snapshot)}`);
+  }
+}
+
+/** Resolves when the time is over, or the signal is aborted. */
+export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) {
+      resolve();
+      return;
+    }
+    const end = (): void => {
+      timer.cancel();
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = clock.after(ms, end, { ref: true });
+    signal?.addEventListener('abort', end);
+  });
+}

@@ -1,0 +1,146 @@
+/**
+ * What came of one `antract run`: added up over its tries to drain, and put into words. Knows how a
+ * server is asked, and nothing of how the run went on.
+ */
+import { formatMs } from '../admin/render.ts';
+import type { Clock } from '../clock.ts';
+import type { Straggler } from '../in-flight.ts';
+import { isPlainObject } from '../validate.ts';
+import type { AdminClient, Body } from './admin-client.ts';
+import { CommandFailure } from './failure.ts';
+import { delay } from './progress.ts';
+import { readNumber, readStragglers, readText } from './snapshot.ts';
+import { nameAll } from './words.ts';
+
+export type RunOutcome =
+  | 'done'
+  | 'command failed'
+  | 'not drained'
+  | 'health timed out'
+  | 'pause lost'
+  | 'interrupted'
+  | 'failed';
+
+/** Durations are whole milliseconds; null where there is nothing to measure. */
+export interface RunReport {
+  app: string;
+  /** Without its arguments, which may be secret. */
+  command: string;
+  startedAt: string;
+  outcome: RunOutcome;
+  exitCode: number;
+  /** Null where it was not run. */
+  commandExitCode: number | null;
+  commandMs: number | null;
+  drainTries: number;
+  /** Of the last try. */
+  drainedAfterMs: number | null;
+  /** What the drain waited for. */
+  stragglers: readonly Straggler[];
+  /** Over all tries, as are the counts and the longest wait. */
+  pausedForMs: number;
+  held: number;
+  released: number;
+  abandoned: number;
+  rejected: number;
+  longestHoldMs: number | null;
+  /** Of the last try in which somebody waited. */
+  medianHoldMs: number | null;
+  /** All that went otherwise than it should. */
+  problems: string[];
+}
+
+export function createRunReport(app: string, command: string, clock: Clock): RunReport {
+  return {
+    app,
+    command,
+    // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.
+    startedAt: new Date(clock.date()).toISOString(),
+    outcome: 'failed',
+    exitCode: 1,
+    commandExitCode: null,
+    commandMs: null,
+    drainTries: 0,
+    drainedAfterMs: null,
+    stragglers: [],
+    pausedForMs: 0,
+    held: 0,
+    released: 0,
+    abandoned: 0,
+    rejected: 0,
+    longestHoldMs: null,
+    medianHoldMs: null,
+    problems: [],
+  };
+}
+
+/** How long the last of those released may take to be counted. */
+const COUNTING_TIME = 2000;
+const EVERY = 100;
+
+/** The server's report on a pause that has ended; undefined where it has none, or no longer. */
+export async function askForReport(
+  client: AdminClient,
+  app: string,
+  pauseId: string,
+  clock: Clock,
+): Promise<Body | undefined> {
+  const end = clock.now() + COUNTING_TIME;
+  try {
+    for (;;) {
+      const { report } = (await client.call('report', { app }, { timeout: COUNTING_TIME })).body;
+      if (!isPlainObject(report) || report['pauseId'] !== pauseId) return undefined;
+      if (report['complete'] === true || clock.now() >= end) return report;
+      await delay(clock, EVERY);
+    }
+  } catch (error) {
+    // The figures are missing then; what matters has been done and said.
+    if (error instanceof CommandFailure) return undefined;
+    throw error;
+  }
+}
+
+export function addPause(report: RunReport, pause: Body): void {
+  for (const name of ['pausedForMs', 'held', 'released', 'abandoned', 'rejected'] as const) {
+    report[name] += readNumber(pause[name]) ?? 0;
+  }
+  const longest = readNumber(pause['longestHoldMs']);
+  if (longest !== null) report.longestHoldMs = Math.max(report.longestHoldMs ?? 0, longest);
+  report.medianHoldMs = readNumber(pause['medianHoldMs']) ?? report.medianHoldMs;
+  report.drainedAfterMs = readNumber(pause['drainedAfterMs']);
+  if (report.stragglers.length === 0) report.stragglers = readStragglers(pause['stragglers']);
+}
+
+const ENDED_BY: Readonly<Record<string, string>> = {
+  resume: 'somebody resumed the app',
+  maxTime: 'its longest time was over (--max-time)',
+  lease: 'its lease was not renewed in time',
+  stop: 'somebody stopped the app',
+};
+
+/** Why a pause has ended that should not have. */
+export function whyEnded(pause: Body | undefined): string {
+  return (
+    ENDED_BY[readText(pause?.['endedBy']) ?? ''] ??
+    'somebody ended it and began another, or the server was restarted'
+  );
+}
+
+export function reportLines(report: RunReport): string[] {
+  const { app, outcome, pausedForMs, drainedAfterMs, commandMs, stragglers } = report;
+  const { held, released, abandoned, rejected, longestHoldMs, medianHoldMs } = report;
+  const parts = [
+    `${app} was paused for ${formatMs(pausedForMs)}`,
+    ...(drainedAfterMs === null ? [] : [`drained after ${formatMs(drainedAfterMs)}`]),
+    ...(commandMs === null ? [] : [`the command took ${formatMs(commandMs)}`]),
+  ];
+  const waits =
+    longestHoldMs === null
+      ? ''
+      : `; longest wait ${formatMs(longestHoldMs)}, median ${formatMs(medianHoldMs ?? 0)}`;
+  return [
+    `${outcome}: ${parts.join(', ')}.`,
+    `${held} held, ${released} released, ${abandoned} abandoned, ${rejected} rejected${waits}.`,
+    ...(stragglers.length === 0 ? [] : [`The drain waited for ${nameAll(stragglers)}.`]),
+  ];
+}

@@ -1,0 +1,80 @@
+/**
+ * The signals that ask this process to leave, as something to wait for. Knows no command.
+ */
+import { constants } from 'node:os';
+import { systemClock } from '../clock.ts';
+
+/** Ctrl-C, `kill`, and a terminal that was closed. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+export type LeavingSignal = (typeof SIGNALS)[number];
+
+export interface Leaving {
+  /** Aborted by the first one. */
+  readonly signal: AbortSignal;
+  /** The first one. */
+  readonly name: LeavingSignal | undefined;
+  /** Called when somebody asks again, with how often that was by then. */
+  onAgain: (times: number) => void;
+  /** From now on signals end the process again, as they do by default. */
+  stop(): void;
+}
+
+/**
+ * Signals so soon after one another are one: `timeout` sends SIGTERM twice, and a closed terminal
+ * SIGHUP from both the shell and the kernel.
+ */
+const SAME_TIME = 500;
+
+export function watchSignals(): Leaving {
+  const leaving = new AbortController();
+  let times = 0;
+  let countedAt = -Infinity;
+  let name: LeavingSignal | undefined;
+  const isNew = (signal: LeavingSignal): boolean =>
+    // A terminal that goes asks for no hurry.
+    times === 0 || (signal !== 'SIGHUP' && systemClock.now() >= countedAt + SAME_TIME);
+  const listeners = SIGNALS.map((signal) => {
+    const listener = (): void => {
+      if (!isNew(signal)) return;
+      times++;
+      countedAt = systemClock.now();
+      name ??= signal;
+      if (times === 1) leaving.abort();
+      else result.onAgain(times);
+    };
+    process.on(signal, listener);
+    return [signal, listener] as const;
+  });
+  const result: Leaving = {
+    signal: leaving.signal,
+    get name() {
+      return name;
+    },
+    onAgain: () => undefined,
+    stop() {
+      for (const [signal, listener] of listeners) process.off(signal, listener);
+    },
+  };
+  return result;
+}
+
+/** What a shell says of a process that a signal ended. */
+export function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
+/**
+ * Ends this process by the SIGHUP that it was sent, if it was: a regular exit wants to reset the
+ * terminal first, and Node aborts when that is gone.
+ */
+export function endByHangup(leaving: Leaving): void {
+  if (leaving.name !== 'SIGHUP') return;
+  leaving.stop();
+  process.kill(process.pid, 'SIGHUP');
+}
+
+/** A terminal or a pipe that is gone must not end what is under way. */
+export function ignoreLostOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+}

@@ -1,0 +1,79 @@
+/**
+ * Reads what a server says of an app, without trusting its shape: it may be of another version. All
+ * text is fit for a terminal from here on. Knows no command.
+ */
+import type { Straggler } from '../in-flight.ts';
+import type { Phase } from '../phase.ts';
+import { isPlainObject } from '../validate.ts';
+import type { Body } from './admin-client.ts';
+import { CommandFailure } from './failure.ts';
+import { plain } from './plain-text.ts';
+
+export interface Snapshot {
+  readonly app: string;
+  readonly phase: Phase;
+  readonly held: number;
+  readonly inFlight: number;
+  readonly oldestHoldMs: number | null;
+  readonly pausedForMs: number | null;
+  readonly endsInMs: number | null;
+  readonly leaseEndsInMs: number | null;
+  readonly pauseId: string | null;
+  readonly reason: string | null;
+  readonly message: string | null;
+  readonly stragglers: readonly Straggler[];
+  /** What the server last saw of the backend, where it looks. */
+  readonly lastSeen: string | null;
+}
+
+const PHASES: readonly string[] = [
+  'running',
+  'pausing',
+  'paused',
+  'releasing',
+  'stopped',
+] satisfies Phase[];
+
+export function readSnapshot(body: Body): Snapshot {
+  const { phase, health } = body;
+  if (typeof phase !== 'string' || !PHASES.includes(phase)) {
+    throw new CommandFailure('What answers there does not tell a phase; it is not antract.');
+  }
+  return {
+    app: readText(body['app']) ?? 'default',
+    phase: phase as Phase,
+    held: readNumber(body['held']) ?? 0,
+    inFlight: readNumber(body['inFlight']) ?? 0,
+    oldestHoldMs: readNumber(body['oldestHoldMs']),
+    pausedForMs: readNumber(body['pausedForMs']),
+    endsInMs: readNumber(body['endsInMs']),
+    leaseEndsInMs: readNumber(body['leaseEndsInMs']),
+    pauseId: readText(body['pauseId']),
+    reason: readText(body['reason']),
+    message: readText(body['message']),
+    stragglers: readStragglers(body['stragglers']),
+    lastSeen: isPlainObject(health) ? readText(health['lastSeen']) : null,
+  };
+}
+
+export function readList(body: Body): Snapshot[] {
+  const { apps } = body;
+  return Array.isArray(apps) ? apps.filter(isPlainObject).map(readSnapshot) : [readSnapshot(body)];
+}
+
+export function readStragglers(value: unknown): Straggler[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(isPlainObject).map(({ method, path, ageMs }) => ({
+    method: readText(method) ?? '?',
+    path: readText(path) ?? '?',
+    ageMs: readNumber(ageMs) ?? 0,
+  }));
+}
+
+export function readNumber(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+export function readText(value: unknown): string | null {
+  return typeof value === 'string' ? plain(value) : null;
+}

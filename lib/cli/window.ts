@@ -1,0 +1,141 @@
+/**
+ * The maintenance window of `antract run`: pause, drain, run the command, resume, wait until the
+ * backend answers. Knows no flag.
+ *
+ * However a step ends, the pause it began is ended: by a call, or else by its lease.
+ */
+import { formatMs } from '../admin/render.ts';
+import { Child } from './child.ts';
+import { CommandFailure, EXIT_DRAIN_TIMEOUT } from './failure.ts';
+import { OwnPause } from './own-pause.ts';
+import { delay, Progress } from './progress.ts';
+import { settle } from './settle.ts';
+import { readSnapshot } from './snapshot.ts';
+import { isHealthTimeout, leaveAtOnce, refuseWhenLeaving, type Window } from './window-context.ts';
+import { endWindow, lostText, resume } from './window-end.ts';
+import { nameAll } from './words.ts';
+
+const ANSWER_TIME = 10_000;
+/** How long people are let through before the next try, where the drain itself was given longer. */
+const BREATHER = 5000;
+
+/** @throws CommandFailure with the exit code, after everything that had to be undone was undone. */
+export async function runWindow(window: Window): Promise<void> {
+  const pause = await pauseAndDrain(window);
+  try {
+    await runCommand(window, pause);
+  } catch (error) {
+    await resume(window, pause);
+    throw error;
+  }
+  await endWindow(window, pause);
+}
+
+// ---- Drain ------------------------------------------------------------------------------------
+
+async function pauseAndDrain(window: Window): Promise<OwnPause> {
+  const { options, clock, report, say } = window;
+  for (;;) {
+    refuseWhenLeaving(window);
+    const pause = await OwnPause.begin({ ...options, client: window.client, clock, say });
+    report.drainTries++;
+    let isDrained = false;
+    try {
+      isDrained = await drain(window, pause);
+    } finally {
+      if (!isDrained) await resume(window, pause);
+    }
+    if (isDrained) return pause;
+    if (report.drainTries >= options.drainTries) throw notDrained(window);
+    await letPeopleThrough(window);
+  }
+}
+
+/** False when it took too long. */
+async function drain(window: Window, pause: OwnPause): Promise<boolean> {
+  const { options, client, leaving, report, say } = window;
+  const { app, drainTimeout } = options;
+  refuseWhenLeaving(window);
+  say('paused; waiting until nothing is in flight.');
+  const progress = new Progress({ ...window, app });
+  try {
+    const { body } = await client.call(
+      'drain',
+      { app, wait: drainTimeout },
+      { timeout: drainTimeout + ANSWER_TIME, signal: leaving.signal },
+    );
+    const waiting = body['drained'] === true ? progress.lastWaiting : readSnapshot(body);
+    report.stragglers = waiting?.stragglers ?? [];
+    if (body['drained'] !== true) {
+      say(
+        `not drained within ${formatMs(drainTimeout)}; in the way: ${nameAll(report.stragglers)}.`,
+      );
+      return false;
+    }
+  } catch (error) {
+    refuseWhenLeaving(window);
+    throw error;
+  } finally {
+    progress.stop();
+  }
+  // The last moment to find out: from here on somebody relies on it.
+  if (!(await pause.check())) throw new CommandFailure(await lostText(window, pause));
+  refuseWhenLeaving(window);
+  return true;
+}
+
+async function letPeopleThrough(window: Window): Promise<void> {
+  const { options, clock, leaving, say } = window;
+  const { app, drainTimeout, drainTries } = options;
+  say(`letting people through; then try ${window.report.drainTries + 1} of ${drainTries}.`);
+  try {
+    await settle({ ...window, app }, drainTimeout, leaving.signal);
+  } catch (error) {
+    refuseWhenLeaving(window);
+    if (!isHealthTimeout(error)) throw error;
+  }
+  await delay(clock, Math.min(BREATHER, drainTimeout), leaving.signal);
+}
+
+function notDrained({ options, report }: Window): CommandFailure {
+  report.outcome = 'not drained';
+  return new CommandFailure(
+    `Gave up after ${options.drainTries === 1 ? '1 try' : `${options.drainTries} tries`}; people are let through.`,
+    EXIT_DRAIN_TIMEOUT,
+  );
+}
+
+// ---- The command ------------------------------------------------------------------------------
+
+async function runCommand(window: Window, pause: OwnPause): Promise<void> {
+  const { options, clock, leaving, report, say } = window;
+  say(`drained; running ${report.command}.`);
+  const start = clock.now();
+  const child = new Child({ ...window, ...options });
+  const progress = new Progress({ ...window, app: options.app });
+  const onLeave = (): void => {
+    const { name = 'SIGTERM' } = leaving;
+    say(`${name}: ending the command; again kills it.`);
+    void child.end(name, options.killAfter);
+  };
+  const onLost = async (): Promise<void> => {
+    const text = await lostText(window, pause);
+    report.problems.push(text);
+    say(`${text} The command still runs.`);
+  };
+  leaving.onAgain = (times) => (times === 2 ? child.kill() : leaveAtOnce(window));
+  leaving.signal.addEventListener('abort', onLeave);
+  pause.lost.addEventListener('abort', () => void onLost());
+  if (leaving.signal.aborted) onLeave();
+  try {
+    report.commandExitCode = await child.exited;
+  } finally {
+    leaving.signal.removeEventListener('abort', onLeave);
+    leaving.onAgain = () => leaveAtOnce(window);
+    progress.stop();
+  }
+  report.commandMs = Math.round(clock.now() - start);
+  if (report.commandExitCode !== 0) {
+    say(`the command has ended with ${report.commandExitCode}.`);
+  }
+}

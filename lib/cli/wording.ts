@@ -1,0 +1,29 @@
+/**
+ * Names options in a message as whoever set them wrote them: a flag, a variable, or a name in the
+ * file. Knows no option.
+ */
+import { FLAGS, type Given, type RawConfig } from './flags.ts';
+
+export interface Written extends Given {
+  readonly file: RawConfig;
+  /** Of the file. */
+  readonly path: string | undefined;
+}
+
+export function inTheirWords(message: string, written: Written): string {
+  const [, first = ''] = /`([\w.-]+)`/.exec(message) ?? [];
+  if (isFromFile(first, written)) return `${written.path}: ${message}`;
+  return message.replace(/`([\w.-]+)`/g, (quoted, key: string) => wordFor(key, written) ?? quoted);
+}
+
+/** What stands in the file, and nothing above it replaced. */
+function isFromFile(key: string, { sources, file }: Written): boolean {
+  return (key.split('.')[0] as string) in file && !sources.has(key);
+}
+
+function wordFor(key: string, { sources }: Written): string | undefined {
+  if (key === 'adminToken') return '`--admin-token-file` or `ANTRACT_ADMIN_TOKEN`';
+  const flag = FLAGS.find((one) => one.key === key || `${one.key}Format` === key);
+  if (!flag) return undefined;
+  return `\`${sources.get(flag.key) === 'env' ? flag.env : flag.long}\``;
+}

@@ -1,0 +1,66 @@
+/**
+ * What is going on in an app, in words for whoever is on call. Pure.
+ */
+import { formatMs } from '../admin/render.ts';
+import type { Straggler } from '../in-flight.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** How many stragglers are named where there is little room. */
+const NAMED = 5;
+
+/** All on one line: phase, held, in flight, oldest wait, time left. */
+export function oneLine(snapshot: Snapshot): string {
+  const { app, phase, held, inFlight, oldestHoldMs, endsInMs, lastSeen } = snapshot;
+  return [
+    `${app} is ${phase}`,
+    `${held} held`,
+    `${inFlight} in flight`,
+    ...(oldestHoldMs === null ? [] : [`oldest wait ${formatMs(oldestHoldMs)}`]),
+    ...(endsInMs === null ? [] : [`ends by itself in ${formatMs(endsInMs)}`]),
+    ...(lastSeen === null || phase !== 'releasing' ? [] : [`backend: ${lastSeen}`]),
+  ].join(', ');
+}
+
+/** The same, with what a drain waits for below it. */
+export function liveLines(snapshot: Snapshot): string[] {
+  return [oneLine(snapshot), ...stragglerLines(snapshot.stragglers, snapshot.inFlight)];
+}
+
+/** Everything, a line each. */
+export function fullLines(snapshot: Snapshot): string[] {
+  const { leaseEndsInMs, pausedForMs, reason, message } = snapshot;
+  return [
+    `${oneLine(snapshot)}.`,
+    ...(pausedForMs === null ? [] : [`  paused for ${formatMs(pausedForMs)}`]),
+    ...(leaseEndsInMs === null
+      ? []
+      : [`  ends in ${formatMs(leaseEndsInMs)} unless its lease is renewed`]),
+    ...(reason === null ? [] : [`  reason: ${reason}`]),
+    ...(message === null ? [] : [`  clients are told: ${message}`]),
+    ...stragglerLines(snapshot.stragglers, snapshot.inFlight),
+  ];
+}
+
+export function stragglerLines(stragglers: readonly Straggler[], inFlight: number): string[] {
+  const named = stragglers.slice(0, NAMED);
+  const more = inFlight - named.length;
+  return [
+    ...named.map((one) => `  ${stragglerText(one)}`),
+    ...(named.length > 0 && more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
+export function stragglerText({ method, path, ageMs }: Straggler): string {
+  return `${method} ${path} for ${formatMs(ageMs)}`;
+}
+
+export function nameAll(stragglers: readonly Straggler[]): string {
+  const named = stragglers.slice(0, NAMED).map(stragglerText).join(', ');
+  const more = stragglers.length - NAMED;
+  return more > 0 ? `${named} and ${more} more` : named;
+}
+
+/** `1 request`, `2 requests`. */
+export function count(n: number, noun: string): string {
+  return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
+}
