@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Pauses, waits for the drain, runs a command, waits for the backend, resumes; with curl alone.
+#
+#   example/deploy.sh systemctl restart shop
+#
+# ANTRACT  the admin endpoints      (http://127.0.0.1:8082/_antract)
+# BACKEND  what must answer again   (http://127.0.0.1:8083/)
+# DRAIN    how long a drain may take (30s)
+# ANTRACT_TOKEN  the admin token, where one is set
+set -euo pipefail
+
+: "${ANTRACT:=http://127.0.0.1:8082/_antract}" "${BACKEND:=http://127.0.0.1:8083/}" "${DRAIN:=30s}"
+[ $# -gt 0 ] || { echo "usage: $0 COMMAND [ARGUMENT...]" >&2; exit 2; }
+
+admin() { # the token goes through standard input, as arguments show in ps
+  curl --silent --show-error --config - --request POST "$@" \
+    <<< "${ANTRACT_TOKEN:+header = \"Authorization: Bearer $ANTRACT_TOKEN\"}"
+}
+
+# Whatever happens from here on, people are let through again.
+trap 'admin --fail "$ANTRACT/disable"' EXIT
+
+answer=$(admin --write-out '\n%{http_code}' "$ANTRACT/enable?wait=$DRAIN&reason=deploy")
+echo "${answer%$'\n'*}"
+case ${answer##*$'\n'} in
+  200) ;;
+  202) echo "not drained within $DRAIN: giving up, nothing was run" >&2; exit 3 ;;
+  *) echo "could not pause" >&2; exit 1 ;;
+esac
+
+"$@"
+
+for _ in $(seq 120); do
+  if curl --silent --fail --max-time 2 --output /dev/null "$BACKEND"; then exit 0; fi
+  sleep 0.5
+done
+echo "$BACKEND does not answer" >&2
+exit 4

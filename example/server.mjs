@@ -1,0 +1,28 @@
+/**
+ * antract in an Express app of your own: `node example/server.mjs`, with a backend on port 3000.
+ */
+import express from 'express';
+import { createProxyMiddleware } from 'http-proxy-middleware';
+import { createAntract } from 'antract';
+
+const antract = createAntract({ maxTime: '5m', healthCheckPath: '/up' });
+antract.on('paused', ({ app, reason }) =>
+  console.log(`paused ${app}: ${reason ?? 'no reason given'}`),
+);
+antract.on('drained', ({ app, afterMs }) => console.log(`drained ${app} after ${afterMs} ms`));
+antract.on('resumed', ({ app, held }) => console.log(`resumed ${app}, releasing ${held}`));
+
+const app = express();
+app.use(antract.pause());
+app.use('/_antract', antract.admin());
+app.use(createProxyMiddleware({ target: process.env.TARGET ?? 'http://127.0.0.1:3000' }));
+
+const server = app.listen(Number(process.env.PORT ?? 8082), '127.0.0.1', () => {
+  console.log(`listening on http://127.0.0.1:${server.address().port}`);
+});
+
+// Held requests get a 503 that says when to come back, rather than a connection that breaks.
+process.once('SIGTERM', () => {
+  server.close();
+  void antract.close();
+});
