@@ -85,6 +85,21 @@ describe('a pause', () => {
     ]);
   });
 
+  it('is told in whole milliseconds, whatever fractions the clock has', () => {
+    const ends: unknown[] = [];
+    for (let i = 0; i < 100; i++) {
+      clock.advance(100 * Math.PI);
+      const gate = new Gate({
+        app: 'shop',
+        settings: readOptions({ maxTime: '1m' }),
+        clock,
+        emit: (_event, payload) => ends.push('endsInMs' in payload && payload.endsInMs),
+      });
+      gate.enable({});
+    }
+    expect(new Set(ends.filter((end) => end !== false))).toEqual(new Set([60_000]));
+  });
+
   it('tells how long it has lasted, the oldest hold, and when it ends by itself', () => {
     const gate = createGate({ maxTime: '1m' });
     gate.enable({ reason: 'migration' });

@@ -187,7 +187,7 @@ export class Gate {
         app: this.app,
         pauseId: this.#pauseId as string,
         reason: reason ?? null,
-        endsInMs: this.#until - now,
+        endsInMs: Math.round(this.#until - now),
       });
       this.#drain.begin();
       this.#checkDrained();
