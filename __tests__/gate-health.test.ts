@@ -157,6 +157,7 @@ describe('a request that could not be handed over', () => {
     expect(await verdictOf(second)).toBeUndefined();
     const again = gate.takeBack(first.passage) as Ticket;
     expect(gate.status()).toMatchObject({ phase: 'releasing', held: 2, inFlight: 0 });
+    clock.advance(250);
     await probes[1]?.healthy();
     expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
   });
@@ -191,6 +192,7 @@ describe('a request that could not be handed over', () => {
     const one = await release(gate);
     for (let round = 0; round < 3; round++) {
       const ticket = gate.takeBack(one) as Ticket;
+      clock.advance(2000);
       await probes.at(-1)?.healthy();
       expect(gate.pass(ticket)).toBe(true);
       expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
@@ -200,13 +202,20 @@ describe('a request that could not be handed over', () => {
   });
 });
 
-describe('a cover', () => {
-  function refuse(gate: Gate): Ticket | undefined {
-    const one = passage();
-    expect(gate.tryEnter(one)).toBe(true);
-    return gate.takeBack(one) as Ticket | undefined;
-  }
+function refuse(gate: Gate): Ticket | undefined {
+  const one = passage();
+  expect(gate.tryEnter(one)).toBe(true);
+  return gate.takeBack(one) as Ticket | undefined;
+}
 
+/** A request that is let through at once, and answered. */
+function answer(gate: Gate): void {
+  const one = { ...passage(), isAnswered: () => true };
+  expect(gate.tryEnter(one)).toBe(true);
+  gate.leave(one.request);
+}
+
+describe('a cover', () => {
   it('holds for a backend that is gone with nobody having paused', async () => {
     const gate = createGate({ cover: '10s' });
     const ticket = refuse(gate) as Ticket;
@@ -230,6 +239,8 @@ describe('a cover', () => {
     expect(gate.status()).toMatchObject({ phase: 'running', held: 0, health: { unplanned: true } });
     expect(refuse(gate)).toBeUndefined();
     await probes[0]?.healthy();
+    expect(events).toEqual(['unreachable', 'held', 'rejected', 'reachable']);
+    answer(gate);
     expect(refuse(gate)).toBeInstanceOf(Ticket);
   });
 
@@ -247,6 +258,177 @@ describe('a cover', () => {
     gate.disable();
     await probes.at(-1)?.healthy();
     expect(await verdictOf(ticket)).toBe('proceed');
+  });
+});
+
+describe('a probe that says yes while connections are refused', () => {
+  /** Held because of a refusal, let go because of the probe. */
+  async function letGo(gate: Gate): Promise<Passage> {
+    const ticket = refuse(gate) as Ticket;
+    await probes.at(-1)?.healthy();
+    expect(gate.pass(ticket)).toBe(true);
+    return ticket.passage;
+  }
+
+  /** Refused again, and let go again once the probe has been asked. Returns after how long. */
+  async function again(gate: Gate, one: Passage): Promise<number> {
+    const { length } = probes;
+    const ticket = gate.takeBack(one) as Ticket;
+    expect(gate.isOpen).toBe(false);
+    let ms = 0;
+    for (; probes.length === length; ms++) clock.advance(1);
+    await probes.at(-1)?.healthy();
+    expect(gate.pass(ticket)).toBe(true);
+    return ms;
+  }
+
+  it('is asked again after a pause that grows', async () => {
+    const gate = createGate({ cover: '1m' });
+    const one = await letGo(gate);
+    const pauses: number[] = [];
+    for (let i = 0; i < 8; i++) pauses.push(await again(gate, one));
+    expect(pauses).toEqual([250, 375, 563, 844, 1266, 1899, 2000, 2000]);
+    // One at a time, and none when it does not matter any more.
+    gate.takeBack(one);
+    gate.enable({});
+    clock.advance(2000);
+    expect(probes).toHaveLength(9);
+    gate.disable();
+    await probes.at(-1)?.healthy();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('makes a cover no longer, and is told once', async () => {
+    const gate = createGate({ cover: '10s' });
+    const one = await letGo(gate);
+    while (clock.now() < 10_000) await again(gate, one);
+    const ticket = gate.takeBack(one) as Ticket;
+    const newcomer = hold(gate);
+    const { endsInMs, forMs, unplanned } = gate.status().health ?? {};
+    expect([Number(endsInMs) + Number(forMs), unplanned]).toEqual([10_000, true]);
+    clock.advance(endsInMs as number);
+    for (const held of [ticket, newcomer]) {
+      expect(await held.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
+    }
+    const told = events.filter((event) => event.endsWith('reachable'));
+    expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
+  });
+
+  it('is given up at once where the time was over while the gate was open', async () => {
+    const gate = createGate({ cover: '10s', release: { concurrency: 1 } });
+    const one = await letGo(gate);
+    await again(gate, one);
+    gate.takeBack(one);
+    const second = hold(gate);
+    clock.advance(9000);
+    await probes.at(-1)?.healthy();
+    clock.advance(1000);
+    expect([await verdictOf(second), gate.held]).toEqual([undefined, 1]);
+    expect(gate.takeBack(one)).toBeUndefined();
+    expect([await verdictOf(second), gate.held]).toEqual(['reject', 0]);
+    expect(gate.status().health).toMatchObject({ unplanned: true, endsInMs: 0 });
+    expect(gate.isOpen).toBe(true);
+  });
+
+  it('is not made true by a client that leaves', async () => {
+    const gate = createGate({ cover: '10s' });
+    const one = await letGo(gate);
+    clock.advance(100);
+    gate.leave(one.request);
+    refuse(gate);
+    expect(gate.status().health).toMatchObject({ forMs: 100, endsInMs: 9900 });
+    expect(events.at(-2)).toBe('unreachable');
+  });
+
+  it('is by an answer, of a request that had been held or not', async () => {
+    const gate = createGate({ cover: '10s' });
+    const one = await letGo(gate);
+    await again(gate, one);
+    gate.answered(one.request, true);
+    expect(events.at(-1)).toBe('reachable');
+    const two = await letGo(gate);
+    expect(gate.takeBack(two)).toBeInstanceOf(Ticket);
+    clock.advance(250);
+    await probes.at(-1)?.healthy();
+    expect(events.filter((event) => event !== 'held').at(-1)).toBe('unreachable');
+    answer(gate);
+    expect(events.at(-1)).toBe('reachable');
+    clock.advance(1000);
+    refuse(gate);
+    expect(gate.status().health).toMatchObject({ forMs: 0, endsInMs: 10_000 });
+  });
+
+  it('is not by what had been let through before, nor by an answer that means trouble', async () => {
+    const gate = createGate({ cover: '10s' });
+    const before = { ...passage(), isAnswered: () => true };
+    gate.tryEnter(before);
+    clock.advance(1);
+    const one = await letGo(gate);
+    await again(gate, one);
+    gate.leave(before.request);
+    gate.answered(one.request, false);
+    const ticket = gate.takeBack(one) as Ticket;
+    // Refused here, while it is held.
+    gate.expel(ticket, 'too-large');
+    gate.answered(one.request, true);
+    expect(gate.status().health).toMatchObject({ forMs: 250 });
+    expect(events.filter((event) => event === 'reachable')).toHaveLength(1);
+  });
+
+  it('has more time with each answer, also while others are refused', async () => {
+    const gate = createGate({ cover: '10s', maxTime: '15s' });
+    const [one, two] = [passage(), passage()];
+    gate.tryEnter(one);
+    gate.tryEnter(two);
+    const tickets = [gate.takeBack(one), gate.takeBack(two)] as Ticket[];
+    clock.advance(4000);
+    await probes.at(-1)?.healthy();
+    for (const ticket of tickets) gate.pass(ticket);
+    gate.takeBack(one);
+    clock.advance(2000);
+    gate.answered(two.request, true);
+    expect(gate.status().health).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
+    clock.advance(10_000);
+    expect([gate.held, gate.isOpen]).toEqual([0, true]);
+  });
+
+  it('is believed when nothing was sent for a while: what is refused then is new trouble', async () => {
+    const gate = createGate({ cover: '10s' });
+    const one = await letGo(gate);
+    gate.leave(one.request);
+    clock.advance(5000);
+    refuse(gate);
+    expect(probes).toHaveLength(2);
+    expect(gate.status().health).toMatchObject({ forMs: 0, endsInMs: 10_000 });
+  });
+
+  it('does not prolong the time after a pause; then those held go all the same', async () => {
+    const gate = createGate({ healthTimeout: '5s', maxTime: '20s' });
+    gate.enable({});
+    const one = await release(gate);
+    while (clock.now() < 4000) await again(gate, one);
+    const ticket = gate.takeBack(one) as Ticket;
+    const { endsInMs } = gate.status().health ?? {};
+    expect(endsInMs).toBe(6000 - clock.now());
+    clock.advance(endsInMs as number);
+    expect([await verdictOf(ticket), events.at(-1)]).toEqual(['proceed', 'unhealthy']);
+    // And no longer than the release may take.
+    gate.pass(ticket);
+    gate.takeBack(one);
+    expect(gate.status().health).toMatchObject({ endsInMs: 20_000, unplanned: false });
+  });
+
+  it('stops the app where that is asked for, be it by a request that is refused too late', async () => {
+    const gate = createGate({ healthTimeout: '5s', onHealthTimeout: 'stop' });
+    const ticket = hold(gate);
+    gate.enable({});
+    gate.disable();
+    clock.advance(4900);
+    await probes[0]?.healthy();
+    gate.pass(ticket);
+    clock.advance(200);
+    expect(gate.takeBack(ticket.passage)).toMatchObject({ reason: 'stopped' });
+    expect(gate.status()).toMatchObject({ phase: 'stopped', inFlight: 0 });
   });
 });
 

@@ -3,8 +3,10 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { GatewayConfig } from '../lib/gateway.ts';
 import { killBackends, startBackend } from './support/backend.ts';
-import { closeGateways, openGateway } from './support/gateway.ts';
+import { closeGateways, openGateway, type OpenGateway } from './support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from './support/http.ts';
 
 const bareServers: Server[] = [];
@@ -85,6 +87,117 @@ describe('a backend that is away, without a cover', () => {
       expect(status).toBe(502);
     }
     agent.destroy();
+  });
+});
+
+describe('a backend that refuses connections while its probe says yes', () => {
+  const REFUSALS: [string, (looks: () => void) => Promise<GatewayConfig>][] = [
+    [
+      'a check that is wrong',
+      async (looks) => {
+        const backend = await startBackend();
+        await backend.kill();
+        return { target: backend.url, health: { check: () => looks() } };
+      },
+    ],
+    [
+      'one that resets what it has taken',
+      async (looks) => ({
+        target: await bareBackend((socket) => {
+          looks();
+          socket.resetAndDestroy();
+        }),
+      }),
+    ],
+  ];
+
+  /** What is told of the backend, and how often a request was let go. */
+  function record({ antract }: OpenGateway): { told: string[]; released: () => number } {
+    const told: string[] = [];
+    let released = 0;
+    for (const event of ['unreachable', 'reachable', 'unhealthy', 'stopped'] as const) {
+      antract.on(event, () => told.push(event));
+    }
+    antract.on('released', () => released++);
+    return { told, released: () => released };
+  }
+
+  it('is covered for no longer than any other', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    let looks = 0;
+    const health = { check: () => void looks++ };
+    const gateway = await openGateway({ target: backend.url, health, cover: 1500 });
+    const { told, released } = record(gateway);
+    const since = performance.now();
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        request(gateway.url, i % 2 ? {} : { method: 'POST', body: 'x'.repeat(100_000) }),
+      ),
+    );
+    const ms = performance.now() - since;
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 502));
+    expect(ms).toBeGreaterThan(1400);
+    expect(ms).toBeLessThan(2500);
+    // After 0, 250, 375 and 562 ms.
+    expect(released()).toBeLessThan(100);
+    expect(looks).toBeLessThan(10);
+    expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
+    // It goes on being so, and nobody waits for it again.
+    const start502 = performance.now();
+    for (let i = 0; i < 5; i++) expect((await request(gateway.url)).status).toBe(502);
+    expect(performance.now() - start502).toBeLessThan(500);
+    expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
+  });
+
+  it('and then takes them is told to be reachable when it has answered', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    const gateway = await openGateway({ target: backend.url, health: { check: () => true } });
+    const { told, released } = record(gateway);
+    const answer = request(gateway.url, { method: 'POST', body: 'x' });
+    while (released() < 3) await once(gateway.antract.registry, 'released');
+    await backend.start();
+    expect((await answer).status).toBe(200);
+    expect(told).toEqual(['unreachable', 'reachable', 'unreachable', 'reachable']);
+    // The next one is trouble of its own.
+    await backend.kill();
+    const other = request(gateway.url);
+    await once(gateway.antract.registry, 'released');
+    expect(gateway.antract.status().health?.forMs ?? 0).toBeLessThan(200);
+    await backend.start();
+    expect((await other).status).toBe(200);
+  });
+
+  it.each(REFUSALS)('after a pause is waited for as long as is set: %s', async (_what, start) => {
+    let looks = 0;
+    const gateway = await openGateway({
+      ...(await start(() => looks++)),
+      healthTimeout: 1000,
+      onHealthTimeout: 'stop',
+    });
+    const { told, released } = record(gateway);
+    await gateway.antract.enable();
+    const answers = Array.from({ length: 10 }, () => request(gateway.url));
+    while (gateway.antract.status().held < 10) await once(gateway.antract.registry, 'held');
+    const since = performance.now();
+    await gateway.antract.disable();
+    await wait(150);
+    expect(gateway.antract.status()).toMatchObject({
+      phase: 'releasing',
+      held: 10,
+      health: {
+        lastSeen: expect.stringMatching(/^an answer, and then a refused connection$|^ECONNRESET$/),
+        unplanned: false,
+      },
+    });
+    for (const answer of answers) expect((await answer).status).toBe(503);
+    const ms = performance.now() - since;
+    expect(ms).toBeGreaterThan(950);
+    expect(ms).toBeLessThan(1500);
+    expect(released()).toBeLessThan(100);
+    expect(looks).toBeLessThan(100);
+    expect(told).toEqual(['unhealthy', 'stopped']);
   });
 });
 

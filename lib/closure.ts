@@ -1,8 +1,9 @@
 /**
  * A gate that is closed although its app is to run, as nobody knows that the backend answers: after a
- * pause, or because a connection was refused. Asks the probe it is handed until it knows. Knows no
- * request.
+ * pause, or because a connection was refused. Asks the probe it is handed until it knows; and again,
+ * where that turns out not to have been true. Knows no request.
  */
+import { nextPause } from './backoff.ts';
 import type { Clock } from './clock.ts';
 
 /** Resolves when the backend answers; tells what it saw until then. Ends with the signal. */
@@ -11,28 +12,68 @@ export type Probe = (signal: AbortSignal, seen: (what: string) => void) => Promi
 /** `release`: a pause has ended. `cover`: nobody had paused. */
 export type ClosureKind = 'release' | 'cover';
 
+/** What is to be seen of a backend that the probe finds well, and a request does not. */
+const REFUTED = 'an answer, and then a refused connection';
+
 export class Closure {
   readonly kind: ClosureKind;
-  /** What happens at this time is the gate's business. */
-  readonly until: number;
   readonly since: number;
+  /** What happens at this time is the gate's business. */
+  until: number;
+  /** The time is over, and requests are let through to fail by themselves. */
+  isSpent = false;
   /** What the probe saw last; null until it has. */
   lastSeen: string | null = null;
-  readonly #abort = new AbortController();
+  /** When the probe found the backend well; `-Infinity` where it has not yet. */
+  wellSince = -Infinity;
+  readonly #probe: Probe;
+  readonly #clock: Clock;
+  #asking: AbortController | undefined;
+  #pause = 0;
 
-  constructor(kind: ClosureKind, until: number, probe: Probe, clock: Clock, healthy: () => void) {
+  constructor(kind: ClosureKind, until: number, probe: Probe, clock: Clock) {
     this.kind = kind;
     this.until = until;
     this.since = clock.now();
-    const { signal } = this.#abort;
-    probe(signal, (what) => (this.lastSeen = what)).then(
-      () => signal.aborted || healthy(),
-      // Only an abort ends a probe otherwise, and then nobody waits for it.
-      () => undefined,
-    );
+    this.#probe = probe;
+    this.#clock = clock;
+  }
+
+  get isAsking(): boolean {
+    return this.#asking !== undefined;
+  }
+
+  /** At once for the first time, and after a pause whenever the last answer was wrong. */
+  ask(healthy: (isFirst: boolean) => void): void {
+    this.end();
+    const asking = new AbortController();
+    this.#asking = asking;
+    const look = (): void => this.#look(asking.signal, healthy);
+    if (this.#pause === 0) look();
+    else {
+      this.lastSeen = REFUTED;
+      const timer = this.#clock.after(this.#pause, look);
+      asking.signal.addEventListener('abort', () => timer.cancel());
+    }
+    this.#pause = nextPause(this.#pause);
   }
 
   end(): void {
-    this.#abort.abort();
+    this.#asking?.abort();
+    this.#asking = undefined;
+  }
+
+  #look(signal: AbortSignal, healthy: (isFirst: boolean) => void): void {
+    this.#probe(signal, (what) => (this.lastSeen = what)).then(
+      () => {
+        if (signal.aborted) return;
+        this.#asking = undefined;
+        const isFirst = this.wellSince === -Infinity;
+        this.wellSince = this.#clock.now();
+        healthy(isFirst);
+      },
+      // Only an abort ends a probe otherwise, and then nobody waits for it.
+      () => undefined,
+    );
   }
 }

@@ -66,7 +66,7 @@ export interface UnhealthyEvent {
 
 export interface UnreachableEvent {
   readonly app: string;
-  /** How long requests are held for it. */
+  /** How long requests are held for it; what is left of that where the probe was wrong to find it well. */
   readonly coverMs: number;
 }
 
@@ -101,7 +101,10 @@ export interface AntractEvents {
   unhealthy: [UnhealthyEvent];
   /** The backend refused a connection with nobody having paused; requests are held for it. */
   unreachable: [UnreachableEvent];
-  /** It answers again; those held are let go. */
+  /**
+   * It answers again, as far as the probe sees; those held are let go. Where connections are refused all
+   * the same, `unreachable` comes once more, and the next of these when a request has been answered.
+   */
   reachable: [ReachableEvent];
 }
 

@@ -302,8 +302,19 @@ export class Gate {
     return true;
   }
 
-  /** The answer to a request has begun: its place in the pace is free. */
-  answered(request: RequestLine, good: boolean): void {
+  /**
+   * The answer to a request has begun: its place in the pace is free.
+   *
+   * @param isOfBackend whether it shows that the backend is well.
+   */
+  answered(request: RequestLine, good: boolean, isOfBackend = good): void {
+    // Not where one that was taken back is refused here.
+    const since = this.#inFlight.sinceOf(request);
+    if (isOfBackend && since !== undefined) this.#reopening.afterAnswer(since);
+    this.#freePlace(request, good);
+  }
+
+  #freePlace(request: RequestLine, good: boolean): void {
     if (this.#release.answered(request, good)) this.#pump();
   }
 
@@ -316,7 +327,10 @@ export class Gate {
     // Let go, but its client left before it could go on.
     if (entry.ticket && !entry.ticket.passed) this.#waiting.abandoned(entry.ticket);
     this.#checkDrained(entry.passage.isLongLived());
-    this.answered(request, true);
+    if (this.#reopening.isDoubtful && entry.passage.isAnswered?.()) {
+      this.#reopening.afterAnswer(entry.since);
+    }
+    this.#freePlace(request, true);
   }
 
   /** The client of a request that was held is gone, or its response has ended. May be told twice. */
@@ -405,8 +419,11 @@ export class Gate {
 
   /** Whether there is something to wait for, now that a connection was refused. */
   #mayTakeBack(request: RequestLine): boolean {
-    if (this.#intent !== 'running') return true;
-    return this.#reopening.afterRefusal(this.held > 0 || this.#release.isUnanswered(request));
+    const since = this.#inFlight.sinceOf(request);
+    if (this.#intent !== 'running' || since === undefined) return true;
+    const isReleased = this.held > 0 || this.#release.isUnanswered(request);
+    // Where it is given up for that, the app may be stopped by now.
+    return this.#reopening.afterRefusal(since, isReleased) || this.intent === 'stopped';
   }
 
   // ---- Letting go -----------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect, type NetConnectOpts } from 'node:net';
+import { FIRST_PAUSE_MS, nextPause } from './backoff.ts';
 import type { Clock } from './clock.ts';
 
 /** One look: resolves when the backend is well, or throws what it saw instead. */
@@ -18,8 +19,6 @@ export interface ProbeSettings {
 
 /** How long one look may take. */
 const LOOK_MS = 2000;
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 2000;
 
 /** Resolves when the backend is well; tells each thing it saw until then. Ends with the signal. */
 export async function probeUntilHealthy(
@@ -36,7 +35,7 @@ export async function probeUntilHealthy(
     good = trouble === undefined ? good + 1 : 0;
     if (good >= threshold) return;
     await sleep(good > 0 ? FIRST_PAUSE_MS : pause, clock, signal);
-    pause = good > 0 ? FIRST_PAUSE_MS : Math.min(pause * 1.5, LONGEST_PAUSE_MS);
+    pause = good > 0 ? FIRST_PAUSE_MS : nextPause(pause);
   }
 }
 

@@ -69,6 +69,10 @@ export class HttpPassage implements Passage {
     else refuse(this.request, res, LONG_POLL_ENDED);
   }
 
+  isAnswered(): boolean {
+    return this.#res.headersSent && !isTrouble(this.#res.statusCode);
+  }
+
   onAnswer(callback: () => void): void {
     if (this.#res.headersSent) return;
     // Not from within `writeHead()`, which an end of the response would cut in two.
@@ -79,6 +83,11 @@ export class HttpPassage implements Passage {
     const { heartbeat } = this.#settings;
     if (heartbeat) sendInformational(this.request, this.#res, heartbeat.status);
   }
+}
+
+/** What a backend that can't keep up, or a proxy in front of it, answers. */
+export function isTrouble(status: number): boolean {
+  return status >= 502 && status <= 504;
 }
 
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html */

@@ -56,6 +56,11 @@ export class InFlight {
     return this.#entries.get(request)?.arrival;
   }
 
+  /** When it was let through. */
+  sinceOf(request: RequestLine): number | undefined {
+    return this.#entries.get(request)?.since;
+  }
+
   /** Undefined when it was not in flight: each request ends once, however often its end is told. */
   remove(request: RequestLine): Entry | undefined {
     const entry = this.#entries.get(request);

@@ -8,7 +8,7 @@ import { createAdmission, heldMs, noteHeld, type PauseOptions } from './admissio
 import { isGone, onDeparture } from './departure.ts';
 import { isWaiting, sendContinue, withholdContinue } from './expect-continue.ts';
 import { Gate } from './gate.ts';
-import { HttpPassage } from './http-passage.ts';
+import { HttpPassage, isTrouble } from './http-passage.ts';
 import type { AntractRequest } from './options.ts';
 import type { PauseRegistry } from './pause-registry.ts';
 import type { Rejection, Verdict } from './phase.ts';
@@ -105,11 +105,8 @@ async function hold({ gate, ticket, req, res, next, spooler }: Hold): Promise<vo
 /** Its headers are on their way: what it takes from here on is no sign of the backend's strength. */
 function onAnswer(gate: Gate, req: AntractRequest, res: ServerResponse): void {
   addServerTiming(res, heldMs(req) ?? 0);
-  gate.answered(req, !TROUBLE.has(res.statusCode));
+  gate.answered(req, !isTrouble(res.statusCode));
 }
-
-/** What a backend that can't keep up, or a proxy in front of it, answers. */
-const TROUBLE = new Set([502, 503, 504]);
 
 function endHold(req: AntractRequest, res: ServerResponse, verdict: Verdict): void {
   noteHeld(req, verdict.heldMs, false);

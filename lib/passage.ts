@@ -20,6 +20,8 @@ export interface Passage {
   end(): void;
   /** Calls back when the response begins, after which {@link isLongLived} may say otherwise. */
   onAnswer?(callback: () => void): void;
+  /** Whether its response has begun, and is none that a backend in trouble would give. */
+  isAnswered?(): boolean;
   /** Sends a sign of life while the request is held. */
   beat?(): void;
 }

@@ -1,6 +1,10 @@
 /**
  * Whether a gate whose app is to run may be open, as far as the backend goes: not while it is being
  * asked whether it answers, after a pause or because it refused a connection. Knows no request.
+ *
+ * A probe may say yes where connections are refused. So a closure outlives a good probe, until the
+ * backend has answered a request: one that is refused before that is the same trouble going on, with
+ * the time that is left of it.
  */
 import type { Clock } from './clock.ts';
 import { Closure, type ClosureKind, type Probe } from './closure.ts';
@@ -27,12 +31,16 @@ export interface ReopeningCalls {
   readonly stop: () => void;
 }
 
+/** For how long a good probe with nothing sent after it says what the backend is like. */
+const QUIET_MS = 5000;
+
 export class Reopening {
   readonly #context: ReopeningContext;
   readonly #calls: ReopeningCalls;
+  /** The one that lasts, or the last one, as long as the backend has answered nothing since. */
   #closure: Closure | undefined;
-  /** A cover was over before the backend answered; there is no other until it does. */
-  #coverIsSpent = false;
+  /** `unreachable` was the last to be told. */
+  #isUnreachable = false;
   #releaseEnd = Infinity;
   #closed = false;
 
@@ -43,12 +51,17 @@ export class Reopening {
 
   /** Nobody may pass. */
   get isShut(): boolean {
-    return this.#closure !== undefined && !this.#coverIsSpent;
+    return this.#closure !== undefined && this.#closure.isAsking && !this.#closure.isSpent;
   }
 
   /** Nothing is being asked. */
   get isIdle(): boolean {
-    return this.#closure === undefined;
+    return !this.#closure?.isAsking;
+  }
+
+  /** It matters whether the backend answers: as far as is known it has not, since it was doubted. */
+  get isDoubtful(): boolean {
+    return this.#closure !== undefined;
   }
 
   /** When {@link onDeadline} is to be called; `Infinity` for never. */
@@ -71,41 +84,39 @@ export class Reopening {
   /**
    * A connection was refused. False where there is nothing to wait for.
    *
-   * @param isReleased whether to a request that was held.
+   * @param since when its request was let through.
+   * @param isReleased whether that had been held, or others are.
    */
-  afterRefusal(isReleased: boolean): boolean {
-    const { app, settings, clock, emit } = this.#context;
-    if (this.isShut) return true;
-    if (this.#coverIsSpent) return false;
-    const now = clock.now();
-    if (isReleased && now < this.#releaseEnd) {
-      this.#shut('release', this.#releaseEnd);
-    } else if (settings.cover > 0) {
-      this.#shut('cover', now + settings.cover);
-      if (this.isShut) emit('unreachable', { app, coverMs: settings.cover });
+  afterRefusal(since: number, isReleased: boolean): boolean {
+    const closure = this.#closure;
+    if (closure?.isAsking) return this.isShut;
+    const now = this.#context.clock.now();
+    if (!closure || since - closure.wellSince >= QUIET_MS) return this.#begin(now, isReleased);
+    if (closure.until <= now && !closure.isSpent && this.#giveUp(closure)) {
+      return this.#begin(now, isReleased);
     }
+    // Unless the app has just been stopped.
+    if (this.#closure === closure) this.#goOn(closure, now);
     return this.isShut;
+  }
+
+  /** The backend has answered a request, and not with trouble. @param since when that was let through. */
+  afterAnswer(since: number): void {
+    const closure = this.#closure;
+    // What it had before says nothing of how it is now.
+    if (!closure || since < closure.since) return;
+    if (this.isShut) this.#renew(closure);
+    else this.#endTrouble(closure);
   }
 
   /** The time for which a closure is meant to last is over, and the backend does not answer. */
   onDeadline(now: number): void {
     const closure = this.#closure;
-    if (!closure || this.deadline > now) return;
-    if (closure.kind === 'cover') {
-      // The probe goes on: until it succeeds requests are let through, to fail by themselves.
-      this.#coverIsSpent = true;
-      this.#calls.fail();
-      return;
-    }
-    const { app, settings, emit } = this.#context;
-    emit('unhealthy', { app, lastSeen: closure.lastSeen, action: settings.onHealthTimeout });
-    this.end();
-    if (settings.onHealthTimeout === 'stop') this.#calls.stop();
-    else this.#calls.open();
+    if (closure && this.deadline <= now && this.#giveUp(closure)) this.#calls.open();
   }
 
   status(now: number): HealthStatus | null {
-    if (!this.#closure) return null;
+    if (!this.#closure?.isAsking) return null;
     const { kind, since, until, lastSeen } = this.#closure;
     return {
       lastSeen,
@@ -119,7 +130,7 @@ export class Reopening {
   end(): void {
     this.#closure?.end();
     this.#closure = undefined;
-    this.#coverIsSpent = false;
+    this.#isUnreachable = false;
   }
 
   close(): void {
@@ -127,25 +138,89 @@ export class Reopening {
     this.#closed = true;
   }
 
+  /** Trouble that is none of what was before. */
+  #begin(now: number, isReleased: boolean): boolean {
+    const { cover } = this.#context.settings;
+    if (isReleased && now < this.#releaseEnd) {
+      this.#shut('release', this.#releaseEnd);
+    } else if (cover > 0) {
+      this.#shut('cover', now + cover);
+      if (this.isShut) this.#tellUnreachable(cover);
+    }
+    return this.isShut;
+  }
+
   #shut(kind: ClosureKind, until: number): void {
     const { probe, clock } = this.#context;
     if (!probe || this.#closed) return;
     this.#closure?.end();
-    const closure = new Closure(kind, until, probe, clock, () => {
-      if (this.#closure === closure) this.#onHealthy(closure);
-    });
-    this.#closure = closure;
+    this.#closure = new Closure(kind, until, probe, clock);
+    this.#ask(this.#closure);
   }
 
-  #onHealthy({ kind, since }: Closure): void {
-    const { app, settings, clock, emit } = this.#context;
-    const now = clock.now();
-    const wasShut = this.isShut;
+  #ask(closure: Closure): void {
+    closure.ask((isFirst) => {
+      if (this.#closure === closure) this.#onHealthy(closure, isFirst);
+    });
+  }
+
+  /** The probe had said yes, and was wrong. */
+  #goOn(closure: Closure, now: number): void {
+    this.#ask(closure);
+    if (closure.kind === 'cover' && !this.#isUnreachable) {
+      this.#tellUnreachable(Math.max(0, closure.until - now));
+    }
+  }
+
+  /** The backend answers, and refuses. */
+  #renew(closure: Closure): void {
+    const { clock, settings } = this.#context;
+    const time = closure.kind === 'cover' ? settings.cover : Infinity;
+    closure.until = Math.max(closure.until, Math.min(clock.now() + time, this.#releaseEnd));
+  }
+
+  /** Its time is over. True where those held are let go all the same. */
+  #giveUp(closure: Closure): boolean {
+    if (closure.kind === 'cover') {
+      // The probe goes on: until it succeeds requests are let through, to fail by themselves.
+      closure.isSpent = true;
+      this.#calls.fail();
+      return false;
+    }
+    const { app, settings, emit } = this.#context;
+    emit('unhealthy', { app, lastSeen: closure.lastSeen, action: settings.onHealthTimeout });
     this.end();
-    if (kind === 'cover' && wasShut) {
-      this.#releaseEnd = now + settings.maxTime;
-      emit('reachable', { app, afterMs: Math.round(now - since), held: this.#calls.held() });
+    if (settings.onHealthTimeout === 'release') return true;
+    this.#calls.stop();
+    return false;
+  }
+
+  /** Later times wait for an answer to be told: a probe that was wrong once may be so for ever. */
+  #onHealthy(closure: Closure, isFirst: boolean): void {
+    if (closure.kind === 'cover' && isFirst) {
+      const { clock, settings } = this.#context;
+      this.#releaseEnd = clock.now() + settings.maxTime;
+      this.#tellReachable(closure);
     }
     this.#calls.open();
+  }
+
+  #endTrouble(closure: Closure): void {
+    closure.end();
+    this.#closure = undefined;
+    if (this.#isUnreachable) this.#tellReachable(closure);
+  }
+
+  #tellUnreachable(coverMs: number): void {
+    const { app, emit } = this.#context;
+    this.#isUnreachable = true;
+    emit('unreachable', { app, coverMs: Math.round(coverMs) });
+  }
+
+  #tellReachable({ since }: Closure): void {
+    const { app, clock, emit } = this.#context;
+    this.#isUnreachable = false;
+    const afterMs = Math.round(clock.now() - since);
+    emit('reachable', { app, afterMs, held: this.#calls.held() });
   }
 }

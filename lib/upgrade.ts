@@ -75,7 +75,8 @@ async function hold(
   }
   if (verdict.kind === 'gone' || !gate.pass(ticket)) return undefined;
   // What is answered is the handshake; a WebSocket must not keep a place in the pace.
-  passage.onAnswer(() => gate.answered(req, true));
+  // One that is refused is no trouble, and no sign that the backend is well: a proxy may have done it.
+  passage.onAnswer(() => gate.answered(req, true, passage.isLongLived()));
   return passage.handTo(handler, sent.length > 0 ? Buffer.concat([head, ...sent]) : head);
 }
 
