@@ -13,6 +13,7 @@ import { killBackends, startBackend } from './support/backend.ts';
 import { createCertificate } from './support/certificate.ts';
 import { closeGateways, openGateway, type OpenGateway } from './support/gateway.ts';
 import { closeAll, listen, readUntil, connect, request } from './support/http.ts';
+import { watchListeners } from './support/warnings.ts';
 
 const servers: Server[] = [];
 
@@ -181,17 +182,35 @@ describe('a request that no connection could be made for', () => {
       // Says yes, and is wrong.
       health: { check: () => true },
     });
+    const warnings = watchListeners();
     const tries: unknown[] = [];
     gateway.antract.on('released', (event) => tries.push(event));
     const arrived = once(gateway.server, 'request');
     const answer = request(gateway.url, { method: 'POST', body: 'x' });
     const [req, res] = (await arrived) as [http.IncomingMessage, http.ServerResponse];
-    while (tries.length < 5) await once(gateway.antract.registry, 'released');
-    // Of one try at most.
+    const held = () => once(gateway.antract.registry, 'held');
+    const counts = (): number[] => [
+      ...req.eventNames().map((event) => req.listenerCount(event)),
+      ...res.eventNames().map((event) => res.listenerCount(event)),
+      ...req.socket.eventNames().map((event) => req.socket.listenerCount(event)),
+    ];
+    await held();
+    await held();
+    const before = counts();
+    // A pause has no need to ask the probe.
+    for (let i = 0; i < 12; i++) {
+      await gateway.antract.enable();
+      const again = held();
+      await gateway.antract.disable();
+      await again;
+    }
+    expect(tries.length).toBeGreaterThan(12);
+    expect(counts()).toEqual(before);
     expect(req.listenerCount('error')).toBeLessThanOrEqual(1);
     expect(res.listenerCount('error')).toBeLessThanOrEqual(1);
     await open(echo(), { port, host: '127.0.0.1' });
     expect((await answer).status).toBe(200);
+    expect(await warnings.stop()).toEqual([]);
   });
 });
 

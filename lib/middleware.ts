@@ -48,10 +48,11 @@ export function createPauseMiddleware(
     if (isGone(req, res)) return undefined;
     const passage = new HttpPassage(req, res, gate.settings, logger);
     if (gate.tryEnter(passage)) {
-      onDeparture(req, res, () => gate.leave(req));
+      onDeparture(req, res, () => depart(gate, req));
       return next();
     }
     const ticket = gate.hold(passage);
+    if (ticket instanceof Ticket) onDeparture(req, res, () => depart(gate, req));
     if (ticket instanceof Ticket) warnOfSetup(registry, req);
     return holdOrRefuse({ gate, ticket, req, res, next, spooler });
   }
@@ -85,8 +86,23 @@ function holdOrRefuse({
   else turnAway(rest.req, rest.res, refusalFor(ticket));
 }
 
+/** What each request was held by last, by gate: one may be held by several, and by each again and again. */
+const tickets = new WeakMap<Gate, WeakMap<AntractRequest, Ticket>>();
+
+function noteTicket(gate: Gate, req: AntractRequest, ticket: Ticket): void {
+  const ofGate = tickets.get(gate) ?? new WeakMap<AntractRequest, Ticket>();
+  tickets.set(gate, ofGate.set(req, ticket));
+}
+
+/** Listened for once for each request, when it arrives: what is taken back would add to it each time. */
+function depart(gate: Gate, req: AntractRequest): void {
+  const ticket = tickets.get(gate)?.get(req);
+  if (ticket) gate.depart(ticket);
+  else gate.leave(req);
+}
+
 async function hold({ gate, ticket, req, res, next, spooler }: Hold): Promise<void> {
-  onDeparture(req, res, () => gate.depart(ticket));
+  noteTicket(gate, req, ticket);
   withholdContinue(req);
   const spool = startSpool(gate, ticket, req, res, spooler);
   const verdict = await ticket.verdict;
