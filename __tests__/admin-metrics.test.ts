@@ -134,6 +134,30 @@ describe('the metrics', () => {
     await antract.close();
   });
 
+  it('tell what nobody had asked for from what somebody did', async () => {
+    const options = { health: { check: () => false }, cover: '10s' };
+    const { antract, url, scrape } = await start(options, { metrics: {} });
+    const pause = antract.pause();
+    const { url: proxy } = await listen((req, res) =>
+      // A backend that refuses the first connection.
+      pause(req, res, () => expect(pause.takeBack(req, res, () => res.end())).toBe(true)),
+    );
+    const reasons = async () => {
+      const metrics = await scrape();
+      return ['asked', 'lease', 'unplanned'].map((reason) =>
+        value(metrics, `antract_pauses_total{app="default",reason="${reason}"}`),
+      );
+    };
+    expect((await request(url)).status).toBe(200);
+    const answer = request(proxy);
+    await once(antract.registry, 'unreachable');
+    expect(await reasons()).toEqual([undefined, undefined, 1]);
+    await antract.enable();
+    expect(await reasons()).toEqual([1, undefined, 1]);
+    await antract.close();
+    expect((await answer).status).toBe(503);
+  });
+
   it('answer in Prometheus text, whatever else is accepted', async () => {
     const { url } = await start();
     const headers = { accept: 'application/json' };

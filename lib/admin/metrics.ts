@@ -140,7 +140,11 @@ function addCounters(
     buckets: HOLD_BUCKETS,
   });
   const pauses = new client.Counter(
-    named('antract_pauses_total', 'Pauses, by what kind of reason began them.', ['app', 'reason']),
+    named(
+      'antract_pauses_total',
+      'Pauses, and unplanned holds, by what kind of reason began them.',
+      ['app', 'reason'],
+    ),
   );
 
   const end = (outcome: 'released' | 'abandoned' | 'rejected') => {
@@ -151,13 +155,16 @@ function addCounters(
       if (outcome !== 'rejected' || heldMs > 0) holds.observe({ app }, heldMs / 1000);
     };
   };
+  const begin = (name: string, reason: 'asked' | 'lease' | 'unplanned'): void => {
+    pauses.inc({ app: labels.of(name), reason });
+  };
   const listeners: { [K in keyof AntractEvents]?: (event: AntractEvents[K][0]) => void } = {
     released: end('released'),
     abandoned: end('abandoned'),
     rejected: end('rejected'),
-    paused: ({ app }) => {
-      pauses.inc({ app: labels.of(app), reason: kindOfPause(registry.status(app)) });
-    },
+    paused: ({ app }) => begin(app, kindOfPause(registry.status(app))),
+    // Nobody has paused, and yet requests are held.
+    unreachable: ({ app }) => begin(app, 'unplanned'),
   };
   const all = Object.entries(listeners) as [keyof AntractEvents, () => void][];
   for (const [event, listener] of all) registry.on(event, listener);
@@ -168,12 +175,10 @@ function addCounters(
 
 /**
  * What kind of reason a pause has, as what an operator types is without bounds: a lease is how a
- * deploy asks, `unplanned` is what the health check did by itself, all else somebody asked for.
+ * deploy asks, all else somebody asked for.
  */
-function kindOfPause(status: AppStatus): 'asked' | 'lease' | 'unplanned' {
-  const { health } = status as { health?: { unplanned?: boolean } | null };
-  if (health?.unplanned === true) return 'unplanned';
-  return status.leaseEndsInMs === null ? 'asked' : 'lease';
+function kindOfPause({ leaseEndsInMs }: AppStatus): 'asked' | 'lease' {
+  return leaseEndsInMs === null ? 'asked' : 'lease';
 }
 
 /** Turns totals that may begin anew (an app that was forgotten) into increments. */
