@@ -6,7 +6,8 @@ import { createServer } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { createGateway } from '../lib/gateway.ts';
 import { closeGateways, openGateway } from './support/gateway.ts';
-import { closeAll, connect, listen, readUntil, request } from './support/http.ts';
+import { closeAll, connect, listen, readUntil, request, type Answer } from './support/http.ts';
+import { watchListeners } from './support/warnings.ts';
 
 const agents: http.Agent[] = [];
 
@@ -30,6 +31,22 @@ async function patientBackend() {
 }
 
 describe('closing a gateway', () => {
+  it('closes each connection once, however many responses end', async () => {
+    const warnings = watchListeners();
+    const backend = await patientBackend();
+    const gateway = await openGateway({ target: backend.url });
+    await gateway.antract.enable();
+    const answers: Promise<Answer>[] = [];
+    while (answers.length < 50) {
+      answers.push(request(gateway.url));
+      await once(gateway.antract.registry, 'held');
+    }
+    // All of them are refused, and end, in the same moment.
+    await gateway.close();
+    for (const answer of answers) expect((await answer).status).toBe(503);
+    expect(await warnings.stop()).toEqual([]);
+  });
+
   it('refuses those held with 503 and Retry-After, and closes their connections', async () => {
     const backend = await patientBackend();
     const gateway = await openGateway({ target: backend.url });

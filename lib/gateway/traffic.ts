@@ -12,6 +12,8 @@ export class Traffic {
   readonly #sockets = new Set<Socket>();
   readonly #upgraded = new Set<Socket>();
   readonly #responses = new Map<ServerResponse, Socket>();
+  /** What is closed as soon as all has been written: each further time would listen for that again. */
+  readonly #closing = new WeakSet<Socket>();
   #draining = false;
   #ending = false;
   #wake: (() => void) | undefined;
@@ -91,7 +93,9 @@ export class Traffic {
   #closeIdle(): void {
     const busy = new Set(this.#responses.values());
     for (const socket of this.#sockets) {
-      if (!busy.has(socket) && !this.#upgraded.has(socket)) socket.destroySoon();
+      if (busy.has(socket) || this.#upgraded.has(socket) || this.#closing.has(socket)) continue;
+      this.#closing.add(socket);
+      socket.destroySoon();
     }
   }
 }
