@@ -13,7 +13,7 @@ import { IdleSpool } from './spool/idle.ts';
 import { RequestSpool } from './spool/request-spool.ts';
 import { parserCallsPush } from './spool/self-test.ts';
 import type { SpoolSettings } from './spool/settings.ts';
-import { isBeingRead, isHttp2, type SpoolRequest } from './spool/tap.ts';
+import { closeUnread, isBeingRead, isHttp2, type SpoolRequest } from './spool/tap.ts';
 import type { Spool, SpoolResponse } from './spool/types.ts';
 
 export {
@@ -111,6 +111,8 @@ class SpoolStore implements Spooler {
     if (!this.#works || this.#closed) return new IdleSpool('unread');
     const spool = this.#create(req, options);
     this.#spools.set(req, spool);
+    // Once, though a request may get one spool after another.
+    if (!before && isHttp2(req)) closeUnread(req, () => this.#spools.get(req)?.discard());
     spool.begin();
     return spool;
   }

@@ -4,7 +4,7 @@
  */
 import type { SpoolBody } from './body.ts';
 import { Feeder } from './feeder.ts';
-import { closeUnread, isBeingRead, isHttp2, type SpoolRequest, Tap } from './tap.ts';
+import { isBeingRead, isHttp2, type SpoolRequest, Tap } from './tap.ts';
 import type { Spool, SpoolResponse, SpoolState } from './types.ts';
 
 /** How much may wait in memory for a slow disk, or at release for a slow reader. */
@@ -76,7 +76,6 @@ export class RequestSpool implements Spool {
   begin(): void {
     this.#req.on('close', this.#onClose);
     this.#res?.on('close', this.#onResponseClose);
-    if (isHttp2(this.#req)) closeUnread(this.#req, () => this.discard());
     this.#tap.install();
     this.#tap.start();
     this.#hooks.onHeld();

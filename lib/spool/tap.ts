@@ -174,20 +174,14 @@ export function isBeingRead(req: SpoolRequest): boolean {
   return req.readableFlowing === true || req.listenerCount('readable') > 0;
 }
 
-const discards = new WeakMap<Http2ServerRequest, () => void>();
-
 /**
  * http2 closes a stream whose response has ended and whose body nobody reads. It can't tell when a
- * spool has read it, and the client would wait for ever with the rest of its upload. A request may get
- * one spool after another: `discard` is of the last.
+ * spool has read it, and the client would wait for ever with the rest of its upload.
  */
 export function closeUnread(req: Http2ServerRequest, discard: () => void): void {
-  const isKnown = discards.has(req);
-  discards.set(req, discard);
-  if (isKnown) return;
   req.stream.once('finish', () => {
     if (req.readableDidRead || req.readableFlowing !== null) return;
-    discards.get(req)?.();
+    discard();
     req.resume();
     setImmediate(() => req.stream.close());
   });
