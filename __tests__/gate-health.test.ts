@@ -371,7 +371,7 @@ describe('a probe that says yes while connections are refused', () => {
     // Refused here, while it is held.
     gate.expel(ticket, 'too-large');
     gate.answered(one.request, true);
-    expect(gate.status().health).toMatchObject({ forMs: 250 });
+    expect(gate.status().health).toMatchObject({ forMs: 250, endsInMs: 9750 });
     expect(events.filter((event) => event === 'reachable')).toHaveLength(1);
   });
 
@@ -384,10 +384,16 @@ describe('a probe that says yes while connections are refused', () => {
     clock.advance(4000);
     await probes.at(-1)?.healthy();
     for (const ticket of tickets) gate.pass(ticket);
-    gate.takeBack(one);
+    tickets[0] = gate.takeBack(one) as Ticket;
     clock.advance(2000);
     gate.answered(two.request, true);
     expect(gate.status().health).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
+    await probes.at(-1)?.healthy();
+    gate.pass(tickets[0] as Ticket);
+    // Nor is there a pause: what is refused after an answer is new trouble.
+    const { length } = probes;
+    gate.takeBack(one);
+    expect(probes).toHaveLength(length + 1);
     clock.advance(10_000);
     expect([gate.held, gate.isOpen]).toEqual([0, true]);
   });

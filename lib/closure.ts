@@ -58,6 +58,12 @@ export class Closure {
     this.#pause = nextPause(this.#pause);
   }
 
+  /** The backend does answer, and refuses too: what follows is trouble of its own. */
+  renew(until: number): void {
+    this.until = Math.max(this.until, until);
+    this.#pause = 0;
+  }
+
   end(): void {
     this.#asking?.abort();
     this.#asking = undefined;

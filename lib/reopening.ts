@@ -176,7 +176,7 @@ export class Reopening {
   #renew(closure: Closure): void {
     const { clock, settings } = this.#context;
     const time = closure.kind === 'cover' ? settings.cover : Infinity;
-    closure.until = Math.max(closure.until, Math.min(clock.now() + time, this.#releaseEnd));
+    closure.renew(Math.min(clock.now() + time, this.#releaseEnd));
   }
 
   /** Its time is over. True where those held are let go all the same. */
