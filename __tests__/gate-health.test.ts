@@ -389,7 +389,7 @@ describe('a probe that says yes while connections are refused', () => {
     gate.answered(two.request, true);
     expect(gate.status().health).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
     await probes.at(-1)?.healthy();
-    gate.pass(tickets[0] as Ticket);
+    gate.pass(tickets[0]);
     // Nor is there a pause: what is refused after an answer is new trouble.
     const { length } = probes;
     gate.takeBack(one);
