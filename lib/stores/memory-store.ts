@@ -1,0 +1,116 @@
+/**
+ * A store in the memory of one process: for several instances in it, for tests, and as a model of one
+ * in a few lines. A cluster's primary keeps one for its workers. Knows no transport.
+ */
+import { systemClock, type Clock } from '../clock.ts';
+import type {
+  Publication,
+  PublishResult,
+  Store,
+  StoredIntent,
+  StoredReport,
+  StoreListener,
+} from './store.ts';
+
+interface Expiring<T> {
+  readonly content: T;
+  readonly until: number;
+}
+
+/** What linked stores have in common. */
+interface Memory {
+  readonly clock: Clock;
+  readonly intents: Map<string, Expiring<Omit<StoredIntent, 'now'>>>;
+  readonly reports: Map<string, Expiring<StoredReport>>;
+  readonly listeners: Set<StoreListener>;
+  /** Of all apps, so that none has to be remembered for its version. */
+  lastVersion: number;
+}
+
+export class MemoryStore implements Store {
+  readonly #memory: Memory;
+  readonly #own = new Set<StoreListener>();
+
+  /**
+   * @param other shares what that one has.
+   * @param clock replaced in tests.
+   */
+  constructor(other?: MemoryStore, clock: Clock = systemClock) {
+    this.#memory = other ? other.#memory : createMemory(clock);
+  }
+
+  async load(): Promise<ReadonlyMap<string, StoredIntent>> {
+    const { intents } = this.#memory;
+    const found = new Map<string, StoredIntent>();
+    for (const app of intents.keys()) {
+      const intent = this.#current(app);
+      if (intent) found.set(app, intent);
+    }
+    return found;
+  }
+
+  async publish(app: string, { expected, value, ttlMs }: Publication): Promise<PublishResult> {
+    const memory = this.#memory;
+    const before = this.#current(app);
+    if ((before?.version ?? 0) !== expected) return { published: false, current: before };
+    const at = Math.floor(memory.clock.date());
+    const version = Math.max(at * 1000, memory.lastVersion + 1);
+    memory.lastVersion = version;
+    memory.intents.set(app, { content: { version, value, at }, until: at + ttlMs });
+    const current = { version, value, at, now: at };
+    for (const listener of memory.listeners) listener.intent(app, current);
+    return { published: true, current };
+  }
+
+  async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
+    // One of its own, as the same may be subscribed twice.
+    const own: StoreListener = {
+      intent: (app, intent) => listener.intent(app, intent),
+      report: (report) => listener.report?.(report),
+    };
+    this.#own.add(own);
+    this.#memory.listeners.add(own);
+    return async () => this.#unsubscribe(own);
+  }
+
+  async report(report: StoredReport, ttlMs: number): Promise<void> {
+    const { clock, reports, listeners } = this.#memory;
+    if (report.value === null) reports.delete(report.id);
+    else reports.set(report.id, { content: report, until: clock.date() + ttlMs });
+    for (const listener of listeners) listener.report?.(report);
+  }
+
+  async reports(): Promise<readonly StoredReport[]> {
+    const { clock, reports } = this.#memory;
+    for (const [id, { until }] of reports) if (until <= clock.date()) reports.delete(id);
+    return [...reports.values()].map(({ content }) => content);
+  }
+
+  async close(): Promise<void> {
+    for (const listener of this.#own) this.#unsubscribe(listener);
+  }
+
+  #unsubscribe(listener: StoreListener): void {
+    this.#own.delete(listener);
+    this.#memory.listeners.delete(listener);
+  }
+
+  #current(app: string): StoredIntent | undefined {
+    const { clock, intents } = this.#memory;
+    const entry = intents.get(app);
+    const now = Math.floor(clock.date());
+    if (entry && now < entry.until) return { ...entry.content, now };
+    intents.delete(app);
+    return undefined;
+  }
+}
+
+function createMemory(clock: Clock): Memory {
+  return {
+    clock,
+    intents: new Map(),
+    reports: new Map(),
+    listeners: new Set(),
+    lastVersion: 0,
+  };
+}

@@ -1,0 +1,87 @@
+/**
+ * What a store is: the place through which several processes share what an operator asked for, and
+ * tell each other what they hold. Types only; knows neither apps nor requests.
+ *
+ * Requests stay in the process that has their socket, and never wait for a store. So one may be slow,
+ * forget, or be away: whoever uses it holds what is known, looks again, and brings back what was lost.
+ * It has to do three things well: let one of several writers win, tell the time, and number what it has.
+ */
+
+/** What a store has for one app. */
+export interface StoredIntent {
+  /**
+   * Greater than each version that this app has had before, also where its record had expired or was
+   * lost in between. Usually a time in microseconds, or one more than the version before.
+   */
+  readonly version: number;
+  /** As it was published: text that means nothing to a store. */
+  readonly value: string;
+  /** When it was published: milliseconds by the store's own clock, of which there is only one. */
+  readonly at: number;
+  /** What that clock says now: when this was read, or sent. */
+  readonly now: number;
+}
+
+export interface Publication {
+  /** The version that is to be replaced; 0 where there is to be none. */
+  readonly expected: number;
+  /** At most {@link MAX_VALUE} characters. */
+  readonly value: string;
+  /** For how long it is kept, unless it is replaced. */
+  readonly ttlMs: number;
+}
+
+export interface PublishResult {
+  /** False where another version was found than the expected one; then nothing has changed. */
+  readonly published: boolean;
+  /** What there is now; undefined where there is nothing. */
+  readonly current: StoredIntent | undefined;
+}
+
+/** What a process tells of itself. */
+export interface StoredReport {
+  /** Of that process. */
+  readonly id: string;
+  /** As it was reported: text that means nothing to a store. Null: it has left. */
+  readonly value: string | null;
+}
+
+export interface StoreListener {
+  /** Something was published, by whomever: by this store as well. May come twice, late, or never. */
+  intent(app: string, intent: StoredIntent): void;
+  /** A process has told of itself. Likewise. */
+  report?(report: StoredReport): void;
+}
+
+export interface Store {
+  /** All that it has, by app. */
+  load(): Promise<ReadonlyMap<string, StoredIntent>>;
+
+  /**
+   * Replaces one version by another, in one step: of several that expect the same, one succeeds.
+   * Tells all who have subscribed.
+   */
+  publish(app: string, publication: Publication): Promise<PublishResult>;
+
+  /**
+   * Resolves when everything that is published from then on is going to be told, as far as the way
+   * there is sound. What the function that it resolves with does is to take the listener off.
+   */
+  subscribe(listener: StoreListener): Promise<() => Promise<void>>;
+
+  /**
+   * Keeps what a process tells of itself, for `ttlMs`, and tells all who have subscribed. A value of
+   * null takes it away. Without this and {@link reports} each process knows its own counts alone, and
+   * takes a drain of its own for a drain of all.
+   */
+  report?(report: StoredReport, ttlMs: number): Promise<void>;
+
+  /** What processes have told and is not too old, each by its last. */
+  reports?(): Promise<readonly StoredReport[]>;
+
+  /** Ends what it has opened. What it keeps is left to the others. */
+  close?(): Promise<void>;
+}
+
+/** What a store has to take in one value. */
+export const MAX_VALUE = 16 * 1024;
