@@ -11,6 +11,7 @@ import { DrainWatch, type DrainOutcome } from './drain-watch.ts';
 import type { EmitEvent } from './events.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { InFlight, type Straggler } from './in-flight.ts';
+import { endOf, paused, running, stopped, type IntentState, type PauseTerms } from './intent.ts';
 import type { AppSettings } from './options.ts';
 import type { Passage } from './passage.ts';
 import { phaseOf, type Intent, type Rejection, type RejectReason } from './phase.ts';
@@ -25,13 +26,9 @@ import { WaitingRoom } from './waiting-room.ts';
 /** What ended the wait for a release. */
 export type ReopenOutcome = 'reopened' | 'paused' | 'stopped' | 'closed';
 
-export interface PauseTerms {
-  /** `writes`: other requests pass, and a drain does not wait for them. */
-  only?: 'writes' | undefined;
-  maxTime?: number | undefined;
-  /** 0 takes it off. */
-  lease?: number | undefined;
-  reason?: string | undefined;
+export interface GateContext extends ReopeningContext {
+  /** Called when the gate has changed its intent by itself: a pause was over, or its backend was given up. */
+  readonly changed?: (() => void) | undefined;
 }
 
 /** Any other method is taken for one that only reads (RFC 9110, 9.2.1). */
@@ -44,14 +41,9 @@ export class Gate {
   readonly #clock: Clock;
   readonly #emit: EmitEvent;
 
-  #intent: Intent = 'running';
-  #since: number;
-  #until = Infinity;
-  #leaseEnd = Infinity;
-  #pauseId: string | undefined;
-  #only: 'writes' | undefined;
-  #reason: string | undefined;
-  #message: string | undefined;
+  readonly #changed: () => void;
+
+  #state: IntentState;
   #closed = false;
 
   readonly #waiting: WaitingRoom;
@@ -68,13 +60,14 @@ export class Gate {
   /** Whether `drained` has been told, and nothing been let through since. */
   #isKnownDrained = false;
 
-  constructor(context: ReopeningContext) {
-    const { app, settings, clock, emit } = context;
+  constructor(context: GateContext) {
+    const { app, settings, clock, emit, changed = () => undefined } = context;
     this.app = app;
     this.settings = settings;
     this.#clock = clock;
     this.#emit = emit;
-    this.#since = clock.now();
+    this.#changed = changed;
+    this.#state = running(clock.now());
     this.traffic = new TrafficStats(clock.now());
     this.#waiting = new WaitingRoom(context, settings.maxHeld);
     this.#drain = new DrainWatch(
@@ -88,24 +81,22 @@ export class Gate {
       held: () => this.held,
       open: () => this.#pump(),
       fail: () => this.#rejectAll('unreachable'),
-      stop: () => this.stop(undefined),
+      stop: () => {
+        this.stop(undefined);
+        this.#changed();
+      },
     });
     this.#heartbeat = createHeartbeat(settings.heartbeat, clock, this.#waiting);
     this.#alarm = new Alarm(clock, () => this.#onAlarm());
   }
 
-  /** What the pause that is going on is limited to. */
-  get only(): 'writes' | undefined {
-    return this.#only;
+  /** What was asked for, on which terms. */
+  get state(): IntentState {
+    return this.#state;
   }
 
   get intent(): Intent {
-    return this.#intent;
-  }
-
-  /** Of the pause that is going on. Random, so that it outlives no restart. */
-  get pauseId(): string | undefined {
-    return this.#pauseId;
+    return this.#state.intent;
   }
 
   get held(): number {
@@ -123,7 +114,7 @@ export class Gate {
 
   /** Nobody is held, and as far as is known the backend answers. */
   get isOpen(): boolean {
-    return this.#intent === 'running' && this.held === 0 && !this.#reopening.isShut;
+    return this.intent === 'running' && this.held === 0 && !this.#reopening.isShut;
   }
 
   /** Nothing would be forgotten if this gate were. */
@@ -134,12 +125,13 @@ export class Gate {
   status(): AppStatus {
     const now = this.#clock.now();
     const phase = phaseOf({
-      intent: this.#intent,
+      intent: this.intent,
       held: this.held,
       isDrained: this.isDrained,
       isShut: this.#reopening.isShut,
     });
-    const paused = this.#intent === 'paused';
+    const { since, until, leaseEnd, pauseId, only, reason, message } = this.#state;
+    const isPaused = this.intent === 'paused';
     const head = this.#waiting.head;
     return {
       app: this.app,
@@ -149,14 +141,13 @@ export class Gate {
       longLived: this.#inFlight.countLongLived(),
       oldestHoldMs: head ? Math.round(now - head.since) : null,
       trend: phase === 'releasing' ? this.held - this.#heldAtResume : null,
-      pausedForMs: paused ? Math.round(now - this.#since) : null,
-      endsInMs: paused ? Math.max(0, Math.round(this.#until - now)) : null,
-      leaseEndsInMs:
-        this.#leaseEnd < Infinity ? Math.max(0, Math.round(this.#leaseEnd - now)) : null,
-      pauseId: this.#pauseId ?? null,
-      only: this.#only ?? null,
-      reason: this.#reason ?? null,
-      message: this.#message ?? null,
+      pausedForMs: isPaused ? Math.round(now - since) : null,
+      endsInMs: isPaused ? Math.max(0, Math.round(until - now)) : null,
+      leaseEndsInMs: leaseEnd < Infinity ? Math.max(0, Math.round(leaseEnd - now)) : null,
+      pauseId: pauseId ?? null,
+      only: only ?? null,
+      reason: reason ?? null,
+      message: message ?? null,
       health: this.#reopening.status(now),
       ...(phase === 'pausing' && { stragglers: this.stragglers() }),
     };
@@ -169,53 +160,69 @@ export class Gate {
   // ---- What operators ask for -----------------------------------------------------------------
 
   /** False when the app was paused already; then only what was named is changed. */
-  enable({ maxTime, lease, only, reason }: PauseTerms): boolean {
+  enable(terms: PauseTerms): boolean {
     const now = this.#clock.now();
-    const changed = this.#intent !== 'paused';
-    if (changed) {
-      this.#turn('paused');
-      this.#only = only;
-      this.#pauseId = `p${Math.floor(this.#clock.random() * 2 ** 52).toString(36)}`;
-    }
-    if (changed || maxTime !== undefined) this.#until = now + (maxTime ?? this.settings.maxTime);
-    if (lease !== undefined) this.#leaseEnd = lease > 0 ? now + lease : Infinity;
-    if (changed || reason !== undefined) this.#reason = reason;
-    this.#schedule();
-    if (changed) {
-      this.#tellReopenWatchers('paused');
-      this.#emit('paused', {
-        app: this.app,
-        pauseId: this.#pauseId as string,
-        reason: reason ?? null,
-        endsInMs: Math.round(this.#until - now),
-      });
-      this.#drain.begin();
-      this.#checkDrained();
-    }
-    return changed;
+    return this.adopt(this.planEnable(terms, now), now);
   }
 
   /** False when the app was running already. */
   disable(): boolean {
-    return this.#resume(this.#patience());
+    return this.adopt(this.planDisable());
   }
 
   /** False when the app was stopped already; the message is taken over all the same. */
   stop(message: string | undefined): boolean {
-    const changed = this.#intent !== 'stopped';
-    const pausedForMs =
-      this.#intent === 'paused' ? Math.round(this.#clock.now() - this.#since) : null;
-    if (changed) this.#turn('stopped');
-    this.#message = message;
-    if (changed) {
-      const { held } = this;
-      this.#rejectAll('stopped');
-      this.#tellReopenWatchers('stopped');
-      this.#emit('stopped', { app: this.app, message: message ?? null, held, pausedForMs });
-      this.#drain.begin();
-      this.#checkDrained();
+    return this.adopt(this.planStop(message));
+  }
+
+  /** What {@link enable} makes of the present state; likewise the other two. */
+  planEnable(terms: PauseTerms, now = this.#clock.now()): IntentState {
+    const pauseId = `p${Math.floor(this.#clock.random() * 2 ** 52).toString(36)}`;
+    return paused(this.#state, terms, { now, maxTime: this.settings.maxTime, pauseId });
+  }
+
+  planDisable(): IntentState {
+    return this.intent === 'running' ? this.#state : running(this.#clock.now());
+  }
+
+  planStop(message: string | undefined): IntentState {
+    return stopped(this.#state, message, this.#clock.now());
+  }
+
+  /**
+   * Takes over what was asked for, here or in another process. False when that was the intent already:
+   * then only its terms are changed.
+   */
+  adopt(next: IntentState, now = this.#clock.now()): boolean {
+    const before = this.#state;
+    // The end of a pause was missed, and the begin of another.
+    if (next.pauseId !== before.pauseId && next.intent === 'paused' && before.intent === 'paused') {
+      this.#drain.tell('resumed');
+      this.#emitResumed(before);
+    } else if (next.intent === before.intent) {
+      this.#state = next;
+      this.#schedule();
+      return false;
     }
-    return changed;
+    this.#state = next;
+    this.#isKnownDrained = false;
+    this.#reopening.end();
+    this.#release.end();
+    this.#nextRelease = Infinity;
+    switch (next.intent) {
+      case 'paused':
+        this.#afterPause(next, now);
+        break;
+      case 'running':
+        this.#afterResume(before, next);
+        break;
+      case 'stopped':
+        this.#afterStop(before, next);
+        break;
+      default:
+        next.intent satisfies never;
+    }
+    return true;
   }
 
   /** Refuses those held and whoever would have to be held from now on. */
@@ -341,12 +348,12 @@ export class Gate {
 
   /** Whether a request is one of those that wait for the present pause. */
   #isConcerned(passage: Passage): boolean {
-    if (this.#only === 'writes' && !WRITES.has(passage.request.method ?? 'GET')) return false;
+    if (this.#state.only === 'writes' && !WRITES.has(passage.request.method ?? 'GET')) return false;
     return passage.isConcerned?.() ?? true;
   }
 
   #passesBy(passage: Passage): boolean {
-    return this.#intent === 'paused' && !this.#closed && !this.#isConcerned(passage);
+    return this.intent === 'paused' && !this.#closed && !this.#isConcerned(passage);
   }
 
   #arrival(): Arrival {
@@ -355,58 +362,61 @@ export class Gate {
 
   // ---- Turning --------------------------------------------------------------------------------
 
-  #turn(intent: Intent): void {
-    this.#intent = intent;
-    this.#since = this.#clock.now();
-    this.#until = Infinity;
-    this.#leaseEnd = Infinity;
-    this.#pauseId = undefined;
-    this.#only = undefined;
-    this.#reason = undefined;
-    this.#message = undefined;
-    this.#isKnownDrained = false;
-    this.#reopening.end();
-    this.#release.end();
-    this.#nextRelease = Infinity;
+  #afterPause({ pauseId = '', reason, until }: IntentState, now: number): void {
+    this.#schedule();
+    this.#tellReopenWatchers('paused');
+    const endsInMs = Math.round(until - now);
+    this.#emit('paused', { app: this.app, pauseId, reason: reason ?? null, endsInMs });
+    this.#drain.begin();
+    this.#checkDrained();
+  }
+
+  #afterStop(before: IntentState, { message }: IntentState): void {
+    const { held } = this;
+    const pausedForMs =
+      before.intent === 'paused' ? Math.round(this.#clock.now() - before.since) : null;
+    this.#rejectAll('stopped');
+    this.#tellReopenWatchers('stopped');
+    this.#emit('stopped', { app: this.app, message: message ?? null, held, pausedForMs });
+    this.#drain.begin();
+    this.#checkDrained();
+  }
+
+  #afterResume(before: IntentState, { endedBy }: IntentState): void {
+    const now = this.#clock.now();
+    if (endedBy) {
+      const pausedForMs = Math.round(now - before.since);
+      this.#emit('expired', { app: this.app, pausedForMs, held: this.held, cause: endedBy });
+    }
+    this.#heldAtResume = this.held;
+    // A lease that ran out says nothing of the backend; the longest time does: enough waited.
+    this.#reopening.afterPause(endedBy === 'maxTime' ? 0 : this.#patience(before, now));
+    this.#drain.tell('resumed');
+    this.#emitResumed(before);
+    this.#pump();
+  }
+
+  #emitResumed({ since }: IntentState): void {
+    const pausedForMs = Math.round(this.#clock.now() - since);
+    this.#emit('resumed', { app: this.app, pausedForMs, held: this.held });
   }
 
   /** How long to wait for the backend to answer after a pause: as set, or what is left of it. */
-  #patience(): number {
-    const left = Math.max(0, this.#until - this.#clock.now());
+  #patience({ until }: IntentState, now: number): number {
+    const left = Math.max(0, until - now);
     const { healthTimeout, maxTime } = this.settings;
     return healthTimeout ?? (left < Infinity ? left : maxTime);
   }
 
-  /** @param patienceMs how long to wait for the backend to answer; none, when it is 0. */
-  #resume(patienceMs: number): boolean {
-    if (this.#intent === 'running') return false;
-    const pausedForMs = Math.round(this.#clock.now() - this.#since);
-    this.#turn('running');
-    this.#heldAtResume = this.held;
-    this.#reopening.afterPause(patienceMs);
-    this.#drain.tell('resumed');
-    this.#emit('resumed', { app: this.app, pausedForMs, held: this.held });
-    this.#pump();
-    return true;
-  }
-
-  #expire(now: number): void {
-    const pausedForMs = Math.round(now - this.#since);
-    const cause = this.#until <= now ? 'maxTime' : 'lease';
-    this.#emit('expired', { app: this.app, pausedForMs, held: this.held, cause });
-    // A lease that ran out says nothing of the backend; the longest time does: enough waited.
-    this.#resume(cause === 'lease' ? this.#patience() : 0);
-  }
-
   /** @param onlyLongLived whether nothing else can have changed: then all others were ended before. */
   #checkDrained(onlyLongLived = false): void {
-    if (this.#intent === 'running' || this.#isKnownDrained) return;
+    if (this.intent === 'running' || this.#isKnownDrained) return;
     if (!this.isDrained) {
       if (!onlyLongLived) this.#drain.endLongLived();
       return;
     }
     this.#isKnownDrained = true;
-    const afterMs = Math.round(this.#clock.now() - this.#since);
+    const afterMs = Math.round(this.#clock.now() - this.#state.since);
     this.#emit('drained', { app: this.app, afterMs });
     this.#drain.tell('drained');
   }
@@ -420,7 +430,7 @@ export class Gate {
   /** Whether there is something to wait for, now that a connection was refused. */
   #mayTakeBack(request: RequestLine): boolean {
     const since = this.#inFlight.sinceOf(request);
-    if (this.#intent !== 'running' || since === undefined) return true;
+    if (this.#state.intent !== 'running' || since === undefined) return true;
     const isReleased = this.held > 0 || this.#release.isUnanswered(request);
     // Where it is given up for that, the app may be stopped by now.
     return this.#reopening.afterRefusal(since, isReleased) || this.intent === 'stopped';
@@ -431,7 +441,7 @@ export class Gate {
   #pump(): void {
     this.#nextRelease = Infinity;
     const now = this.#clock.now();
-    while (this.#intent === 'running' && !this.#reopening.isShut && this.#waiting.head) {
+    while (this.intent === 'running' && !this.#reopening.isShut && this.#waiting.head) {
       const delay = now < this.#reopening.releaseEnd ? this.#release.delay(now, this.held) : 0;
       if (delay > 0) {
         this.#nextRelease = now + delay;
@@ -451,7 +461,7 @@ export class Gate {
     this.#inFlight.addHeld(ticket, now);
     this.#waiting.letGo(ticket);
     this.#release.letGo(ticket.request, now, this.held);
-    if (this.#intent === 'running') return;
+    if (this.intent === 'running') return;
     this.#isKnownDrained = false;
     this.#drain.expect(ticket.passage);
   }
@@ -463,17 +473,17 @@ export class Gate {
   }
 
   #refusal(): Rejection | undefined {
-    if (this.#intent === 'stopped') return this.#rejection('stopped');
+    if (this.intent === 'stopped') return this.#rejection('stopped');
     if (this.#closed) return this.#rejection('shutdown');
     if (this.#waiting.isFull) return this.#rejection('full');
     return undefined;
   }
 
   #rejection(reason: RejectReason): Rejection {
-    const left = this.#until - this.#clock.now();
+    const left = this.#state.until - this.#clock.now();
     return {
       reason,
-      message: reason === 'stopped' ? this.#message : undefined,
+      message: reason === 'stopped' ? this.#state.message : undefined,
       retryAfterMs: left < Infinity ? left : undefined,
     };
   }
@@ -485,15 +495,19 @@ export class Gate {
     const head = this.#waiting.head;
     const holdEnd = head ? head.since + this.settings.maxHold : Infinity;
     const { deadline, isShut, releaseEnd } = this.#reopening;
-    const lastCall = head && this.#intent === 'running' && !isShut ? releaseEnd : Infinity;
-    const pauseEnd = Math.min(this.#until, this.#leaseEnd);
+    const lastCall = head && this.intent === 'running' && !isShut ? releaseEnd : Infinity;
+    const pauseEnd = Math.min(this.#state.until, this.#state.leaseEnd);
     const earliest = Math.min(pauseEnd, holdEnd, deadline, lastCall, this.#nextRelease);
     this.#alarm.set(this.#closed ? Infinity : earliest);
   }
 
   #onAlarm(): void {
     const now = this.#clock.now();
-    if (Math.min(this.#until, this.#leaseEnd) <= now) this.#expire(now);
+    const end = endOf(this.#state, now);
+    if (end) {
+      this.adopt(running(now, end));
+      this.#changed();
+    }
     this.#reopening.onDeadline(now);
     this.#endLongHolds(now);
     this.#pump();

@@ -5,19 +5,14 @@
  * command with a condition then changes nothing instead of ending what is not its own.
  */
 import { AntractError } from './errors.ts';
-import type { Intent } from './phase.ts';
-
-/** What a gate tells of the pause that is going on. */
-export interface CurrentPause {
-  readonly app: string;
-  readonly intent: Intent;
-  /** Undefined while there is none. */
-  readonly pauseId: string | undefined;
-}
+import type { IntentState } from './intent.ts';
 
 /** @throws AntractError `ERR_ANTRACT_ALREADY_PAUSED`, `ERR_ANTRACT_NOT_PAUSED`. */
-export function checkPause(current: CurrentPause, ifPause: string | undefined): void {
-  const { app, intent, pauseId } = current;
+export function checkPause(
+  app: string,
+  { intent, pauseId }: IntentState,
+  ifPause: string | undefined,
+): void {
   if (ifPause === undefined) return;
   if (ifPause === 'none') {
     if (intent === 'running') return;

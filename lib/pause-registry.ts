@@ -277,7 +277,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     }
     this.#checkName(app);
     const gate = this.gate(app);
-    checkPause(gate, ifPause);
+    checkPause(app, gate.state, ifPause);
     const held = gate.held;
     const changed = run(gate);
     return { app, changed, held, status: gate.status() };
@@ -346,7 +346,8 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
 }
 
 /** Whoever takes a pause of writes for one of everything would work on a backend that is in use. */
-function checkOnly({ app, intent, only }: Gate, wanted: 'writes' | undefined): void {
+function checkOnly({ app, state }: Gate, wanted: 'writes' | undefined): void {
+  const { intent, only } = state;
   if (intent !== 'paused' || only === wanted) return;
   throw new AntractError(
     'ERR_ANTRACT_ALREADY_PAUSED',

@@ -1,0 +1,79 @@
+/**
+ * What an operator asked for, in full: the intent, and on what terms. What a command makes of it, and
+ * what is shared between processes. Pure: is given the time.
+ */
+import type { Intent } from './phase.ts';
+
+/** Times are on the clock of this process; `Infinity` for never. */
+export interface IntentState {
+  readonly intent: Intent;
+  /** When that began. */
+  readonly since: number;
+  /** When a pause ends by itself. */
+  readonly until: number;
+  /** When it ends unless its lease is renewed. */
+  readonly leaseEnd: number;
+  /** For how long a lease is renewed; 0 where there is none. */
+  readonly leaseMs: number;
+  /** Of a pause. Random, so that it outlives no restart. */
+  readonly pauseId?: string | undefined;
+  /** What a pause is limited to. */
+  readonly only?: 'writes' | undefined;
+  /** Why an app is paused. */
+  readonly reason?: string | undefined;
+  /** What clients of a stopped app are told. */
+  readonly message?: string | undefined;
+  /** Why the pause before has ended by itself. */
+  readonly endedBy?: 'maxTime' | 'lease' | undefined;
+}
+
+export interface PauseTerms {
+  /** `writes`: other requests pass, and a drain does not wait for them. */
+  only?: 'writes' | undefined;
+  maxTime?: number | undefined;
+  /** 0 takes it off. */
+  lease?: number | undefined;
+  reason?: string | undefined;
+}
+
+export function running(since: number, endedBy?: 'maxTime' | 'lease'): IntentState {
+  return { ...plain('running', since), endedBy };
+}
+
+export function stopped(
+  current: IntentState,
+  message: string | undefined,
+  now: number,
+): IntentState {
+  const since = current.intent === 'stopped' ? current.since : now;
+  return { ...plain('stopped', since), message };
+}
+
+/** On an app that is paused already, only what was named is changed. */
+export function paused(
+  current: IntentState,
+  { maxTime, lease, only, reason }: PauseTerms,
+  { now, maxTime: usual, pauseId }: { now: number; maxTime: number; pauseId: string },
+): IntentState {
+  const begins = current.intent !== 'paused';
+  const before = begins ? { ...plain('paused', now), until: now + usual, pauseId, only } : current;
+  return {
+    ...before,
+    ...(maxTime !== undefined && { until: now + maxTime }),
+    ...(lease !== undefined && { leaseEnd: lease > 0 ? now + lease : Infinity, leaseMs: lease }),
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+/** Why it is over by now; undefined while it goes on. */
+export function endOf(
+  { until, leaseEnd }: IntentState,
+  now: number,
+): 'maxTime' | 'lease' | undefined {
+  if (until <= now) return 'maxTime';
+  return leaseEnd <= now ? 'lease' : undefined;
+}
+
+function plain(intent: Intent, since: number): IntentState {
+  return { intent, since, until: Infinity, leaseEnd: Infinity, leaseMs: 0 };
+}
