@@ -34,6 +34,7 @@ describe('the documentation', () => {
       heartbeat: 'none',
       spool: 'see below',
       notify: 'none',
+      store: "this process's memory",
       logger: 'console',
     };
     for (const [name, value] of Object.entries(shown)) {

@@ -42,6 +42,11 @@ export interface Antract extends RegistryCalls {
   attach(server: ContinueServer): void;
   /** The router with the admin endpoints, for `adminPath`. Needs Express. */
   admin(options?: AdminOptions): AdminRouter;
+  /**
+   * With a `store`: resolves once it is known what is asked for, or that the store does not answer.
+   * Requests that come before it wait. Else it has resolved already.
+   */
+  ready(): Promise<void>;
 }
 
 /**
@@ -64,6 +69,7 @@ export function createAntract(options: AntractOptions = {}): Antract {
     upgrade: (listener, pauseOptions) => createUpgradeListener(registry, listener, pauseOptions),
     attach: delayContinue,
     admin: (adminOptions) => createAdminRouter(registry, adminOptions),
+    ready: () => registry.ready,
     enable: registry.enable.bind(registry),
     disable: registry.disable.bind(registry),
     stop: registry.stop.bind(registry),

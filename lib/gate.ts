@@ -13,6 +13,7 @@ import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { InFlight, type Straggler } from './in-flight.ts';
 import { endOf, paused, running, stopped, type IntentState, type PauseTerms } from './intent.ts';
 import type { AppSettings } from './options.ts';
+import type { Share } from './pacer.ts';
 import type { Passage } from './passage.ts';
 import { phaseOf, type Intent, type Rejection, type RejectReason } from './phase.ts';
 import { Release } from './release.ts';
@@ -27,6 +28,10 @@ import { WaitingRoom } from './waiting-room.ts';
 export type ReopenOutcome = 'reopened' | 'paused' | 'stopped' | 'closed';
 
 export interface GateContext extends ReopeningContext {
+  /** Of the pace of a release, where other processes share the backend. */
+  readonly share?: (() => Share) | undefined;
+  /** False where it is not known yet what is asked for: then everybody waits until {@link Gate.inform}. */
+  readonly isInformed?: boolean | undefined;
   /** Called when the gate has changed its intent by itself: a pause was over, or its backend was given up. */
   readonly changed?: (() => void) | undefined;
 }
@@ -44,6 +49,7 @@ export class Gate {
   readonly #changed: () => void;
 
   #state: IntentState;
+  #isInformed: boolean;
   #closed = false;
 
   readonly #waiting: WaitingRoom;
@@ -67,6 +73,7 @@ export class Gate {
     this.#clock = clock;
     this.#emit = emit;
     this.#changed = changed;
+    this.#isInformed = context.isInformed ?? true;
     this.#state = running(clock.now());
     this.traffic = new TrafficStats(clock.now());
     this.#waiting = new WaitingRoom(context, settings.maxHeld);
@@ -76,7 +83,7 @@ export class Gate {
       (passage) => this.#isConcerned(passage),
       () => this.#checkDrained(),
     );
-    this.#release = new Release(settings.release, clock);
+    this.#release = new Release(settings.release, clock, context.share);
     this.#reopening = new Reopening(context, {
       held: () => this.held,
       open: () => this.#pump(),
@@ -114,7 +121,16 @@ export class Gate {
 
   /** Nobody is held, and as far as is known the backend answers. */
   get isOpen(): boolean {
-    return this.intent === 'running' && this.held === 0 && !this.#reopening.isShut;
+    return this.#mayLetGo && this.held === 0;
+  }
+
+  /** Some are to be let go, or were and are not answered yet. */
+  get sharesPace(): boolean {
+    return this.held > 0 || this.#release.isUnanswered;
+  }
+
+  get #mayLetGo(): boolean {
+    return this.intent === 'running' && this.#isInformed && !this.#reopening.isShut;
   }
 
   /** Nothing would be forgotten if this gate were. */
@@ -128,7 +144,7 @@ export class Gate {
       intent: this.intent,
       held: this.held,
       isDrained: this.isDrained,
-      isShut: this.#reopening.isShut,
+      isShut: !this.#isInformed || this.#reopening.isShut,
     });
     const { since, until, leaseEnd, pauseId, only, reason, message } = this.#state;
     const isPaused = this.intent === 'paused';
@@ -223,6 +239,17 @@ export class Gate {
         next.intent satisfies never;
     }
     return true;
+  }
+
+  /** Whether it is known what is asked for. */
+  inform(isInformed: boolean): void {
+    this.#isInformed = isInformed;
+    this.#pump();
+  }
+
+  /** The share of the pace has changed. */
+  repace(): void {
+    if (this.held > 0) this.#pump();
   }
 
   /** Refuses those held and whoever would have to be held from now on. */
@@ -431,7 +458,7 @@ export class Gate {
   #mayTakeBack(request: RequestLine): boolean {
     const since = this.#inFlight.sinceOf(request);
     if (this.#state.intent !== 'running' || since === undefined) return true;
-    const isReleased = this.held > 0 || this.#release.isUnanswered(request);
+    const isReleased = this.held > 0 || this.#release.isOwed(request);
     // Where it is given up for that, the app may be stopped by now.
     return this.#reopening.afterRefusal(since, isReleased) || this.intent === 'stopped';
   }
@@ -441,7 +468,7 @@ export class Gate {
   #pump(): void {
     this.#nextRelease = Infinity;
     const now = this.#clock.now();
-    while (this.intent === 'running' && !this.#reopening.isShut && this.#waiting.head) {
+    while (this.#mayLetGo && this.#waiting.head) {
       const delay = now < this.#reopening.releaseEnd ? this.#release.delay(now, this.held) : 0;
       if (delay > 0) {
         this.#nextRelease = now + delay;
@@ -494,8 +521,8 @@ export class Gate {
   #schedule(): void {
     const head = this.#waiting.head;
     const holdEnd = head ? head.since + this.settings.maxHold : Infinity;
-    const { deadline, isShut, releaseEnd } = this.#reopening;
-    const lastCall = head && this.intent === 'running' && !isShut ? releaseEnd : Infinity;
+    const { deadline, releaseEnd } = this.#reopening;
+    const lastCall = head && this.#mayLetGo ? releaseEnd : Infinity;
     const pauseEnd = Math.min(this.#state.until, this.#state.leaseEnd);
     const earliest = Math.min(pauseEnd, holdEnd, deadline, lastCall, this.#nextRelease);
     this.#alarm.set(this.#closed ? Infinity : earliest);

@@ -101,7 +101,8 @@ export function createGateway(config: GatewayConfig): Gateway {
           status: 503,
         });
       }
-      opening = listenOnAll(settings, server, admin.server);
+      // Whoever is paused already holds from the first request on.
+      opening = antract.ready().then(() => listenOnAll(settings, server, admin.server));
       await opening;
       return addressOf(settings, server, admin.server);
     },

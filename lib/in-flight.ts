@@ -18,6 +18,11 @@ export interface Straggler {
 /** How many a list of stragglers names; the count says how many there are. */
 const MAX_STRAGGLERS = 20;
 
+/** The oldest of several lists, as many as one list names. */
+export function oldest(stragglers: readonly Straggler[]): Straggler[] {
+  return stragglers.toSorted((a, b) => b.ageMs - a.ageMs).slice(0, MAX_STRAGGLERS);
+}
+
 interface Entry {
   readonly passage: Passage;
   /** When it was let through. */

@@ -5,6 +5,7 @@ export type { MetricsRegister } from './admin/prom-client.ts';
 export type { AdminRouter } from './admin/router.ts';
 export { heldMs, type PauseOptions } from './admission.ts';
 export { createAntract, type Antract } from './antract.ts';
+export type { EnableOptions, StopOptions, WaitOptions } from './commands.ts';
 export type { DiagnosticsMessage } from './diagnostics.ts';
 export { AntractError, type AntractErrorCode } from './errors.ts';
 export type {
@@ -36,12 +37,7 @@ export type {
   LongLivedPolicy,
   ReleaseOptions,
 } from './options.ts';
-export {
-  PauseRegistry,
-  type EnableOptions,
-  type StopOptions,
-  type WaitOptions,
-} from './pause-registry.ts';
+export { PauseRegistry } from './pause-registry.ts';
 export type { Phase } from './phase.ts';
 export { hostApp } from './request.ts';
 export type { SpoolOptions } from './spool.ts';

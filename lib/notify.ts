@@ -91,6 +91,10 @@ export class Notifier {
     if (event === 'paused' || reason !== null) this.#reasons.set(app, reason);
     // Of a stop, and of what follows it, no pause can tell anything.
     const isPause = this.#reasons.has(app);
+    const reasonThen = this.#reasons.get(app) ?? null;
+    if (event === 'resumed' || event === 'stopped') this.#reasons.delete(app);
+    // Of several processes that see the same, one tells it.
+    if (!this.#registry.isSpeaker) return;
     this.#queue.push({
       event,
       // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.
@@ -98,11 +102,10 @@ export class Notifier {
       held,
       inFlight,
       pausedForMs,
-      reason: this.#reasons.get(app) ?? null,
+      reason: reasonThen,
       ...payload,
       report: isPause ? (this.#registry.report(app) ?? null) : null,
     });
-    if (event === 'resumed' || event === 'stopped') this.#reasons.delete(app);
     if (this.#queue.length > MAX_QUEUED) {
       this.#queue.shift();
       this.#dropped++;

@@ -7,6 +7,7 @@ import { readHealth } from './health-option.ts';
 import type { HealthCheck } from './health-gate.ts';
 import type { PaceSettings } from './pacer.ts';
 import { pathOf } from './request.ts';
+import type { Store } from './stores/store.ts';
 import {
   DEFAULT_SPOOL_SETTINGS,
   readSpoolOptions,
@@ -193,6 +194,17 @@ export interface AntractOptions extends AppOptions {
    * waits for it. Default none.
    */
   notify?: string | URL | undefined;
+  /**
+   * Through which several processes share what is asked for: see docs/stores.md. It belongs to this
+   * antract, and is closed with it. Default: this process's memory, for it alone.
+   */
+  store?: Store | undefined;
+  /**
+   * What happens while the store does not answer. `last-known`: what was asked for last goes on, until
+   * `maxTime`. `open`: everybody is let through. `closed`: everybody waits, `maxTime` at the longest.
+   * Commands reach the process that they are given to in any case. Default `last-known`.
+   */
+  onStoreError?: 'last-known' | 'open' | 'closed' | undefined;
   /** Where warnings go. Default `console`. */
   logger?: Logger | undefined;
 }
@@ -233,6 +245,8 @@ export interface Settings extends AppSettings {
   readonly maxApps: number;
   readonly spool: SpoolSettings;
   readonly notify: string | undefined;
+  readonly store: Store | undefined;
+  readonly onStoreError: 'last-known' | 'open' | 'closed';
   readonly logger: Logger;
 }
 
@@ -271,6 +285,8 @@ export const DEFAULT_SETTINGS: Settings = Object.freeze({
   maxApps: 1000,
   spool: DEFAULT_SPOOL_SETTINGS,
   notify: undefined,
+  store: undefined,
+  onStoreError: 'last-known',
   logger: console,
 });
 
@@ -318,6 +334,8 @@ const readers: Readers<Omit<Settings, 'apps'> & { apps: unknown }> = {
   maxApps: integer({ min: 1 }),
   spool: (name, value) => readSpoolOptions(value, `${name}.`),
   notify: readNotify,
+  store: readStore,
+  onStoreError: oneOf('last-known', 'open', 'closed'),
   logger: readLogger,
 };
 
@@ -435,9 +453,17 @@ function readNotify(name: string, value: unknown): string {
   );
 }
 
+function readStore(name: string, value: unknown): Store {
+  if (hasMethods(value, ['load', 'publish', 'subscribe'])) return value as Store;
+  throw expected(name, 'a store: an object with the methods load, publish and subscribe', value);
+}
+
 function readLogger(name: string, value: unknown): Logger {
-  const methods = ['info', 'warn', 'error'] as const;
-  const logger = value as Partial<Record<(typeof methods)[number], unknown>> | null;
-  if (methods.every((method) => typeof logger?.[method] === 'function')) return value as Logger;
+  if (hasMethods(value, ['info', 'warn', 'error'])) return value as Logger;
   throw expected(name, 'an object with the methods info, warn and error, as console is', value);
+}
+
+function hasMethods(value: unknown, methods: readonly string[]): boolean {
+  const object = value as Partial<Record<string, unknown>> | null;
+  return methods.every((method) => typeof object?.[method] === 'function');
 }

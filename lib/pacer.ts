@@ -26,6 +26,14 @@ export interface PaceCounts {
   readonly unanswered: number;
 }
 
+/** Which of several processes that release to the same backend this is: the first is 0. */
+export interface Share {
+  readonly index: number;
+  readonly of: number;
+}
+
+export const WHOLE: Share = Object.freeze({ index: 0, of: 1 });
+
 export interface Pacer {
   /** Milliseconds until one more may go: 0 is now, `Infinity` not before another answer. */
   delay(now: number, counts: PaceCounts): number;
@@ -48,12 +56,19 @@ const CATCH_UP_MS = 20;
 /** How long a slow start waits for any answer before it goes on without. */
 const QUIET_MS = 1000;
 
-export function createPacer(settings: PaceSettings, start: number, random: () => number): Pacer {
+/** @param share of every limit, as others release to the same backend; it may change meanwhile. */
+export function createPacer(
+  settings: PaceSettings,
+  start: number,
+  random: () => number,
+  share: () => Share = () => WHOLE,
+): Pacer {
+  const { strategy, perSecond, jitter, concurrency, initial } = settings;
   const considerations = [
-    createRate(settings.perSecond, start),
-    createSpread(settings.jitter, start, random),
-    createLimit(settings.concurrency),
-    ...(settings.strategy === 'slow-start' ? [createSlowStart(settings.initial, start)] : []),
+    createRate(() => perSecond / share().of, start),
+    createSpread(jitter, start, random),
+    createLimit(() => portion(concurrency, share())),
+    ...(strategy === 'slow-start' ? [createSlowStart(portion(initial, share()), start)] : []),
   ];
   let count = 0;
   return {
@@ -71,11 +86,17 @@ export function createPacer(settings: PaceSettings, start: number, random: () =>
 
 const nothing = (): void => undefined;
 
-function createRate(perSecond: number, start: number): Consideration {
+/** All portions together are the limit, also where that is less than how many share it. */
+function portion(limit: number, { index, of }: Share): number {
+  if (limit === Infinity) return Infinity;
+  return Math.floor(limit / of) + (index < limit % of ? 1 : 0);
+}
+
+function createRate(perSecond: () => number, start: number): Consideration {
   let next = start;
   return {
     delay: (now) => Math.max(0, next - now),
-    released: (now) => (next = Math.max(next, now - CATCH_UP_MS) + 1000 / perSecond),
+    released: (now) => (next = Math.max(next, now - CATCH_UP_MS) + 1000 / perSecond()),
     answered: nothing,
   };
 }
@@ -97,9 +118,9 @@ function createSpread(jitter: number, start: number, random: () => number): Cons
   };
 }
 
-function createLimit(concurrency: number): Consideration {
+function createLimit(concurrency: () => number): Consideration {
   return {
-    delay: (_now, { unanswered }) => (unanswered < concurrency ? 0 : Infinity),
+    delay: (_now, { unanswered }) => (unanswered < concurrency() ? 0 : Infinity),
     released: nothing,
     answered: nothing,
   };

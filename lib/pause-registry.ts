@@ -4,85 +4,36 @@
  */
 import { EventEmitter } from 'node:events';
 import { systemClock, type Clock } from './clock.ts';
+import {
+  readDisable,
+  readEnable,
+  readLimits,
+  readStop,
+  type EnableOptions,
+  type PauseCondition,
+  type StopOptions,
+  type WaitOptions,
+} from './commands.ts';
 import { publish } from './diagnostics.ts';
 import { AntractError } from './errors.ts';
+import { warningOf } from './event-warnings.ts';
 import type { AntractEvents, EmitEvent } from './events.ts';
 import type { Probe } from './closure.ts';
 import { Gate } from './gate.ts';
+import { Gates } from './gates.ts';
+import type { IntentState } from './intent.ts';
 import { probeUntilHealthy } from './health-gate.ts';
 import { runDuring, type DuringOptions, type MaintenanceWindow } from './maintenance-window.ts';
 import { checkPause } from './pause-condition.ts';
-import { PauseReports, type PauseReport } from './pause-report.ts';
-import { readAppName, readOptions, type AntractOptions, type Settings } from './options.ts';
-import type { Intent } from './phase.ts';
+import { joinReports, PauseReports, type PauseReport } from './pause-report.ts';
+import { readOptions, type AntractOptions, type Settings } from './options.ts';
+import { Sharing } from './sharing.ts';
 import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from './status.ts';
 import { reportTraffic, type TrafficReport } from './traffic-stats.ts';
-import { duration, oneOf, readObject, text, type Duration, type Readers } from './validate.ts';
-import { waitFor, type WaitLimits } from './wait.ts';
+import { GateWait } from './wait-for-gate.ts';
 
 /** The app's name where there is only one. */
 export const DEFAULT_APP = 'default';
-
-export interface PauseCondition {
-  /**
-   * Do it only if this very pause goes on (its `pauseId`), or `none` does. Default: whatever there
-   * is. For whoever must not end, or take part in, a pause that is not their own.
-   */
-  ifPause?: string | undefined;
-}
-
-export interface EnableOptions extends PauseCondition {
-  /** How long this pause may last. Default: the app's `maxTime`. */
-  maxTime?: Duration | undefined;
-  /**
-   * The pause ends by itself unless `enable` is called again with a lease within this time; then it
-   * starts anew. Not beyond `maxTime`. 0 takes a lease off. Default none.
-   */
-  lease?: Duration | undefined;
-  /**
-   * `writes`: only POST, PUT, PATCH and DELETE wait, and only they are waited for: for migrations and
-   * backups during which reading may go on. A pause stays what it was begun as. Default: all wait.
-   */
-  only?: 'writes' | undefined;
-  /** Why, for whoever looks at the status. At most 500 characters. */
-  reason?: string | undefined;
-}
-
-export interface StopOptions extends PauseCondition {
-  /** What clients are told. At most 500 characters. */
-  message?: string | undefined;
-}
-
-export interface WaitOptions {
-  /** How long to wait. Default: as long as it takes, or the pause lasts. */
-  timeout?: Duration | undefined;
-  /** Ends the wait; the promise rejects with its reason. */
-  signal?: AbortSignal | undefined;
-}
-
-// Long enough for a sentence, short enough for every place that shows it.
-const MAX_TEXT = 500;
-
-const condition = { ifPause: text(MAX_TEXT) };
-
-const enableReaders: Readers<{
-  maxTime?: number;
-  lease?: number;
-  only?: 'writes';
-  reason?: string;
-  ifPause?: string;
-}> = {
-  maxTime: duration({ min: 1 }),
-  lease: duration(),
-  only: oneOf('writes'),
-  reason: text(MAX_TEXT),
-  ...condition,
-};
-const disableReaders: Readers<{ ifPause?: string }> = condition;
-const stopReaders: Readers<{ message?: string; ifPause?: string }> = {
-  message: text(MAX_TEXT),
-  ...condition,
-};
 
 export class PauseRegistry extends EventEmitter<AntractEvents> {
   /** The options it was made with, complete and in milliseconds. */
@@ -91,18 +42,16 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
   /** Aborted by {@link close}: what else lives on this registry ends with it. */
   readonly closed: AbortSignal = this.#closing.signal;
   readonly #clock: Clock;
-  readonly #gates = new Map<string, Gate>();
-  /** Apps that a `pause()` names, or that have options of their own. They are never forgotten. */
-  readonly #named: Set<string>;
-  /** Whether apps may have other names too: until a `pause()` is made, or when one reads them off requests. */
-  #anyName = true;
+  readonly #gates: Gates;
+  /** Undefined where what is asked for stays in this process. */
+  readonly #sharing: Sharing | undefined;
+  readonly #wait: GateWait;
   /** Bytes of held bodies, in memory and on disk. The spool's owner says how many. */
   spooledBytes: () => number = () => 0;
   /** Whether upgrades pass through a gate as well. */
   hasUpgrade = false;
   readonly #warned = new Set<string>();
   readonly #reports = new PauseReports();
-  #pauses = 0;
   #closed = false;
 
   /**
@@ -113,7 +62,27 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     super();
     this.settings = readOptions(options);
     this.#clock = clock;
-    this.#named = new Set(this.settings.apps.keys());
+    this.#gates = new Gates({
+      settings: this.settings,
+      make: (app) => this.#createGate(app),
+      added: (gate) => this.#sharing?.tell(gate),
+      forgotten: (app) => this.#reports.forget(app),
+    });
+    this.#sharing = this.#share();
+    this.#wait = new GateWait(clock, this.#sharing);
+  }
+
+  /**
+   * With a `store`: resolves once it is known what is asked for, or that the store does not answer.
+   * Requests that come before it wait.
+   */
+  get ready(): Promise<void> {
+    return this.#sharing?.ready ?? Promise.resolve();
+  }
+
+  /** The same one of all processes that share a store, in each of them: speaks for all. */
+  get isSpeaker(): boolean {
+    return this.#sharing?.isSpeaker ?? true;
   }
 
   // ---- Commands -------------------------------------------------------------------------------
@@ -127,23 +96,23 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    *   `ERR_ANTRACT_ALREADY_PAUSED`, `ERR_ANTRACT_NOT_PAUSED`.
    */
   async enable(app: string = DEFAULT_APP, options: EnableOptions = {}): Promise<CommandResult> {
-    const { ifPause, ...read } = readObject('', options, enableReaders, {});
+    const { ifPause, ...read } = readEnable(options);
     return this.#command(app, ifPause, (gate) => {
       if (ifPause === undefined) checkOnly(gate, read.only);
-      return gate.enable(read);
+      return gate.planEnable(read);
     });
   }
 
   /** Lets those held go, in order, and everybody after them. Throws as {@link enable}. */
   async disable(app: string = DEFAULT_APP, options: PauseCondition = {}): Promise<CommandResult> {
-    const { ifPause } = readObject('', options, disableReaders, {});
-    return this.#command(app, ifPause, (gate) => gate.disable());
+    const { ifPause } = readDisable(options);
+    return this.#command(app, ifPause, (gate) => gate.planDisable());
   }
 
   /** Answers 503 to those held and to everybody after them, until `enable` or `disable`. Throws as {@link enable}. */
   async stop(app: string = DEFAULT_APP, options: StopOptions = {}): Promise<CommandResult> {
-    const { message, ifPause } = readObject('', options, stopReaders, {});
-    return this.#command(app, ifPause, (gate) => gate.stop(message));
+    const { message, ifPause } = readStop(options);
+    return this.#command(app, ifPause, (gate) => gate.planStop(message));
   }
 
   /**
@@ -162,13 +131,9 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
       );
     }
     const start = this.#clock.now();
-    const known = gate.isDrained ? 'drained' : undefined;
-    const limits = readLimits(options);
-    const outcome = await waitFor<DrainResult['outcome']>(this.#clock, limits, known, (tell) =>
-      gate.watchDrain(tell),
-    );
+    const outcome = await this.#wait.drained(gate, readLimits(options));
     const waitedMs = Math.round(this.#clock.now() - start);
-    return { outcome, waitedMs, stragglers: gate.stragglers() };
+    return { outcome, waitedMs, stragglers: this.#statusOf(gate).stragglers ?? [] };
   }
 
   /**
@@ -178,13 +143,9 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    * @throws AntractError as {@link enable}; or the signal's reason.
    */
   async released(app: string = DEFAULT_APP, options: WaitOptions = {}): Promise<ReleaseResult> {
-    const gate = this.#existing(app);
+    const gate = this.#lookAt(app);
     const start = this.#clock.now();
-    const known = !gate || gate.isOpen ? 'reopened' : endOf(gate.intent);
-    const limits = readLimits(options);
-    const outcome = await waitFor<ReleaseResult['outcome']>(this.#clock, limits, known, (tell) =>
-      gate ? gate.watchReopen(tell) : () => undefined,
-    );
+    const outcome = await this.#wait.reopened(gate, readLimits(options));
     return { outcome, waitedMs: Math.round(this.#clock.now() - start) };
   }
 
@@ -206,53 +167,51 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
   /** Refuses those held with 503 and, from now on, whoever would have to be held. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const gate of this.#gates.values()) gate.close();
+    for (const gate of this.#gates) gate.close();
     this.#closing.abort();
+    await this.#sharing?.close();
   }
 
   // ---- Snapshots ------------------------------------------------------------------------------
 
   /** Throws `ERR_ANTRACT_APP_NAME` and `ERR_ANTRACT_UNKNOWN_APP`. */
   status(app: string = DEFAULT_APP): AppStatus {
-    // An app that nobody has asked for yet runs; looking at it is no reason to remember it.
-    return (this.#existing(app) ?? this.#createGate(app)).status();
+    return this.#statusOf(this.#lookAt(app));
   }
 
   /** Every app that is known, or just the default one. */
   list(): AppStatus[] {
-    const names = new Set([...this.#named, ...this.#gates.keys()]);
-    if (names.size === 0) names.add(DEFAULT_APP);
-    return [...names].map((app) => this.status(app));
+    return this.#names().map((app) => this.status(app));
+  }
+
+  /** The same for this process alone, where others share its store. */
+  listOwn(): AppStatus[] {
+    return this.#names().map((app) => this.#lookAt(app).status());
   }
 
   /** What came of the app's last pause, or does so far; undefined where there was none. Throws as {@link status}. */
   report(app: string = DEFAULT_APP): PauseReport | undefined {
-    this.#checkName(app);
-    return this.#reports.of(app);
+    this.#gates.check(app);
+    const own = this.#reports.of(app);
+    return own && joinReports(own, this.#sharing?.reportsElsewhere(app) ?? []);
   }
 
   /** What to expect of a pause, from the last minutes' traffic. Throws as {@link status}. */
   traffic(app: string = DEFAULT_APP): TrafficReport {
-    const gate = this.#existing(app) ?? this.#createGate(app);
-    const oldest = gate.stragglers()[0]?.ageMs ?? 0;
-    return reportTraffic(app, gate.traffic.summary(this.#clock.now()), gate.inFlight, oldest);
+    const gate = this.#lookAt(app);
+    return this.#sharing?.traffic(gate) ?? this.#trafficOf(gate);
   }
 
   /** How many requests of an app were let through at once, since it is known; for metrics. */
   passed(app: string): number {
-    return this.#gates.get(app)?.traffic.passed ?? 0;
+    return this.#gates.find(app)?.traffic.passed ?? 0;
   }
 
   // ---- For the edges ---------------------------------------------------------------------
 
-  /**
-   * Tells which app a `pause()` is for: a name, or undefined when it reads the names off requests.
-   * Once each is named, a command for any other is a typing error that would look like success.
-   */
+  /** See {@link Gates.declare}. */
   declare(app: string | undefined): void {
-    if (this.#pauses++ === 0) this.#anyName = false;
-    if (app === undefined) this.#anyName = true;
-    else this.#named.add(readAppName(app));
+    this.#gates.declare(app);
   }
 
   /** Logs a warning the first time that it is due. */
@@ -264,47 +223,78 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
 
   /** @throws AntractError `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_TOO_MANY_APPS`. */
   gate(app: string): Gate {
-    return this.#gates.get(app) ?? this.#addGate(app);
+    return this.#gates.get(app);
   }
 
   // ---- How ------------------------------------------------------------------------------------
 
-  #command(app: string, ifPause: string | undefined, run: (gate: Gate) => boolean): CommandResult {
+  #share(): Sharing | undefined {
+    const { store } = this.settings;
+    if (!store) return undefined;
+    return new Sharing({
+      store,
+      clock: this.#clock,
+      settings: this.settings,
+      gates: () => this.#gates,
+      gate: (app) => (this.#gates.allows(app) ? this.#gates.get(app) : undefined),
+      pauseReport: (app) => this.#reports.of(app),
+      traffic: (gate) => this.#trafficOf(gate),
+      drained: (app) => this.#announceDrained(app),
+    });
+  }
+
+  async #command(
+    app: string,
+    ifPause: string | undefined,
+    plan: (gate: Gate) => IntentState,
+  ): Promise<CommandResult> {
     if (this.#closed) {
       throw new AntractError('ERR_ANTRACT_CLOSED', 'This antract has been closed.', {
         status: 503,
       });
     }
-    this.#checkName(app);
+    this.#gates.check(app);
     const gate = this.gate(app);
-    checkPause(app, gate.state, ifPause);
-    const held = gate.held;
-    const changed = run(gate);
-    return { app, changed, held, status: gate.status() };
+    const planNow = (): IntentState => {
+      checkPause(app, gate.state, ifPause);
+      return plan(gate);
+    };
+    const held = gate.held + (this.#sharing?.heldElsewhere(app) ?? 0);
+    const done = this.#sharing
+      ? await this.#sharing.change(gate, planNow)
+      : { changed: gate.adopt(planNow()) };
+    return { app, held, ...done, status: this.#statusOf(gate) };
+  }
+
+  #announceDrained(app: string): void {
+    const since = this.gate(app).state.since;
+    this.#announce('drained', { app, afterMs: Math.round(this.#clock.now() - since) });
   }
 
   #existing(app: string): Gate | undefined {
-    this.#checkName(app);
-    return this.#gates.get(app);
+    this.#gates.check(app);
+    return this.#gates.find(app);
   }
 
-  #checkName(app: string): void {
-    readAppName(app);
-    if (this.#anyName || this.#named.has(app)) return;
-    throw new AntractError(
-      'ERR_ANTRACT_UNKNOWN_APP',
-      `Expected \`app\` to be one of ${[...this.#named].join(', ')}; got \`${app}\`.`,
-      { status: 404 },
-    );
+  /** An app that nobody has asked for yet runs; looking at it is no reason to remember it. */
+  #lookAt(app: string): Gate {
+    return this.#existing(app) ?? this.#createGate(app);
   }
 
-  #addGate(app: string): Gate {
-    readAppName(app);
-    if (this.#gates.size >= this.settings.maxApps && !this.#named.has(app)) this.#forgetIdleApp();
-    const gate = this.#createGate(app);
-    if (this.#closed) gate.close();
-    this.#gates.set(app, gate);
-    return gate;
+  #names(): string[] {
+    const elsewhere = [...(this.#sharing?.appNames ?? [])].filter((app) => this.#gates.allows(app));
+    const names = new Set([...this.#gates.names, ...elsewhere]);
+    if (names.size === 0) names.add(DEFAULT_APP);
+    return [...names];
+  }
+
+  #statusOf(gate: Gate): AppStatus {
+    return this.#sharing?.status(gate) ?? gate.status();
+  }
+
+  #trafficOf(gate: Gate): TrafficReport {
+    const oldest = gate.stragglers()[0]?.ageMs ?? 0;
+    return reportTraffic(gate.app, gate.traffic.summary(this.#clock.now()), gate.inFlight, oldest);
   }
 
   #createGate(app: string): Gate {
@@ -313,28 +303,34 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     const probe: Probe | undefined =
       check &&
       ((signal, seen) => probeUntilHealthy({ check, threshold }, this.#clock, signal, seen));
-    return new Gate({ app, settings, clock: this.#clock, emit: this.#tell, probe });
-  }
-
-  #forgetIdleApp(): void {
-    for (const [app, gate] of this.#gates) {
-      if (gate.isIdle && !this.#named.has(app)) {
-        this.#gates.delete(app);
-        this.#reports.forget(app);
-        return;
-      }
-    }
-    throw new AntractError(
-      'ERR_ANTRACT_TOO_MANY_APPS',
-      `All ${this.settings.maxApps} apps (\`maxApps\`) are in use.`,
-      { status: 503 },
-    );
+    const sharing = this.#sharing;
+    const gate: Gate = new Gate({
+      app,
+      settings,
+      clock: this.#clock,
+      emit: this.#tell,
+      probe,
+      ...(sharing && {
+        isInformed: sharing.isInformed,
+        changed: () => sharing.changed(gate),
+        share: () => sharing.share(app),
+      }),
+    });
+    if (this.#closed) gate.close();
+    return gate;
   }
 
   /** A listener that throws must not take down the request, or the release, that it was told of. */
   readonly #tell: EmitEvent = (event, payload, request) => {
+    // All processes have to be; the last one to be drained sets it off in each.
+    if (this.#sharing && event === 'drained') this.#sharing.noteDrained(payload.app);
+    else this.#announce(event, payload, request);
+    this.#sharing?.noteEvent();
+  };
+
+  readonly #announce: EmitEvent = (event, payload, request) => {
     publish(event, payload, request);
-    this.#reports.record(event, payload, (app) => this.#gates.get(app)?.stragglers() ?? []);
+    this.#reports.record(event, payload, (app) => this.#gates.find(app)?.stragglers() ?? []);
     const warning = warningOf(event, payload);
     if (warning) this.settings.logger.warn(warning);
     try {
@@ -354,50 +350,4 @@ function checkOnly({ app, state }: Gate, wanted: 'writes' | undefined): void {
     `App \`${app}\` is paused already, for ${only ?? 'all requests'}: end that pause first.`,
     { status: 409 },
   );
-}
-
-function readLimits({ timeout, signal }: WaitOptions): WaitLimits {
-  return {
-    timeoutMs: timeout === undefined ? Infinity : duration()('timeout', timeout),
-    signal,
-  };
-}
-
-/** What ends the wait for a release before it begins. */
-function endOf(intent: Intent): 'paused' | 'stopped' | undefined {
-  return intent === 'running' ? undefined : intent;
-}
-
-/** What nobody asked for is told to those who do not listen, too. */
-function warningOf<K extends keyof AntractEvents>(
-  event: K,
-  payload: AntractEvents[K][0],
-): string | undefined {
-  switch (event) {
-    case 'expired': {
-      const { app, pausedForMs, held, cause } = payload as AntractEvents['expired'][0];
-      const why =
-        cause === 'lease'
-          ? `was held by a lease that nobody renewed. After ${pausedForMs} ms it`
-          : `reached its longest time after ${pausedForMs} ms and`;
-      return (
-        `WRN_ANTRACT_EXPIRED: the pause of app '${app}' ${why} ` +
-        `has ended by itself; ${held} held requests are being released.`
-      );
-    }
-    case 'unhealthy': {
-      const { app, lastSeen, action } = payload as AntractEvents['unhealthy'][0];
-      const end = action === 'stop' ? 'the app is stopped' : 'those held are let go all the same';
-      return `WRN_ANTRACT_UNHEALTHY: the backend of app '${app}' does not answer (${lastSeen}); ${end}.`;
-    }
-    case 'unreachable': {
-      const { app, coverMs } = payload as AntractEvents['unreachable'][0];
-      return (
-        `WRN_ANTRACT_UNREACHABLE: the backend of app '${app}' refuses connections with nobody having ` +
-        `paused; requests are held for it, for up to ${coverMs} ms.`
-      );
-    }
-    default:
-      return undefined;
-  }
 }

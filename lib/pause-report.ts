@@ -5,7 +5,7 @@
  * Of fixed size, however many requests a pause holds: waits are kept as a histogram.
  */
 import type { AntractEvents } from './events.ts';
-import type { Straggler } from './in-flight.ts';
+import { oldest, type Straggler } from './in-flight.ts';
 
 /** Durations are whole milliseconds. */
 export interface PauseReport {
@@ -35,6 +35,12 @@ export interface PauseReport {
   stragglers: Straggler[];
 }
 
+/** The same for other processes, which know of other requests in the same pause. */
+export interface SharedPauseReport extends PauseReport {
+  /** How many waits are in each bucket that has any. */
+  readonly waits: readonly (readonly [bucket: number, count: number])[];
+}
+
 type Payload = AntractEvents[keyof AntractEvents][0];
 
 /** Who is in flight in an app. Asked only when a pause begins. */
@@ -54,7 +60,7 @@ export class PauseReports {
     }
   }
 
-  of(app: string): PauseReport | undefined {
+  of(app: string): SharedPauseReport | undefined {
     return this.#reports.get(app)?.snapshot();
   }
 
@@ -120,12 +126,13 @@ class ReportBuilder {
     }
   }
 
-  snapshot(): PauseReport {
+  snapshot(): SharedPauseReport {
     return {
       ...this.#report,
       complete: this.#isComplete(),
       longestHoldMs: this.#waits.longest,
       medianHoldMs: this.#waits.median(),
+      waits: this.#waits.entries(),
     };
   }
 
@@ -151,6 +158,25 @@ class ReportBuilder {
   }
 }
 
+/** One pause, as several processes saw it: what each held adds up. */
+export function joinReports(
+  { waits, ...own }: SharedPauseReport,
+  others: readonly SharedPauseReport[],
+): PauseReport {
+  const all = new Waits();
+  all.join(waits, own.longestHoldMs);
+  const joined = { ...own };
+  for (const other of others.filter(({ pauseId }) => pauseId === own.pauseId)) {
+    for (const count of ['held', 'released', 'abandoned', 'rejected'] as const) {
+      joined[count] += other[count];
+    }
+    joined.complete &&= other.complete;
+    joined.stragglers = oldest([...joined.stragglers, ...other.stragglers]);
+    all.join(other.waits, other.longestHoldMs);
+  }
+  return { ...joined, longestHoldMs: all.longest, medianHoldMs: all.median() };
+}
+
 // Each bucket is 5 % wider than the one before, up to the 24 days that a pause can last.
 const WIDTH = Math.log(1.05);
 const BUCKETS = Math.ceil(Math.log(2 ** 31) / WIDTH) + 1;
@@ -165,6 +191,19 @@ class Waits {
     this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
     this.#total++;
     this.longest = Math.max(this.longest ?? 0, ms);
+  }
+
+  entries(): SharedPauseReport['waits'] {
+    return [...this.#counts.entries()].filter(([, count]) => count > 0);
+  }
+
+  join(waits: SharedPauseReport['waits'], longest: number | null): void {
+    for (const [bucket, count] of waits) {
+      if (!(bucket in this.#counts)) continue;
+      this.#counts[bucket] = (this.#counts[bucket] as number) + count;
+      this.#total += count;
+    }
+    if (longest !== null) this.longest = Math.max(this.longest ?? 0, longest);
   }
 
   median(): number | null {

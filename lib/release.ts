@@ -3,7 +3,13 @@
  * which outlives the release, as the backend still has it. Knows no queue.
  */
 import type { Clock } from './clock.ts';
-import { createPacer, type PaceCounts, type Pacer, type PaceSettings } from './pacer.ts';
+import {
+  createPacer,
+  type PaceCounts,
+  type Pacer,
+  type PaceSettings,
+  type Share,
+} from './pacer.ts';
 import type { RequestLine } from './request.ts';
 
 export class Release {
@@ -11,16 +17,24 @@ export class Release {
   readonly #clock: Clock;
   /** The number by which the pacer that let it go knows each. */
   readonly #unanswered = new Map<RequestLine, { pacer: Pacer | undefined; number: number }>();
+  readonly #share: (() => Share) | undefined;
   #pacer: Pacer | undefined;
 
-  constructor(settings: PaceSettings, clock: Clock) {
+  /** @param share of the pace, where other processes release to the same backend. */
+  constructor(settings: PaceSettings, clock: Clock, share?: () => Share) {
     this.#settings = settings;
     this.#clock = clock;
+    this.#share = share;
+  }
+
+  /** The backend still owes an answer to somebody who was let go. */
+  get isUnanswered(): boolean {
+    return this.#unanswered.size > 0;
   }
 
   /** Milliseconds until one more of `held` may go. Begins a release where none is under way. */
   delay(now: number, held: number): number {
-    this.#pacer ??= createPacer(this.#settings, now, this.#clock.random);
+    this.#pacer ??= createPacer(this.#settings, now, this.#clock.random, this.#share);
     return this.#pacer.delay(now, this.#counts(held));
   }
 
@@ -31,7 +45,7 @@ export class Release {
     entry.number = this.#pacer?.released(now, this.#counts(held)) ?? 0;
   }
 
-  isUnanswered(request: RequestLine): boolean {
+  isOwed(request: RequestLine): boolean {
     return this.#unanswered.has(request);
   }
 

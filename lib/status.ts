@@ -39,6 +39,29 @@ export interface AppStatus {
   health: HealthStatus | null;
   /** While draining: the requests it waits for, the oldest first, at most 20. */
   stragglers?: Straggler[];
+  /** With a `store`: the processes that share it, this one included. Counts are sums over them. */
+  processes?: ProcessStatus[];
+  /** With a `store`: processes that ended without a word since the app was paused or stopped. */
+  lostProcesses?: { host: string; pid: number; lostForMs: number }[];
+  /**
+   * With a `store`: whether it answers. While it does not, commands reach this process alone, and
+   * what is said of the others is what was heard of them last.
+   */
+  store?: 'connected' | 'lost';
+}
+
+/** One of several processes that share a store, as far as one app goes. */
+export interface ProcessStatus {
+  host: string;
+  pid: number;
+  held: number;
+  inFlight: number;
+  /** It knows of what was asked for last, and holds requests if that is a pause. */
+  acknowledged: boolean;
+  /** And has nothing in flight that a drain waits for. */
+  drained: boolean;
+  /** How long ago it was heard of. */
+  seenMs: number;
 }
 
 export interface HealthStatus {
@@ -71,6 +94,8 @@ export interface CommandResult {
   held: number;
   /** The state after it. */
   status: AppStatus;
+  /** With a `store`: false when it does not answer, and only this process was told. */
+  shared?: boolean;
 }
 
 /** How the wait for a drain ended. */

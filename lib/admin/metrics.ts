@@ -25,7 +25,7 @@ export interface MetricsSources {
 
 export type MeasuredRegistry = Pick<
   PauseRegistry,
-  'list' | 'status' | 'passed' | 'spooledBytes' | 'on' | 'off' | 'closed'
+  'listOwn' | 'status' | 'passed' | 'isSpeaker' | 'spooledBytes' | 'on' | 'off' | 'closed'
 >;
 
 /** What became of a request: let through at once, or what its wait ended in. */
@@ -86,7 +86,7 @@ function addGauges(
       ...named(name, help),
       collect() {
         const values = new Map<string, number>();
-        for (const status of registry.list()) {
+        for (const status of registry.listOwn()) {
           const app = labels.of(status.app);
           const before = values.get(app);
           values.set(app, before === undefined ? read(status) : join(before, read(status)));
@@ -125,7 +125,7 @@ function addCounters(
   const requests = new client.Counter({
     ...named('antract_requests_total', 'Requests, by what became of them.', ['app', 'outcome']),
     collect() {
-      const apps = registry.list().map(({ app }) => app);
+      const apps = registry.listOwn().map(({ app }) => app);
       passed.keep(apps);
       for (const name of apps) {
         const app = labels.of(name);
@@ -156,7 +156,8 @@ function addCounters(
     };
   };
   const begin = (name: string, reason: 'asked' | 'lease' | 'unplanned'): void => {
-    pauses.inc({ app: labels.of(name), reason });
+    // Of several processes that see the same, one counts it, so that they can be added up.
+    if (registry.isSpeaker) pauses.inc({ app: labels.of(name), reason });
   };
   const listeners: { [K in keyof AntractEvents]?: (event: AntractEvents[K][0]) => void } = {
     released: end('released'),

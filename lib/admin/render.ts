@@ -11,6 +11,7 @@ import type {
   CommandResult,
   DrainResult,
   HealthStatus,
+  ProcessStatus,
   ReleaseResult,
 } from '../status.ts';
 
@@ -40,14 +41,15 @@ export function renderEnable(result: CommandResult, base: Base): Rendered {
 
 /** `enable` with `wait`: `status` is the state after the wait. */
 export function renderEnableAndDrain(
-  { changed }: CommandResult,
+  { changed, shared }: CommandResult,
   drain: DrainResult,
   status: AppStatus,
   base: Base,
 ): Rendered {
   const summary = enableLine(changed, status.held);
   const lines = [summary, drainLine(drain, status), ...details(status, base)];
-  return rendered(drainStatus(drain), lines, { ...status, changed, summary, ...drainJson(drain) });
+  const done = { changed, ...(shared !== undefined && { shared }), summary };
+  return rendered(drainStatus(drain), lines, { ...status, ...done, ...drainJson(drain) });
 }
 
 export function renderDrain(drain: DrainResult, status: AppStatus, base: Base): Rendered {
@@ -105,8 +107,8 @@ export function rendered(status: number, lines: readonly string[], json: object)
 
 // ---- JSON -------------------------------------------------------------------------------------
 
-function commandJson({ status, changed, held }: CommandResult, summary: string): object {
-  return { ...status, changed, heldBefore: held, summary };
+function commandJson({ status, changed, held, shared }: CommandResult, summary: string): object {
+  return { ...status, changed, heldBefore: held, ...(shared !== undefined && { shared }), summary };
 }
 
 function drainJson({ outcome, waitedMs, stragglers }: DrainResult): object {
@@ -155,7 +157,12 @@ function releaseLine({ outcome, waitedMs }: ReleaseResult, { held, health }: App
 
 function details(status: AppStatus, base: Base): string[] {
   const app = `App ${status.app}`;
-  const others = [...healthLines(status), ...holdLines(status), ...inFlightLines(status)];
+  const others = [
+    ...healthLines(status),
+    ...holdLines(status),
+    ...inFlightLines(status),
+    ...processLines(status),
+  ];
   switch (status.phase) {
     case 'running':
       return [`${app} is running.`, ...others];
@@ -239,6 +246,28 @@ function inFlightLines({ inFlight, stragglers = [] }: AppStatus): string[] {
 
 function stragglerLine({ method, path, ageMs }: Straggler): string {
   return `  ${method} ${path} for ${formatMs(ageMs)}`;
+}
+
+/** With a store: who else there is, and how far. */
+function processLines({ processes = [], lostProcesses = [], store }: AppStatus): string[] {
+  return [
+    ...(processes.length > 1 ? [`Processes: ${processes.length}`] : []),
+    ...(processes.length > 1 ? processes.map(processLine) : []),
+    ...lostProcesses.map(
+      ({ host, pid, lostForMs }) =>
+        `  ${host} ${pid}: given up ${formatMs(lostForMs)} ago, as it was not heard of any more`,
+    ),
+    ...(store === 'lost' ? [STORE_LOST] : []),
+  ];
+}
+
+const STORE_LOST =
+  'The store does not answer: commands reach this process alone, and the others are not known to follow.';
+
+function processLine({ host, pid, held, inFlight, acknowledged, seenMs }: ProcessStatus): string {
+  const counts = `${held} held, ${inFlight} in flight`;
+  const behind = acknowledged ? '' : `, has not acknowledged yet, seen ${formatMs(seenMs)} ago`;
+  return `  ${host} ${pid}: ${counts}${behind}`;
 }
 
 function listLine({ app, phase, held, inFlight, endsInMs, reason, health }: AppStatus): string {

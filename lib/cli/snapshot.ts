@@ -24,6 +24,8 @@ export interface Snapshot {
   readonly stragglers: readonly Straggler[];
   /** What the server last saw of the backend, where it looks. */
   readonly lastSeen: string | null;
+  /** What there is to know of other processes that share the app, a line each. */
+  readonly processes: readonly string[];
 }
 
 const PHASES: readonly string[] = [
@@ -53,7 +55,24 @@ export function readSnapshot(body: Body): Snapshot {
     message: readText(body['message']),
     stragglers: readStragglers(body['stragglers']),
     lastSeen: isPlainObject(health) ? readText(health['lastSeen']) : null,
+    processes: readProcesses(body),
   };
+}
+
+function readProcesses({ processes, lostProcesses, store }: Body): string[] {
+  const all = Array.isArray(processes) ? processes.filter(isPlainObject) : [];
+  const lost = Array.isArray(lostProcesses) ? lostProcesses.filter(isPlainObject) : [];
+  const name = ({ host, pid }: Record<string, unknown>): string =>
+    `process ${readNumber(pid) ?? '?'} on ${readText(host) ?? '?'}`;
+  return [
+    ...all
+      .filter(({ acknowledged }) => acknowledged === false)
+      .map((one) => `${name(one)} has not acknowledged yet`),
+    ...lost.map((one) => `${name(one)} was given up: it is not heard of any more`),
+    ...(store === 'lost'
+      ? ['the store does not answer: commands reach one process alone, and others may not follow']
+      : []),
+  ];
 }
 
 export function readList(body: Body): Snapshot[] {

@@ -23,7 +23,11 @@ export function oneLine(snapshot: Snapshot): string {
 
 /** The same, with what a drain waits for below it. */
 export function liveLines(snapshot: Snapshot): string[] {
-  return [oneLine(snapshot), ...stragglerLines(snapshot.stragglers, snapshot.inFlight)];
+  return [
+    oneLine(snapshot),
+    ...stragglerLines(snapshot.stragglers, snapshot.inFlight),
+    ...snapshot.processes.map((line) => `  ${line}`),
+  ];
 }
 
 /** Everything, a line each. */
@@ -38,6 +42,7 @@ export function fullLines(snapshot: Snapshot): string[] {
     ...(reason === null ? [] : [`  reason: ${reason}`]),
     ...(message === null ? [] : [`  clients are told: ${message}`]),
     ...stragglerLines(snapshot.stragglers, snapshot.inFlight),
+    ...snapshot.processes.map((line) => `  ${line}`),
   ];
 }
 

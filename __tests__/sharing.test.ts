@@ -1,0 +1,453 @@
+/**
+ * Several registries on one store, in one process and on one clock: what is shared, and what happens
+ * when the store fails. Real stores in processes of their own are tested elsewhere.
+ */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { AntractOptions } from '../lib/options.ts';
+import { PauseRegistry } from '../lib/pause-registry.ts';
+import type { Passage } from '../lib/passage.ts';
+import { MemoryStore } from '../lib/stores/memory-store.ts';
+import type { Publication, Store, StoredReport, StoreListener } from '../lib/stores/store.ts';
+import { FakeClock } from './support/fake-clock.ts';
+
+/** One that can be taken away, and whose messages can get lost. */
+class FlakyStore implements Store {
+  /** Replaced by an empty one where it is restarted. */
+  inner: MemoryStore;
+  /** What calls are answered: nothing, an error, or what a store should. */
+  mode: 'well' | 'failing' | 'frozen' = 'well';
+  /** Whether what is published is told. */
+  isDeaf = false;
+
+  constructor(inner: MemoryStore) {
+    this.inner = inner;
+  }
+
+  load() {
+    return this.#do(() => this.inner.load());
+  }
+
+  publish(app: string, publication: Publication) {
+    return this.#do(() => this.inner.publish(app, publication));
+  }
+
+  subscribe(listener: StoreListener) {
+    return this.#do(() =>
+      this.inner.subscribe({
+        intent: (app, intent) => this.isDeaf || listener.intent(app, intent),
+        report: (report) => this.isDeaf || listener.report?.(report),
+      }),
+    );
+  }
+
+  report(report: StoredReport, ttlMs: number) {
+    return this.#do(() => this.inner.report(report, ttlMs));
+  }
+
+  reports() {
+    return this.#do(() => this.inner.reports());
+  }
+
+  #do<T>(run: () => Promise<T>): Promise<T> {
+    if (this.mode === 'well') return run();
+    if (this.mode === 'failing') return Promise.reject(new Error('gone'));
+    return new Promise(() => undefined);
+  }
+}
+
+interface Member {
+  readonly store: FlakyStore;
+  readonly registry: PauseRegistry;
+  readonly warnings: string[];
+}
+
+let clock: FakeClock;
+let first: MemoryStore;
+let members: Member[];
+
+function join(
+  options: AntractOptions = {},
+  store = new FlakyStore(new MemoryStore(first, clock)),
+): Member {
+  const warnings: string[] = [];
+  const logger = {
+    info: (message: string) => void warnings.push(message),
+    warn: (message: string) => void warnings.push(message),
+    error: (message: string) => void warnings.push(message),
+  };
+  // Each its own id.
+  clock.chances = [Math.random()];
+  const member = {
+    store,
+    registry: new PauseRegistry({ store, logger, ...options }, clock),
+    warnings,
+  };
+  members.push(member);
+  return member;
+}
+
+/** Lets everything happen that does not wait for the clock. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+}
+
+/** Moves the clock on in small steps, as much happens in between. */
+async function pass(ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 50) {
+    clock.advance(Math.min(50, left));
+    await settle();
+  }
+}
+
+async function joinAll(count: number, options?: AntractOptions): Promise<Member[]> {
+  const all = Array.from({ length: count }, () => join(options));
+  await Promise.all(all.map(({ registry }) => registry.ready));
+  await pass(1000);
+  return all;
+}
+
+const passage = (): Passage => ({
+  request: { method: 'POST', url: '/slow?q=1' },
+  isLongLived: () => false,
+  end: () => undefined,
+});
+
+const phases = (app = 'default') => members.map(({ registry }) => registry.status(app).phase);
+const intents = (app = 'default') => members.map(({ registry }) => registry.gate(app).intent);
+
+beforeEach(() => {
+  clock = new FakeClock();
+  first = new MemoryStore(undefined, clock);
+  members = [];
+});
+
+afterEach(async () => {
+  const closing = members.map(({ registry }) => registry.close());
+  await pass(20_000);
+  await Promise.all(closing);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+describe('several processes on one store', () => {
+  it('pause together, and resume together', async () => {
+    const [a, b] = await joinAll(3);
+    expect(await a!.registry.enable('shop', { reason: 'deploy' })).toMatchObject({
+      changed: true,
+      shared: true,
+    });
+    await settle();
+    expect(intents('shop')).toEqual(['paused', 'paused', 'paused']);
+    expect(b!.registry.status('shop')).toMatchObject({ phase: 'paused', reason: 'deploy' });
+    expect(b!.registry.status('shop').endsInMs).toBe(a!.registry.status('shop').endsInMs);
+    expect(await b!.registry.disable('shop')).toMatchObject({ changed: true });
+    await settle();
+    expect(phases('shop')).toEqual(['running', 'running', 'running']);
+  });
+
+  it('add up what they hold, and tell who holds it', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    await settle();
+    a!.registry.gate('default').hold(passage());
+    b!.registry.gate('default').hold(passage());
+    b!.registry.gate('default').hold(passage());
+    await pass(300);
+    const status = a!.registry.status();
+    expect(status).toMatchObject({ held: 3, phase: 'paused', store: 'connected' });
+    expect(status.processes).toHaveLength(2);
+    expect(new Set(status.processes!.map(({ held }) => held))).toEqual(new Set([1, 2]));
+    expect(await b!.registry.disable()).toMatchObject({ held: 3 });
+  });
+
+  it('are drained when all of them are', async () => {
+    const [a, b] = await joinAll(2);
+    const slow = passage();
+    b!.registry.gate('default').tryEnter(slow);
+    const drained: string[] = [];
+    for (const { registry } of members) registry.on('drained', ({ app }) => drained.push(app));
+    await a!.registry.enable();
+    const waiting = a!.registry.drained('default', { timeout: '30s' });
+    await settle();
+    expect(a!.registry.status()).toMatchObject({
+      phase: 'pausing',
+      inFlight: 1,
+      stragglers: [{ method: 'POST', path: '/slow' }],
+    });
+    await pass(100);
+    expect(drained).toEqual([]);
+    b!.registry.gate('default').leave(slow.request);
+    expect(await waiting).toMatchObject({ outcome: 'drained', stragglers: [] });
+    await settle();
+    expect(drained).toEqual(['default', 'default']);
+  });
+
+  it('wait for one that has not heard of the pause, until it looks by itself', async () => {
+    const [a, b] = await joinAll(2);
+    b!.store.isDeaf = true;
+    await a!.registry.enable();
+    const waiting = a!.registry.drained('default', { timeout: '30s' });
+    let outcome: unknown;
+    void waiting.then((result) => (outcome = result.outcome));
+    await settle();
+    expect([outcome, ...intents()]).toEqual([undefined, 'paused', 'running']);
+    const acknowledged = a!.registry.status().processes!.map((one) => one.acknowledged);
+    expect(new Set(acknowledged)).toEqual(new Set([true, false]));
+    await pass(2000);
+    expect([outcome, ...intents()]).toEqual(['drained', 'paused', 'paused']);
+  });
+
+  it('do without one that has died, after a while, and name it', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    // Neither hears nor says anything any more.
+    b!.store.mode = 'frozen';
+    b!.store.isDeaf = true;
+    await a!.registry.enable();
+    const waiting = a!.registry.drained();
+    await pass(6000);
+    expect(await waiting).toMatchObject({ outcome: 'drained' });
+    expect(a!.warnings.join()).toContain(`WRN_ANTRACT_PROCESS_LOST: process ${process.pid} on `);
+    expect(a!.registry.status()).toMatchObject({ phase: 'paused' });
+    expect(a!.registry.status().lostProcesses).toMatchObject([{ pid: process.pid }]);
+    expect(a!.registry.status().processes).toHaveLength(1);
+  });
+
+  it('do without one that has left, at once and without a word', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    await a!.registry.enable();
+    const waiting = a!.registry.drained();
+    await b!.registry.close();
+    expect(await waiting).toMatchObject({ outcome: 'drained' });
+    expect(a!.warnings).toEqual([]);
+  });
+
+  it('let one in that comes in the middle of a pause, and it holds from its first request', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable('shop', { maxTime: '1m' });
+    await pass(10_000);
+    const late = join();
+    const gate = late.registry.gate('shop');
+    expect(gate.tryEnter(passage())).toBe(false);
+    const ticket = gate.hold(passage());
+    await late.registry.ready;
+    expect(late.registry.status('shop')).toMatchObject({ phase: 'paused', held: 1 });
+    expect(late.registry.status('shop').endsInMs).toBe(50_000);
+    expect(late.registry.status('shop').pausedForMs).toBe(10_000);
+    expect(ticket).toHaveProperty('queued', true);
+  });
+
+  it('let requests go that came before it was known that the app runs', async () => {
+    const [a] = await joinAll(1);
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+    const late = join();
+    const ticket = late.registry.gate('default').hold(passage());
+    expect(late.registry.status()).toMatchObject({ held: 1 });
+    await late.registry.ready;
+    expect(ticket).toHaveProperty('queued', false);
+  });
+
+  it('agree on when a pause ends, and end it once', async () => {
+    const [a, b] = await joinAll(3);
+    const ends: string[] = [];
+    for (const { registry } of members) registry.on('expired', ({ cause }) => ends.push(cause));
+    await a!.registry.enable('default', { maxTime: '10s' });
+    await pass(9900);
+    expect(intents()).toEqual(['paused', 'paused', 'paused']);
+    await pass(200);
+    expect(intents()).toEqual(['running', 'running', 'running']);
+    expect(ends).toEqual(['maxTime', 'maxTime', 'maxTime']);
+    expect(await b!.registry.enable()).toMatchObject({ changed: true });
+    await settle();
+    expect(intents()).toEqual(['paused', 'paused', 'paused']);
+  });
+
+  it('keep a pause whose lease is renewed in any of them', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { lease: '3s' });
+    await settle();
+    const { pauseId } = a!.registry.status();
+    for (let i = 0; i < 5; i++) {
+      await pass(2000);
+      await b!.registry.enable('default', { lease: '3s', ifPause: pauseId! });
+    }
+    await settle();
+    expect(intents()).toEqual(['paused', 'paused']);
+    expect(a!.registry.status().endsInMs).toBe(b!.registry.status().endsInMs);
+    expect(a!.registry.status().endsInMs).toBe(290_000);
+    await pass(3100);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('do what one of two operators asked for last, whoever that is', async () => {
+    const [a, b] = await joinAll(2);
+    for (let i = 0; i < 20; i++) {
+      const [enabled, disabled] = await Promise.all([a!.registry.enable(), b!.registry.disable()]);
+      await settle();
+      expect(new Set(intents()).size).toBe(1);
+      expect(enabled.shared && disabled.shared).toBe(true);
+    }
+  });
+
+  it('refuse a command whose condition does not hold elsewhere', async () => {
+    const [a, b] = await joinAll(2);
+    b!.store.isDeaf = true;
+    await a!.registry.enable();
+    await expect(b!.registry.enable('default', { ifPause: 'none' })).rejects.toMatchObject({
+      code: 'ERR_ANTRACT_ALREADY_PAUSED',
+    });
+  });
+
+  it('share out the pace among those that release', async () => {
+    const [a, b, c] = await joinAll(3, { release: { concurrency: 4 } });
+    await a!.registry.enable();
+    await settle();
+    const hold = ({ registry }: Member, count: number) => {
+      for (let i = 0; i < count; i++) registry.gate('default').hold(passage());
+    };
+    hold(a!, 10);
+    hold(b!, 10);
+    await pass(300);
+    await c!.registry.disable();
+    await settle();
+    expect(members.map(({ registry }) => registry.gate('default').inFlight)).toEqual([2, 2, 0]);
+  });
+
+  it('speak with one voice', async () => {
+    await joinAll(3);
+    expect(members.filter(({ registry }) => registry.isSpeaker)).toHaveLength(1);
+  });
+});
+
+describe('while the store does not answer', () => {
+  const lose = async (...lost: Member[]) => {
+    for (const { store } of lost) store.mode = 'failing';
+    await pass(1100);
+  };
+  const find = async (...found: Member[]) => {
+    for (const { store } of found) store.mode = 'well';
+    await pass(1100);
+  };
+
+  it('what was asked for goes on, and ends after its longest time', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { maxTime: '30s', lease: '2s' });
+    await settle();
+    await lose(a!, b!);
+    expect(a!.warnings.join()).toContain(
+      'WRN_ANTRACT_STORE_LOST: the store does not answer (gone)',
+    );
+    expect(a!.registry.status().store).toBe('lost');
+    // Nobody could have renewed the lease.
+    await pass(20_000);
+    expect(intents()).toEqual(['paused', 'paused']);
+    await pass(10_000);
+    expect(intents()).toEqual(['running', 'running']);
+    await find(a!, b!);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('a lease counts anew once it can be renewed again', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { lease: '3s' });
+    await settle();
+    await lose(a!, b!);
+    await pass(10_000);
+    await find(a!, b!);
+    expect(intents()).toEqual(['paused', 'paused']);
+    await pass(3000);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('a command reaches the process that it is given to, says so, and the others later', async () => {
+    const [a, b] = await joinAll(2);
+    await lose(a!, b!);
+    expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
+    expect(intents()).toEqual(['paused', 'running']);
+    const waiting = a!.registry.drained('default', { timeout: '1s' });
+    await pass(1100);
+    expect(await waiting).toMatchObject({ outcome: 'timeout' });
+    await find(a!, b!);
+    await pass(2000);
+    expect(intents()).toEqual(['paused', 'paused']);
+  });
+
+  it('a command that took too long is done here, and once only in the end', async () => {
+    const [a, b] = await joinAll(2);
+    a!.store.mode = 'frozen';
+    const enabling = a!.registry.enable();
+    await pass(2100);
+    expect(await enabling).toMatchObject({ shared: false });
+    expect(await a!.registry.disable()).toMatchObject({ shared: false, changed: true });
+    await find(a!);
+    await pass(2000);
+    expect(intents()).toEqual(['running', 'running']);
+    expect(b!.registry.status().phase).toBe('running');
+  });
+
+  it('what others asked for meanwhile wins over what only this process was told', async () => {
+    const [a, b] = await joinAll(2);
+    await lose(a!);
+    await a!.registry.enable('default', { reason: 'mine' });
+    await b!.registry.enable('default', { reason: 'theirs' });
+    await find(a!);
+    await settle();
+    expect(members.map(({ registry }) => registry.status().reason)).toEqual(['theirs', 'theirs']);
+  });
+
+  it('`open` lets everybody through, until it is known again that they have to wait', async () => {
+    const [a, b] = await joinAll(2, { onStoreError: 'open' });
+    await a!.registry.enable();
+    await settle();
+    await lose(a!, b!);
+    expect(intents()).toEqual(['running', 'running']);
+    await find(a!, b!);
+    expect(intents()).toEqual(['paused', 'paused']);
+  });
+
+  it('`closed` holds everybody, but not for ever', async () => {
+    const [a, b] = await joinAll(2, { onStoreError: 'closed', maxTime: '1m' });
+    await lose(a!);
+    const ticket = a!.registry.gate('default').hold(passage());
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(false);
+    expect(b!.registry.gate('default').tryEnter(passage())).toBe(true);
+    await pass(59_000);
+    expect(ticket).toHaveProperty('queued', true);
+    await pass(2000);
+    expect(ticket).toHaveProperty('queued', false);
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+    await find(a!);
+    await lose(a!);
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(false);
+    await find(a!);
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+  });
+
+  it('one that starts does so without it', async () => {
+    const store = new FlakyStore(new MemoryStore(first, clock));
+    store.mode = 'frozen';
+    const { registry } = join({}, store);
+    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    await pass(2100);
+    await registry.ready;
+    expect(registry.gate('default').tryEnter(passage())).toBe(true);
+  });
+
+  it('a store that has forgotten a pause is told of it', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { maxTime: '1m', reason: 'deploy' });
+    await settle();
+    await lose(a!, b!);
+    const empty = new MemoryStore(undefined, clock);
+    for (const { store } of members) store.inner = new MemoryStore(empty, clock);
+    await find(a!, b!);
+    expect(intents()).toEqual(['paused', 'paused']);
+    const late = join({}, new FlakyStore(new MemoryStore(empty, clock)));
+    await late.registry.ready;
+    expect(late.registry.status()).toMatchObject({ phase: 'paused', reason: 'deploy' });
+    expect(late.registry.status().endsInMs).toBe(a!.registry.status().endsInMs);
+    await b!.registry.disable();
+    await pass(2000);
+    expect(intents()).toEqual(['running', 'running', 'running']);
+  });
+});

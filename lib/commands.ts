@@ -1,0 +1,78 @@
+/**
+ * What the registry's calls may be given, and how it is read. Knows no gate.
+ */
+import { duration, oneOf, readObject, text, type Duration, type Readers } from './validate.ts';
+import type { WaitLimits } from './wait.ts';
+
+export interface PauseCondition {
+  /**
+   * Do it only if this very pause goes on (its `pauseId`), or `none` does. Default: whatever there
+   * is. For whoever must not end, or take part in, a pause that is not their own.
+   */
+  ifPause?: string | undefined;
+}
+
+export interface EnableOptions extends PauseCondition {
+  /** How long this pause may last. Default: the app's `maxTime`. */
+  maxTime?: Duration | undefined;
+  /**
+   * The pause ends by itself unless `enable` is called again with a lease within this time; then it
+   * starts anew. Not beyond `maxTime`. 0 takes a lease off. Default none.
+   */
+  lease?: Duration | undefined;
+  /**
+   * `writes`: only POST, PUT, PATCH and DELETE wait, and only they are waited for: for migrations and
+   * backups during which reading may go on. A pause stays what it was begun as. Default: all wait.
+   */
+  only?: 'writes' | undefined;
+  /** Why, for whoever looks at the status. At most 500 characters. */
+  reason?: string | undefined;
+}
+
+export interface StopOptions extends PauseCondition {
+  /** What clients are told. At most 500 characters. */
+  message?: string | undefined;
+}
+
+export interface WaitOptions {
+  /** How long to wait. Default: as long as it takes, or the pause lasts. */
+  timeout?: Duration | undefined;
+  /** Ends the wait; the promise rejects with its reason. */
+  signal?: AbortSignal | undefined;
+}
+
+// Long enough for a sentence, short enough for every place that shows it.
+const MAX_TEXT = 500;
+
+const condition = { ifPause: text(MAX_TEXT) };
+
+const enableReaders: Readers<{
+  maxTime?: number;
+  lease?: number;
+  only?: 'writes';
+  reason?: string;
+  ifPause?: string;
+}> = {
+  maxTime: duration({ min: 1 }),
+  lease: duration(),
+  only: oneOf('writes'),
+  reason: text(MAX_TEXT),
+  ...condition,
+};
+const disableReaders: Readers<{ ifPause?: string }> = condition;
+const stopReaders: Readers<{ message?: string; ifPause?: string }> = {
+  message: text(MAX_TEXT),
+  ...condition,
+};
+
+// Each throws `ERR_ANTRACT_OPTION`. Durations are in milliseconds afterwards.
+export const readEnable = (options: EnableOptions) => readObject('', options, enableReaders, {});
+export const readDisable = (options: PauseCondition) => readObject('', options, disableReaders, {});
+export const readStop = (options: StopOptions) => readObject('', options, stopReaders, {});
+
+export function readLimits({ timeout, signal }: WaitOptions): WaitLimits {
+  return {
+    timeoutMs: timeout === undefined ? Infinity : duration()('timeout', timeout),
+    signal,
+  };
+}

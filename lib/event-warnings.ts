@@ -1,0 +1,37 @@
+/**
+ * What nobody asked for, as a warning for those who do not listen to events. Pure.
+ */
+import type { AntractEvents } from './events.ts';
+
+export function warningOf<K extends keyof AntractEvents>(
+  event: K,
+  payload: AntractEvents[K][0],
+): string | undefined {
+  switch (event) {
+    case 'expired': {
+      const { app, pausedForMs, held, cause } = payload as AntractEvents['expired'][0];
+      const why =
+        cause === 'lease'
+          ? `was held by a lease that nobody renewed. After ${pausedForMs} ms it`
+          : `reached its longest time after ${pausedForMs} ms and`;
+      return (
+        `WRN_ANTRACT_EXPIRED: the pause of app '${app}' ${why} ` +
+        `has ended by itself; ${held} held requests are being released.`
+      );
+    }
+    case 'unhealthy': {
+      const { app, lastSeen, action } = payload as AntractEvents['unhealthy'][0];
+      const end = action === 'stop' ? 'the app is stopped' : 'those held are let go all the same';
+      return `WRN_ANTRACT_UNHEALTHY: the backend of app '${app}' does not answer (${lastSeen}); ${end}.`;
+    }
+    case 'unreachable': {
+      const { app, coverMs } = payload as AntractEvents['unreachable'][0];
+      return (
+        `WRN_ANTRACT_UNREACHABLE: the backend of app '${app}' refuses connections with nobody having ` +
+        `paused; requests are held for it, for up to ${coverMs} ms.`
+      );
+    }
+    default:
+      return undefined;
+  }
+}

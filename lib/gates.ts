@@ -1,0 +1,101 @@
+/**
+ * The gates of all apps: made as they are needed, and forgotten when they are idle and there are too
+ * many. Knows which names there may be, and neither commands nor stores.
+ */
+import { AntractError } from './errors.ts';
+import type { Gate } from './gate.ts';
+import { isAppName, readAppName, type Settings } from './options.ts';
+
+export interface GatesContext {
+  readonly settings: Pick<Settings, 'apps' | 'maxApps'>;
+  readonly make: (app: string) => Gate;
+  readonly added: (gate: Gate) => void;
+  /** An app's gate was dropped. */
+  readonly forgotten: (app: string) => void;
+}
+
+export class Gates {
+  readonly #context: GatesContext;
+  readonly #gates = new Map<string, Gate>();
+  /** Apps that a `pause()` names, or that have options of their own. They are never forgotten. */
+  readonly #named: Set<string>;
+  /** Whether apps may have other names too: until a `pause()` is made, or when one reads them off requests. */
+  #anyName = true;
+  #declared = 0;
+
+  constructor(context: GatesContext) {
+    this.#context = context;
+    this.#named = new Set(context.settings.apps.keys());
+  }
+
+  /** Those of all apps that anything is known of. */
+  [Symbol.iterator](): Iterator<Gate> {
+    return this.#gates.values();
+  }
+
+  /** Of the apps that have a name beforehand, or a gate by now. */
+  get names(): Set<string> {
+    return new Set([...this.#named, ...this.#gates.keys()]);
+  }
+
+  /**
+   * Tells which app a `pause()` is for: a name, or undefined when it reads the names off requests.
+   * Once each is named, a command for any other is a typing error that would look like success.
+   */
+  declare(app: string | undefined): void {
+    if (this.#declared++ === 0) this.#anyName = false;
+    if (app === undefined) this.#anyName = true;
+    else this.#named.add(readAppName(app));
+  }
+
+  /** Whether there may be an app of that name. */
+  allows(app: string): boolean {
+    return isAppName(app) && (this.#anyName || this.#named.has(app));
+  }
+
+  /** @throws AntractError `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_UNKNOWN_APP`. */
+  check(app: string): void {
+    readAppName(app);
+    if (this.allows(app)) return;
+    throw new AntractError(
+      'ERR_ANTRACT_UNKNOWN_APP',
+      `Expected \`app\` to be one of ${[...this.#named].join(', ')}; got \`${app}\`.`,
+      { status: 404 },
+    );
+  }
+
+  /** Of an app that nobody has asked for yet there is none. */
+  find(app: string): Gate | undefined {
+    return this.#gates.get(app);
+  }
+
+  /** @throws AntractError `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_TOO_MANY_APPS`. */
+  get(app: string): Gate {
+    return this.#gates.get(app) ?? this.#add(app);
+  }
+
+  #add(app: string): Gate {
+    const { settings, make, added } = this.#context;
+    readAppName(app);
+    if (this.#gates.size >= settings.maxApps && !this.#named.has(app)) this.#forgetIdleApp();
+    const gate = make(app);
+    this.#gates.set(app, gate);
+    added(gate);
+    return gate;
+  }
+
+  #forgetIdleApp(): void {
+    for (const [app, gate] of this.#gates) {
+      if (gate.isIdle && !this.#named.has(app)) {
+        this.#gates.delete(app);
+        this.#context.forgotten(app);
+        return;
+      }
+    }
+    throw new AntractError(
+      'ERR_ANTRACT_TOO_MANY_APPS',
+      `All ${this.#context.settings.maxApps} apps (\`maxApps\`) are in use.`,
+      { status: 503 },
+    );
+  }
+}

@@ -1,0 +1,382 @@
+/**
+ * Joins the gates of this process to a store, through which they share what was asked for with other
+ * processes. Knows neither requests nor what the store is made of.
+ *
+ * No request waits for the store: gates are told when something is new, and hold what they know while
+ * it does not answer.
+ */
+import { hostname } from 'node:os';
+import type { Clock, Timer } from './clock.ts';
+import type { Gate } from './gate.ts';
+import type { IntentState } from './intent.ts';
+import { running } from './intent.ts';
+import type { Settings } from './options.ts';
+import type { Share } from './pacer.ts';
+import type { SharedPauseReport } from './pause-report.ts';
+import { Fleet } from './sharing/fleet.ts';
+import { isDrained, isOpen, joinStatus, joinTraffic } from './sharing/fleet-status.ts';
+import { reportApp, reportApps, type OwnReportContext } from './sharing/own-report.ts';
+import type { AppReport, ProcessIdentity } from './sharing/process-report.ts';
+import { SharedIntents } from './sharing/shared-intents.ts';
+import { StoreLine, StoreTrouble } from './sharing/store-line.ts';
+import type { AppStatus } from './status.ts';
+import type { Store } from './stores/store.ts';
+import type { TrafficReport } from './traffic-stats.ts';
+
+export interface SharingContext extends OwnReportContext {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly settings: Pick<Settings, 'onStoreError' | 'maxTime' | 'logger'>;
+  /** The gate of an app, made where need be; undefined where this process has no such app. */
+  readonly gate: (app: string) => Gate | undefined;
+  /** Nothing is in flight any more, in any process. */
+  readonly drained: (app: string) => void;
+}
+
+/** How often each process tells of itself. */
+const BEAT_MS = 1000;
+/** Every so many beats it looks whether it missed anything: messages may be lost. */
+const LOOK_EVERY = 2;
+/** A beat so late says that this process was frozen, rather than that the others are gone. */
+const LATE_MS = 2000;
+
+export class Sharing {
+  /** Resolves once it is known what is asked for, or that the store can't be asked. */
+  readonly ready: Promise<void>;
+
+  readonly #context: SharingContext;
+  readonly #self: ProcessIdentity;
+  readonly #line: StoreLine;
+  readonly #intents: SharedIntents;
+  readonly #fleet: Fleet;
+  /** Drained here, and to be told once all others are. */
+  readonly #untoldDrains = new Set<string>();
+  #unsubscribe: (() => Promise<void>) | undefined;
+  #isReady = false;
+  #isLost = false;
+  #isOutOfPatience = false;
+  #beats = 0;
+  #beatAt: number;
+  #timer: Timer | undefined;
+  #patience: Timer | undefined;
+  #closed = false;
+
+  constructor(context: SharingContext) {
+    const { store, clock, settings, gate, gates } = context;
+    const { logger } = settings;
+    const warn = (message: string): void => logger.warn(message);
+    const random = Math.floor(clock.random() * 2 ** 52).toString(36);
+    this.#context = context;
+    this.#self = {
+      id: `${hostname()}:${process.pid}:${random}`,
+      host: hostname(),
+      pid: process.pid,
+    };
+    this.#line = new StoreLine(store, clock);
+    this.#intents = new SharedIntents({
+      line: this.#line,
+      clock,
+      self: this.#self.id,
+      gate,
+      gates,
+      acknowledged: () => this.#onAcknowledged(),
+      warn,
+    });
+    this.#fleet = new Fleet({
+      line: this.#line,
+      clock,
+      self: this.#self,
+      apps: () => reportApps(this.#intents.versions, context),
+      warn,
+      failed: (error) => this.#lose(error),
+    });
+    this.#fleet.watch(() => this.#onChange());
+    this.#beatAt = clock.now();
+    this.ready = this.#beat();
+  }
+
+  /** Whether gates may let anybody through yet. */
+  get isInformed(): boolean {
+    if (!this.#isReady) return false;
+    const isClosed = this.#isLost && this.#context.settings.onStoreError === 'closed';
+    return !isClosed || this.#isOutOfPatience;
+  }
+
+  /** The same one of all processes, in each of them. */
+  get isSpeaker(): boolean {
+    return this.#fleet.peers.isSpeaker;
+  }
+
+  get appNames(): Iterable<string> {
+    return new Set([...this.#intents.versions.keys(), ...this.#fleet.peers.appNames()]);
+  }
+
+  /**
+   * Does what was asked for in all processes, or in this one alone while the store does not answer.
+   *
+   * @param plan what it makes of the present state; asked again whenever that has changed meanwhile.
+   * @throws AntractError `ERR_ANTRACT_STORE_BUSY`, and what `plan` throws.
+   */
+  async change(
+    gate: Gate,
+    plan: () => IntentState,
+  ): Promise<{ changed: boolean; shared: boolean }> {
+    await this.ready;
+    if (!this.#isLost) {
+      try {
+        return { changed: await this.#intents.change(gate, plan), shared: true };
+      } catch (error) {
+        if (!(error instanceof StoreTrouble)) throw error;
+        this.#lose(error);
+      }
+    }
+    return { changed: this.#intents.changeHere(gate, plan()), shared: false };
+  }
+
+  /** A gate has changed its intent by itself. */
+  changed(gate: Gate): void {
+    this.#intents.publishOwn(gate).catch((error: unknown) => this.#lose(error));
+  }
+
+  /** A gate was made: it is to do what is known to be asked for. */
+  tell(gate: Gate): void {
+    this.#intents.tell(gate);
+  }
+
+  /** Something has happened in a gate. */
+  noteEvent(): void {
+    this.#fleet.sendSoon();
+  }
+
+  /** An app is drained here: the others wait for it, and it may have to wait for them. */
+  noteDrained(app: string): void {
+    this.#untoldDrains.add(app);
+    this.#fleet.sendNow();
+    this.#onChange();
+  }
+
+  /** Asks what the others have told: one that has just come is not heard of otherwise. */
+  async refresh(): Promise<void> {
+    if (this.#isLost) return;
+    await this.#fleet.refresh().catch((error: unknown) => this.#lose(error));
+  }
+
+  /** Whether all others have acknowledged what is asked for, and drained. Not known without the store. */
+  isDrainedElsewhere(app: string): boolean {
+    return (
+      !this.#isLost && this.#others(app).every((other) => isDrained(other, this.#version(app)))
+    );
+  }
+
+  /** The same for the end of a release. */
+  isOpenElsewhere(app: string): boolean {
+    return !this.#isLost && this.#others(app).every((other) => isOpen(other, this.#version(app)));
+  }
+
+  /** Calls back whenever any of that may have changed. Returns what takes the callback off. */
+  watch(callback: () => void): () => void {
+    return this.#fleet.watch(callback);
+  }
+
+  /** How many are held elsewhere. */
+  heldElsewhere(app: string): number {
+    return this.#others(app).reduce((sum, other) => sum + (other?.held ?? 0), 0);
+  }
+
+  share(app: string): Share {
+    return this.#fleet.peers.share(app);
+  }
+
+  /** One app as all processes see it. */
+  status(gate: Gate): AppStatus {
+    const { app, state } = gate;
+    const now = this.#context.clock.now();
+    const status = joinStatus(app, gate.status(), {
+      self: this.#self,
+      own: this.#appReport(gate),
+      peers: this.#fleet.peers.live,
+      version: this.#version(app),
+      now,
+    });
+    const lost = this.#fleet.peers.lost.filter(
+      ({ lostAt }) => state.intent !== 'running' && lostAt >= state.since,
+    );
+    return {
+      ...status,
+      lostProcesses: lost.map(({ host, pid, lostAt }) => ({
+        host,
+        pid,
+        lostForMs: Math.round(now - lostAt),
+      })),
+      store: this.#isLost ? 'lost' : 'connected',
+    };
+  }
+
+  traffic(gate: Gate): TrafficReport {
+    return joinTraffic(gate.app, {
+      own: this.#appReport(gate),
+      peers: this.#fleet.peers.live,
+    });
+  }
+
+  reportsElsewhere(app: string): SharedPauseReport[] {
+    return this.#others(app).flatMap((other) => other?.pause ?? []);
+  }
+
+  /** Says goodbye to the others. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#patience?.cancel();
+    await this.ready;
+    const { store } = this.#context;
+    try {
+      await this.#fleet.close();
+      await this.#line.call(async () => this.#unsubscribe?.());
+      await this.#line.call(async () => store.close?.());
+    } catch {
+      // They will find out: it is not heard of any more.
+    }
+  }
+
+  // ---- Beats ----------------------------------------------------------------------------------
+
+  async #beat(): Promise<void> {
+    const { clock } = this.#context;
+    const now = clock.now();
+    if (now - this.#beatAt > BEAT_MS + LATE_MS) this.#fleet.peers.forgive(now);
+    this.#beatAt = now;
+    try {
+      await this.#lookAfterStore();
+    } catch (error) {
+      this.#lose(error);
+    }
+    if (!this.#isLost) this.#fleet.sweep();
+    this.#becomeReady();
+    if (!this.#closed) this.#timer = clock.after(BEAT_MS, () => void this.#beat());
+  }
+
+  /** @throws StoreTrouble. In this order: whoever publishes afterwards knows of this process. */
+  async #lookAfterStore(): Promise<void> {
+    this.#unsubscribe ??= await this.#line.call((store) =>
+      store.subscribe({
+        intent: (app, intent) => this.#intents.take(app, intent),
+        report: (report) => this.#fleet.hear(report),
+      }),
+    );
+    await this.#fleet.send();
+    if (this.#beats++ % LOOK_EVERY !== 0 && !this.#isLost) return;
+    const isNew = this.#isLost || !this.#isReady;
+    const snapshot = await this.#line.call((store) => store.load());
+    this.#intents.takeAll(snapshot);
+    if (isNew) {
+      if (this.#isLost && this.#context.settings.onStoreError === 'open') this.#intents.restore();
+      this.#intents.renewLeases();
+    }
+    await this.#intents.bringBack(snapshot);
+    await this.#fleet.refresh();
+    if (this.#isLost) this.#find();
+  }
+
+  #becomeReady(): void {
+    if (this.#isReady) return;
+    this.#isReady = true;
+    this.#inform();
+  }
+
+  // ---- Losing and finding the store -----------------------------------------------------------
+
+  #lose(error: unknown): void {
+    if (this.#isLost || this.#closed) return;
+    this.#isLost = true;
+    const { onStoreError, logger, maxTime } = this.#context.settings;
+    const { message } = error as { message?: unknown };
+    logger.warn(
+      `WRN_ANTRACT_STORE_LOST: the store does not answer (${String(message)}); ${MEANWHILE[onStoreError]}.`,
+    );
+    this.#intents.suspendLeases();
+    if (onStoreError === 'open') this.#open();
+    if (onStoreError === 'closed') this.#close(maxTime);
+    this.#onChange();
+  }
+
+  #find(): void {
+    const { settings, clock } = this.#context;
+    this.#isLost = false;
+    this.#isOutOfPatience = false;
+    this.#patience?.cancel();
+    settings.logger.info('The store answers again.');
+    // Nobody could be heard of: that is no sign of death.
+    this.#fleet.peers.forgive(clock.now());
+    this.#inform();
+    this.#fleet.sendNow();
+    this.#onChange();
+  }
+
+  #open(): void {
+    const now = this.#context.clock.now();
+    for (const gate of this.#context.gates()) {
+      if (gate.intent !== 'running') gate.adopt(running(now));
+    }
+  }
+
+  /** Not for ever: a pause ends. */
+  #close(maxTime: number): void {
+    this.#inform();
+    this.#patience = this.#context.clock.after(maxTime, () => {
+      this.#isOutOfPatience = true;
+      this.#context.settings.logger.warn(
+        `WRN_ANTRACT_STORE_LOST: the store has not answered for ${maxTime} ms; requests are let through.`,
+      );
+      this.#inform();
+    });
+  }
+
+  #inform(): void {
+    for (const gate of this.#context.gates()) gate.inform(this.isInformed);
+  }
+
+  // ---- Telling, and hearing -------------------------------------------------------------------
+
+  /** The others may wait for that. */
+  #onAcknowledged(): void {
+    this.#fleet.sendNow();
+    this.#fleet.changed();
+  }
+
+  #onChange(): void {
+    for (const gate of this.#context.gates()) gate.repace();
+    for (const app of this.#untoldDrains) this.#tellDrained(app);
+  }
+
+  #tellDrained(app: string): void {
+    const gate = this.#context.gate(app);
+    if (gate && gate.intent !== 'running' && gate.isDrained) {
+      if (!this.isDrainedElsewhere(app)) return;
+      this.#untoldDrains.delete(app);
+      this.#context.drained(app);
+    } else {
+      // It goes on, or something was let through meanwhile: it will be told anew.
+      this.#untoldDrains.delete(app);
+    }
+  }
+
+  #others(app: string): (AppReport | undefined)[] {
+    return this.#fleet.peers.of(app);
+  }
+
+  #version(app: string): number {
+    return this.#intents.version(app);
+  }
+
+  #appReport(gate: Gate): AppReport {
+    return reportApp(gate, this.#version(gate.app), this.#context);
+  }
+}
+
+const MEANWHILE = {
+  'last-known': 'what was asked for last goes on, and commands reach this process alone',
+  open: 'requests are let through',
+  closed: 'requests are held',
+} as const satisfies Record<Settings['onStoreError'], string>;

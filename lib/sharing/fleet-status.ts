@@ -1,0 +1,123 @@
+/**
+ * One app as all processes see it, made of what each tells. Pure.
+ */
+import { oldest } from '../in-flight.ts';
+import type { AppStatus, ProcessStatus } from '../status.ts';
+import { reportTraffic, type TrafficReport } from '../traffic-stats.ts';
+import type { Peer } from './peers.ts';
+import type { AppReport, ProcessIdentity } from './process-report.ts';
+
+export interface Fleet {
+  readonly self: ProcessIdentity;
+  readonly own: AppReport;
+  readonly peers: readonly Peer[];
+  /** What they have to have understood. */
+  readonly version: number;
+  readonly now: number;
+}
+
+/** Whether a process has understood the last that was asked for. */
+export function hasAcknowledged(app: AppReport | undefined, version: number): app is AppReport {
+  return version === 0 || (app !== undefined && app.version >= version);
+}
+
+/** Sums of all; what was asked for is the same everywhere. */
+export function joinStatus(app: string, status: AppStatus, fleet: Fleet): AppStatus {
+  const reports = [fleet.own, ...fleet.peers.flatMap(({ apps }) => apps[app] ?? [])];
+  const sum = (name: 'held' | 'inFlight' | 'longLived'): number =>
+    reports.reduce((total, report) => total + report[name], 0);
+  const oldestHolds = reports.flatMap(({ oldestHoldMs }) => oldestHoldMs ?? []);
+  const trends = reports.flatMap(({ trend }) => trend ?? []);
+  const phase = joinPhase(app, status, fleet);
+  const { stragglers: _own, ...rest } = status;
+  return {
+    ...rest,
+    phase,
+    held: sum('held'),
+    inFlight: sum('inFlight'),
+    longLived: sum('longLived'),
+    oldestHoldMs: oldestHolds.length > 0 ? Math.max(...oldestHolds) : null,
+    trend: trends.length > 0 ? trends.reduce((total, trend) => total + trend, 0) : null,
+    ...(phase === 'pausing' && {
+      stragglers: oldest(reports.flatMap(({ stragglers }) => stragglers)),
+    }),
+    processes: processesOf(app, fleet),
+  };
+}
+
+/** Paused only when all are: each has acknowledged the pause, and drained. */
+function joinPhase(app: string, { phase }: AppStatus, fleet: Fleet): AppStatus['phase'] {
+  const others = fleet.peers.map(({ apps }) => apps[app]);
+  switch (phase) {
+    case 'running':
+    case 'releasing':
+      return others.some((other) => other && isBehind(other)) ? 'releasing' : phase;
+    case 'pausing':
+    case 'paused':
+      return phase === 'paused' && others.every((other) => isDrained(other, fleet.version))
+        ? 'paused'
+        : 'pausing';
+    case 'stopped':
+      return phase;
+    default:
+      return phase satisfies never;
+  }
+}
+
+function isBehind({ phase, held }: AppReport): boolean {
+  return phase === 'releasing' || held > 0;
+}
+
+export function isDrained(app: AppReport | undefined, version: number): boolean {
+  return hasAcknowledged(app, version) && (app === undefined || app.isDrained);
+}
+
+export function isOpen(app: AppReport | undefined, version: number): boolean {
+  return hasAcknowledged(app, version) && (app === undefined || app.isOpen);
+}
+
+function processesOf(app: string, { self, own, peers, version, now }: Fleet): ProcessStatus[] {
+  const processes = [
+    { ...processStatus(self, own, version), seenMs: 0 },
+    ...peers.map((peer) => ({
+      ...processStatus(peer, peer.apps[app], version),
+      seenMs: Math.round(now - peer.heardAt),
+    })),
+  ];
+  return processes.toSorted((a, b) => a.host.localeCompare(b.host) || a.pid - b.pid);
+}
+
+function processStatus(
+  { host, pid }: ProcessIdentity,
+  app: AppReport | undefined,
+  version: number,
+): Omit<ProcessStatus, 'seenMs'> {
+  return {
+    host,
+    pid,
+    held: app?.held ?? 0,
+    inFlight: app?.inFlight ?? 0,
+    acknowledged: hasAcknowledged(app, version),
+    drained: isDrained(app, version),
+  };
+}
+
+export function joinTraffic(
+  app: string,
+  { own, peers }: Pick<Fleet, 'own' | 'peers'>,
+): TrafficReport {
+  const reports = [own, ...peers.flatMap(({ apps }) => apps[app] ?? [])];
+  const traffics = reports.map(({ traffic }) => traffic);
+  const perSecond = traffics.reduce((sum, { requestsPerSecond }) => sum + requestsPerSecond, 0);
+  const windowMs = Math.max(...traffics.map((traffic) => traffic.windowMs));
+  return reportTraffic(
+    app,
+    {
+      windowMs,
+      ended: (perSecond * Math.max(1000, windowMs)) / 1000,
+      slowestMs: Math.max(...traffics.map(({ slowestMs }) => slowestMs)),
+    },
+    reports.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    0,
+  );
+}

@@ -1,0 +1,82 @@
+/**
+ * What a process tells the others of itself, and how they read it. Pure.
+ */
+import type { Straggler } from '../in-flight.ts';
+import type { SharedPauseReport } from '../pause-report.ts';
+import type { AppStatus } from '../status.ts';
+import type { TrafficReport } from '../traffic-stats.ts';
+import { isPlainObject } from '../validate.ts';
+
+/** Which process. */
+export interface ProcessIdentity {
+  /** Of one run of it: pids come again. */
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+}
+
+/** One app in one process. */
+export interface AppReport extends Pick<
+  AppStatus,
+  'phase' | 'held' | 'inFlight' | 'longLived' | 'oldestHoldMs' | 'trend'
+> {
+  /** What it has understood last of what is shared: with that it acknowledges. */
+  readonly version: number;
+  /** Nothing is in flight that a drain waits for. */
+  readonly isDrained: boolean;
+  /** Nobody is held, and as far as is known the backend answers. */
+  readonly isOpen: boolean;
+  /** It has requests to let go, or that are not answered yet, and so a part of the pace. */
+  readonly sharesPace: boolean;
+  readonly stragglers: readonly Straggler[];
+  readonly traffic: Pick<TrafficReport, 'windowMs' | 'requestsPerSecond' | 'slowestMs'>;
+  /** What came of its last pause here. */
+  readonly pause: SharedPauseReport | null;
+}
+
+export interface ProcessReport extends ProcessIdentity {
+  /** Grows with each report: an old one that is read again is no sign of life. */
+  readonly beat: number;
+  readonly apps: Readonly<Record<string, AppReport>>;
+}
+
+export function writeReport(report: ProcessReport): string {
+  return JSON.stringify(report);
+}
+
+/** Undefined where it makes no sense here: another version may have written it. */
+export function readReport(text: string): ProcessReport | undefined {
+  const report = parse(text);
+  if (!report) return undefined;
+  const { id, host, pid, beat, apps } = report;
+  const isWhole =
+    typeof id === 'string' &&
+    typeof host === 'string' &&
+    typeof pid === 'number' &&
+    typeof beat === 'number' &&
+    isPlainObject(apps) &&
+    Object.values(apps).every(isAppReport);
+  return isWhole ? (report as unknown as ProcessReport) : undefined;
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return isPlainObject(parsed) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const NUMBERS = ['version', 'held', 'inFlight', 'longLived'] as const;
+const FLAGS = ['isDrained', 'isOpen', 'sharesPace'] as const;
+
+function isAppReport(app: unknown): boolean {
+  return (
+    isPlainObject(app) &&
+    NUMBERS.every((name) => typeof app[name] === 'number') &&
+    FLAGS.every((name) => typeof app[name] === 'boolean') &&
+    Array.isArray(app['stragglers']) &&
+    isPlainObject(app['traffic'])
+  );
+}

@@ -1,0 +1,220 @@
+/**
+ * What was asked for in each app, here and in the store: keeps the two alike. Knows gates and one line
+ * to a store; when to look, and what to do while it does not answer, is decided elsewhere.
+ *
+ * The higher version wins, wherever it is found. A store that has lost one gets it back.
+ */
+import { MAX_DELAY_MS, type Clock } from '../clock.ts';
+import { AntractError } from '../errors.ts';
+import type { Gate } from '../gate.ts';
+import { endOf, running, type IntentState } from '../intent.ts';
+import type { StoredIntent } from '../stores/store.ts';
+import { readIntent, writeIntent, type SharedIntent } from './intent-text.ts';
+import type { StoreLine } from './store-line.ts';
+
+export interface SharedIntentsContext {
+  readonly line: StoreLine;
+  readonly clock: Clock;
+  /** The id of this process. */
+  readonly self: string;
+  /** The gate of an app, made where need be; undefined where this process has no such app. */
+  readonly gate: (app: string) => Gate | undefined;
+  readonly gates: () => Iterable<Gate>;
+  /** Something was understood that is new. */
+  readonly acknowledged: (app: string) => void;
+  readonly warn: (message: string) => void;
+}
+
+interface Known {
+  /** What was understood last. */
+  shared: SharedIntent | undefined;
+  /** The version that the store has, as far as is known; 0 where it has none. */
+  stored: number;
+  /** The last command that only this process knows of. */
+  pending: number | undefined;
+}
+
+/** Two operators can't be quicker than this for long. */
+const MAX_TRIES = 20;
+/** For how long the end of a pause is kept, for whoever missed it. */
+const KEEP_MS = 3_600_000;
+
+export class SharedIntents {
+  readonly #context: SharedIntentsContext;
+  readonly #known = new Map<string, Known>();
+  #commands = 0;
+
+  constructor(context: SharedIntentsContext) {
+    this.#context = context;
+  }
+
+  /** What is understood of each app that is shared. */
+  get versions(): ReadonlyMap<string, number> {
+    const shared = [...this.#known].flatMap(([app, { shared: known }]) =>
+      known ? [[app, known.version] as const] : [],
+    );
+    return new Map(shared);
+  }
+
+  /** What is understood of an app; 0 where nothing is shared. */
+  version(app: string): number {
+    return this.#known.get(app)?.shared?.version ?? 0;
+  }
+
+  /** A gate was made. */
+  tell(gate: Gate): void {
+    const shared = this.#known.get(gate.app)?.shared;
+    if (shared) this.#adopt(gate, shared.state);
+  }
+
+  /**
+   * Publishes what `plan` makes of the present state. Returns whether that is another intent.
+   *
+   * @param plan asked again whenever somebody else was quicker; throws where it can't be done.
+   * @throws AntractError `ERR_ANTRACT_STORE_BUSY`; StoreTrouble, and then {@link changeHere} is left.
+   */
+  async change(gate: Gate, plan: () => IntentState): Promise<boolean> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const next = plan();
+      const changes = next.intent !== gate.intent;
+      if (await this.#publish(gate.app, next)) return changes;
+    }
+    throw new AntractError(
+      'ERR_ANTRACT_STORE_BUSY',
+      `Others change what is asked of app \`${gate.app}\` again and again; nothing was changed here.`,
+      { status: 503 },
+    );
+  }
+
+  /** While the store does not answer: what is asked for goes for this process, and is published later. */
+  changeHere(gate: Gate, next: IntentState): boolean {
+    this.#of(gate.app).pending = ++this.#commands;
+    return gate.adopt(next);
+  }
+
+  /** Something was published, or found in the store. */
+  take(app: string, stored: StoredIntent): void {
+    const known = this.#of(app);
+    known.stored = stored.version;
+    if (stored.version <= this.version(app)) return;
+    const shared = readIntent(stored, this.#context.clock.now());
+    if (!shared) {
+      this.#context.warn(
+        `WRN_ANTRACT_STORE_VALUE: what the store has of app '${app}' makes no sense.`,
+      );
+      return;
+    }
+    known.shared = shared;
+    if (!this.#isOvertaken(known, shared)) {
+      known.pending = undefined;
+      this.#adopt(this.#context.gate(app), shared.state);
+    }
+    this.#context.acknowledged(app);
+  }
+
+  /** Takes over what is newer in the store. */
+  takeAll(snapshot: ReadonlyMap<string, StoredIntent>): void {
+    for (const [app, stored] of snapshot) this.take(app, stored);
+  }
+
+  /**
+   * Brings to the store what it should have and has not: what only this process was told, and what a
+   * store that was restarted has lost.
+   *
+   * @throws StoreTrouble.
+   */
+  async bringBack(snapshot: ReadonlyMap<string, StoredIntent>): Promise<void> {
+    // What comes while it is busy is newer than the snapshot.
+    const all = [...this.#known];
+    for (const [app, known] of all) {
+      known.stored = snapshot.get(app)?.version ?? 0;
+      const { pending, stored } = known;
+      if (pending === undefined && stored >= this.version(app)) continue;
+      const state = this.#stateOf(app);
+      // Nothing is what a store may well have of an app that runs.
+      const isForgotten = pending === undefined && stored === 0 && state?.intent === 'running';
+      if (isForgotten || !state) this.#known.delete(app);
+      else await this.#publish(app, state, pending);
+    }
+  }
+
+  /** A gate has changed its intent by itself. Others may have been quicker, and be as right. */
+  async publishOwn(gate: Gate): Promise<void> {
+    const known = this.#of(gate.app);
+    known.pending = ++this.#commands;
+    const command = known.pending;
+    while (known.pending === command && !(await this.#publish(gate.app, gate.state, command)))
+      continue;
+  }
+
+  /** A pause is not ended by a lease that nobody could have renewed. */
+  suspendLeases(): void {
+    for (const gate of this.#context.gates()) {
+      if (gate.state.leaseMs > 0) gate.adopt({ ...gate.state, leaseEnd: Infinity });
+    }
+  }
+
+  /** Those who renew them have as long as at first. */
+  renewLeases(): void {
+    const now = this.#context.clock.now();
+    for (const gate of this.#context.gates()) {
+      const { state } = gate;
+      if (state.leaseMs > 0) gate.adopt({ ...state, leaseEnd: now + state.leaseMs });
+    }
+  }
+
+  /** What is known to be asked for, where something else was done while the store did not answer. */
+  restore(): void {
+    for (const [app, { shared, pending }] of this.#known) {
+      if (shared && pending === undefined) this.#adopt(this.#context.gate(app), shared.state);
+    }
+  }
+
+  #of(app: string): Known {
+    let known = this.#known.get(app);
+    if (!known) {
+      known = { shared: undefined, stored: 0, pending: undefined };
+      this.#known.set(app, known);
+    }
+    return known;
+  }
+
+  /** Sent by this process, before what it was asked for last; it arrived late. */
+  #isOvertaken({ pending }: Known, { writer }: SharedIntent): boolean {
+    return pending !== undefined && writer.id === this.#context.self && writer.command < pending;
+  }
+
+  #stateOf(app: string): IntentState | undefined {
+    return this.#context.gate(app)?.state ?? this.#known.get(app)?.shared?.state;
+  }
+
+  #adopt(gate: Gate | undefined, state: IntentState): void {
+    const now = this.#context.clock.now();
+    const end = endOf(state, now);
+    gate?.adopt(end ? running(now, end) : state, now);
+  }
+
+  /** False where the store has another version than was known; then that is taken over, if newer. */
+  async #publish(app: string, next: IntentState, command = ++this.#commands): Promise<boolean> {
+    const { line, clock, self } = this.#context;
+    const known = this.#of(app);
+    const now = clock.now();
+    const value = writeIntent(next, { id: self, command }, now, known.shared);
+    const ttlMs = timeToLive(next, known.shared?.state, now);
+    const expected = known.stored;
+    const { published, current } = await line.call((store) =>
+      store.publish(app, { expected, value, ttlMs }),
+    );
+    if (published && known.pending === command) known.pending = undefined;
+    if (current) this.take(app, current);
+    else known.stored = 0;
+    return published;
+  }
+}
+
+/** Longer than anybody who missed it can think that a pause goes on. */
+function timeToLive(next: IntentState, before: IntentState | undefined, now: number): number {
+  if (next.intent === 'stopped') return MAX_DELAY_MS;
+  const ends = [next.until, before?.until ?? 0].filter(Number.isFinite);
+  return Math.ceil(Math.max(0, ...ends.map((end) => end - now))) + KEEP_MS;
+}

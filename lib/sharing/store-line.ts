@@ -1,0 +1,46 @@
+/**
+ * Calls of a store with a limit to how long they take: a frozen one must not hold up anybody. Knows
+ * nothing of what is called for.
+ */
+import type { Clock } from '../clock.ts';
+import type { Store } from '../stores/store.ts';
+
+/** Of one call. A store answers in milliseconds, or something is wrong. */
+const CALL_MS = 2000;
+
+/** A store failed, or took too long; its message is what is known of it. */
+export class StoreTrouble extends Error {}
+
+export class StoreLine {
+  readonly #store: Store;
+  readonly #clock: Clock;
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Whether processes can tell each other of themselves. */
+  get hasReports(): boolean {
+    return this.#store.report !== undefined && this.#store.reports !== undefined;
+  }
+
+  /** @throws StoreTrouble. What comes of a call that took too long is not known. */
+  async call<T>(run: (store: Store) => Promise<T>): Promise<T> {
+    let late!: (error: StoreTrouble) => void;
+    const limit = new Promise<never>((_resolve, reject) => (late = reject));
+    const timer = this.#clock.after(CALL_MS, () => {
+      late(new StoreTrouble(`no answer in ${CALL_MS} ms`));
+    });
+    try {
+      return await Promise.race([run(this.#store), limit]);
+    } catch (error) {
+      if (error instanceof StoreTrouble) throw error;
+      const { message } = error as { message?: unknown };
+      const why = typeof message === 'string' && message !== '' ? message : String(error);
+      throw new StoreTrouble(why, { cause: error });
+    } finally {
+      timer.cancel();
+    }
+  }
+}
