@@ -93,7 +93,7 @@ describe('the packed tarball', () => {
     expect(JSON.parse(await node(SUPPORT, 'check-tarball.mjs', tarball))).toEqual({
       publint: [],
       types: [],
-      entrypoints: ['.', './gateway', './package.json'],
+      entrypoints: ['.', './gateway', './store-contract', './package.json'],
     });
   });
 });

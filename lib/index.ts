@@ -41,6 +41,16 @@ export { PauseRegistry } from './pause-registry.ts';
 export type { Phase } from './phase.ts';
 export { hostApp } from './request.ts';
 export type { SpoolOptions } from './spool.ts';
+export { MemoryStore } from './stores/memory-store.ts';
+export {
+  MAX_VALUE,
+  type Publication,
+  type PublishResult,
+  type Store,
+  type StoredIntent,
+  type StoredReport,
+  type StoreListener,
+} from './stores/store.ts';
 export type { UpgradeListener } from './upgrade.ts';
 export type {
   AppStatus,

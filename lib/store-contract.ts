@@ -1,0 +1,6 @@
+/** What `antract/store-contract` exports, nothing else. */
+export {
+  storeContract,
+  type LinkedStores,
+  type StoreContractOptions,
+} from './stores/store-contract.ts';

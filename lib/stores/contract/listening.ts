@@ -1,0 +1,57 @@
+/** Whom every store has to tell, until when. */
+import assert from 'node:assert/strict';
+import { Heard, publication, versionOf, type ContractStore, type Test } from './tools.ts';
+
+export function testListening(test: Test): void {
+  test('tells everyone who has subscribed of each publication, its own included', async (stores) => {
+    const all = await Promise.all(stores.map((store) => Heard.by(store)));
+    for (const [index, store] of stores.entries()) {
+      const { current } = await store.publish(`app ${index}`, publication(`by ${index}`));
+      for (const heard of all) {
+        const { version, value } = await heard.intent(`app ${index}`);
+        assert.deepEqual({ version, value }, { version: current!.version, value: `by ${index}` });
+      }
+    }
+  });
+
+  test('tells nobody of what was refused', async (stores) => {
+    const [one, other] = stores as [ContractStore, ContractStore];
+    const heard = await Heard.by(other);
+    const first = await versionOf(one, 'app', publication('first'));
+    await one.publish('app', publication('refused'));
+    await one.publish('app', publication('last', first));
+    await heard.intent('app', ({ value }) => value === 'last');
+    assert.ok(heard.intents.every(([, { value }]) => value !== 'refused'));
+  });
+
+  test('tells nothing to who has unsubscribed, and goes on telling others', async (stores) => {
+    const [one, other] = stores as [ContractStore, ContractStore];
+    const [gone, twin, left] = await Promise.all([one, one, other].map((store) => Heard.by(store)));
+    await other.publish('before', publication('value'));
+    await Promise.all([gone, twin, left].map((heard) => heard!.intent('before')));
+    await gone!.off();
+    await gone!.off();
+
+    for (const store of stores) await store.publish(`${stores.indexOf(store)}`, publication('v'));
+    await Promise.all([twin, left].map((heard) => heard!.intent(`${stores.length - 1}`)));
+    assert.deepEqual(new Set(gone!.intents.map(([app]) => app)), new Set(['before']));
+  });
+}
+
+export function testClosing(test: Test): void {
+  test('closes more than once, hears nothing then, and leaves to others what it kept', async (stores) => {
+    const [gone, left] = stores as [ContractStore, ContractStore];
+    const [closed, open] = await Promise.all([gone, left].map((store) => Heard.by(store)));
+    await gone.publish('before', publication('value'));
+    await Promise.all([closed, open].map((heard) => heard!.intent('before')));
+    await Promise.all([gone.close(), gone.close()]);
+    await gone.close();
+    // To unsubscribe afterwards is no error.
+    await closed!.off();
+
+    await left.publish('after', publication('value'));
+    await open!.intent('after');
+    assert.deepEqual(new Set((await left.load()).keys()), new Set(['before', 'after']));
+    assert.deepEqual(new Set(closed!.intents.map(([app]) => app)), new Set(['before']));
+  });
+}

@@ -1,0 +1,51 @@
+/** What a store has to do with the reports of processes. */
+import assert from 'node:assert/strict';
+import { Heard, isGone, publication, type ContractStore, type Test } from './tools.ts';
+
+export function testReports(test: Test): void {
+  const byId = async (store: ContractStore) =>
+    new Map((await store.reports()).map(({ id, value }) => [id, value]));
+
+  test('has what each process has told of itself, by its last', async (stores) => {
+    for (const round of [1, 2]) {
+      for (const [index, store] of stores.entries()) {
+        await store.report({ id: `process ${index}`, value: `${round} ☃ {*}` }, 60_000);
+      }
+    }
+    const expected = stores.map((_, index) => [`process ${index}`, '2 ☃ {*}'] as const);
+    for (const store of stores) assert.deepEqual(await byId(store), new Map(expected));
+  });
+
+  test('tells everyone of each report, also where a process leaves', async (stores) => {
+    const all = await Promise.all(stores.map((store) => Heard.by(store)));
+    for (const [index, store] of stores.entries()) {
+      const id = `process ${index}`;
+      for (const value of ['here', null]) {
+        await store.report({ id, value }, 60_000);
+        for (const heard of all) await heard.report(id, value);
+      }
+      assert.deepEqual(await stores[0]!.reports(), []);
+    }
+  });
+
+  test('forgets by itself who no longer tells of itself', async (stores) => {
+    const [one, other] = stores as [ContractStore, ContractStore];
+    await one.report({ id: 'renewed', value: 'first' }, 150);
+    await other.report({ id: 'renewed', value: 'second' }, 60_000);
+    await one.report({ id: 'dead', value: 'last words' }, 300);
+    await isGone('the report', async () => !(await byId(other)).has('dead'));
+    for (const store of stores) {
+      assert.deepEqual(await store.reports(), [{ id: 'renewed', value: 'second' }]);
+    }
+  });
+
+  test('reports and intents do not get into each other’s way', async (stores) => {
+    const [one, other] = stores as [ContractStore, ContractStore];
+    const heard = await Heard.by(other);
+    await one.publish('same', publication('intent'));
+    await one.report({ id: 'same', value: 'report' }, 60_000);
+    await heard.report('same', 'report');
+    await one.report({ id: 'same', value: null }, 60_000);
+    assert.equal((await other.load()).get('same')?.value, 'intent');
+  });
+}
