@@ -36,6 +36,7 @@ export const ERROR_CODES = [
   'ERR_ANTRACT_ADMIN_BUSY',
   'ERR_ANTRACT_ADMIN_FAULT',
   'ERR_ANTRACT_METRICS',
+  'ERR_ANTRACT_STORE',
 ] as const;
 
 export type AntractErrorCode = (typeof ERROR_CODES)[number];

@@ -41,6 +41,8 @@ export { PauseRegistry } from './pause-registry.ts';
 export type { Phase } from './phase.ts';
 export { hostApp } from './request.ts';
 export type { SpoolOptions } from './spool.ts';
+export { setUpPrimary, type Primary, type PrimaryOptions } from './stores/cluster-primary.ts';
+export { ClusterStore, type ClusterStoreOptions } from './stores/cluster-store.ts';
 export { MemoryStore } from './stores/memory-store.ts';
 export {
   MAX_VALUE,

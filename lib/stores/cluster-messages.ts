@@ -1,0 +1,110 @@
+/**
+ * What workers and their primary say to each other. Other packages use the same channel, so that each
+ * message bears a mark, and whatever does not look as it should is none of ours.
+ */
+import { AntractError } from '../errors.ts';
+import type { Publication, StoredIntent, StoredReport } from './store.ts';
+
+const MARK = 'antract:store';
+export const DEFAULT_NAME = 'antract';
+
+/** By method of a store, what it is called with. */
+export interface Calls {
+  load: [];
+  publish: [app: string, publication: Publication];
+  /** By a number that the worker gives, and that it unsubscribes with. */
+  subscribe: [subscription: number];
+  unsubscribe: [subscription: number];
+  report: [report: StoredReport, ttlMs: number];
+  reports: [];
+  /** All that this store had subscribed to is over. */
+  close: [];
+}
+
+export type Method = keyof Calls;
+
+/** From a worker. */
+export interface Call {
+  readonly mark: typeof MARK;
+  /** Of the store, as there may be several in a cluster. */
+  readonly name: string;
+  /** Which of a worker's stores asks. */
+  readonly from: string;
+  readonly id: number;
+  readonly method: Method;
+  readonly args: readonly unknown[];
+}
+
+/** From the primary. */
+export interface Reply {
+  readonly mark: typeof MARK;
+  readonly to: string;
+  readonly answer?: { readonly id: number; readonly value?: unknown; readonly error?: string };
+  readonly told?: {
+    readonly subscription: number;
+    readonly intent?: readonly [app: string, intent: StoredIntent];
+    readonly report?: StoredReport;
+  };
+}
+
+export function toCall(call: Omit<Call, 'mark'>): Call {
+  return { mark: MARK, ...call };
+}
+
+export function toReply(reply: Omit<Reply, 'mark'>): Reply {
+  return { mark: MARK, ...reply };
+}
+
+export function readCall(message: unknown, name: string): Call | undefined {
+  if (!isRecord(message) || message['mark'] !== MARK || message['name'] !== name) return undefined;
+  const { from, id, method, args } = message as Partial<Call>;
+  const isCall =
+    typeof from === 'string' &&
+    Number.isSafeInteger(id) &&
+    typeof method === 'string' &&
+    Array.isArray(args);
+  return isCall ? (message as unknown as Call) : undefined;
+}
+
+export function readReply(message: unknown, to: string): Reply | undefined {
+  if (!isRecord(message) || message['mark'] !== MARK || message['to'] !== to) return undefined;
+  return message as unknown as Reply;
+}
+
+/** @throws AntractError `ERR_ANTRACT_STORE` */
+export const readArgs: { [M in Method]: (args: readonly unknown[]) => Calls[M] } = {
+  load: () => [],
+  publish: ([app, publication]) => {
+    const { expected, value, ttlMs } = isRecord(publication) ? publication : {};
+    expect(typeof app === 'string' && isCount(expected) && typeof value === 'string');
+    expect(isCount(ttlMs));
+    return [app as string, { expected, value, ttlMs } as Publication];
+  },
+  subscribe: ([subscription]) => [readCount(subscription)],
+  unsubscribe: ([subscription]) => [readCount(subscription)],
+  report: ([report, ttlMs]) => {
+    const { id, value } = isRecord(report) ? report : {};
+    expect(typeof id === 'string' && (typeof value === 'string' || value === null));
+    return [{ id, value } as StoredReport, readCount(ttlMs)];
+  },
+  reports: () => [],
+  close: () => [],
+};
+
+function expect(isSo: boolean): void {
+  if (!isSo)
+    throw new AntractError('ERR_ANTRACT_STORE', 'A worker asked for nothing that makes sense.');
+}
+
+function readCount(value: unknown): number {
+  expect(isCount(value));
+  return value as number;
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,168 @@
+/**
+ * The store of a worker in a `node:cluster`: asks the primary, which keeps it. Needs `setUpPrimary()`
+ * there. Knows nothing of how the primary keeps it.
+ */
+import cluster, { type Worker } from 'node:cluster';
+import { randomUUID } from 'node:crypto';
+import { systemClock, type Clock, type Timer } from '../clock.ts';
+import { AntractError } from '../errors.ts';
+import { DEFAULT_NAME, readReply, toCall, type Calls, type Method } from './cluster-messages.ts';
+import type {
+  Publication,
+  PublishResult,
+  Store,
+  StoredIntent,
+  StoredReport,
+  StoreListener,
+} from './store.ts';
+
+export interface ClusterStoreOptions {
+  /** Which of several stores in one cluster; as given to `setUpPrimary()`. Default `antract`. */
+  readonly name?: string;
+  /** Replaced in tests. */
+  readonly clock?: Clock;
+}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: Timer;
+}
+
+/** Between two processes of one machine; who takes longer is stuck, or was never set up. */
+const ANSWER_WITHIN_MS = 10_000;
+
+export class ClusterStore implements Store {
+  readonly #worker: Worker;
+  readonly #name: string;
+  readonly #clock: Clock;
+  readonly #address = randomUUID();
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Map<number, StoreListener>();
+  /** Of calls and of subscriptions. */
+  #lastNumber = 0;
+  #closing: Promise<void> | undefined;
+
+  /** @throws AntractError `ERR_ANTRACT_STORE` where this process is no worker. */
+  constructor({ name = DEFAULT_NAME, clock = systemClock }: ClusterStoreOptions = {}) {
+    if (!cluster.worker) {
+      throw new AntractError(
+        'ERR_ANTRACT_STORE',
+        'A ClusterStore is for workers of node:cluster. The primary calls setUpPrimary().',
+        { status: 500 },
+      );
+    }
+    this.#worker = cluster.worker;
+    this.#name = name;
+    this.#clock = clock;
+    // Each store listens, and there may be more than Node takes for a leak.
+    this.#worker.setMaxListeners(this.#worker.getMaxListeners() + 1);
+    this.#worker.on('message', this.#receive);
+    this.#worker.on('disconnect', this.#lose);
+  }
+
+  async load(): Promise<ReadonlyMap<string, StoredIntent>> {
+    return new Map((await this.#call('load')) as [string, StoredIntent][]);
+  }
+
+  async publish(app: string, publication: Publication): Promise<PublishResult> {
+    const { published, current } = (await this.#call('publish', app, publication)) as PublishResult;
+    return { published, current };
+  }
+
+  async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
+    const subscription = (this.#lastNumber += 1);
+    // Before the answer, as what is told may come ahead of it.
+    this.#listeners.set(subscription, listener);
+    try {
+      await this.#call('subscribe', subscription);
+    } catch (error) {
+      this.#listeners.delete(subscription);
+      throw error;
+    }
+    return async () => {
+      if (!this.#listeners.delete(subscription)) return;
+      // It is off, whatever becomes of the primary.
+      await this.#call('unsubscribe', subscription).catch(() => undefined);
+    };
+  }
+
+  async report(report: StoredReport, ttlMs: number): Promise<void> {
+    await this.#call('report', report, ttlMs);
+  }
+
+  async reports(): Promise<readonly StoredReport[]> {
+    return (await this.#call('reports')) as StoredReport[];
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const hadSubscribed = this.#listeners.size > 0;
+    this.#listeners.clear();
+    // A primary that is gone, or does not answer, has nothing left to unsubscribe.
+    if (hadSubscribed) await this.#ask('close', []).catch(() => undefined);
+    this.#worker.off('message', this.#receive);
+    this.#worker.off('disconnect', this.#lose);
+    this.#worker.setMaxListeners(this.#worker.getMaxListeners() - 1);
+    this.#rejectAll('This store has been closed.');
+  }
+
+  #call<M extends Method>(method: M, ...args: Calls[M]): Promise<unknown> {
+    if (!this.#closing) return this.#ask(method, args);
+    return Promise.reject(
+      new AntractError('ERR_ANTRACT_CLOSED', 'This store has been closed.', { status: 503 }),
+    );
+  }
+
+  #ask(method: Method, args: readonly unknown[]): Promise<unknown> {
+    const id = (this.#lastNumber += 1);
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(ANSWER_WITHIN_MS, () => {
+        this.#settle(id)?.reject(
+          away(
+            `The primary did not answer within ${ANSWER_WITHIN_MS / 1000} s. Has it called setUpPrimary()?`,
+          ),
+        );
+      });
+      this.#pending.set(id, { resolve, reject, timer });
+      const call = toCall({ name: this.#name, from: this.#address, id, method, args });
+      this.#worker.process.send?.(call, undefined, undefined, (cause: Error | null) => {
+        if (cause) this.#settle(id)?.reject(away('The primary cannot be reached.', cause));
+      });
+    });
+  }
+
+  readonly #receive = (message: unknown): void => {
+    const { answer, told } = readReply(message, this.#address) ?? {};
+    if (answer) {
+      const pending = this.#settle(answer.id);
+      if (answer.error === undefined) pending?.resolve(answer.value);
+      else pending?.reject(away(answer.error));
+    }
+    const listener = told && this.#listeners.get(told.subscription);
+    if (told?.intent) listener?.intent(...told.intent);
+    if (told?.report) listener?.report?.(told.report);
+  };
+
+  readonly #lose = (): void => {
+    this.#rejectAll('The channel to the primary has been closed.');
+  };
+
+  #rejectAll(why: string): void {
+    for (const id of this.#pending.keys()) this.#settle(id)?.reject(away(why));
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    pending?.timer.cancel();
+    return pending;
+  }
+}
+
+function away(message: string, cause?: Error): AntractError {
+  return new AntractError('ERR_ANTRACT_STORE', message, { status: 503, cause });
+}
