@@ -93,7 +93,7 @@ describe('the packed tarball', () => {
     expect(JSON.parse(await node(SUPPORT, 'check-tarball.mjs', tarball))).toEqual({
       publint: [],
       types: [],
-      entrypoints: ['.', './gateway', './store-contract', './package.json'],
+      entrypoints: ['.', './gateway', './redis', './store-contract', './package.json'],
     });
   });
 });

@@ -4,14 +4,23 @@
  */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { it } from '@jest/globals';
+import { describe, it } from '@jest/globals';
 
 /** `it` for tests that need a program. */
 export function itWith(program: string, debianPackage: string): typeof it {
+  return isThere(program, debianPackage) ? it : (it.skip as typeof it);
+}
+
+/** `describe` for tests that need a program. */
+export function describeWith(program: string, debianPackage: string): typeof describe {
+  return isThere(program, debianPackage) ? describe : (describe.skip as typeof describe);
+}
+
+function isThere(program: string, debianPackage: string): boolean {
   const path = process.env['PATH'] ?? '';
-  if (path.split(delimiter).some((folder) => existsSync(join(folder, program)))) return it;
+  if (path.split(delimiter).some((folder) => existsSync(join(folder, program)))) return true;
   const missing = `${program} is missing: apt-get install --no-install-recommends ${debianPackage}`;
   if (process.env['CI']) throw new Error(missing);
   console.warn(`Tests are skipped, as ${missing}`);
-  return it.skip as typeof it;
+  return false;
 }

@@ -1,0 +1,3 @@
+/** What `antract/redis` exports, nothing else. */
+export type { RedisClient } from './stores/redis-client.ts';
+export { RedisStore, type RedisStoreOptions } from './stores/redis-store.ts';

@@ -1,0 +1,89 @@
+/**
+ * Redis by whichever library: node-redis, ioredis, the cluster clients of both, or a URL. Describes the
+ * little of them that is used, so that nobody needs the types of either. Knows no store.
+ */
+import { createRequire } from 'node:module';
+import type { Clock } from '../clock.ts';
+import { AntractError } from '../errors.ts';
+import type { RedisConnection } from './redis-connection.ts';
+import { ioRedisConnection, type IoRedis } from './redis-ioredis.ts';
+import { nodeRedisConnection, type NodeRedis } from './redis-node-redis.ts';
+
+/** A client of node-redis 5 or later, or of ioredis 5 or later; of a cluster too. */
+export interface RedisClient {
+  eval(...args: never[]): Promise<unknown>;
+  duplicate(...args: never[]): unknown;
+}
+
+/** @throws AntractError `ERR_ANTRACT_OPTION` */
+export function connectTo(client: RedisClient): RedisConnection {
+  // What only one of them has.
+  if (hasMethods(client, ['eval', 'duplicate', 'defineCommand', 'disconnect'])) {
+    return ioRedisConnection(client as unknown as IoRedis);
+  }
+  if (hasMethods(client, ['eval', 'duplicate', 'connect', 'subscribe', 'destroy'])) {
+    return nodeRedisConnection(client as unknown as NodeRedis);
+  }
+  throw new AntractError(
+    'ERR_ANTRACT_OPTION',
+    'Expected `client` to be one of the package `redis` 5 or later, or of `ioredis`.',
+  );
+}
+
+/** How long a client that was made here waits for a connection, and for any sign of life over it. */
+const CONNECT_TIMEOUT_MS = 5000;
+const SILENCE_MS = 30_000;
+const PING_EVERY_MS = 10_000;
+const MAX_QUEUE = 1000;
+const MAX_BACKOFF_MS = 2000;
+
+/** @throws AntractError `ERR_ANTRACT_OPTION`, and `ERR_ANTRACT_STORE` where `redis` is not installed. */
+export function connectToUrl(url: string, clock: Clock): RedisConnection {
+  const { createClient } = loadRedis();
+  const options = {
+    url,
+    // RESP3 came with Redis 6.
+    RESP: 2,
+    socket: {
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      // A peer that lost its power says nothing more: without these it takes a quarter of an hour.
+      socketTimeout: SILENCE_MS,
+      reconnectStrategy: (retries: number) =>
+        Math.floor(Math.min(50 * 2 ** retries, MAX_BACKOFF_MS) * (0.75 + clock.random() / 4)),
+    },
+    pingInterval: PING_EVERY_MS,
+    // Who asks a server that is away should hear of it, and not wait in a queue.
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: MAX_QUEUE,
+  };
+  try {
+    return nodeRedisConnection(createClient(options), { isOurs: true });
+  } catch (cause) {
+    // Not with what it says: that has the URL, and that a password.
+    throw new AntractError(
+      'ERR_ANTRACT_OPTION',
+      'Expected `url` to be a redis:// or rediss:// URL.',
+      {
+        cause: cause instanceof Error ? cause.name : undefined,
+      },
+    );
+  }
+}
+
+function loadRedis(): { createClient(options: object): NodeRedis } {
+  try {
+    return createRequire(import.meta.url)('redis') as { createClient(options: object): NodeRedis };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw cause;
+    throw new AntractError(
+      'ERR_ANTRACT_STORE',
+      'A Redis URL needs redis, an optional peer dependency of antract: `npm install redis`.',
+      { status: 500, cause },
+    );
+  }
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
+}

@@ -1,0 +1,38 @@
+/** What is told over a channel, where anyone may publish: whatever does not look as it should is nothing. */
+import type { StoredIntent, StoredReport } from './store.ts';
+
+export interface RedisNews {
+  readonly app?: string;
+  readonly intent?: StoredIntent;
+  readonly report?: StoredReport;
+}
+
+export function readNews(text: string): RedisNews | undefined {
+  const [kind, ...rest] = parseList(text);
+  if (kind === 'intent') return readIntent(rest);
+  if (kind === 'report') return readReport(rest);
+  return undefined;
+}
+
+function readIntent([version, at, app, value]: readonly unknown[]): RedisNews | undefined {
+  if (!Number.isSafeInteger(version) || !Number.isSafeInteger(at)) return undefined;
+  if (typeof app !== 'string' || typeof value !== 'string') return undefined;
+  // Sent as soon as it was published.
+  const intent = { version: version as number, value, at: at as number, now: at as number };
+  return { app, intent };
+}
+
+function readReport([id, value]: readonly unknown[]): RedisNews | undefined {
+  if (typeof id !== 'string' || (typeof value !== 'string' && value !== null)) return undefined;
+  return { report: { id, value } };
+}
+
+function parseList(text: string): readonly unknown[] {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return Array.isArray(parsed) ? parsed : [];
+  } catch {
+    // Not ours: no JSON at all.
+    return [];
+  }
+}

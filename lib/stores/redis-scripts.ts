@@ -1,0 +1,79 @@
+/**
+ * What Redis does in one step. Each key is handed over in KEYS, and all have one hash tag, as Redis
+ * Cluster wants it; nothing here is newer than Redis 5, so that Valkey and others can do it too.
+ *
+ * The clock of a store is the server's. Numbers are written with `%.0f`, as Lua would write a version
+ * as 1.7e+15.
+ */
+
+const NOW = `
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+`;
+
+/** To an index of names, each until its record expires; the index lives as long as its last. */
+const REMEMBER = `
+local function remember(index, name, ttl)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
+  redis.call('ZADD', index, string.format('%.0f', now + ttl), name)
+  if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
+end
+`;
+
+/** For how long the last version is known where nothing is published. */
+const VERSION_TTL_MS = 30 * 24 * 60 * 60 * 1000;
+
+/**
+ * KEYS: the record, the index, the last version.
+ * ARGV: the expected version, the value, its time to live, the app, the channel, app and value in JSON.
+ */
+export const PUBLISH = `${NOW}${REMEMBER}
+local found = redis.call('HMGET', KEYS[1], 'version', 'at', 'value')
+if (found[1] or '0') ~= ARGV[1] then return { 0, now, found[1], found[2], found[3] } end
+local last = redis.call('GET', KEYS[3]) or 0
+local version = string.format('%.0f',
+  math.max(time[1] * 1000000 + time[2], last + 1, (found[1] or 0) + 1))
+redis.call('HSET', KEYS[1], 'version', version, 'at', now, 'value', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[3], version, 'PX', '${VERSION_TTL_MS}')
+remember(KEYS[2], ARGV[4], ARGV[3])
+redis.call('PUBLISH', ARGV[5], '["intent",' .. version .. ',' .. now .. ',' .. ARGV[6] .. ']')
+return { 1, now, version, now, ARGV[2] }
+`;
+
+/** KEYS: an index. */
+export const NAMES = `${NOW}
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+`;
+
+/** KEYS: records of intents. */
+export const LOAD = `${NOW}
+local all = {}
+for i, key in ipairs(KEYS) do all[i] = redis.call('HMGET', key, 'version', 'at', 'value') end
+return { now, all }
+`;
+
+/**
+ * KEYS: the record, the index.
+ * ARGV: the id, the value, its time to live, the channel, what is told in JSON; no value to live at all
+ * where the time is 0.
+ */
+export const REPORT = `${NOW}${REMEMBER}
+if ARGV[3] == '0' then
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+else
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+  remember(KEYS[2], ARGV[1], ARGV[3])
+end
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1
+`;
+
+/** KEYS: records of reports. */
+export const REPORTS = `
+local all = {}
+for i, key in ipairs(KEYS) do all[i] = redis.call('GET', key) end
+return all
+`;
