@@ -7,7 +7,13 @@ import type { AntractOptions } from '../lib/options.ts';
 import { PauseRegistry } from '../lib/pause-registry.ts';
 import type { Passage } from '../lib/passage.ts';
 import { MemoryStore } from '../lib/stores/memory-store.ts';
-import type { Publication, Store, StoredReport, StoreListener } from '../lib/stores/store.ts';
+import {
+  MAX_VALUE,
+  type Publication,
+  type Store,
+  type StoredReport,
+  type StoreListener,
+} from '../lib/stores/store.ts';
 import { FakeClock } from './support/fake-clock.ts';
 
 /** One that can be taken away, and whose messages can get lost. */
@@ -449,5 +455,31 @@ describe('while the store does not answer', () => {
     await b!.registry.disable();
     await pass(2000);
     expect(intents()).toEqual(['running', 'running', 'running']);
+  });
+});
+
+describe('what processes tell each other', () => {
+  it('fits into a value, however much there is to tell, with what matters first', async () => {
+    const told: string[] = [];
+    class Overheard extends FlakyStore {
+      override report(report: StoredReport, ttlMs: number) {
+        told.push(report.value ?? '');
+        return super.report(report, ttlMs);
+      }
+    }
+    const { registry } = join({}, new Overheard(new MemoryStore(first, clock)));
+    await registry.ready;
+    for (let i = 0; i < 800; i++) {
+      const gate = registry.gate(`host-${i}.example`);
+      gate.tryEnter({ ...passage(), request: { method: 'GET', url: `/${'x'.repeat(4000)}` } });
+    }
+    await registry.enable('last.example');
+    await registry.enable('host-799.example');
+    await pass(1100);
+    const { apps } = JSON.parse(told.at(-1) as string) as { apps: object };
+    expect((told.at(-1) as string).length).toBeLessThanOrEqual(MAX_VALUE);
+    expect(apps).toHaveProperty(['last.example'], expect.objectContaining({ phase: 'paused' }));
+    expect(apps).toHaveProperty(['host-799.example'], expect.objectContaining({ inFlight: 1 }));
+    expect(Object.keys(apps).length).toBeGreaterThan(100);
   });
 });

@@ -6,7 +6,7 @@
  * it does not answer.
  */
 import { hostname } from 'node:os';
-import type { Clock, Timer } from './clock.ts';
+import type { Timer } from './clock.ts';
 import type { Gate } from './gate.ts';
 import type { IntentState } from './intent.ts';
 import { running } from './intent.ts';
@@ -25,7 +25,6 @@ import type { TrafficReport } from './traffic-stats.ts';
 
 export interface SharingContext extends OwnReportContext {
   readonly store: Store;
-  readonly clock: Clock;
   readonly settings: Pick<Settings, 'onStoreError' | 'maxTime' | 'logger'>;
   /** The gate of an app, made where need be; undefined where this process has no such app. */
   readonly gate: (app: string) => Gate | undefined;

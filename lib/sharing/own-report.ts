@@ -1,8 +1,11 @@
 /**
  * What this process tells of itself: what its gates are like now. Knows no store.
  */
+import type { Clock } from '../clock.ts';
 import type { Gate } from '../gate.ts';
+import type { Straggler } from '../in-flight.ts';
 import type { SharedPauseReport } from '../pause-report.ts';
+import { MAX_VALUE } from '../stores/store.ts';
 import type { TrafficReport } from '../traffic-stats.ts';
 import type { AppReport } from './process-report.ts';
 
@@ -10,10 +13,16 @@ export interface OwnReportContext {
   readonly gates: () => Iterable<Gate>;
   readonly pauseReport: (app: string) => SharedPauseReport | undefined;
   readonly traffic: (gate: Gate) => TrafficReport;
+  readonly clock: Clock;
 }
 
-/** There is a limit to what can be told. */
-const MAX_APPS = 200;
+/** What others name of those in the way; their paths come from clients. */
+const MAX_STRAGGLERS = 5;
+const MAX_PATH = 200;
+/** For how long what came of a pause is told after its end. */
+const TELL_MS = 60_000;
+/** What is left of a value for the apps in it. */
+const MAX_LENGTH = MAX_VALUE - 1024;
 
 /** Of one that this process has nothing of: it has understood what is asked, and has nothing to do. */
 const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
@@ -32,13 +41,9 @@ const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
 });
 
 /** @param version what is understood of the app. */
-export function reportApp(
-  gate: Gate,
-  version: number,
-  { pauseReport, traffic }: OwnReportContext,
-): AppReport {
+export function reportApp(gate: Gate, version: number, context: OwnReportContext): AppReport {
   const { phase, held, inFlight, longLived, oldestHoldMs, trend } = gate.status();
-  const { windowMs, requestsPerSecond, slowestMs } = traffic(gate);
+  const { windowMs, requestsPerSecond, slowestMs } = context.traffic(gate);
   return {
     version,
     phase,
@@ -50,23 +55,33 @@ export function reportApp(
     isDrained: gate.isDrained,
     isOpen: gate.isOpen,
     sharesPace: gate.sharesPace,
-    stragglers: gate.intent === 'running' ? [] : gate.stragglers(),
+    stragglers: gate.intent === 'running' ? [] : shorten(gate.stragglers()),
     traffic: { windowMs, requestsPerSecond, slowestMs },
-    pause: pauseReport(gate.app) ?? null,
+    pause: reportPause(gate, context),
   };
 }
 
-/** @param versions what is understood of each app that is shared. */
+/**
+ * As many apps as fit into one value, those that are not just running first.
+ *
+ * @param versions what is understood of each app that is shared.
+ */
 export function reportApps(
   versions: ReadonlyMap<string, number>,
   context: OwnReportContext,
 ): Record<string, AppReport> {
-  const reports = new Map<string, AppReport>();
-  for (const [app, version] of versions) reports.set(app, { ...NOTHING, version });
-  // Those that are not just running first.
   const gates = [...context.gates()].toSorted((a, b) => rank(a) - rank(b));
-  for (const gate of gates.slice(0, MAX_APPS)) {
-    reports.set(gate.app, reportApp(gate, versions.get(gate.app) ?? 0, context));
+  const reports = new Map<string, AppReport>();
+  let left = MAX_LENGTH;
+  const add = (app: string, report: AppReport): void => {
+    left -= JSON.stringify([app, report]).length;
+    if (left >= 0) reports.set(app, report);
+  };
+  for (const gate of gates) {
+    if (left > 0) add(gate.app, reportApp(gate, versions.get(gate.app) ?? 0, context));
+  }
+  for (const [app, version] of versions) {
+    if (!reports.has(app) && left > 0) add(app, { ...NOTHING, version });
   }
   return Object.fromEntries(reports);
 }
@@ -74,4 +89,20 @@ export function reportApps(
 function rank(gate: Gate): number {
   if (!gate.isOpen) return 0;
   return gate.isIdle ? 2 : 1;
+}
+
+/** Until nobody asks any more. */
+function reportPause(
+  { app, intent, state }: Gate,
+  { pauseReport, clock }: OwnReportContext,
+): SharedPauseReport | null {
+  const report = pauseReport(app);
+  const isOver = report?.complete && intent === 'running' && clock.now() - state.since > TELL_MS;
+  return report && !isOver ? { ...report, stragglers: shorten(report.stragglers) } : null;
+}
+
+function shorten(stragglers: readonly Straggler[]): Straggler[] {
+  return stragglers
+    .slice(0, MAX_STRAGGLERS)
+    .map(({ path, ...rest }) => ({ ...rest, path: path.slice(0, MAX_PATH) }));
 }

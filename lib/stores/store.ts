@@ -83,5 +83,5 @@ export interface Store {
   close?(): Promise<void>;
 }
 
-/** What a store has to take in one value. */
-export const MAX_VALUE = 16 * 1024;
+/** How many characters a store has to take in one value, of an intent as of a report. */
+export const MAX_VALUE = 64 * 1024;
