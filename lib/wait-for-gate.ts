@@ -31,10 +31,12 @@ export class GateWait {
     const isDrained = (): boolean =>
       gate.isDrained && (this.#elsewhere?.isDrainedElsewhere(gate.app) ?? true);
     if (this.#elsewhere) await this.#elsewhere.refresh();
+    // It may have been resumed meanwhile.
+    const now = gate.intent === 'running' ? 'resumed' : isDrained() ? 'drained' : undefined;
     return waitFor<DrainOutcome>(
       this.#clock,
       limits,
-      isDrained() ? 'drained' : undefined,
+      now,
       this.#until<DrainOutcome>('drained', isDrained, (told) => gate.watchDrain(told)),
     );
   }

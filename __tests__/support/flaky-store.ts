@@ -1,0 +1,48 @@
+/** A store that a test takes away and gives back. */
+import type { MemoryStore } from '../../lib/stores/memory-store.ts';
+import type { Publication, Store, StoredReport, StoreListener } from '../../lib/stores/store.ts';
+
+/** One that can be taken away, and whose messages can get lost. */
+export class FlakyStore implements Store {
+  /** Replaced by an empty one where it is restarted. */
+  inner: MemoryStore;
+  /** What calls are answered: nothing, an error, or what a store should. */
+  mode: 'well' | 'failing' | 'frozen' = 'well';
+  /** Whether what is published is told. */
+  isDeaf = false;
+
+  constructor(inner: MemoryStore) {
+    this.inner = inner;
+  }
+
+  load() {
+    return this.#do(() => this.inner.load());
+  }
+
+  publish(app: string, publication: Publication) {
+    return this.#do(() => this.inner.publish(app, publication));
+  }
+
+  subscribe(listener: StoreListener) {
+    return this.#do(() =>
+      this.inner.subscribe({
+        intent: (app, intent) => this.isDeaf || listener.intent(app, intent),
+        report: (report) => this.isDeaf || listener.report?.(report),
+      }),
+    );
+  }
+
+  report(report: StoredReport, ttlMs: number) {
+    return this.#do(() => this.inner.report(report, ttlMs));
+  }
+
+  reports() {
+    return this.#do(() => this.inner.reports());
+  }
+
+  #do<T>(run: () => Promise<T>): Promise<T> {
+    if (this.mode === 'well') return run();
+    if (this.mode === 'failing') return Promise.reject(new Error('gone'));
+    return new Promise(() => undefined);
+  }
+}
