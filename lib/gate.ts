@@ -51,6 +51,7 @@ export class Gate {
   #state: IntentState;
   #isInformed: boolean;
   #closed = false;
+  #emptied: (() => void) | undefined;
 
   readonly #waiting: WaitingRoom;
   readonly #inFlight = new InFlight();
@@ -263,6 +264,12 @@ export class Gate {
     this.#heartbeat?.stop();
   }
 
+  /** Resolves when nothing is in flight any more. For after {@link close}: else something may always be. */
+  whenEmpty(): Promise<void> {
+    if (this.inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#emptied = resolve));
+  }
+
   /**
    * Calls back once: when nothing is in flight, or when no drain can be had any more. Returns what
    * takes the callback off.
@@ -360,6 +367,7 @@ export class Gate {
     this.traffic.record(now, now - entry.since);
     // Let go, but its client left before it could go on.
     if (entry.ticket && !entry.ticket.passed) this.#waiting.abandoned(entry.ticket);
+    if (this.#emptied && this.inFlight === 0) this.#emptied();
     this.#checkDrained(entry.passage.isLongLived());
     if (this.#reopening.isDoubtful && entry.passage.isAnswered?.()) {
       this.#reopening.afterAnswer(entry.since);

@@ -83,9 +83,10 @@ export function createGateway(config: GatewayConfig): Gateway {
       .filter((one) => one?.listening)
       .map((one) => once(one as Server, 'close'));
     const drained = all.map((one) => one.drain(settings.shutdownTimeout));
-    await antract.close();
+    const antractClosed = antract.close();
     await Promise.all(drained);
     await Promise.all(all.map((one) => one.end()));
+    await antractClosed;
     routes.close();
     await Promise.all(closed);
     log?.close();

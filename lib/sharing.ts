@@ -38,6 +38,8 @@ const BEAT_MS = 1000;
 const LOOK_EVERY = 2;
 /** A beat so late says that this process was frozen, rather than that the others are gone. */
 const LATE_MS = 2000;
+/** How long those in flight keep a process that is closed among the others. */
+const LEAVE_MS = 10_000;
 
 export class Sharing {
   /** Resolves once it is known what is asked for, or that the store can't be asked. */
@@ -59,6 +61,7 @@ export class Sharing {
   #timer: Timer | undefined;
   #patience: Timer | undefined;
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(context: SharingContext) {
     const { store, clock, settings, gate, gates } = context;
@@ -222,21 +225,39 @@ export class Sharing {
     return this.#others(app).flatMap((other) => other?.pause ?? []);
   }
 
-  /** Says goodbye to the others. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  /**
+   * Says goodbye to the others, once nothing is in flight here, or after {@link LEAVE_MS}: until then
+   * they wait for it.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#leave());
+  }
+
+  async #leave(): Promise<void> {
+    await this.ready;
+    await this.#untilEmpty();
     this.#closed = true;
     this.#timer?.cancel();
     this.#patience?.cancel();
-    await this.ready;
+    this.#fleet.stop();
     const { store } = this.#context;
     try {
-      await this.#fleet.close();
-      await this.#line.call(async () => this.#unsubscribe?.());
+      if (!this.#isLost) await this.#fleet.leave();
+      if (!this.#isLost) await this.#line.call(async () => this.#unsubscribe?.());
       await this.#line.call(async () => store.close?.());
     } catch {
       // They will find out: it is not heard of any more.
     }
+  }
+
+  async #untilEmpty(): Promise<void> {
+    const gates = [...this.#context.gates()];
+    let timer: Timer | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = this.#context.clock.after(LEAVE_MS, resolve);
+    });
+    await Promise.race([limit, Promise.all(gates.map((gate) => gate.whenEmpty()))]);
+    timer?.cancel();
   }
 
   // ---- Beats ----------------------------------------------------------------------------------

@@ -17,14 +17,18 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-/** Each client keeps a connection, and every other of its requests is an upload. */
-export function startLoad(url: string, clients: number, upload: Buffer): Load {
+/**
+ * Each client keeps a connection, and every other of its requests is an upload.
+ *
+ * @param name tells its requests from those of another load.
+ */
+export function startLoad(url: string, clients: number, upload: Buffer, name = 'load'): Load {
   const agent = new http.Agent({ keepAlive: true, maxSockets: clients });
   const sent: Sent[] = [];
   let count = 0;
   const end = new AbortController();
   const one = async (): Promise<void> => {
-    const path = `/load?id=${count++}`;
+    const path = `/${name}?id=${count++}`;
     const method = count % 2 ? 'GET' : 'POST';
     const body = method === 'POST' ? { body: upload } : {};
     const answer = await request(`${url}${path}`, { method, agent, ...body }).catch(

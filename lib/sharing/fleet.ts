@@ -96,10 +96,14 @@ export class Fleet {
     if (lost.length > 0) this.changed();
   }
 
-  /** @throws StoreTrouble. */
-  async close(): Promise<void> {
+  /** Sends nothing more by itself. */
+  stop(): void {
     this.#closed = true;
     this.#timer?.cancel();
+  }
+
+  /** @throws StoreTrouble. */
+  async leave(): Promise<void> {
     await this.#sending?.catch(() => undefined);
     const { line, self } = this.#context;
     await line.call(async (store) => store.report?.({ id: self.id, value: null }, 0));
