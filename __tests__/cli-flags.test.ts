@@ -14,9 +14,10 @@ const NOT_FLAGS = [
   'logger',
   'adminToken',
   'accessLogFormat',
+  'store',
 ];
 /** What only a command line has. */
-const ONLY_FLAGS = ['config', 'adminTokenFile'];
+const ONLY_FLAGS = ['config', 'adminTokenFile', 'redis', 'redisPrefix'];
 
 function parse(...args: string[]) {
   const command = addFlags(

@@ -135,6 +135,15 @@ export const FLAGS: readonly Flag[] = [
     'tokens that may use them, one a line; or set ANTRACT_ADMIN_TOKEN',
   ),
 
+  flag('redis', '<url>', 'where several gateways share what is asked for; better ANTRACT_REDIS'),
+  flag('redisPrefix', '<text>', 'of what is kept there', 'antract'),
+  flag(
+    'onStoreError',
+    '<what>',
+    'what happens while it does not answer: last-known, open or closed',
+    defaults.onStoreError,
+  ),
+
   flag('notify', '<url>', 'is told of each pause and its end by a POST of JSON'),
 
   flag(
