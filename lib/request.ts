@@ -10,13 +10,19 @@ export interface RequestLine {
   readonly originalUrl?: string | undefined;
 }
 
-/** The whole path, as the client sent it, without the query. */
+// The absolute form (RFC 9112, 3.2.2), which clients use towards proxies.
+const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i;
+
+/**
+ * The whole path, as the client sent it, without the query. Neither are dots resolved in it nor is a
+ * `#` taken for its end: a request target has no fragment (RFC 9112, 3.2), and what would be left of
+ * it could be the name of something else than what a backend reads.
+ */
 export function pathOf(request: RequestLine): string {
   const url = request.originalUrl ?? request.url ?? '/';
-  // The absolute form (RFC 9112, 3.2.2), which clients use towards proxies.
-  if (!url.startsWith('/')) return URL.canParse(url) ? new URL(url).pathname : url;
-  const end = url.search(/[?#]/);
-  return end < 0 ? url : url.slice(0, end);
+  const target = url.startsWith('/') ? url : url.replace(ORIGIN, '');
+  const end = target.indexOf('?');
+  return (end < 0 ? target : target.slice(0, end)) || '/';
 }
 
 export function describe(request: RequestLine): { method: string; path: string } {
