@@ -353,6 +353,25 @@ describe('a bypass', () => {
     expect(await request(`${url}/up`)).toMatchObject({ status: 200, body: 'OK\n' });
     expect(served).toEqual(['/up']);
   });
+
+  it('answers them itself until the last one held has gone out', async () => {
+    let isWell = false;
+    const { registry, url, held, served } = await gated({
+      healthCheckPath: '/up',
+      answerHealthChecks: true,
+      health: { check: () => isWell },
+    });
+    await registry.enable();
+    const answer = request(url);
+    await held(1);
+    await registry.disable();
+    expect(registry.status().phase).toBe('releasing');
+    expect((await request(`${url}/up`)).body).toBe('OK\n');
+    isWell = true;
+    await answer;
+    expect((await request(`${url}/up`)).body).toBe('served /up');
+    expect(served).toEqual(['/', '/up']);
+  });
 });
 
 describe('a rule of which requests wait', () => {

@@ -45,7 +45,7 @@ export function createAdmission(
       const gate = registry.gate(typeof app === 'string' ? app : (app(req) ?? DEFAULT_APP));
       const { settings } = gate;
       if (isHealthCheck(settings, req, path)) {
-        return settings.answerHealthChecks && gate.intent !== 'running' ? 'answer' : 'bypass';
+        return settings.answerHealthChecks && !gate.isOpen ? 'answer' : 'bypass';
       }
       return isPrivileged(settings, req) ? 'bypass' : gate;
     } catch (error) {

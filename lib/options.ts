@@ -108,8 +108,9 @@ export interface AppOptions {
    */
   healthCheckPath?: string | RegExp | readonly (string | RegExp)[] | undefined;
   /**
-   * Answer `healthCheckPath` with 200 here while the app is not running, so that a load balancer in
-   * front keeps this gateway in its pool. Default false: it is passed to the backend.
+   * Answer `healthCheckPath` with 200 here while the app is not running, until the last one held has
+   * gone out, so that a load balancer in front keeps this gateway in its pool. Default false: it is
+   * passed to the backend.
    */
   answerHealthChecks?: boolean | undefined;
   /** Requests whose User-Agent contains this string, or matches it, are never held. Default none. */
