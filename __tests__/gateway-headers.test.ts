@@ -51,6 +51,18 @@ describe('X-Forwarded-*', () => {
     expect(headers).toMatchObject({ 'x-forwarded-for': '127.0.0.1', 'x-forwarded-port': '80' });
   });
 
+  it.each([false, true])(
+    'can not be forged by what CGI, WSGI and Rack take for the same (another proxy trusted: %s)',
+    async (trustForwarded) => {
+      const { seen } = await open({ trustForwarded });
+      const { Forwarded: _, ...names } = FORGED;
+      const forged = Object.entries(names).map(([name, value]) => [name.replace('-', '_'), value]);
+      const headers = await seen({ ...Object.fromEntries(forged), X_FORWARDED_FOR: '192.0.2.1' });
+      expect(JSON.stringify(headers)).not.toMatch(/192\.0\.2\.1|https|forged/);
+      expect(await seen({ X_Other: '1' })).toHaveProperty('x_other', '1');
+    },
+  );
+
   it('are kept and added to where another proxy is trusted to have set them', async () => {
     const { seen } = await open({ trustForwarded: true });
     expect(await seen({ host: 'shop.example', ...FORGED })).toMatchObject({

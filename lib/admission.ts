@@ -73,12 +73,20 @@ export function noteHeld(req: AntractRequest, ms: number, goesOn: boolean): void
   if (goesOn) req.headers[HELD_HEADER] = String(ms);
 }
 
+/** Whatever its spelling: CGI, WSGI and Rack make `_` of each `-`. Most requests have none so long. */
 function removeForgedHeader(req: AntractRequest): void {
-  if (req.headers[HELD_HEADER] === undefined || heldFor.has(req)) return;
-  delete req.headers[HELD_HEADER];
-  for (let i = req.rawHeaders.length - 2; i >= 0; i -= 2) {
-    if (req.rawHeaders[i]?.toLowerCase() === HELD_HEADER) req.rawHeaders.splice(i, 2);
+  if (heldFor.has(req)) return;
+  const { rawHeaders } = req;
+  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length !== HELD_HEADER.length || !isHeldHeader(name)) continue;
+    delete req.headers[name.toLowerCase()];
+    rawHeaders.splice(i, 2);
   }
+}
+
+function isHeldHeader(name: string): boolean {
+  return name.toLowerCase().replaceAll('_', '-') === HELD_HEADER;
 }
 
 /** The app's name is none, there are too many, or the user's own function threw. */

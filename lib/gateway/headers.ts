@@ -20,11 +20,20 @@ const NOT_THIS_HOP =
 /** Written by clients just as well as by proxies. */
 const WHERE_FROM = /^(forwarded|x-forwarded-.*|x-real-ip)$/;
 
+/** CGI, WSGI and Rack make `_` of each `-`; a proxy that is trusted would not have sent it so. */
+function isDisguised(name: string): boolean {
+  return name.includes('_') && WHERE_FROM.test(name.replaceAll('_', '-'));
+}
+
+function isWhereFrom(name: string): boolean {
+  return WHERE_FROM.test(name) || isDisguised(name);
+}
+
 /** Changes `req.headers`, which is what the proxy passes on. */
 export function prepareHeaders(req: IncomingMessage, trustForwarded: boolean): void {
   const { headers } = req;
   dropHopHeaders(headers);
-  if (!trustForwarded) drop(headers, (name) => WHERE_FROM.test(name));
+  drop(headers, trustForwarded ? isDisguised : isWhereFrom);
   addForwarded(req);
 }
 
