@@ -30,6 +30,9 @@ afterEach(async () => {
 
 type Handler = (req: AntractRequest, res: ServerResponse) => void;
 
+/** What somebody may pass who does not check types. */
+const promise = (async () => true) as unknown as (req: AntractRequest) => boolean;
+
 /** A gate on node:http in front of a handler that notes each URL it is given. */
 async function gated(
   options: AntractOptions = {},
@@ -274,13 +277,13 @@ describe('the header that tells the backend how long a request was held', () => 
       res.end(JSON.stringify([headers, rawHeaders])),
     );
     if (paused) await registry.enable();
-    const sent = { [name]: ['4711', '4712'], X_Antract_Other_2: '1' };
+    const sent = { [name]: ['forged', 'forged'], X_Antract_Other_2: '1' };
     const answer = request(url, { headers: sent });
     if (paused) await held(1);
     await registry.disable();
     const { body } = await answer;
     const [headers] = JSON.parse(body) as [IncomingHttpHeaders];
-    expect(body).not.toContain('471');
+    expect(body).not.toContain('forged');
     expect(headers['x-antract-held-ms']).toEqual(
       paused ? expect.stringMatching(/^\d{1,3}$/) : undefined,
     );
@@ -329,6 +332,7 @@ describe('a bypass', () => {
     ['a path below the health check', { healthCheckPath: '/up' }, 'GET', '/up/x'],
     ['a POST to the health check', { healthCheckPath: '/up' }, 'POST', '/up'],
     ['the admin path where there is none', { adminPath: false }, 'GET', '/_antract/status'],
+    ['a promise, as of an async function', { bypass: promise }, 'GET', '/'],
     ['a fragment behind the admin path', {}, 'POST', '/_antract#/../secret'],
     ['a fragment behind the health check', { healthCheckPath: '/up' }, 'GET', '/up#/../secret'],
     ['a whole URL with dots in it', { healthCheckPath: '/up' }, 'GET', 'http://a/secret/../up'],
@@ -397,6 +401,21 @@ describe('a rule of which requests wait', () => {
     await registry.disable();
     await Promise.all(answers);
     expect(logged.join()).toContain('oops');
+  });
+});
+
+describe('a rule of which are long-lived', () => {
+  it('says nothing by a promise', async () => {
+    const responses: ServerResponse[] = [];
+    const options = { longLived: 'ignore', isLongLived: promise } as const;
+    const { registry, url } = await gated(options, {}, (_req, res) => void responses.push(res));
+    const answer = request(url);
+    while (responses.length === 0) await new Promise(setImmediate);
+    await registry.enable();
+    const { phase } = registry.status();
+    responses[0]?.end();
+    await answer;
+    expect(phase).toBe('pausing');
   });
 });
 

@@ -34,7 +34,8 @@ export function isPrivileged(
   { privilegedUserAgent, bypass }: AppSettings,
   req: AntractRequest,
 ): boolean {
-  return matchesUserAgent(privilegedUserAgent, req) || (bypass?.(req) ?? false);
+  // A promise, as of an async function, would be taken for a yes, and let everybody through.
+  return matchesUserAgent(privilegedUserAgent, req) || bypass?.(req) === true;
 }
 
 function matchesUserAgent(wanted: string | RegExp | undefined, req: AntractRequest): boolean {

@@ -44,10 +44,11 @@ export class HttpPassage implements Passage {
     return this.#ask('hold', true);
   }
 
-  /** What the user's own function says; where there is none, or it fails, `otherwise`. */
+  /** What the user's own function says; where there is none, it fails, or says neither, `otherwise`. */
   #ask(name: 'isLongLived' | 'hold', otherwise: boolean): boolean {
     try {
-      return this.#settings[name]?.(this.request) ?? otherwise;
+      const answer: unknown = this.#settings[name]?.(this.request);
+      return typeof answer === 'boolean' ? answer : otherwise;
     } catch (error) {
       this.#logger.error(`The \`${name}\` function threw: ${inspect(error)}`);
       return otherwise;
