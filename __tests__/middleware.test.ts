@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, createHook } from 'node:async_hooks';
 import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -97,6 +97,30 @@ describe('a request while running', () => {
     socket.write('cd');
     expect(await readUntil(socket, (text) => text.includes('stored'))).toContain('200 OK');
     expect(await drained).toMatchObject({ outcome: 'drained' });
+  });
+});
+
+describe('what a running app costs a request', () => {
+  it('is one listener, and neither a promise nor a timer', async () => {
+    const registry = new PauseRegistry({ logger });
+    const pause = createPauseMiddleware(registry);
+    const created: string[] = [];
+    const hook = createHook({ init: (_id, type) => void created.push(type) });
+    const listeners = (req: AntractRequest, res: ServerResponse): number =>
+      [req, res, req.socket].flatMap((one) =>
+        one.eventNames().flatMap((name) => one.listeners(name)),
+      ).length;
+    let added = 0;
+    const { url } = await listen((req, res) => {
+      const before = listeners(req, res);
+      hook.enable();
+      pause(req, res, () => void hook.disable());
+      added = listeners(req, res) - before;
+      res.end();
+    });
+    await request(url);
+    expect(created).toEqual([]);
+    expect(added).toBe(1);
   });
 });
 
