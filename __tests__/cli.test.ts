@@ -81,10 +81,13 @@ describe('antract serve', () => {
         },
         blog: { hosts: ['blog.example'], target: blog?.url },
       },
+      privilegedUserAgent: '/^probe/i',
     });
     const { url, adminUrl } = await serve(['--config', config]);
     expect((await request(url, { headers: { host: 'blog.example' } })).body).toBe('blog');
     await request(`${adminUrl}/enable?app=shop`);
+    const probe = { host: 'shop.example', 'User-Agent': 'Probe/1.0' };
+    expect((await request(url, { headers: probe })).body).toBe('shop');
     expect((await request(`${url}/up`, { headers: { host: 'shop.example' } })).body).toBe('OK\n');
   });
 
@@ -202,6 +205,11 @@ describe('a call that makes no sense ends with 2 and', () => {
     for (const [content, message] of [
       [{ target, maxTim: 1 }, 'Unknown option `maxTim`. Did you mean `maxTime`?'],
       [{ apps: { shop: { target, maxTime: 'ever' } } }, 'Expected `apps.shop.maxTime` to be'],
+      [
+        { apps: { shop: { target, privilegedUserAgent: '/(/' } } },
+        'Expected `apps.shop.privilegedUserAgent` to be a text, or a regular expression',
+      ],
+      [{ target, accessLog: 'all' }, "Expected `accessLog` to be 'auto' or 'json' or 'pretty'"],
       ['{', 'expected JSON'],
       ['[]', 'expected an object'],
     ] as const) {

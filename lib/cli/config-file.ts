@@ -1,10 +1,11 @@
 /**
- * Reads the file of `--config`. Knows JSON and no option but those that only a command line has.
+ * Reads the file of `--config`. Knows JSON, and no option but those that are not written as in a program.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from './failure.ts';
 import { isRecord, type RawConfig } from './flags.ts';
+import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
 
 export function readConfigFile(path: string): RawConfig {
   const config = parse(path, read(path));
@@ -16,8 +17,32 @@ export function readConfigFile(path: string): RawConfig {
   }
   // Relative to the file, as it can be used from anywhere.
   const { adminTokenFile } = config;
-  if (typeof adminTokenFile !== 'string') return config;
-  return { ...config, adminTokenFile: resolve(dirname(path), adminTokenFile) };
+  const result = readRegExps(path, '', config);
+  if (typeof adminTokenFile !== 'string') return result;
+  return { ...result, adminTokenFile: resolve(dirname(path), adminTokenFile) };
+}
+
+/** JSON has no regular expressions, so they are written as on the command line. */
+function readRegExps(path: string, prefix: string, config: RawConfig): RawConfig {
+  const { privilegedUserAgent: given, apps } = config;
+  const result = { ...config };
+  if (typeof given === 'string') {
+    const agent = readTextOrRegExp(given);
+    if (agent === undefined) {
+      const name = `${prefix}privilegedUserAgent`;
+      throw new UsageError(`${path}: Expected \`${name}\` to be ${TEXT_OR_REGEXP}.`);
+    }
+    result['privilegedUserAgent'] = agent;
+  }
+  if (prefix === '' && isRecord(apps)) {
+    result['apps'] = Object.fromEntries(
+      Object.entries(apps).map(([name, app]) => [
+        name,
+        isRecord(app) ? readRegExps(path, `apps.${name}.`, app) : app,
+      ]),
+    );
+  }
+  return result;
 }
 
 function read(path: string): string {

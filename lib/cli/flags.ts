@@ -5,6 +5,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEFAULT_CORE_OPTIONS, DEFAULT_GATEWAY_SETTINGS } from '../gateway/config.ts';
 import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../options.ts';
+import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
 
 /** A configuration as a file or the command line writes it; what it means is read later. */
 export type RawConfig = Record<string, unknown>;
@@ -284,11 +285,7 @@ function list(given: string, previous: unknown): string[] {
 }
 
 function textOrRegExp(given: string): string | RegExp {
-  const [, source, flags] = /^\/(.+)\/([a-z]*)$/.exec(given) ?? [];
-  if (source === undefined) return given;
-  try {
-    return new RegExp(source, flags);
-  } catch {
-    throw new InvalidArgumentError('Expected a text, or a regular expression between slashes.');
-  }
+  const read = readTextOrRegExp(given);
+  if (read === undefined) throw new InvalidArgumentError(`Expected ${TEXT_OR_REGEXP}.`);
+  return read;
 }

@@ -10,7 +10,9 @@ export interface Written extends Given {
   readonly path: string | undefined;
 }
 
-export function inTheirWords(message: string, written: Written): string {
+export function inTheirWords(said: string, written: Written): string {
+  // The one option that has another name here.
+  const message = said.replace('`accessLogFormat`', '`accessLog`');
   const [, first = ''] = /`([\w.-]+)`/.exec(message) ?? [];
   if (isFromFile(first, written)) return `${written.path}: ${message}`;
   return message.replace(/`([\w.-]+)`/g, (quoted, key: string) => wordFor(key, written) ?? quoted);
@@ -23,7 +25,7 @@ function isFromFile(key: string, { sources, file }: Written): boolean {
 
 function wordFor(key: string, { sources }: Written): string | undefined {
   if (key === 'adminToken') return '`--admin-token-file` or `ANTRACT_ADMIN_TOKEN`';
-  const flag = FLAGS.find((one) => one.key === key || `${one.key}Format` === key);
+  const flag = FLAGS.find((one) => one.key === key);
   if (!flag) return undefined;
   return `\`${sources.get(flag.key) === 'env' ? flag.env : flag.long}\``;
 }
