@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createGateway, type GatewayConfig } from '../lib/gateway.ts';
 import { closeGateways, openGateway } from './support/gateway.ts';
-import { closeAll, listen, request, type Answer } from './support/http.ts';
+import { closeAll, connect, listen, readUntil, request, type Answer } from './support/http.ts';
 
 const directories: string[] = [];
 
@@ -69,6 +69,15 @@ describe('on the public port', () => {
     const { url, adminUrl } = await openGateway({ target: backend.url, adminPath: false });
     expect(adminUrl).toBeNull();
     expect((await request(`${url}/_antract/status`)).body).toBe('backend /_antract/status');
+  });
+
+  it('without a token they are not for a whole URL, as is sent to proxies', async () => {
+    const { port, antract } = await openGateway({ target });
+    const client = await connect(port);
+    const answer = readUntil(client, (text) => text.includes('ERR_ANTRACT'));
+    client.write(`GET http://localhost/_antract/enable HTTP/1.1\r\nHost: shop.example\r\n\r\n`);
+    expect(await answer).toContain(' 403 ');
+    expect(antract.status().phase).toBe('running');
   });
 
   it('a token is asked for where one is set', async () => {

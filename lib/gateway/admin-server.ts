@@ -30,7 +30,7 @@ export function isUnder(path: string, url: string): boolean {
 export function mount(path: string, router: AdminRouter): Handler {
   return (req: IncomingMessage & { originalUrl?: string; baseUrl?: string }, res) => {
     const rest = (req.url as string).slice(path.length);
-    req.originalUrl = req.url as string;
+    req.originalUrl ??= req.url as string;
     req.baseUrl = path;
     req.url = rest.startsWith('/') ? rest : `/${rest}`;
     router(req, res);

@@ -54,9 +54,16 @@ export function serveFront(server: Server, parts: FrontParts): void {
   });
 }
 
-function destinationOf(req: IncomingMessage, { routes, findAdmin }: FrontParts): Destination {
+function destinationOf(
+  req: IncomingMessage & { originalUrl?: string },
+  { routes, findAdmin }: FrontParts,
+): Destination {
+  const { url = '' } = req;
   if (!readRequestTarget(req)) return refusing(BAD_TARGET);
-  return findAdmin(req) ?? routes.find(req) ?? refusing(UNKNOWN_HOST);
+  const admin = findAdmin(req);
+  // Who may use them depends on how they were asked for.
+  if (admin) req.originalUrl = url;
+  return admin ?? routes.find(req) ?? refusing(UNKNOWN_HOST);
 }
 
 function refusing(refusal: Refusal): Destination {
