@@ -55,9 +55,9 @@ async function compare(title, names) {
 async function holding() {
   const child = fork(new URL('./hold.mjs', import.meta.url), { execArgv: ['--expose-gc'] });
   const [result] = await once(child, 'message');
-  console.log('\nHolding');
+  console.log('\nThe holding path, 10,000 requests at once, beside the running path');
   for (const [what, figure] of Object.entries(result))
-    console.log(`  ${what.padEnd(44)} ${figure}`);
+    console.log(`  ${what.padEnd(46)} ${figure}`);
 }
 
 console.log(`Node ${process.version}, ${rounds} rounds of ${seconds} s, 50 connections`);
