@@ -99,8 +99,25 @@ describe('a release', () => {
     clock.advance(1);
     expect(await verdictOf(ticket)).toBe('proceed');
     expect(events).toContain('unhealthy');
-    expect(probes[0]?.signal.aborted).toBe(true);
     expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('that did so asks on, and is told to be over when the backend answers', async () => {
+    const told: string[] = [];
+    for (const isAskedFirst of [true, false]) {
+      const gate = createGate({ healthTimeout: '5s' });
+      gate.enable({});
+      gate.disable();
+      gate.watchReopen((outcome) => told.push(outcome));
+      clock.advance(5000);
+      expect(gate.status()).toMatchObject({ phase: 'running', health: { endsInMs: 0 } });
+      expect([gate.isReopened, told.splice(0)]).toEqual([false, []]);
+      if (isAskedFirst) await probes.at(-1)?.healthy();
+      else answer(gate);
+      expect([gate.isReopened, told.splice(0)]).toEqual([true, ['reopened']]);
+      expect(gate.status().health).toBeNull();
+      expect(probes.at(-1)?.signal.aborted).toBe(!isAskedFirst);
+    }
   });
 
   it('stops the app instead, where asked to', async () => {

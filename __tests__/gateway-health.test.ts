@@ -432,6 +432,27 @@ describe('disable with wait', () => {
     });
   });
 
+  it.each([
+    { after: 'a pause', options: { healthTimeout: 1 } },
+    { after: 'an unplanned hold', options: { cover: 1 } },
+  ])('does not say that a backend answers which was given up after $after', async ({ options }) => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url, ...options });
+    await backend.kill();
+    if (options.cover) expect((await request(gateway.url)).status).toBe(502);
+    else await gateway.antract.enable();
+    const ended: string[] = [];
+    const released = admin(gateway, 'disable?wait=1m').finally(() => ended.push('wait'));
+    if (options.healthTimeout) await once(gateway.antract.registry, 'unhealthy');
+    expect((await admin(gateway, 'status')).body).toMatch(
+      /\nApp default is running\.\nBackend, asked for .*: ECONNREFUSED\n/,
+    );
+    expect((await admin(gateway, 'disable?wait=1')).status).toBe(202);
+    expect(ended).toEqual([]);
+    await backend.start();
+    expect((await released).status).toBe(200);
+  });
+
   it('answers 409 when the app is paused again meanwhile', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });

@@ -134,9 +134,14 @@ export class Gate {
     return this.intent === 'running' && this.#isInformed && !this.#reopening.isShut;
   }
 
+  /** Open, and not for want of an answer: where the backend has been given up it is still asked. */
+  get isReopened(): boolean {
+    return this.isOpen && this.#reopening.isIdle;
+  }
+
   /** Nothing would be forgotten if this gate were. */
   get isIdle(): boolean {
-    return this.isOpen && this.inFlight === 0 && this.#reopening.isIdle;
+    return this.isReopened && this.inFlight === 0;
   }
 
   status(): AppStatus {
@@ -487,8 +492,8 @@ export class Gate {
     if (this.isOpen) {
       this.#heldAtResume = 0;
       this.#release.end();
-      this.#tellReopenWatchers('reopened');
     }
+    if (this.isReopened) this.#tellReopenWatchers('reopened');
     this.#schedule();
   }
 

@@ -89,9 +89,10 @@ export class Reopening {
    */
   afterRefusal(since: number, isReleased: boolean): boolean {
     const closure = this.#closure;
-    if (closure?.isAsking) return this.isShut;
     const now = this.#context.clock.now();
-    if (!closure || since - closure.wellSince >= QUIET_MS) return this.#begin(now, isReleased);
+    if (!closure || isGivenUp(closure)) return this.#begin(now, isReleased);
+    if (closure.isAsking) return this.isShut;
+    if (since - closure.wellSince >= QUIET_MS) return this.#begin(now, isReleased);
     if (closure.until <= now && !closure.isSpent && this.#giveUp(closure)) {
       return this.#begin(now, isReleased);
     }
@@ -181,22 +182,26 @@ export class Reopening {
 
   /** Its time is over. True where those held are let go all the same. */
   #giveUp(closure: Closure): boolean {
+    // The probe goes on: until it succeeds nobody says that the backend answers.
+    closure.isSpent = true;
     if (closure.kind === 'cover') {
-      // The probe goes on: until it succeeds requests are let through, to fail by themselves.
-      closure.isSpent = true;
       this.#calls.fail();
       return false;
     }
     const { app, settings, emit } = this.#context;
     emit('unhealthy', { app, lastSeen: closure.lastSeen, action: settings.onHealthTimeout });
-    this.end();
-    if (settings.onHealthTimeout === 'release') return true;
-    this.#calls.stop();
-    return false;
+    if (settings.onHealthTimeout === 'stop') {
+      this.#calls.stop();
+      return false;
+    }
+    if (!closure.isAsking) this.#ask(closure);
+    return true;
   }
 
   /** Later times wait for an answer to be told: a probe that was wrong once may be so for ever. */
   #onHealthy(closure: Closure, isFirst: boolean): void {
+    // Those who waited for it went long ago: what is refused from now on is trouble of its own.
+    if (isGivenUp(closure)) this.end();
     if (closure.kind === 'cover' && isFirst) {
       const { clock, settings } = this.#context;
       this.#releaseEnd = clock.now() + settings.maxTime;
@@ -209,6 +214,7 @@ export class Reopening {
     closure.end();
     this.#closure = undefined;
     if (this.#isUnreachable) this.#tellReachable(closure);
+    this.#calls.open();
   }
 
   #tellUnreachable(coverMs: number): void {
@@ -223,4 +229,9 @@ export class Reopening {
     const afterMs = Math.round(clock.now() - since);
     emit('reachable', { app, afterMs, held: this.#calls.held() });
   }
+}
+
+/** Of a pause that has ended: everybody was let go, and the backend is still asked. */
+function isGivenUp({ kind, isSpent }: Closure): boolean {
+  return kind === 'release' && isSpent;
 }

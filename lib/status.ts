@@ -35,7 +35,10 @@ export interface AppStatus {
   reason: string | null;
   /** What clients of a stopped app are told. */
   message: string | null;
-  /** While the backend is asked whether it answers, with nobody let through: else null. */
+  /**
+   * While the backend is asked whether it answers: else null. Nobody is let through until then, or
+   * until the time is over.
+   */
   health: HealthStatus | null;
   /** While draining: the requests it waits for, the oldest first, at most 20. */
   stragglers?: Straggler[];
@@ -69,7 +72,7 @@ export interface HealthStatus {
   lastSeen: string | null;
   /** Since it began to ask. */
   forMs: number;
-  /** When those held are let go, or refused, all the same. */
+  /** When those held are let go, or refused, all the same; 0 when they were, and it is asked on. */
   endsInMs: number;
   /** Nobody had paused: a connection to the backend was refused. */
   unplanned: boolean;

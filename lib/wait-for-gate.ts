@@ -43,7 +43,7 @@ export class GateWait {
 
   async reopened(gate: Gate, limits: WaitLimits): Promise<ReopenOutcome | 'timeout'> {
     const isOpen = (): boolean =>
-      gate.isOpen && (this.#elsewhere?.isOpenElsewhere(gate.app) ?? true);
+      gate.isReopened && (this.#elsewhere?.isOpenElsewhere(gate.app) ?? true);
     if (this.#elsewhere) await this.#elsewhere.refresh();
     return waitFor<ReopenOutcome>(
       this.#clock,

@@ -53,7 +53,7 @@ export function reportApp(gate: Gate, version: number, context: OwnReportContext
     oldestHoldMs,
     trend,
     isDrained: gate.isDrained,
-    isOpen: gate.isOpen,
+    isOpen: gate.isReopened,
     sharesPace: gate.sharesPace,
     stragglers: gate.intent === 'running' ? [] : shorten(gate.stragglers()),
     traffic: { windowMs, requestsPerSecond, slowestMs },
