@@ -179,6 +179,19 @@ describe('a request that could not be handed over', () => {
     expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
   });
 
+  it('fails when it has waited its longest and was let go for that, whatever is waited for', async () => {
+    for (const intent of ['running', 'paused']) {
+      const gate = createGate({ maxHold: '1s', onMaxHold: 'release' });
+      gate.enable({});
+      const ticket = hold(gate);
+      if (intent === 'running') gate.disable();
+      clock.advance(1000);
+      expect(gate.pass(ticket)).toBe(true);
+      expect(gate.takeBack(ticket.passage)).toBeUndefined();
+      expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
+    }
+  });
+
   it('fails when it is not in flight here', () => {
     expect(createGate({ cover: '10s' }).takeBack(passage())).toBeUndefined();
   });

@@ -322,7 +322,8 @@ export class Gate {
    */
   takeBack(passage: Passage): Ticket | Rejection | undefined {
     const arrival = this.#inFlight.arrivalOf(passage.request);
-    if (!arrival || !this.#mayTakeBack(passage.request)) return undefined;
+    if (!arrival || !this.#mayTakeBack(passage.request) || this.#isOverdue(arrival))
+      return undefined;
     const refusal = this.#refusal();
     this.#release.answered(passage.request, false);
     this.#inFlight.remove(passage.request);
@@ -474,6 +475,12 @@ export class Gate {
     const isReleased = this.held > 0 || this.#release.isOwed(request);
     // Where it is given up for that, the app may be stopped by now.
     return this.#reopening.afterRefusal(since, isReleased) || this.intent === 'stopped';
+  }
+
+  /** Let go as it has waited its longest: it would be again at once, as often as it was refused. */
+  #isOverdue({ since }: Arrival): boolean {
+    const { maxHold, onMaxHold } = this.settings;
+    return onMaxHold === 'release' && since + maxHold <= this.#clock.now();
   }
 
   // ---- Letting go -----------------------------------------------------------------------------
