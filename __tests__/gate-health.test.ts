@@ -179,6 +179,23 @@ describe('a request that could not be handed over', () => {
     expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
   });
 
+  it('has its place in a queue that is full, unless it has never been in it', async () => {
+    const gate = createGate({ maxHeld: 2, release: { concurrency: 1 } });
+    const newcomer = passage();
+    gate.tryEnter(newcomer);
+    gate.enable({});
+    const [first, second] = [hold(gate), hold(gate)];
+    gate.disable();
+    await probes[0]?.healthy();
+    gate.pass(first);
+    hold(gate);
+    expect(gate.takeBack(newcomer)).toMatchObject({ reason: 'full' });
+    const again = gate.takeBack(first.passage) as Ticket;
+    clock.advance(250);
+    await probes[1]?.healthy();
+    expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
+  });
+
   it('fails when it has waited its longest and was let go for that, whatever is waited for', async () => {
     for (const intent of ['running', 'paused']) {
       const gate = createGate({ maxHold: '1s', onMaxHold: 'release' });

@@ -324,7 +324,7 @@ export class Gate {
     const arrival = this.#inFlight.arrivalOf(passage.request);
     if (!arrival || !this.#mayTakeBack(passage.request) || this.#isOverdue(arrival))
       return undefined;
-    const refusal = this.#refusal();
+    const refusal = this.#refusal(this.#inFlight.wasHeld(passage.request));
     this.#release.answered(passage.request, false);
     this.#inFlight.remove(passage.request);
     if (refusal) this.#waiting.rejected(passage.request, refusal.reason);
@@ -519,10 +519,11 @@ export class Gate {
     }
   }
 
-  #refusal(): Rejection | undefined {
+  /** @param hasPlace whether it stood in the queue before: then a newcomer has not taken its place. */
+  #refusal(hasPlace = false): Rejection | undefined {
     if (this.intent === 'stopped') return this.#rejection('stopped');
     if (this.#closed) return this.#rejection('shutdown');
-    if (this.#waiting.isFull) return this.#rejection('full');
+    if (this.#waiting.isFull && !hasPlace) return this.#rejection('full');
     return undefined;
   }
 

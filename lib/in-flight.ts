@@ -61,6 +61,10 @@ export class InFlight {
     return this.#entries.get(request)?.arrival;
   }
 
+  wasHeld(request: RequestLine): boolean {
+    return this.#entries.get(request)?.ticket !== undefined;
+  }
+
   /** When it was let through. */
   sinceOf(request: RequestLine): number | undefined {
     return this.#entries.get(request)?.since;
