@@ -163,6 +163,23 @@ describe('a release', () => {
   });
 });
 
+describe('a slow start', () => {
+  it('is no faster for clients that leave before they are answered', async () => {
+    const gate = createGate({ release: { strategy: 'slow-start', initial: 2 } });
+    gate.enable({});
+    const tickets = [hold(gate), hold(gate), hold(gate), hold(gate), hold(gate), hold(gate)];
+    gate.disable();
+    await probes[0]?.healthy();
+    for (const ticket of tickets.slice(0, 2)) {
+      gate.pass(ticket);
+      gate.leave(ticket.request);
+    }
+    expect(gate.status()).toMatchObject({ held: 2, inFlight: 2 });
+    gate.answered((tickets[2] as Ticket).request, true);
+    expect(gate.status()).toMatchObject({ held: 0, inFlight: 4 });
+  });
+});
+
 describe('a request that could not be handed over', () => {
   it('goes back to its place, and everybody waits until the backend answers', async () => {
     const gate = createGate({ release: { concurrency: 1 } });

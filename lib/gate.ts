@@ -358,10 +358,6 @@ export class Gate {
     // Not where one that was taken back is refused here.
     const since = this.#inFlight.sinceOf(request);
     if (isOfBackend && since !== undefined) this.#reopening.afterAnswer(since);
-    this.#freePlace(request, good);
-  }
-
-  #freePlace(request: RequestLine, good: boolean): void {
     if (this.#release.answered(request, good)) this.#pump();
   }
 
@@ -378,7 +374,7 @@ export class Gate {
     if (this.#reopening.isDoubtful && entry.passage.isAnswered?.()) {
       this.#reopening.afterAnswer(entry.since);
     }
-    this.#freePlace(request, true);
+    if (this.#release.left(request)) this.#pump();
   }
 
   /** The client of a request that was held is gone, or its response has ended. May be told twice. */

@@ -49,6 +49,11 @@ export class Release {
     return this.#unanswered.has(request);
   }
 
+  /** Nobody waits for its answer any more, which says nothing of the backend. False when that was known. */
+  left(request: RequestLine): boolean {
+    return this.#unanswered.delete(request);
+  }
+
   /** Its answer has begun, or never will. False when that was known. */
   answered(request: RequestLine, good: boolean): boolean {
     const entry = this.#unanswered.get(request);
