@@ -295,6 +295,17 @@ describe('a cover', () => {
     expect(gate.isOpen).toBe(true);
   });
 
+  it('shows by its trend, too, how its release gets on', async () => {
+    const gate = createGate({ cover: '10s', release: { perSecond: 1 } });
+    refuse(gate);
+    for (let i = 0; i < 4; i++) hold(gate);
+    await probes[0]?.healthy();
+    expect(gate.status()).toMatchObject({ held: 4, trend: -1 });
+    hold(gate);
+    hold(gate);
+    expect(gate.status().trend).toBe(1);
+  });
+
   it('is over after its time: those held have failed, and so do others until it answers', async () => {
     const gate = createGate({ cover: '10s' });
     const ticket = refuse(gate) as Ticket;

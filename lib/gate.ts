@@ -87,7 +87,11 @@ export class Gate {
     this.#release = new Release(settings.release, clock, context.share);
     this.#reopening = new Reopening(context, {
       held: () => this.held,
-      open: () => this.#pump(),
+      open: () => {
+        // Those who came while it was shut were not too many for the pace.
+        this.#heldAtResume = Math.max(this.#heldAtResume, this.held);
+        this.#pump();
+      },
       fail: () => this.#rejectAll('unreachable'),
       stop: () => {
         this.stop(undefined);
