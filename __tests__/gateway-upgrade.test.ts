@@ -15,8 +15,8 @@ afterEach(async () => {
 });
 
 /** Sends everything back; `connected` tells of each handshake. */
-async function echoBackend(name = 'echo') {
-  const { server, url } = await listen((_req, res) => res.end(name));
+async function echoBackend(name = 'echo', port = 0) {
+  const { server, url } = await listen((_req, res) => res.end(name), port);
   const sockets = new WebSocketServer({ server });
   sockets.on('connection', (socket) => {
     socket.on('message', (data) => socket.send(`${name}: ${String(data)}`));
@@ -108,7 +108,7 @@ describe('a WebSocket', () => {
       [backend.url, 502],
       [silent.url, 504],
     ] as const) {
-      const { port } = await openGateway({ target, proxyTimeout: 100 });
+      const { port } = await openGateway({ target, proxyTimeout: 100, cover: 0 });
       const socket = await connect(port);
       const closed = once(socket, 'close');
       socket.write(`GET / HTTP/1.1\r\n${HANDSHAKE}`);
@@ -117,6 +117,50 @@ describe('a WebSocket', () => {
       );
       await closed;
     }
+  });
+
+  it('that no connection could be made for waits for the backend, and keeps what it sent early', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    const gateway = await openGateway({ target: backend.url });
+    const socket = await connect(gateway.port);
+    // A frame that is sent ahead of the answer, in two parts: "early", masked by zeros.
+    const frame = Buffer.from([0x81, 0x85, 0, 0, 0, 0, ...Buffer.from('early')]);
+    socket.write(`GET / HTTP/1.1\r\n${HANDSHAKE}`);
+    socket.write(frame.subarray(0, 3));
+    await once(gateway.antract.registry, 'held');
+    socket.write(frame.subarray(3));
+    expect(gateway.antract.status()).toMatchObject({
+      phase: 'releasing',
+      held: 1,
+      health: { unplanned: true },
+    });
+    const echo = await echoBackend('echo', backend.port);
+    const text = await readUntil(socket, (all) => all.includes('early'));
+    expect(text).toMatch(/^HTTP\/1\.1 101 [^]*echo: early$/);
+    expect(echo.sockets.clients.size).toBe(1);
+    expect(gateway.antract.status()).toMatchObject({ held: 0, inFlight: 1, longLived: 1 });
+    socket.destroy();
+  });
+
+  it('that is taken back again and again is listened to no more often for that', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    const gateway = await openGateway({ target: backend.url, health: { check: () => true } });
+    const socket = await connect(gateway.port);
+    const counts: number[] = [];
+    gateway.server.once('upgrade', (_req, client: Socket) => {
+      gateway.antract.on('held', () => {
+        const names = client.eventNames();
+        counts.push(names.reduce((sum, name) => sum + client.listenerCount(name), 0));
+      });
+    });
+    socket.write(`GET / HTTP/1.1\r\n${HANDSHAKE}`);
+    while (counts.length < 3) await once(gateway.antract.registry, 'held');
+    expect(counts).toEqual(counts.map(() => counts[0]));
+    socket.destroy();
+    await once(gateway.antract.registry, 'abandoned');
+    expect(gateway.antract.status()).toMatchObject({ held: 0, inFlight: 0 });
   });
 
   it('that the backend refuses is refused in its words', async () => {

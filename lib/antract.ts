@@ -9,7 +9,11 @@ import { Notifier } from './notify.ts';
 import type { AntractOptions } from './options.ts';
 import { PauseRegistry } from './pause-registry.ts';
 import { createSpooler, type Spooler } from './spool.ts';
-import { createUpgradeListener, type UpgradeListener } from './upgrade.ts';
+import {
+  createUpgradeListener,
+  type PauseUpgradeListener,
+  type UpgradeListener,
+} from './upgrade.ts';
 
 /** The calls that work without HTTP, bound so that they can be passed around. */
 type RegistryCalls = Pick<
@@ -34,7 +38,7 @@ export interface Antract extends RegistryCalls {
   /** The middleware that holds requests. Mount it ahead of what it is to protect. */
   pause(options?: PauseOptions): PauseMiddleware;
   /** The same for WebSockets: `server.on('upgrade', antract.upgrade(listener))`. */
-  upgrade(listener: UpgradeListener, options?: PauseOptions): UpgradeListener;
+  upgrade(listener: UpgradeListener, options?: PauseOptions): PauseUpgradeListener;
   /**
    * Makes clients that ask first (`Expect: 100-continue`) keep their uploads until their request may
    * pass. Without it Node tells them to go on before any handler runs.

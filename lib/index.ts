@@ -53,7 +53,7 @@ export {
   type StoredReport,
   type StoreListener,
 } from './stores/store.ts';
-export type { UpgradeListener } from './upgrade.ts';
+export type { PauseUpgradeListener, UpgradeListener } from './upgrade.ts';
 export type {
   AppStatus,
   CommandResult,

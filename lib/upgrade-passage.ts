@@ -67,6 +67,13 @@ export class UpgradePassage implements Passage {
     }
   }
 
+  /** The handler gives it back, having written nothing: what was laid around the socket comes off. */
+  takeFrom(): void {
+    if (this.socket.write === this.#tap) this.socket.write = this.#write as Duplex['write'];
+    this.#frames = undefined;
+    this.#onAnswer = undefined;
+  }
+
   end(): void {
     if (this.#isEnding) return;
     this.#isEnding = true;

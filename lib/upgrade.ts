@@ -7,12 +7,21 @@ import type { Duplex } from 'node:stream';
 import { createAdmission, noteHeld, type PauseOptions } from './admission.ts';
 import { Gate } from './gate.ts';
 import type { PauseRegistry } from './pause-registry.ts';
+import type { Rejection } from './phase.ts';
 import { refusalFor, refuseUpgrade } from './refusal.ts';
 import { Ticket } from './ticket.ts';
 import { UpgradePassage } from './upgrade-passage.ts';
 
 /** What `server.on('upgrade', …)` takes. */
 export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+export interface PauseUpgradeListener extends UpgradeListener {
+  /**
+   * For a proxy that could not connect to the backend, and has neither read nor written anything: takes
+   * the handshake back, and calls `next` when the backend answers. As `takeBack` of `pause()`.
+   */
+  takeBack(req: IncomingMessage, socket: Duplex, head: Buffer, next: UpgradeListener): boolean;
+}
 
 /** How many bytes a client may send ahead of the answer to its handshake, which most never do. */
 const MAX_EARLY = 64 * 1024;
@@ -21,11 +30,12 @@ export function createUpgradeListener(
   registry: PauseRegistry,
   handler: UpgradeListener,
   options?: PauseOptions,
-): UpgradeListener {
+): PauseUpgradeListener {
   const admit = createAdmission(registry, options);
+  const passages = new WeakMap<IncomingMessage, UpgradePassage>();
   registry.hasUpgrade = true;
 
-  return function antractUpgrade(req, socket, head) {
+  function antractUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const gate = admit(req);
     if (gate === 'bypass' || gate === 'answer') return handler(req, socket, head);
     // Without a listener an error ends the process.
@@ -35,14 +45,58 @@ export function createUpgradeListener(
     const passage = new UpgradePassage(req, socket, {
       endable: gate.settings.longLived === 'close',
     });
+    passages.set(req, passage);
     if (gate.tryEnter(passage)) {
-      socket.once('close', () => gate.leave(req));
+      socket.once('close', () => depart(gate, passage));
       return passage.handTo(handler, head);
     }
     const ticket = gate.hold(passage);
-    if (!(ticket instanceof Ticket)) return refuseUpgrade(req, refusalFor(ticket));
-    return void hold(gate, ticket, passage, handler, head);
-  };
+    if (ticket instanceof Ticket) socket.once('close', () => depart(gate, passage));
+    return holdOrRefuse({ gate, passage, handler, head, ticket });
+  }
+
+  function takeBack(
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    next: UpgradeListener,
+  ): boolean {
+    const passage = passages.get(req);
+    const gate = admit(req);
+    if (!passage || !(gate instanceof Gate) || socket.destroyed) return false;
+    const ticket = gate.takeBack(passage);
+    if (!ticket) return false;
+    passage.takeFrom();
+    holdOrRefuse({ gate, passage, handler: next, head, ticket });
+    return true;
+  }
+
+  return Object.assign(antractUpgrade, { takeBack });
+}
+
+interface Hold {
+  readonly gate: Gate;
+  readonly passage: UpgradePassage;
+  readonly handler: UpgradeListener;
+  readonly head: Buffer;
+  readonly ticket: Ticket;
+}
+
+function holdOrRefuse({
+  ticket,
+  ...rest
+}: Omit<Hold, 'ticket'> & { ticket: Ticket | Rejection }): void {
+  if (ticket instanceof Ticket) void hold({ ...rest, ticket });
+  else refuseUpgrade(rest.passage.request, refusalFor(ticket));
+}
+
+/** What each was held by last: it may be held again and again, and its socket is listened to once. */
+const tickets = new WeakMap<UpgradePassage, Ticket>();
+
+function depart(gate: Gate, passage: UpgradePassage): void {
+  const ticket = tickets.get(passage);
+  if (ticket) gate.depart(ticket);
+  else gate.leave(passage.request);
 }
 
 /** One for all: a listener stays for as long as its socket. */
@@ -50,20 +104,14 @@ function destroy(this: Duplex): void {
   this.destroy();
 }
 
-async function hold(
-  gate: Gate,
-  ticket: Ticket,
-  passage: UpgradePassage,
-  handler: UpgradeListener,
-  head: Buffer,
-): Promise<void> {
+async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<void> {
   const { request: req, socket } = passage;
+  tickets.set(passage, ticket);
   const leave = (): void => {
     gate.depart(ticket);
     // Half-open is allowed here, so that nobody else would.
     socket.destroy();
   };
-  socket.once('close', () => gate.depart(ticket));
   socket.on('end', leave);
   const early = readAhead(req, socket, () => gate.expel(ticket, 'too-large'));
   const verdict = await ticket.verdict;

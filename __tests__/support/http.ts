@@ -8,10 +8,11 @@ const sockets = new Set<Socket>();
 
 export async function listen(
   handler: RequestListener,
+  at = 0,
 ): Promise<{ server: Server; port: number; url: string }> {
   const server = http.createServer(handler);
   servers.add(server);
-  server.listen(0, '127.0.0.1');
+  server.listen(at, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return { server, port, url: `http://127.0.0.1:${port}` };

@@ -12,6 +12,8 @@ import { PROXY_TIMEOUT_CODE, proxyTimeoutError } from './failure.ts';
 import { idleSockets, useOnlyLive } from './idle-sockets.ts';
 import type { Target } from './target.ts';
 
+type Connect = HttpAgent['createConnection'];
+
 /**
  * As many connections as there are requests: a limit would be a second queue that nobody sees, behind
  * the one that holds requests.
@@ -37,8 +39,21 @@ const LONGEST_CONNECT_MS = 10_000;
  */
 const SETTLE_MS = 50;
 
+export interface TlsOptions {
+  readonly rejectUnauthorized: boolean;
+}
+
 export interface BackendAgent {
   readonly agent: HttpAgent;
+  /**
+   * For an upgrade, whose proxy gives up the client's socket with the connection that it could not make.
+   * Calls `use` when one stands, for the request that is made within that call.
+   */
+  readonly withConnection: (
+    options: TlsOptions,
+    use: () => void,
+    failed: (error: Error) => void,
+  ) => void;
   /** Idle connections lead to a backend that may be about to go, or is gone. */
   readonly dropIdle: () => void;
   /** Ends all of them, and those that are just being made. */
@@ -59,7 +74,8 @@ export function createAgent(
   const ready = target.protocol === 'http:' ? 'connect' : 'secureConnect';
   const connect = agent.createConnection.bind(agent);
   const pending = new Set<Socket>();
-  agent.createConnection = (options, callback) => {
+  let atHand: Socket | undefined;
+  const open: Connect = (options, callback) => {
     const socket = connect(options) as Socket;
     pending.add(socket);
     const settleMs = isDoubtful() ? SETTLE_MS : 0;
@@ -70,8 +86,28 @@ export function createAgent(
     });
     return undefined;
   };
+  agent.createConnection = (options, callback) => {
+    if (!atHand) return open(options, callback);
+    const socket = atHand;
+    atHand = undefined;
+    callback?.(null, socket);
+    return undefined;
+  };
   return {
     agent,
+    withConnection: (options, use, failed) => {
+      open({ ...addressOf(target), ...options }, (error, socket) => {
+        if (error) return failed(error);
+        atHand = socket as Socket;
+        try {
+          use();
+        } finally {
+          // Where nobody needed it: the client has left, or an idle one was there.
+          atHand?.destroy();
+          atHand = undefined;
+        }
+      });
+    },
     dropIdle: () => {
       for (const socket of idleSockets(agent)) socket.destroy();
     },
@@ -80,6 +116,10 @@ export function createAgent(
       for (const socket of pending) socket.destroy();
     },
   };
+}
+
+function addressOf({ hostname, port, socketPath }: Target): Parameters<Connect>[0] {
+  return socketPath === undefined ? { host: hostname, port } : { path: socketPath };
 }
 
 function createNodeAgent({ protocol, hostname }: Target): HttpAgent {

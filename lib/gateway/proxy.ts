@@ -37,6 +37,8 @@ export interface ProxyCalls {
    * it will be sent again, by another call of {@link Proxy.web}.
    */
   readonly takeBack: TakeBack;
+  /** The same for an upgrade, and {@link Proxy.upgrade}. */
+  readonly takeBackUpgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean;
   /** Whether those held are being let go. */
   readonly isReleasing: () => boolean;
 }
@@ -44,7 +46,7 @@ export interface ProxyCalls {
 type TakeBack = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: ProxyCalls): Proxy {
-  const { agent, dropIdle, close } = createAgent(
+  const { agent, withConnection, dropIdle, close } = createAgent(
     route.target,
     route.proxyTimeout,
     calls.isReleasing,
@@ -78,8 +80,16 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
       });
     },
     upgrade: (req, socket, head) => {
-      maskPath(req, paths);
-      proxy.upgrade(req, socket, head);
+      const use = (): void => {
+        if (socket.destroyed) return;
+        maskPath(req, paths);
+        proxy.upgrade(req, socket, head);
+      };
+      withConnection({ rejectUnauthorized: !route.insecure }, use, (error) => {
+        hooks.note(req, { error: reasonOf(error) });
+        if (isUnsent(error) && calls.takeBackUpgrade(req, socket, head)) return;
+        refuseUpgrade(req, refusalForFailure(error));
+      });
     },
     dropIdle,
     close,

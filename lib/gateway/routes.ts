@@ -73,8 +73,22 @@ function createRoute(
         hooks.note(req, { error: undefined });
         proxy.web(req, res);
       }),
+    takeBackUpgrade: (req, socket, head) =>
+      upgrade.takeBack(req, socket, head, (_req, _socket, whole) => {
+        hooks.note(req, { error: undefined });
+        proxy.upgrade(req, socket, whole);
+      }),
     isReleasing: () => antract.status(app).phase === 'releasing',
   });
+  const upgrade = antract.upgrade(
+    (req, socket, head) => {
+      const { connection, upgrade } = req.headers;
+      prepareHeaders(req, trustForwarded);
+      Object.assign(req.headers, { connection, upgrade });
+      proxy.upgrade(req, socket as Socket, head);
+    },
+    { app },
+  );
   const route: Route = {
     app,
     handle: (req, res) =>
@@ -82,15 +96,7 @@ function createRoute(
         prepareHeaders(req, trustForwarded);
         proxy.web(req, res);
       }),
-    upgrade: antract.upgrade(
-      (req, socket, head) => {
-        const { connection, upgrade } = req.headers;
-        prepareHeaders(req, trustForwarded);
-        Object.assign(req.headers, { connection, upgrade });
-        proxy.upgrade(req, socket as Socket, head);
-      },
-      { app },
-    ),
+    upgrade,
   };
   return { route, proxy };
 }
