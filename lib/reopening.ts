@@ -202,12 +202,16 @@ export class Reopening {
   #onHealthy(closure: Closure, isFirst: boolean): void {
     // Those who waited for it went long ago: what is refused from now on is trouble of its own.
     if (isGivenUp(closure)) this.end();
-    if (closure.kind === 'cover' && isFirst) {
-      const { clock, settings } = this.#context;
-      this.#releaseEnd = clock.now() + settings.maxTime;
-      this.#tellReachable(closure);
-    }
+    if (isFirst) this.#limitRelease(closure);
+    if (closure.kind === 'cover' && isFirst) this.#tellReachable(closure);
     this.#calls.open();
+  }
+
+  /** It begins now; and no later than when the time for an answer would have been over. */
+  #limitRelease({ kind }: Closure): void {
+    const { clock, settings } = this.#context;
+    const end = clock.now() + settings.maxTime;
+    this.#releaseEnd = kind === 'cover' ? end : Math.min(this.#releaseEnd, end);
   }
 
   #endTrouble(closure: Closure): void {
