@@ -288,6 +288,32 @@ describe('a held upgrade', () => {
     expect((await refused)[1].statusCode).toBe(503);
   });
 
+  it('that is answered with trouble slows a release down, and any other answer does not', async () => {
+    for (const [status, next] of [
+      [503, 1],
+      [400, 4],
+    ] as const) {
+      const handed: Duplex[] = [];
+      let tell!: () => void;
+      const areTwo = new Promise<void>((resolve) => (tell = resolve));
+      const { antract, port } = await startWith(
+        (_req, socket) => {
+          if (handed.push(socket) === 2) tell();
+        },
+        { release: { strategy: 'slow-start', initial: 2 } },
+      );
+      cleanUps.unshift(() => handed.forEach((socket) => socket.destroy()));
+      await antract.enable();
+      for (let i = 0; i < 6; i++) (await connect(port)).write(HANDSHAKE);
+      while (antract.status().held < 6) await once(antract.registry, 'held');
+      await antract.disable();
+      await areTwo;
+      for (const socket of [...handed]) socket.write(`HTTP/1.1 ${status} Refused\r\n\r\n`);
+      await new Promise(setImmediate);
+      expect(antract.status().held).toBe(4 - next);
+    }
+  });
+
   it('waits in the same queue as requests', async () => {
     const site = await start({ release: { concurrency: 1 } });
     await site.antract.enable();

@@ -27,6 +27,7 @@ export class UpgradePassage implements Passage {
   #frames: FrameTracker | undefined;
   #isAnswered = false;
   #isOpen = false;
+  #status = 0;
   #onAnswer: (() => void) | undefined;
   #isEnding = false;
   #limit: EndLimit | undefined;
@@ -40,6 +41,11 @@ export class UpgradePassage implements Passage {
   /** A handshake that waits for its answer is as ordinary as any request, and so is one refused. */
   isLongLived(): boolean {
     return this.#isOpen;
+  }
+
+  /** Of the answer to a WebSocket's handshake; 0 where it is not known. */
+  get status(): number {
+    return this.#status;
   }
 
   onAnswer(callback: () => void): void {
@@ -94,6 +100,7 @@ export class UpgradePassage implements Passage {
   #noteAnswer(): void {
     this.#isAnswered = true;
     this.#isOpen = this.#frames?.isOpen ?? true;
+    this.#status = this.#frames?.status ?? 0;
     if (!this.#isOpen || !this.#endable) this.#frames = undefined;
     // Unless somebody else has put a `write` of their own on top.
     if (!this.#frames && this.socket.write === this.#tap) {

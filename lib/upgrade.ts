@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createAdmission, noteHeld, type PauseOptions } from './admission.ts';
 import { Gate } from './gate.ts';
+import { isTrouble } from './http-passage.ts';
 import type { PauseRegistry } from './pause-registry.ts';
 import type { Rejection } from './phase.ts';
 import { refusalFor, refuseUpgrade } from './refusal.ts';
@@ -123,8 +124,8 @@ async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<voi
   }
   if (verdict.kind === 'gone' || !gate.pass(ticket)) return undefined;
   // What is answered is the handshake; a WebSocket must not keep a place in the pace.
-  // One that is refused is no trouble, and no sign that the backend is well: a proxy may have done it.
-  passage.onAnswer(() => gate.answered(req, true, passage.isLongLived()));
+  // One that is refused is no sign that the backend is well: a proxy may have done it.
+  passage.onAnswer(() => gate.answered(req, !isTrouble(passage.status), passage.isLongLived()));
   return passage.handTo(handler, sent.length > 0 ? Buffer.concat([head, ...sent]) : head);
 }
 

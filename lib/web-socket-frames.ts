@@ -12,7 +12,9 @@ function closeFrame(code: number, reason: string): Buffer {
   return Buffer.concat([head, text]);
 }
 
-const SWITCHING = 'HTTP/1.1 101';
+const STATUS_LINE = /^HTTP\/1\.1 (\d{3})/;
+
+const SWITCHING = 101;
 
 /** More than any answer to a handshake: what is longer is none. */
 const MAX_HEAD = 64 * 1024;
@@ -24,7 +26,7 @@ const SHORTEST_HEADER = 2;
 export class FrameTracker {
   /** The handshake's answer seen so far; undefined once it has been seen whole. */
   #head: string | undefined = '';
-  #isSwitching = false;
+  #status = 0;
   /** How much has come of the header of the frame that is on its way, and how long it is. */
   #headerSeen = 0;
   #headerLength = SHORTEST_HEADER;
@@ -37,9 +39,14 @@ export class FrameTracker {
     return this.#head === undefined;
   }
 
-  /** Whether frames are being sent: the handshake was answered with 101. */
+  /** Of the handshake's answer; 0 until it has been seen whole, and where it is none. */
+  get status(): number {
+    return this.#status;
+  }
+
+  /** Whether frames are being sent. */
   get isOpen(): boolean {
-    return this.isAnswered && this.#isSwitching;
+    return this.#status === SWITCHING;
   }
 
   /** Whether the next byte would begin a frame. */
@@ -60,7 +67,7 @@ export class FrameTracker {
   /** Returns where it stopped. */
   #take(bytes: Uint8Array, from: number): number {
     if (!this.isAnswered) return this.#takeHead(bytes);
-    if (!this.#isSwitching) return bytes.length;
+    if (!this.isOpen) return bytes.length;
     let at = from;
     while (at < bytes.length) {
       if (this.#headerSeen === 0 && this.#payloadLeft > 0) {
@@ -82,7 +89,7 @@ export class FrameTracker {
       return bytes.length;
     }
     this.#head = undefined;
-    this.#isSwitching = end >= 0 && text.startsWith(SWITCHING);
+    if (end >= 0) this.#status = Number(STATUS_LINE.exec(text)?.[1] ?? 0);
     return end < 0 ? bytes.length : end + 4 - before;
   }
 
