@@ -138,6 +138,11 @@ export class Gate {
     return this.intent === 'running' && this.#isInformed && !this.#reopening.isShut;
   }
 
+  /** Those held are going out, or wait for the backend to answer. */
+  get isReleasing(): boolean {
+    return this.#intent === 'running' && !this.isOpen;
+  }
+
   /** Open, and not for want of an answer: where the backend has been given up it is still asked. */
   get isReopened(): boolean {
     return this.isOpen && this.#reopening.isIdle;

@@ -78,7 +78,8 @@ function createRoute(
         hooks.note(req, { error: undefined });
         proxy.upgrade(req, socket, whole);
       }),
-    isReleasing: () => antract.status(app).phase === 'releasing',
+    // A status counts all that is in flight, and this is asked for each new connection.
+    isReleasing: () => antract.registry.gate(app).isReleasing,
   });
   const upgrade = antract.upgrade(
     (req, socket, head) => {
