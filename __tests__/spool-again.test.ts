@@ -11,6 +11,7 @@ const BIG = body(3 * 1024 * 1024);
 /** How far the request has come when it is held again. */
 const UNTIL: Record<string, (req: http.IncomingMessage) => Promise<unknown>> = {
   'at once': async () => undefined,
+  'after a turn': () => new Promise(setImmediate),
   'with a part of it in the buffer of Node': (req) => until(() => req.readableLength > 0),
 };
 
@@ -19,9 +20,11 @@ describe('a request that is held again', () => {
     const { spooler: store } = await spooler();
     const port = await serve(async (req, res) => {
       const spool = await collected(store.begin(req, { res }));
-      for (let time = 0; time < 3; time += 1) {
+      for (let time = 0; time < 10; time += 1) {
         spool.release();
         await UNTIL[moment]!(req);
+        // Each time a little more of it would end in having all of it in memory.
+        expect(req.readableLength).toBeLessThan(256 * 1024);
         expect(store.begin(req, { res })).toBe(spool);
         expect(spool.state).toBe('complete');
       }

@@ -139,7 +139,11 @@ describe('a request that is held', () => {
     }
   });
 
-  it('goes on reading after an early answer', async () => {
+  it.each([
+    ['a slow reader', 0],
+    ['a slow reader', 5],
+    ['for await', 5],
+  ])('goes on reading after an early answer (%s, after %i turns)', async (consumer, turns) => {
     const { spooler: store } = await spooler();
     for (const hold of Object.keys(HOLDS)) {
       let read: Promise<string> | undefined;
@@ -149,7 +153,8 @@ describe('a request that is held', () => {
           return;
         }
         (await HOLDS[hold]!(() => store.begin(req, { res }), req)).release();
-        read = CONSUMERS['a slow reader']!(req);
+        for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate);
+        read = CONSUMERS[consumer]!(req);
         res.end('early');
       });
       const client = await connect(port);

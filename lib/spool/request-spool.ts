@@ -75,7 +75,7 @@ export class RequestSpool implements Spool {
   /** Takes the body from now on. A request whose body Node stopped reading before is read again. */
   begin(): void {
     this.#req.on('close', this.#onClose);
-    this.#res?.on('close', this.#onResponseClose);
+    this.#res?.on('close', this.#onResponseClose).on('prefinish', this.#onAnswered);
     this.#tap.install();
     this.#tap.start();
     this.#hooks.onHeld();
@@ -106,7 +106,6 @@ export class RequestSpool implements Spool {
     this.#trouble = undefined;
     this.#body.stopSpilling();
     this.#hooks.onReplay();
-    this.#feeder.want();
     if (this.#asked) this.#askNode();
     if (!this.#ended && this.#body.bytes === 0) this.#putBack();
     // Not at once: readers that came before the hold would get what the next handler is to see.
@@ -180,10 +179,20 @@ export class RequestSpool implements Spool {
     this.#tap.askNode();
   }
 
-  /** A reader that is there has not always asked; Node takes the request for unread until it has. */
   #firstFeed(): void {
-    if (this.#phase === 'replaying' && isBeingRead(this.#req)) this.#askNode();
+    this.#speakForReader();
+    if (!this.#isFull) this.#feeder.want();
     this.#feeder.run();
+  }
+
+  /** A reader that is there has not always asked; Node takes the request for unread until it has. */
+  #speakForReader(): void {
+    if (this.#phase === 'replaying' && isBeingRead(this.#req)) this.#askNode();
+  }
+
+  /** A reader asks by itself once it has read that; given more at each hold, Node would have it all. */
+  get #isFull(): boolean {
+    return this.#req.readableLength >= this.#req.readableHighWaterMark;
   }
 
   #pushEnd(): void {
@@ -214,7 +223,7 @@ export class RequestSpool implements Spool {
     this.#body.drop();
     this.#tap.remove();
     this.#req.off('close', this.#onClose);
-    this.#res?.off('close', this.#onResponseClose);
+    this.#res?.off('close', this.#onResponseClose).off('prefinish', this.#onAnswered);
     this.#hooks.onDone();
   }
 
@@ -232,6 +241,9 @@ export class RequestSpool implements Spool {
     const gone = this.#req.destroyed || this.#req.aborted;
     if (gone && this.#phase === 'replaying') this.#abandon();
   };
+
+  /** There may be enough in Node's buffer for several reads, and now Node looks whether any asked. */
+  readonly #onAnswered = (): void => this.#speakForReader();
 
   readonly #onResponseClose = (): void => {
     if (this.#phase === 'held') this.discard();
