@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { constants, type promises } from 'node:fs';
-import { mkdir, readdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import type http from 'node:http';
 import { hostname } from 'node:os';
 import path from 'node:path';
@@ -195,6 +195,23 @@ describe('a temporary file', () => {
       res.end(await CONSUMERS['pipe']!(req));
     });
     expect((await upload(port, { pieces: [BIG] })).text).toBe(sha256(BIG));
+  });
+
+  it('finds its directory gone and makes it again, with several at once', async () => {
+    const { spooler: store, directory, warnings } = await spooler();
+    const first = await gate((req) => store.begin(req));
+    const answer = upload(first.port, { pieces: [BIG] });
+    await until(() => first.spools[0]?.state === 'complete');
+    await rm(directory, { recursive: true });
+    const { port, spools, go } = await gate((req) => store.begin(req));
+    const answers = [0, 1, 2].map(() => upload(port, { pieces: [BIG] }));
+    await until(() => spools.length === 3 && spools.every(({ state }) => state !== 'collecting'));
+    expect(spools.map(({ state }) => state)).toEqual(['complete', 'complete', 'complete']);
+    expect(warnings).toEqual([]);
+    first.go();
+    go();
+    for (const one of [answer, ...answers]) expect((await one).text).toBe(sha256(BIG));
+    expect((await stat(directory)).mode & 0o777).toBe(0o700);
   });
 
   it('never takes the last tenth of the disk', async () => {

@@ -33,15 +33,26 @@ export class SpoolDirectory {
 
   /** Made when the first body needs it: most instances never do. */
   async createFile(): Promise<SpoolFile> {
-    this.#made ??= this.#disk.mkdir(this.#path, { recursive: true, mode: 0o700 });
+    const made = (this.#made ??= this.#make());
     try {
-      await this.#made;
-      return await SpoolFile.create(path.join(this.#path, newName()), this.#disk);
+      await made;
+      return await this.#open();
     } catch (error) {
-      // Somebody may have deleted the directory, or made room for it: the next file tries afresh.
-      this.#made = undefined;
-      throw error;
+      // Somebody may have made room for it: the next file tries afresh.
+      if (this.#made === made) this.#made = undefined;
+      if (!isErrno(error, 'ENOENT')) throw error;
     }
+    // Systems delete what nobody has used for days in their temporary directory.
+    await (this.#made ??= this.#make());
+    return this.#open();
+  }
+
+  #make(): Promise<unknown> {
+    return this.#disk.mkdir(this.#path, { recursive: true, mode: 0o700 });
+  }
+
+  #open(): Promise<SpoolFile> {
+    return SpoolFile.create(path.join(this.#path, newName()), this.#disk);
   }
 
   /** Throws when the bytes would go into the part of the disk that is kept free. */
