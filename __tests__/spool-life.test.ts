@@ -168,6 +168,38 @@ describe('a request that is held', () => {
     }
   });
 
+  it.each(['with a length', 'chunked'])(
+    'keeps its small body for who answers early: %s',
+    async (framing) => {
+      const { spooler: store } = await spooler();
+      const bytes = body(9000);
+      let read: Promise<string> | undefined;
+      let request: http.IncomingMessage | undefined;
+      const port = await serve(async (req, res) => {
+        request = req;
+        const spool = store.begin(req, { res });
+        await until(() => req.complete && spool.state !== 'collecting');
+        spool.release();
+        for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+        read = CONSUMERS['a slow reader']!(req);
+        res.end('early');
+      });
+      const client = await connect(port);
+      client.send(framing === 'chunked' ? postChunked() : post(bytes.length));
+      await until(() => request !== undefined);
+      const before = request?.socket.bytesRead ?? 0;
+      // In pieces: one is what a first read takes.
+      for (let at = 0; at < bytes.length; at += 3000) {
+        const piece = bytes.subarray(at, at + 3000);
+        client.send(framing === 'chunked' ? chunk(piece) : piece);
+        await until(() => (request?.socket.bytesRead ?? 0) >= before + at + 3000);
+      }
+      if (framing === 'chunked') client.send(chunk(Buffer.alloc(0)));
+      await client.hears('early');
+      expect(await read).toBe(sha256(bytes));
+    },
+  );
+
   it('is thrown away by Node when it is answered unread, and its connection lives on', async () => {
     const { spooler: store } = await spooler();
     let closed = 0;

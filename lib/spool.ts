@@ -13,7 +13,13 @@ import { IdleSpool } from './spool/idle.ts';
 import { RequestSpool } from './spool/request-spool.ts';
 import { parserCallsPush } from './spool/self-test.ts';
 import type { SpoolSettings } from './spool/settings.ts';
-import { closeUnread, isBeingRead, isHttp2, type SpoolRequest } from './spool/tap.ts';
+import {
+  closeUnread,
+  isBeingRead,
+  isHttp2,
+  keepForReader,
+  type SpoolRequest,
+} from './spool/tap.ts';
 import type { Spool, SpoolResponse } from './spool/types.ts';
 
 export {
@@ -105,10 +111,13 @@ class SpoolStore implements Spooler {
       before.onOverflow = options.onOverflow;
       return before;
     }
-    if (!hasBodyToCome(req)) return new IdleSpool('idle');
+    const leave = (state: 'idle' | 'unread'): Spool =>
+      new IdleSpool(state, () => keepForReader(req, options.res));
+    if (!hasBody(req)) return new IdleSpool('idle');
+    if (!isToCome(req)) return leave('idle');
     if (contentLength(req) > this.#settings.maxBody) return new IdleSpool('too-large');
-    if (fitsInNode(req)) return new IdleSpool('idle');
-    if (!this.#works || this.#closed) return new IdleSpool('unread');
+    if (fitsInNode(req)) return leave('idle');
+    if (!this.#works || this.#closed) return leave('unread');
     const spool = this.#create(req, options);
     this.#spools.set(req, spool);
     // Once, though a request may get one spool after another.
@@ -195,10 +204,10 @@ const BUDGET_FULL =
   '`spool.maxTotal` is reached. Requests with bodies stay held, but are not read further until they ' +
   'are released, and their clients are not noticed when they leave.';
 
-function hasBodyToCome(req: SpoolRequest): boolean {
+function isToCome(req: SpoolRequest): boolean {
   if (req.complete || req.destroyed || req.readableEnded) return false;
   // http2 calls a request complete only when its reader is through.
-  return hasBody(req) && !(isHttp2(req) && req.stream.readableEnded);
+  return !(isHttp2(req) && req.stream.readableEnded);
 }
 
 function hasBody(req: SpoolRequest): boolean {

@@ -7,11 +7,16 @@ import type { Spool, SpoolState } from './types.ts';
 export class IdleSpool implements Spool {
   readonly state: SpoolState;
   readonly bytes = 0;
+  readonly #onRelease: () => void;
 
-  constructor(state: 'idle' | 'unread' | 'too-large') {
+  constructor(state: 'idle' | 'unread' | 'too-large', onRelease: () => void = () => undefined) {
     this.state = state;
+    this.#onRelease = onRelease;
   }
 
-  release(): void {}
+  release(): void {
+    this.#onRelease();
+  }
+
   discard(): void {}
 }

@@ -4,7 +4,7 @@
  */
 import type { SpoolBody } from './body.ts';
 import { Feeder } from './feeder.ts';
-import { isBeingRead, isHttp2, type SpoolRequest, Tap } from './tap.ts';
+import { isBeingRead, isHttp2, keepForReader, type SpoolRequest, Tap } from './tap.ts';
 import type { Spool, SpoolResponse, SpoolState } from './types.ts';
 
 /** How much may wait in memory for a slow disk, or at release for a slow reader. */
@@ -75,7 +75,7 @@ export class RequestSpool implements Spool {
   /** Takes the body from now on. A request whose body Node stopped reading before is read again. */
   begin(): void {
     this.#req.on('close', this.#onClose);
-    this.#res?.on('close', this.#onResponseClose).on('prefinish', this.#onAnswered);
+    this.#res?.on('close', this.#onResponseClose);
     this.#tap.install();
     this.#tap.start();
     this.#hooks.onHeld();
@@ -106,6 +106,7 @@ export class RequestSpool implements Spool {
     this.#trouble = undefined;
     this.#body.stopSpilling();
     this.#hooks.onReplay();
+    keepForReader(this.#req, this.#res);
     if (this.#asked) this.#askNode();
     if (!this.#ended && this.#body.bytes === 0) this.#putBack();
     // Not at once: readers that came before the hold would get what the next handler is to see.
@@ -179,15 +180,11 @@ export class RequestSpool implements Spool {
     this.#tap.askNode();
   }
 
+  /** A reader that is there has not always asked; Node takes the request for unread until it has. */
   #firstFeed(): void {
-    this.#speakForReader();
+    if (this.#phase === 'replaying' && isBeingRead(this.#req)) this.#askNode();
     if (!this.#isFull) this.#feeder.want();
     this.#feeder.run();
-  }
-
-  /** A reader that is there has not always asked; Node takes the request for unread until it has. */
-  #speakForReader(): void {
-    if (this.#phase === 'replaying' && isBeingRead(this.#req)) this.#askNode();
   }
 
   /** A reader asks by itself once it has read that; given more at each hold, Node would have it all. */
@@ -223,7 +220,7 @@ export class RequestSpool implements Spool {
     this.#body.drop();
     this.#tap.remove();
     this.#req.off('close', this.#onClose);
-    this.#res?.off('close', this.#onResponseClose).off('prefinish', this.#onAnswered);
+    this.#res?.off('close', this.#onResponseClose);
     this.#hooks.onDone();
   }
 
@@ -241,9 +238,6 @@ export class RequestSpool implements Spool {
     const gone = this.#req.destroyed || this.#req.aborted;
     if (gone && this.#phase === 'replaying') this.#abandon();
   };
-
-  /** There may be enough in Node's buffer for several reads, and now Node looks whether any asked. */
-  readonly #onAnswered = (): void => this.#speakForReader();
 
   readonly #onResponseClose = (): void => {
     if (this.#phase === 'held') this.discard();

@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { constants, type Http2ServerRequest } from 'node:http2';
+import type { SpoolResponse } from './types.ts';
 
 /** `node:http`'s request or, behind the same interface, http2's. */
 export type SpoolRequest = IncomingMessage | Http2ServerRequest;
@@ -184,6 +185,22 @@ export function closeUnread(req: Http2ServerRequest, discard: () => void): void 
     discard();
     req.resume();
     setImmediate(() => req.stream.close());
+  });
+}
+
+const kept = new WeakSet<SpoolResponse>();
+
+/**
+ * Node throws away what is left of a body when its response ends, unless its reader has asked for more;
+ * and after a hold there may be so much in its buffer that nobody had to ask.
+ */
+export function keepForReader(req: SpoolRequest, res: SpoolResponse | undefined): void {
+  if (!res || kept.has(res) || isHttp2(req)) return;
+  kept.add(res);
+  // The last moment before Node looks.
+  res.once('prefinish', () => {
+    if (req.readableEnded || !(req.readableDidRead || isBeingRead(req))) return;
+    req._read(req.readableHighWaterMark);
   });
 }
 
