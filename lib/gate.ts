@@ -140,7 +140,7 @@ export class Gate {
 
   /** Those held are going out, or wait for the backend to answer. */
   get isReleasing(): boolean {
-    return this.#intent === 'running' && !this.isOpen;
+    return this.intent === 'running' && !this.isOpen;
   }
 
   /** Open, and not for want of an answer: where the backend has been given up it is still asked. */
