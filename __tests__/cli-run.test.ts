@@ -109,6 +109,7 @@ describe('antract run', () => {
     );
     expect((await run.exited).code).toBe(7);
     expect(await site.status()).toMatchObject({ phase, leaseEndsInMs: null });
+    expect(/was paused for/.test(run.stderr)).toBe(what !== 'keep');
   });
 
   it('passes on the signal that ended the command', async () => {
@@ -239,20 +240,27 @@ describe('a pause that ends early', () => {
       '--',
       ...waitForFile('go'),
     );
+    await run.saw('stdout', /up/);
+    await site.hold();
     await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: its longest time was over/);
     go();
     expect((await run.exited).code).toBe(1);
+    expect(run.stderr).toMatch(/pause lost: default was paused for \d s, [^]*1 held, 1 released/);
   });
 
   it('with the gateway, which the command survives', async () => {
     const site = await operate();
-    const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
+    const flags = ['--lease', '1s', '--report', file('report.json')];
+    const run = site.antract('run', ...flags, '--', ...waitForFile('go'));
     await run.saw('stdout', /up/);
     site.gateway.signal('SIGKILL');
     await run.saw('stderr', /connection refused.*The pause ends by itself in/);
     go();
     expect((await run.exited).code).toBe(1);
     expect(run.stderr).toContain('THE PAUSE COULD NOT BE ENDED');
+    // Not 0: nobody is there to tell.
+    expect(report()).toMatchObject({ pausedForMs: null, held: null, abandoned: null });
+    expect(run.stderr).toContain('How many waited is not known');
   });
 
   it('with a run that was suspended for longer than its lease', async () => {

@@ -21,7 +21,7 @@ export type RunOutcome =
   | 'interrupted'
   | 'failed';
 
-/** Durations are whole milliseconds; null where there is nothing to measure. */
+/** Durations are whole milliseconds; null where there is nothing to measure, or nobody tells. */
 export interface RunReport {
   app: string;
   /** Without its arguments, which may be secret. */
@@ -38,11 +38,11 @@ export interface RunReport {
   /** What the drain waited for. */
   stragglers: readonly Straggler[];
   /** Over all tries, as are the counts and the longest wait. */
-  pausedForMs: number;
-  held: number;
-  released: number;
-  abandoned: number;
-  rejected: number;
+  pausedForMs: number | null;
+  held: number | null;
+  released: number | null;
+  abandoned: number | null;
+  rejected: number | null;
   longestHoldMs: number | null;
   /** Of the last try in which somebody waited. */
   medianHoldMs: number | null;
@@ -78,7 +78,7 @@ export function createRunReport(app: string, command: string, clock: Clock): Run
 const COUNTING_TIME = 2000;
 const EVERY = 100;
 
-/** The server's report on a pause that has ended; undefined where it has none, or no longer. */
+/** The server's report on a pause; undefined where it has none, or no longer. */
 export async function askForReport(
   client: AdminClient,
   app: string,
@@ -90,7 +90,9 @@ export async function askForReport(
     for (;;) {
       const { report } = (await client.call('report', { app }, { timeout: COUNTING_TIME })).body;
       if (!isPlainObject(report) || report['pauseId'] !== pauseId) return undefined;
-      if (report['complete'] === true || clock.now() >= end) return report;
+      // A pause that goes on, as it was asked to, is not going to be complete.
+      const isAll = report['complete'] === true || report['endedBy'] === null;
+      if (isAll || clock.now() >= end) return report;
       await delay(clock, EVERY);
     }
   } catch (error) {
@@ -100,10 +102,13 @@ export async function askForReport(
   }
 }
 
-export function addPause(report: RunReport, pause: Body): void {
+/** @param pause undefined where the server did not tell: then the sums are not known either. */
+export function addPause(report: RunReport, pause: Body | undefined): void {
   for (const name of ['pausedForMs', 'held', 'released', 'abandoned', 'rejected'] as const) {
-    report[name] += readNumber(pause[name]) ?? 0;
+    const [sum, more] = [report[name], readNumber(pause?.[name])];
+    report[name] = sum === null || more === null ? null : sum + more;
   }
+  if (!pause) return;
   const longest = readNumber(pause['longestHoldMs']);
   if (longest !== null) report.longestHoldMs = Math.max(report.longestHoldMs ?? 0, longest);
   report.medianHoldMs = readNumber(pause['medianHoldMs']) ?? report.medianHoldMs;
@@ -128,19 +133,24 @@ export function whyEnded(pause: Body | undefined): string {
 
 export function reportLines(report: RunReport): string[] {
   const { app, outcome, pausedForMs, drainedAfterMs, commandMs, stragglers } = report;
-  const { held, released, abandoned, rejected, longestHoldMs, medianHoldMs } = report;
   const parts = [
-    `${app} was paused for ${formatMs(pausedForMs)}`,
+    ...(pausedForMs === null ? [] : [`${app} was paused for ${formatMs(pausedForMs)}`]),
     ...(drainedAfterMs === null ? [] : [`drained after ${formatMs(drainedAfterMs)}`]),
     ...(commandMs === null ? [] : [`the command took ${formatMs(commandMs)}`]),
   ];
+  return [
+    `${[outcome, ...(parts.length === 0 ? [] : [parts.join(', ')])].join(': ')}.`,
+    countsLine(report),
+    ...(stragglers.length === 0 ? [] : [`The drain waited for ${nameAll(stragglers)}.`]),
+  ];
+}
+
+function countsLine(report: RunReport): string {
+  const { held, released, abandoned, rejected, longestHoldMs, medianHoldMs } = report;
+  if (held === null) return 'How many waited is not known: the server could not tell.';
   const waits =
     longestHoldMs === null
       ? ''
       : `; longest wait ${formatMs(longestHoldMs)}, median ${formatMs(medianHoldMs ?? 0)}`;
-  return [
-    `${outcome}: ${parts.join(', ')}.`,
-    `${held} held, ${released} released, ${abandoned} abandoned, ${rejected} rejected${waits}.`,
-    ...(stragglers.length === 0 ? [] : [`The drain waited for ${nameAll(stragglers)}.`]),
-  ];
+  return `${held} held, ${released} released, ${abandoned} abandoned, ${rejected} rejected${waits}.`;
 }

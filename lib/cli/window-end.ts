@@ -25,6 +25,7 @@ export async function endWindow(window: Window, pause: OwnPause): Promise<void> 
   const end = await pause.resume();
   await noteEnd(window, pause, end);
   if (end !== 'done') {
+    await collectReport(window, pause);
     report.outcome = 'pause lost';
     throw new CommandFailure('The command was done, but not all of it within the pause.');
   }
@@ -86,8 +87,7 @@ async function collectReport(
   { client, options, clock, report }: Window,
   pause: OwnPause,
 ): Promise<void> {
-  const ofPause = await askForReport(client, options.app, pause.id, clock);
-  if (ofPause) addPause(report, ofPause);
+  addPause(report, await askForReport(client, options.app, pause.id, clock));
 }
 
 export async function lostText(
