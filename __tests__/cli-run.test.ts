@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { killBackends } from './support/backend.ts';
-import { endAll, type CliProcess } from './support/cli.ts';
-import { closeAll } from './support/http.ts';
+import { endAll, runCli, type CliProcess } from './support/cli.ts';
+import { closeAll, listen } from './support/http.ts';
 import { operate, type Operated } from './support/operated.ts';
 
 let folder = mkdtempSync(path.join(tmpdir(), 'antract-run-'));
@@ -330,6 +330,21 @@ describe('killed', () => {
       if (phase === 'running the command' && signal !== 'SIGKILL') {
         expect(isThere(commandPid())).toBe(false);
       }
+    },
+  );
+
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'while it connects, by %s, it does not wait for an answer that does not come',
+    async (signal) => {
+      let askedFor = (): void => undefined;
+      const asked = new Promise<void>((resolve) => (askedFor = resolve));
+      const { url } = await listen(() => askedFor());
+      const run = runCli(['run', '--url', url, '--', 'true']);
+      await asked;
+      run.signal(signal);
+      const exit = await run.exited;
+      expect(exit).toEqual({ code: codes[signal], signal: codes[signal] === null ? signal : null });
+      expect(run.stderr).toContain('a pause that it may have begun ends within 15 s');
     },
   );
 

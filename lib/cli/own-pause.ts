@@ -22,6 +22,8 @@ export interface OwnPauseOptions {
   readonly force: boolean;
   readonly clock: Clock;
   readonly say: (line: string) => void;
+  /** Gives up the answer to the first call; whether that has begun a pause is not known then. */
+  readonly signal?: AbortSignal;
 }
 
 /** How a call that ends the pause went. */
@@ -43,17 +45,15 @@ export class OwnPause {
 
   /** @throws CommandFailure also when somebody else has paused the app. */
   static async begin(options: OwnPauseOptions): Promise<OwnPause> {
-    const { client, app, lease, maxTime, only, reason, force, clock } = options;
+    const { client, app, lease, maxTime, only, reason, force, clock, signal } = options;
     const sentAt = clock.now();
+    const ifPause = force ? undefined : 'none';
     try {
-      const { body } = await client.call('enable', {
-        app,
-        lease,
-        reason,
-        max_time: maxTime,
-        only,
-        if_pause: force ? undefined : 'none',
-      });
+      const { body } = await client.call(
+        'enable',
+        { app, lease, reason, max_time: maxTime, only, if_pause: ifPause },
+        signal && { signal },
+      );
       const { pauseId } = readSnapshot(body);
       if (pauseId === null) throw new CommandFailure('This server does not know leases.');
       return new OwnPause(options, pauseId, sentAt);

@@ -5,6 +5,7 @@
  * However a step ends, the pause it began is ended: by a call, or else by its lease.
  */
 import { formatMs } from '../admin/render.ts';
+import type { Timer } from '../clock.ts';
 import { Child } from './child.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from './failure.ts';
 import { OwnPause } from './own-pause.ts';
@@ -16,6 +17,8 @@ import { endWindow, lostText, resume } from './window-end.ts';
 import { nameAll } from './words.ts';
 
 const ANSWER_TIME = 10_000;
+/** How long an answer is waited for when somebody wants us to leave. */
+const LAST_ANSWER = 1000;
 /** How long people are let through before the next try, where the drain itself was given longer. */
 const BREATHER = 5000;
 
@@ -34,10 +37,10 @@ export async function runWindow(window: Window): Promise<void> {
 // ---- Drain ------------------------------------------------------------------------------------
 
 async function pauseAndDrain(window: Window): Promise<OwnPause> {
-  const { options, clock, report, say } = window;
+  const { options, report } = window;
   for (;;) {
     refuseWhenLeaving(window);
-    const pause = await OwnPause.begin({ ...options, client: window.client, clock, say });
+    const pause = await beginPause(window);
     report.drainTries++;
     let isDrained = false;
     try {
@@ -48,6 +51,30 @@ async function pauseAndDrain(window: Window): Promise<OwnPause> {
     if (isDrained) return pause;
     if (report.drainTries >= options.drainTries) throw notDrained(window);
     await letPeopleThrough(window);
+  }
+}
+
+/** Only the answer tells the id by which a pause can be ended, so it gets a moment when we leave. */
+async function beginPause(window: Window): Promise<OwnPause> {
+  const { options, client, clock, leaving, say } = window;
+  const overdue = new AbortController();
+  let timer: Timer | undefined;
+  const onLeave = (): void => {
+    timer = clock.after(LAST_ANSWER, () => overdue.abort(), { ref: true });
+  };
+  leaving.signal.addEventListener('abort', onLeave);
+  try {
+    return await OwnPause.begin({ ...options, client, clock, say, signal: overdue.signal });
+  } catch (error) {
+    if (overdue.signal.aborted) {
+      const lease = formatMs(options.lease);
+      say(`antract has not answered; a pause that it may have begun ends within ${lease}.`);
+    }
+    refuseWhenLeaving(window);
+    throw error;
+  } finally {
+    leaving.signal.removeEventListener('abort', onLeave);
+    timer?.cancel();
   }
 }
 
