@@ -1,6 +1,6 @@
 /** How the admin endpoints put numbers and states into words. */
 import { describe, expect, it } from '@jest/globals';
-import { formatMs, printable, renderList, renderStatus } from '../lib/admin/render.ts';
+import { formatMs, printable, renderDrain, renderList, renderStatus } from '../lib/admin/render.ts';
 import type { AppStatus } from '../lib/index.ts';
 
 const status = (given: Partial<AppStatus>): AppStatus => ({
@@ -60,6 +60,16 @@ describe('lines', () => {
       '/_antract',
     );
     expect(text).toContain('In flight: 3\n  GET /a for 1 min 1 s\n  and 2 more\n');
+  });
+
+  it('of a pause of writes, reads in flight are not said to be in the way', () => {
+    const stragglers = [{ method: 'POST', path: '/a', ageMs: 1000 }];
+    const paused = status({ phase: 'pausing', inFlight: 3, only: 'writes', stragglers });
+    const text = (outcome: 'drained' | 'timeout') =>
+      renderDrain({ outcome, waitedMs: 1000, stragglers }, paused, '').text;
+    expect(text('timeout')).toContain('Not drained after 1 s: writes still in flight.\n');
+    expect(text('timeout')).toContain('In flight: 3\n  POST /a for 1 s\nNext');
+    expect(text('drained')).toContain('Drained after 1 s: no write is in flight.\n');
   });
 
   it('one request is one, except where the original says otherwise', () => {

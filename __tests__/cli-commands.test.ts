@@ -12,7 +12,7 @@ import { addStatus } from '../lib/cli/show-status.ts';
 import { plain, plainJson } from '../lib/cli/plain-text.ts';
 import { killBackends } from './support/backend.ts';
 import { endAll, runCli, runOnTerminal } from './support/cli.ts';
-import { closeAll, listen } from './support/http.ts';
+import { closeAll, listen, request } from './support/http.ts';
 import { operate } from './support/operated.ts';
 
 let folder = mkdtempSync(path.join(tmpdir(), 'antract-cli-'));
@@ -132,6 +132,27 @@ describe('a wait for a drain', () => {
         /1 request still in flight:\n {2}GET \/hang for[^]*stays pausing/,
       );
     }
+  });
+
+  it('of writes alone does not wait for reads, and says that it is one of writes', async () => {
+    const site = await operate();
+    await site.begin();
+    const pause = ['pause', '--only', 'writes', '--wait', '10s'];
+    expect(await result(site.antract(...pause))).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^default is paused for writes, 0 held, 1 in flight/),
+    });
+    expect((await result(site.antract('status'))).stdout).toContain('paused for writes');
+    await site.admin('disable');
+
+    const arrived = site.backend.received('/hang?write');
+    request(`${site.url}/hang?write`, { method: 'POST' }).catch(() => undefined);
+    await arrived;
+    pause[4] = '100ms';
+    expect(await result(site.antract(...pause))).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/; writes still in flight:\n {2}POST .*\nIt stays pausing for/),
+    });
   });
 
   it('shows live what drains, and Ctrl-C ends nothing but the wait', async () => {

@@ -68,9 +68,12 @@ describe('the words of the page', () => {
     expect(meaningOf({ ...STATUS, phase: 'pausing', inFlight: 2 })).toBe(
       'Draining: 2 requests still in flight. New ones wait.',
     );
+    expect(meaningOf({ ...STATUS, phase: 'pausing', inFlight: 2, only: 'writes' })).toBe(
+      'Draining: writes still in flight. New ones wait, reads go through.',
+    );
     const special = { only: 'writes', health: { unplanned: true } } as const;
     expect(meaningOf({ ...STATUS, phase: 'paused', ...special })).toBe(
-      'Drained: nothing is in flight. New requests wait. Only writes wait. ' +
+      'Drained: no write is in flight. New ones wait, reads go through. ' +
         'Nobody asked for it: the backend does not answer.',
     );
   });

@@ -139,11 +139,15 @@ function statusLine({ phase, held }: AppStatus): string {
     : 'Pause is disabled.';
 }
 
-function drainLine({ outcome, waitedMs }: DrainResult, { inFlight }: AppStatus): string {
+function drainLine({ outcome, waitedMs }: DrainResult, { inFlight, only }: AppStatus): string {
   const after = `after ${formatMs(waitedMs)}`;
+  // Of those in flight some may be reads then.
+  const [none, some] = only
+    ? ['no write is', 'writes']
+    : ['nothing is', count(inFlight, 'request')];
   return outcome === 'drained'
-    ? `Drained ${after}: nothing is in flight.`
-    : `Not drained ${after}: ${count(inFlight, 'request')} still in flight.`;
+    ? `Drained ${after}: ${none} in flight.`
+    : `Not drained ${after}: ${some} still in flight.`;
 }
 
 function releaseLine({ outcome, waitedMs }: ReleaseResult, { held, health }: AppStatus): string {
@@ -235,8 +239,9 @@ function holdLines({ oldestHoldMs }: AppStatus): string[] {
   return oldestHoldMs === null ? [] : [`Longest held: ${formatMs(oldestHoldMs)}`];
 }
 
-function inFlightLines({ inFlight, stragglers = [] }: AppStatus): string[] {
-  const more = inFlight - stragglers.length;
+function inFlightLines({ inFlight, stragglers = [], only }: AppStatus): string[] {
+  // Of a pause of writes, the others may be reads, which nobody waits for.
+  const more = only === null ? inFlight - stragglers.length : 0;
   return [
     `In flight: ${inFlight}`,
     ...stragglers.map(stragglerLine),

@@ -15,7 +15,7 @@ import { Screen } from './screen.ts';
 import { settle } from './settle.ts';
 import { exitCodeOf, watchSignals } from './signals.ts';
 import { readNumber, readSnapshot } from './snapshot.ts';
-import { count, fullLines, stragglerLines } from './words.ts';
+import { count, fullLines, phaseText, stragglerLines } from './words.ts';
 
 interface PauseFlags extends ClientOptions {
   readonly wait?: Duration;
@@ -127,12 +127,14 @@ function tellDrain(flags: ClientOptions, body: Body): void {
   const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
   if (body['drained'] === true) return tell(flags, body, `Drained after ${waited}.`);
   if (flags.json) console.log(plainJson(body));
-  const { app, inFlight, stragglers, phase } = readSnapshot(body);
+  const snapshot = readSnapshot(body);
+  const { app, inFlight, only } = snapshot;
+  const what = only === null ? count(inFlight, 'request') : only;
   throw new CommandFailure(
     [
-      `App ${app} did not drain within ${waited}; ${count(inFlight, 'request')} still in flight:`,
-      ...stragglerLines(stragglers, inFlight),
-      `It stays ${phase}: \`antract drain\` waits again, \`antract resume\` lets people through.`,
+      `App ${app} did not drain within ${waited}; ${what} still in flight:`,
+      ...stragglerLines(snapshot),
+      `It stays ${phaseText(snapshot)}: \`antract drain\` waits again, \`antract resume\` lets people through.`,
     ].join('\n'),
     EXIT_DRAIN_TIMEOUT,
   );

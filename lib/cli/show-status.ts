@@ -11,7 +11,7 @@ import { delay } from './progress.ts';
 import { Screen } from './screen.ts';
 import { readList, type Snapshot } from './snapshot.ts';
 import { exitCodeOf, watchSignals } from './signals.ts';
-import { fullLines } from './words.ts';
+import { fullLines, phaseText } from './words.ts';
 
 interface StatusFlags extends ClientOptions {
   readonly watch?: boolean;
@@ -80,14 +80,14 @@ function textOf(body: Body, { json }: StatusFlags): string {
 function tableOf(apps: readonly Snapshot[]): string[] {
   const rows = [
     ['APP', 'PHASE', 'HELD', 'IN FLIGHT', 'OLDEST WAIT', 'ENDS IN', 'REASON'],
-    ...apps.map(({ app, phase, held, inFlight, oldestHoldMs, endsInMs, reason }) => [
-      app,
-      phase,
-      String(held),
-      String(inFlight),
-      oldestHoldMs === null ? '-' : formatMs(oldestHoldMs),
-      endsInMs === null ? '-' : formatMs(endsInMs),
-      reason ?? '-',
+    ...apps.map((one) => [
+      one.app,
+      phaseText(one),
+      String(one.held),
+      String(one.inFlight),
+      one.oldestHoldMs === null ? '-' : formatMs(one.oldestHoldMs),
+      one.endsInMs === null ? '-' : formatMs(one.endsInMs),
+      one.reason ?? '-',
     ]),
   ];
   const widths = rows[0]?.map((_cell, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));

@@ -19,6 +19,8 @@ export interface Snapshot {
   readonly endsInMs: number | null;
   readonly leaseEndsInMs: number | null;
   readonly pauseId: string | null;
+  /** Which requests alone wait; null where all do. */
+  readonly only: string | null;
   readonly reason: string | null;
   readonly message: string | null;
   readonly stragglers: readonly Straggler[];
@@ -51,6 +53,7 @@ export function readSnapshot(body: Body): Snapshot {
     endsInMs: readNumber(body['endsInMs']),
     leaseEndsInMs: readNumber(body['leaseEndsInMs']),
     pauseId: readText(body['pauseId']),
+    only: readText(body['only']),
     reason: readText(body['reason']),
     message: readText(body['message']),
     stragglers: readStragglers(body['stragglers']),

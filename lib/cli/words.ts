@@ -12,7 +12,7 @@ const NAMED = 5;
 export function oneLine(snapshot: Snapshot): string {
   const { app, phase, held, inFlight, oldestHoldMs, endsInMs, lastSeen } = snapshot;
   return [
-    `${app} is ${phase}`,
+    `${app} is ${phaseText(snapshot)}`,
     `${held} held`,
     `${inFlight} in flight`,
     ...(oldestHoldMs === null ? [] : [`oldest wait ${formatMs(oldestHoldMs)}`]),
@@ -21,11 +21,16 @@ export function oneLine(snapshot: Snapshot): string {
   ].join(', ');
 }
 
+/** Who is told that an app is paused must not take a pause of writes for one of all. */
+export function phaseText({ phase, only }: Snapshot): string {
+  return only === null ? phase : `${phase} for ${only}`;
+}
+
 /** The same, with what a drain waits for below it. */
 export function liveLines(snapshot: Snapshot): string[] {
   return [
     oneLine(snapshot),
-    ...stragglerLines(snapshot.stragglers, snapshot.inFlight),
+    ...stragglerLines(snapshot),
     ...snapshot.processes.map((line) => `  ${line}`),
   ];
 }
@@ -41,14 +46,15 @@ export function fullLines(snapshot: Snapshot): string[] {
       : [`  ends in ${formatMs(leaseEndsInMs)} unless its lease is renewed`]),
     ...(reason === null ? [] : [`  reason: ${reason}`]),
     ...(message === null ? [] : [`  clients are told: ${message}`]),
-    ...stragglerLines(snapshot.stragglers, snapshot.inFlight),
+    ...stragglerLines(snapshot),
     ...snapshot.processes.map((line) => `  ${line}`),
   ];
 }
 
-export function stragglerLines(stragglers: readonly Straggler[], inFlight: number): string[] {
+export function stragglerLines({ stragglers, inFlight, only }: Snapshot): string[] {
   const named = stragglers.slice(0, NAMED);
-  const more = inFlight - named.length;
+  // Of a pause of writes, those in flight may be reads, which nobody waits for.
+  const more = (only === null ? inFlight : stragglers.length) - named.length;
   return [
     ...named.map((one) => `  ${stragglerText(one)}`),
     ...(named.length > 0 && more > 0 ? [`  and ${more} more`] : []),

@@ -119,7 +119,7 @@ export class Card {
   }
 
   /** @param {Status} status */
-  #showStragglers({ inFlight, stragglers = [] }) {
+  #showStragglers({ inFlight, stragglers = [], only }) {
     this.#field('stragglers').hidden = stragglers.length === 0;
     this.#field('straggler-list').replaceChildren(
       ...stragglers.map(({ method, path, ageMs }) => {
@@ -133,7 +133,7 @@ export class Card {
         return line;
       }),
     );
-    const rest = inFlight - stragglers.length;
+    const rest = only === 'writes' ? 0 : inFlight - stragglers.length;
     this.#write('straggler-rest', `and ${formatCount(rest, 'other')}`);
     this.#field('straggler-rest').hidden = stragglers.length === 0 || rest <= 0;
   }

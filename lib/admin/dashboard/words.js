@@ -13,7 +13,6 @@ import { formatCount } from './format.js';
  */
 export function meaningOf(status) {
   const parts = [MEANINGS[status.phase](status)];
-  if (status.only === 'writes') parts.push('Only writes wait.');
   if (status.health?.unplanned) parts.push('Nobody asked for it: the backend does not answer.');
   return parts.join(' ');
 }
@@ -21,9 +20,15 @@ export function meaningOf(status) {
 /** @type {Record<Status['phase'], (status: Status) => string>} */
 const MEANINGS = {
   running: () => 'Requests go through.',
-  pausing: ({ inFlight }) =>
-    `Draining: ${formatCount(inFlight, 'request')} still in flight. New ones wait.`,
-  paused: () => 'Drained: nothing is in flight. New requests wait.',
+  // Of a pause of writes, those in flight may be reads.
+  pausing: ({ inFlight, only }) =>
+    only === 'writes'
+      ? 'Draining: writes still in flight. New ones wait, reads go through.'
+      : `Draining: ${formatCount(inFlight, 'request')} still in flight. New ones wait.`,
+  paused: ({ only }) =>
+    only === 'writes'
+      ? 'Drained: no write is in flight. New ones wait, reads go through.'
+      : 'Drained: nothing is in flight. New requests wait.',
   releasing: () => 'Held requests are going out, in order.',
   stopped: () => 'Requests are answered 503.',
 };
