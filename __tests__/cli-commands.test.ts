@@ -273,6 +273,8 @@ describe('the way to the server', () => {
     });
     const wrong = await result(runCli(['status'], { ...url, ANTRACT_TOKEN: 'wrong' }));
     expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain('The token was not accepted.');
+    expect(wrong.stderr).not.toContain('--token-file');
     expect(wrong.stderr).not.toContain('wrong');
   });
 

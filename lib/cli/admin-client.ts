@@ -53,11 +53,13 @@ const LOOKS = new Set(['status', 'report', 'traffic']);
 export class AdminClient {
   readonly url: AdminUrl;
   readonly #headers: http.OutgoingHttpHeaders;
+  readonly #hasToken: boolean;
   readonly #clock: Clock;
 
   constructor(url: AdminUrl, token: string | undefined, clock: Clock = systemClock) {
     this.url = url;
     this.#clock = clock;
+    this.#hasToken = token !== undefined;
     this.#headers = {
       Accept: 'application/json',
       'User-Agent': 'antract-cli',
@@ -122,8 +124,15 @@ export class AdminClient {
   }
 
   #refusal(status: number, code: string, detail: string): Refused {
-    const hint = status === 401 ? ' Set --token-file or ANTRACT_TOKEN.' : '';
-    return new Refused(`${plain(detail)}${hint} (${plain(code)})`, status, code);
+    return new Refused(`${this.#sentence(status, plain(detail))} (${plain(code)})`, status, code);
+  }
+
+  /** A server does not tell a wrong token from none; whoever sent one wants to know. */
+  #sentence(status: number, detail: string): string {
+    if (status !== 401) return detail;
+    return this.#hasToken
+      ? 'The token was not accepted.'
+      : `${detail} Set --token-file or ANTRACT_TOKEN.`;
   }
 
   #unreachable(reason: string, cause?: unknown): Unreachable {
