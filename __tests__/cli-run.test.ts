@@ -138,10 +138,21 @@ describe('antract run', () => {
     await site.admin('enable?reason=mine');
     const run = site.antract('run', '--', 'true');
     expect((await run.exited).code).toBe(1);
-    expect(run.stderr).toMatch(/is paused already for .*, reason: mine\. Nothing was run\./);
+    expect(run.stderr).toMatch(
+      /is paused already for .*, reason: mine\. Wait .* --force\. Nothing was run\.\n$/,
+    );
     expect(await site.status()).toMatchObject({ phase: 'paused', reason: 'mine' });
     expect((await site.antract('run', '--force', '--', 'true').exited).code).toBe(0);
     expect(await site.status()).toMatchObject({ phase: 'running' });
+  });
+
+  it('does not say to use --force to whoever has, where a pause of writes stands', async () => {
+    const site = await operate();
+    await site.admin('enable?only=writes');
+    const run = site.antract('run', '--force', '--', 'true');
+    expect((await run.exited).code).toBe(1);
+    expect(run.stderr).toMatch(/paused already, for writes: end that pause first/);
+    expect(run.stderr).not.toContain('--force');
   });
 
   it('tells what to expect, and changes nothing, with --dry-run', async () => {

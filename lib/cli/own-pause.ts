@@ -58,7 +58,8 @@ export class OwnPause {
       if (pauseId === null) throw new CommandFailure('This server does not know leases.');
       return new OwnPause(options, pauseId, sentAt);
     } catch (error) {
-      throw isConflict(error) ? await whosePause(options) : error;
+      // To say how to take it over is of no use to whoever has tried.
+      throw isConflict(error) && !force ? await whosePause(options) : error;
     }
   }
 
@@ -178,6 +179,6 @@ async function whosePause({ client, app }: OwnPauseOptions): Promise<CommandFail
   const why = reason ?? message;
   return new CommandFailure(
     `App ${name} is ${phase} already${since}${why === null ? '' : `, reason: ${why}`}. ` +
-      'Nothing was run. Wait until whoever did that is done, or take over with --force.',
+      'Wait until whoever did that is done, or take over with --force.',
   );
 }
