@@ -124,6 +124,10 @@ describe('the metrics', () => {
     for (const outcome of ['passed', 'released', 'abandoned', 'rejected']) {
       expect(value(metrics, `antract_requests_total{app="default",outcome="${outcome}"}`)).toBe(0);
     }
+    for (const reason of ['asked', 'lease', 'unplanned']) {
+      expect(value(metrics, `antract_pauses_total{app="default",reason="${reason}"}`)).toBe(0);
+    }
+    expect(value(metrics, 'antract_hold_duration_seconds_count{app="default"}')).toBe(0);
   });
 
   it('tell a pause on a lease from one without', async () => {
@@ -151,9 +155,9 @@ describe('the metrics', () => {
     expect((await request(url)).status).toBe(200);
     const answer = request(proxy);
     await once(antract.registry, 'unreachable');
-    expect(await reasons()).toEqual([undefined, undefined, 1]);
+    expect(await reasons()).toEqual([0, 0, 1]);
     await antract.enable();
-    expect(await reasons()).toEqual([1, undefined, 1]);
+    expect(await reasons()).toEqual([1, 0, 1]);
     await antract.close();
     expect((await answer).status).toBe(503);
   });

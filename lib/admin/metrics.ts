@@ -31,6 +31,11 @@ export type MeasuredRegistry = Pick<
 /** What became of a request: let through at once, or what its wait ended in. */
 const OUTCOMES = ['passed', 'released', 'abandoned', 'rejected'] as const;
 
+/** What kind of reason a pause has. */
+const REASONS = ['asked', 'lease', 'unplanned'] as const;
+
+type Reason = (typeof REASONS)[number];
+
 /** From what a person may lose in a page's loading time to the longest pauses. */
 const HOLD_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
@@ -122,42 +127,54 @@ function addCounters(
   labels: AppLabels,
 ): () => void {
   const passed = new Increments();
+  const begun = new Set<string>();
+  /** Each series is there from the start: a rate can't be had of one whose first value is 1. */
+  const labelOf = (name: string): string => {
+    const app = labels.of(name);
+    if (begun.has(app)) return app;
+    begun.add(app);
+    for (const outcome of OUTCOMES) requests.inc({ app, outcome }, 0);
+    for (const reason of REASONS) pauses.inc({ app, reason }, 0);
+    holds.zero({ app });
+    return app;
+  };
+  const collect = (): void => {
+    const apps = registry.listOwn().map(({ app }) => app);
+    passed.keep(apps);
+    for (const name of apps) {
+      const app = labelOf(name);
+      requests.inc({ app, outcome: 'passed' }, passed.since(name, registry.passed(name)));
+    }
+  };
   const requests = new client.Counter({
     ...named('antract_requests_total', 'Requests, by what became of them.', ['app', 'outcome']),
-    collect() {
-      const apps = registry.listOwn().map(({ app }) => app);
-      passed.keep(apps);
-      for (const name of apps) {
-        const app = labels.of(name);
-        // Each series is there from the start: a rate can't be had of one whose first value is 1.
-        for (const outcome of OUTCOMES) requests.inc({ app, outcome }, 0);
-        requests.inc({ app, outcome: 'passed' }, passed.since(name, registry.passed(name)));
-      }
-    },
+    collect,
   });
   const holds = new client.Histogram({
     ...named('antract_hold_duration_seconds', 'How long requests waited, however it ended.'),
     buckets: HOLD_BUCKETS,
+    collect,
   });
-  const pauses = new client.Counter(
-    named(
+  const pauses = new client.Counter({
+    ...named(
       'antract_pauses_total',
       'Pauses, and unplanned holds, by what kind of reason began them.',
       ['app', 'reason'],
     ),
-  );
+    collect,
+  });
 
   const end = (outcome: 'released' | 'abandoned' | 'rejected') => {
     return ({ app: name, heldMs }: { app: string; heldMs: number }): void => {
-      const app = labels.of(name);
+      const app = labelOf(name);
       requests.inc({ app, outcome });
       // 0 is one that was refused at once and never waited.
       if (outcome !== 'rejected' || heldMs > 0) holds.observe({ app }, heldMs / 1000);
     };
   };
-  const begin = (name: string, reason: 'asked' | 'lease' | 'unplanned'): void => {
+  const begin = (name: string, reason: Reason): void => {
     // Of several processes that see the same, one counts it, so that they can be added up.
-    if (registry.isSpeaker) pauses.inc({ app: labels.of(name), reason });
+    if (registry.isSpeaker) pauses.inc({ app: labelOf(name), reason });
   };
   const listeners: { [K in keyof AntractEvents]?: (event: AntractEvents[K][0]) => void } = {
     released: end('released'),
@@ -178,7 +195,7 @@ function addCounters(
  * What kind of reason a pause has, as what an operator types is without bounds: a lease is how a
  * deploy asks, all else somebody asked for.
  */
-function kindOfPause({ leaseEndsInMs }: AppStatus): 'asked' | 'lease' {
+function kindOfPause({ leaseEndsInMs }: AppStatus): Reason {
   return leaseEndsInMs === null ? 'asked' : 'lease';
 }
 

@@ -38,6 +38,8 @@ export interface Counter {
 
 export interface Histogram {
   observe(labels: Labels, value: number): void;
+  /** Makes the series; those that are there it sets back. */
+  zero(labels: Labels): void;
 }
 
 export interface PromClient {
