@@ -208,6 +208,27 @@ describe('the metrics', () => {
       'antract_requests_total{app="first",outcome="passed"} 3',
     );
   });
+
+  it('count what an app let through that was forgotten between two scrapes', async () => {
+    const registry = new PauseRegistry({ maxApps: 1 }, new FakeClock());
+    const register = createMetrics(registry);
+    const pass = (app: string, times: number): void => {
+      for (let i = 0; i < times; i++) {
+        const req = { url: '/' };
+        registry.gate(app).tryEnter(passageOf(req));
+        registry.gate(app).leave(req);
+      }
+    };
+    pass('first', 2);
+    await register.metrics();
+    pass('first', 1);
+    pass('second', 5);
+    pass('first', 4);
+    const metrics = await register.metrics();
+    const passed = (app: string) =>
+      value(metrics, `antract_requests_total{app="${app}",outcome="passed"}`);
+    expect([passed('first'), passed('second')]).toEqual([7, 5]);
+  });
 });
 
 describe('a register of your own', () => {

@@ -77,6 +77,12 @@ export interface ReachableEvent {
   readonly held: number;
 }
 
+export interface ForgottenEvent {
+  readonly app: string;
+  /** How many requests it had let through at once. */
+  readonly passed: number;
+}
+
 /** Event names and the one argument of their listeners. */
 export interface AntractEvents {
   /** New requests wait from now on. */
@@ -106,6 +112,8 @@ export interface AntractEvents {
    * the same, `unreachable` comes once more, and the next of these when a request has been answered.
    */
   reachable: [ReachableEvent];
+  /** An idle app has made room for another, see `maxApps`; it begins anew when it is asked for again. */
+  forgotten: [ForgottenEvent];
 }
 
 export type EmitEvent = <K extends keyof AntractEvents>(

@@ -11,7 +11,7 @@ export interface GatesContext {
   readonly make: (app: string) => Gate;
   readonly added: (gate: Gate) => void;
   /** An app's gate was dropped. */
-  readonly forgotten: (app: string) => void;
+  readonly forgotten: (gate: Gate) => void;
 }
 
 export class Gates {
@@ -88,7 +88,7 @@ export class Gates {
     for (const [app, gate] of this.#gates) {
       if (gate.isIdle && !this.#named.has(app)) {
         this.#gates.delete(app);
-        this.#context.forgotten(app);
+        this.#context.forgotten(gate);
         return;
       }
     }

@@ -12,6 +12,8 @@ export type {
   AntractEvents,
   DrainedEvent,
   EndedHoldEvent,
+  ExpiredEvent,
+  ForgottenEvent,
   PausedEvent,
   RejectedEvent,
   RequestEvent,

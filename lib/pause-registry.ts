@@ -66,7 +66,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
       settings: this.settings,
       make: (app) => this.#createGate(app),
       added: (gate) => this.#sharing?.tell(gate),
-      forgotten: (app) => this.#reports.forget(app),
+      forgotten: (gate) => this.#forget(gate),
     });
     this.#sharing = this.#share();
     this.#wait = new GateWait(clock, this.#sharing);
@@ -318,6 +318,11 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     });
     if (this.#closed) gate.close();
     return gate;
+  }
+
+  #forget({ app, traffic }: Gate): void {
+    this.#reports.forget(app);
+    this.#tell('forgotten', { app, passed: traffic.passed });
   }
 
   /** A listener that throws must not take down the request, or the release, that it was told of. */

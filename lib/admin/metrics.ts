@@ -126,7 +126,8 @@ function addCounters(
   named: Named,
   labels: AppLabels,
 ): () => void {
-  const passed = new Increments();
+  /** How many of each app have been counted. */
+  const passed = new Map<string, number>();
   const begun = new Set<string>();
   /** Each series is there from the start: a rate can't be had of one whose first value is 1. */
   const labelOf = (name: string): string => {
@@ -139,12 +140,11 @@ function addCounters(
     return app;
   };
   const collect = (): void => {
-    const apps = registry.listOwn().map(({ app }) => app);
-    passed.keep(apps);
-    for (const name of apps) {
-      const app = labelOf(name);
-      requests.inc({ app, outcome: 'passed' }, passed.since(name, registry.passed(name)));
-    }
+    for (const { app } of registry.listOwn()) countPassed(app, registry.passed(app));
+  };
+  const countPassed = (name: string, total: number): void => {
+    requests.inc({ app: labelOf(name), outcome: 'passed' }, total - (passed.get(name) ?? 0));
+    passed.set(name, total);
   };
   const requests = new client.Counter({
     ...named('antract_requests_total', 'Requests, by what became of them.', ['app', 'outcome']),
@@ -183,6 +183,11 @@ function addCounters(
     paused: ({ app }) => begin(app, kindOfPause(registry.status(app))),
     // Nobody has paused, and yet requests are held.
     unreachable: ({ app }) => begin(app, 'unplanned'),
+    // Should it come back, it counts from 0 again.
+    forgotten: ({ app, passed: total }) => {
+      countPassed(app, total);
+      passed.delete(app);
+    },
   };
   const all = Object.entries(listeners) as [keyof AntractEvents, () => void][];
   for (const [event, listener] of all) registry.on(event, listener);
@@ -197,20 +202,4 @@ function addCounters(
  */
 function kindOfPause({ leaseEndsInMs }: AppStatus): Reason {
   return leaseEndsInMs === null ? 'asked' : 'lease';
-}
-
-/** Turns totals that may begin anew (an app that was forgotten) into increments. */
-class Increments {
-  #last = new Map<string, number>();
-
-  since(name: string, total: number): number {
-    const last = this.#last.get(name) ?? 0;
-    this.#last.set(name, total);
-    return total >= last ? total - last : total;
-  }
-
-  /** Forgets all others. */
-  keep(names: readonly string[]): void {
-    this.#last = new Map(names.map((name) => [name, this.#last.get(name) ?? 0]));
-  }
 }
