@@ -208,13 +208,17 @@ describe('the webhook', () => {
     expect(antract.registry.listenerCount('resumed')).toBe(0);
   });
 
-  it.each([['ftp://example.org'], ['example.org/hook?token=s3cret'], [''], [42], ['javascript:x']])(
-    'must have an http: or https: URL, not %p, which is not repeated',
-    (notify) => {
-      const make = () => createAntract({ notify: notify as string });
-      expect(make).toThrow('Expected `notify` to be an http: or https: URL.');
-    },
-  );
+  it.each([
+    ['ftp://example.org'],
+    ['example.org/hook?token=s3cret'],
+    [''],
+    [42],
+    ['javascript:x'],
+    ['http://a%zz@h'],
+  ])('must have an http: or https: URL, not %p, which is not repeated', (notify) => {
+    const make = () => createAntract({ notify: notify as string });
+    expect(make).toThrow('Expected `notify` to be an http: or https: URL.');
+  });
 
   it('may be given as a URL object', () => {
     const { antract } = create({ notify: new URL('https://example.org/hook') });

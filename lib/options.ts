@@ -445,13 +445,22 @@ function readAdminPath(name: string, value: unknown): string | false {
 /** Messages show no value: for many services the path is the secret. */
 function readNotify(name: string, value: unknown): string {
   const url = value instanceof URL ? value.href : value;
-  if (typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) {
-    return url;
-  }
+  if (typeof url === 'string' && isHttpUrl(url)) return url;
   throw new AntractError(
     'ERR_ANTRACT_OPTION',
     `Expected \`${name}\` to be an http: or https: URL.`,
   );
+}
+
+/** Also that its user and password can be decoded, which a URL does not check. */
+function isHttpUrl(text: string): boolean {
+  try {
+    const { protocol, username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return protocol === 'http:' || protocol === 'https:';
+  } catch {
+    return false;
+  }
 }
 
 function readStore(name: string, value: unknown): Store {
