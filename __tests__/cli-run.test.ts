@@ -125,6 +125,17 @@ describe('antract run', () => {
     expect(await site.admin('report')).toEqual({ app: 'default', report: null });
   });
 
+  it.each(['.', 'no-such-folder/report.json'])(
+    'finds out that --report %s can not be written before anybody waits',
+    async (where) => {
+      const site = await operate();
+      const run = site.antract('run', '--report', file(where), '--', 'true');
+      expect((await run.exited).code).toBe(2);
+      expect(run.stderr).toContain('Could not write the file of --report');
+      expect(await site.admin('report')).toEqual({ app: 'default', report: null });
+    },
+  );
+
   it('says when it has no command, or one without --', async () => {
     const site = await operate();
     const none = site.antract('run', 'default');

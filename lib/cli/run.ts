@@ -1,7 +1,7 @@
 /**
  * `antract run`: its flags, and what is said at its end.
  */
-import { accessSync, constants, writeFileSync } from 'node:fs';
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { systemClock } from '../clock.ts';
@@ -117,7 +117,9 @@ function readRunFlags(app: string, command: readonly string[], flags: RunFlags):
 
 function checkReportFile(file: string): void {
   try {
-    accessSync(path.dirname(path.resolve(file)), constants.W_OK);
+    const there = statSync(file, { throwIfNoEntry: false });
+    if (there?.isDirectory()) throw new Error(`${file} is a directory`);
+    accessSync(there ? file : path.dirname(path.resolve(file)), constants.W_OK);
   } catch (error) {
     throw new UsageError(`Could not write the file of --report: ${(error as Error).message}`);
   }
