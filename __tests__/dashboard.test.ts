@@ -325,6 +325,17 @@ describe('the dashboard', () => {
     expect(box?.height).toBeGreaterThanOrEqual(44);
   });
 
+  itInBrowser('draws the charts that are in sight, and no others', async () => {
+    const names = Array.from({ length: 30 }, (_, i) => `shop-${i}`);
+    const apps = Object.fromEntries(names.map((name) => [name, { target }]));
+    const serving = await serve(['--config', await configFile({ apps })]);
+    const { page } = await openPage(serving.adminUrl);
+    await card(page, 'shop-0').locator('canvas').waitFor();
+    expect(await card(page, 'shop-29').locator('canvas').count()).toBe(0);
+    await card(page, 'shop-29').scrollIntoViewIfNeeded();
+    await card(page, 'shop-29').locator('canvas').waitFor();
+  });
+
   itInBrowser(
     'shows each app, lets one search where there are many, and acts on the one meant',
     async () => {
@@ -339,6 +350,8 @@ describe('the dashboard', () => {
       await shows(page.locator('#dialog-title'), 'Pause shop-3?');
       await button(page, 'Pause').click();
       await shows(card(page, 'shop-3').locator('[data-field="phase"]'), exactly('paused'));
+      await page.getByLabel('Find an app').fill('paused');
+      expect(await page.getByRole('heading', { level: 2 }).allTextContents()).toEqual(['shop-3']);
       await page.getByLabel('Find an app').fill('');
       expect(await page.getByText(exactly('running')).count()).toBe(7);
     },

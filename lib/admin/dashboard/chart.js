@@ -11,6 +11,12 @@ export class Chart {
   /** @type {import('./history.js').History} */
   #history;
   #resized = new ResizeObserver(() => this.#resize());
+  // With hundreds of apps to draw, the page would be busy with nothing else.
+  #isSeen = false;
+  #seen = new IntersectionObserver((entries) => {
+    this.#isSeen = entries.at(-1)?.isIntersecting === true;
+    this.draw(Date.now() / 1000);
+  });
   #restyle = () => this.#redraw();
   #dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -22,11 +28,13 @@ export class Chart {
     this.#host = host;
     this.#history = history;
     this.#resized.observe(host);
+    this.#seen.observe(host);
     this.#dark.addEventListener('change', this.#restyle);
   }
 
   /** @param {number} now in seconds */
   draw(now) {
+    if (!this.#isSeen) return;
     const width = this.#host.clientWidth;
     if (width === 0) return;
     this.#plot ??= new uPlot(options(width), [[], [], []], this.#host);
@@ -36,6 +44,7 @@ export class Chart {
 
   remove() {
     this.#resized.disconnect();
+    this.#seen.disconnect();
     this.#dark.removeEventListener('change', this.#restyle);
     this.#plot?.destroy();
     this.#plot = undefined;

@@ -82,7 +82,9 @@ function add(status) {
 
 function applyFilter() {
   const wanted = part('filter').hidden ? '' : search.value.trim().toLowerCase();
-  for (const [app, { element }] of cards) element.hidden = !app.toLowerCase().includes(wanted);
+  for (const [app, { element, status }] of cards) {
+    element.hidden = !app.toLowerCase().includes(wanted) && status.phase !== wanted;
+  }
 }
 
 /** @param {import('./snapshot.d.ts').Status[]} apps */
