@@ -1,7 +1,10 @@
 /** `antract pause`, `resume`, `stop`, `drain` and `status`, against gateway processes and worse. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Command } from 'commander';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { AdminClient } from '../lib/cli/admin-client.ts';
@@ -11,6 +14,7 @@ import { addRun } from '../lib/cli/run.ts';
 import { addStatus } from '../lib/cli/show-status.ts';
 import { plain, plainJson } from '../lib/cli/plain-text.ts';
 import { killBackends } from './support/backend.ts';
+import { createCertificate } from './support/certificate.ts';
 import { endAll, runCli, runOnTerminal } from './support/cli.ts';
 import { closeAll, listen, request } from './support/http.ts';
 import { operate } from './support/operated.ts';
@@ -254,6 +258,30 @@ describe('the way to the server', () => {
     expect(await result(runCli(['status', '--url', url]))).toMatchObject({ code: 0, stderr: '' });
     expect((await result(runCli(['status', '--url', `${url}:/_antract/`]))).code).toBe(0);
     expect((await result(runCli(['status', '--url', `${url}:/nowhere`]))).code).toBe(1);
+  });
+
+  it('is TLS, where the certificate is one that Node trusts', async () => {
+    const certificate = createCertificate();
+    writeFileSync(file('ca.pem'), certificate.cert);
+    const server = https.createServer(certificate, (_req, res) =>
+      res.end(JSON.stringify({ app: 'shop', phase: 'running' })),
+    );
+    try {
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const { port } = server.address() as AddressInfo;
+      const status = ['status', '--url', `https://localhost:${port}`];
+      expect(await result(runCli(status))).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('self-signed certificate'),
+      });
+      const trusting = runCli(status, { NODE_EXTRA_CA_CERTS: file('ca.pem') });
+      expect(await result(trusting)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('shop is running'),
+      });
+    } finally {
+      server.close();
+    }
   });
 
   it('wants a token where there is one: from a file, the environment, or with a warning', async () => {
