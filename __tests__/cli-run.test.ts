@@ -270,6 +270,16 @@ describe('a pause that ends early', () => {
     expect(run.stderr).toMatch(/pause lost: default was paused for \d s, [^]*1 held, 1 released/);
   });
 
+  it('while it drains, and nothing is run', async () => {
+    const site = await operate();
+    await site.begin();
+    const flags = ['--max-time', '300', '--report', file('report.json')];
+    const run = site.antract('run', ...flags, '--', 'echo', 'ran');
+    expect((await run.exited).code).toBe(1);
+    expect(run.stdout).toBe('');
+    expect(report()).toMatchObject({ outcome: 'pause lost', commandExitCode: null });
+  });
+
   it('with the gateway, which the command survives', async () => {
     const site = await operate();
     const flags = ['--lease', '1s', '--report', file('report.json')];

@@ -73,6 +73,7 @@ async function stopOrKeep(window: Window, pause: OwnPause): Promise<void> {
 
 async function noteEnd(window: Window, pause: OwnPause, end: End): Promise<void> {
   const { options, report, say } = window;
+  if (end === 'ended before' && report.outcome === 'failed') report.outcome = 'pause lost';
   // That has been said when it was found.
   if (end === 'done' || (end === 'ended before' && pause.lost.aborted)) return;
   const text =
