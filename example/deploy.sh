@@ -20,10 +20,12 @@ admin() { # the token goes through standard input, as arguments show in ps
 # Whatever happens from here on, people are let through again.
 trap 'admin --fail "$ANTRACT/disable"' EXIT
 
-answer=$(admin --write-out '\n%{http_code}' "$ANTRACT/enable?wait=$DRAIN&reason=deploy")
+answer=$(admin --write-out '\n%{http_code}' "$ANTRACT/enable?if_pause=none&wait=$DRAIN&reason=deploy")
 echo "${answer%$'\n'*}"
 case ${answer##*$'\n'} in
   200) ;;
+  409) trap - EXIT # somebody else's pause, or stop, is not ours to end
+       echo "not running: giving up, nothing was run" >&2; exit 1 ;;
   202) echo "not drained within $DRAIN: giving up, nothing was run" >&2; exit 3 ;;
   *) echo "could not pause" >&2; exit 1 ;;
 esac
