@@ -150,6 +150,12 @@ describe('the dashboard', () => {
     await shows(field(page, 'phase'), exactly('pausing'));
     await shows(field(page, 'meaning'), 'Draining: 1 request still in flight.');
     await shows(field(page, 'straggler-list'), /^PUT \/slow\/import\d+ m?s$/);
+    // Time goes on also where there is no news.
+    serving.cli.signal('SIGSTOP');
+    const [, age = '0'] = /(\d+) s$/.exec(await field(page, 'straggler-list').innerText()) ?? [];
+    const later = [3, 4, 5, 6].map((more) => Number(age) + more).join('|');
+    await shows(field(page, 'straggler-list'), new RegExp(`import(${later}) s$`));
+    serving.cli.signal('SIGCONT');
     open.get('/slow/import?secret=1')?.end('done');
     await shows(field(page, 'phase'), exactly('paused'));
     expect(await field(page, 'stragglers').isVisible()).toBe(false);

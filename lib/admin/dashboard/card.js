@@ -57,10 +57,14 @@ export class Card {
   /** Time goes on. */
   tick() {
     const passed = performance.now() - this.#receivedAt;
-    const { oldestHoldMs, pausedForMs, endsInMs, leaseEndsInMs } = this.status;
+    const { oldestHoldMs, pausedForMs, endsInMs, leaseEndsInMs, stragglers = [] } = this.status;
     this.#write('oldest', oldestHoldMs === null ? '–' : formatMs(oldestHoldMs + passed));
     const end = endsInMs === null ? null : Math.min(endsInMs, leaseEndsInMs ?? Infinity) - passed;
     this.#write('ends', end === null ? '–' : formatCountdown(end));
+    const ages = this.#field('straggler-list').querySelectorAll('span');
+    for (const [i, age] of ages.entries()) {
+      age.textContent = formatMs((stragglers[i]?.ageMs ?? 0) + passed);
+    }
     const elapsed = /** @type {HTMLProgressElement} */ (this.#field('elapsed'));
     elapsed.hidden = pausedForMs === null || endsInMs === null;
     if (pausedForMs !== null && endsInMs !== null) {
@@ -122,13 +126,12 @@ export class Card {
   #showStragglers({ inFlight, stragglers = [], only }) {
     this.#field('stragglers').hidden = stragglers.length === 0;
     this.#field('straggler-list').replaceChildren(
-      ...stragglers.map(({ method, path, ageMs }) => {
+      ...stragglers.map(({ method, path }) => {
         const line = document.createElement('li');
         const request = document.createElement('code');
         const age = document.createElement('span');
         request.textContent = `${method} ${path}`;
         request.title = path;
-        age.textContent = formatMs(ageMs);
         line.append(request, age);
         return line;
       }),
