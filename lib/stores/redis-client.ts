@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts';
 import { AntractError } from '../errors.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { ioRedisConnection, type IoRedis } from './redis-ioredis.ts';
-import { nodeRedisConnection, type NodeRedis } from './redis-node-redis.ts';
+import { nodeRedisConnection, ownNodeRedisConnection, type NodeRedis } from './redis-node-redis.ts';
 
 /** A client of node-redis 5 or later, or of ioredis 5 or later; of a cluster too. */
 export interface RedisClient {
@@ -16,13 +16,13 @@ export interface RedisClient {
 }
 
 /** @throws AntractError `ERR_ANTRACT_OPTION` */
-export function connectTo(client: RedisClient): RedisConnection {
+export function connectTo(client: unknown): RedisConnection {
   // What only one of them has.
   if (hasMethods(client, ['eval', 'duplicate', 'defineCommand', 'disconnect'])) {
-    return ioRedisConnection(client as unknown as IoRedis);
+    return ioRedisConnection(client as IoRedis);
   }
   if (hasMethods(client, ['eval', 'duplicate', 'connect', 'subscribe', 'destroy'])) {
-    return nodeRedisConnection(client as unknown as NodeRedis);
+    return nodeRedisConnection(client as NodeRedis);
   }
   throw new AntractError(
     'ERR_ANTRACT_OPTION',
@@ -57,7 +57,7 @@ export function connectToUrl(url: string, clock: Clock): RedisConnection {
     commandsQueueMaxLength: MAX_QUEUE,
   };
   try {
-    return nodeRedisConnection(createClient(options), { isOurs: true });
+    return ownNodeRedisConnection(createClient(options));
   } catch (cause) {
     // Not with what it says: that has the URL, and that a password.
     throw new AntractError(

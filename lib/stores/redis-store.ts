@@ -56,7 +56,7 @@ export class RedisStore implements Store {
       throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `prefix` to be text without { and }.');
     }
     this.#tag = `{${prefix}}`;
-    this.#redis = client ? connectTo(client) : connectToUrl(url as string, clock);
+    this.#redis = url === undefined ? connectTo(client) : connectToUrl(url, clock);
     this.#subscriber = this.#redis.createSubscriber({
       channel: this.#channel,
       message: (text) => this.#tell(text),
