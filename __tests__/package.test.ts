@@ -139,6 +139,18 @@ describe('installed in an empty folder, the package', () => {
     });
   });
 
+  it('tests a store by its contract, and names what is missing for a Redis URL', async () => {
+    expect(JSON.parse(await node(consumer, 'stores.mjs'))).toEqual({
+      missing: {
+        code: 'ERR_ANTRACT_STORE',
+        status: 500,
+        message:
+          'A Redis URL needs redis, an optional peer dependency of antract: `npm install redis`.',
+      },
+      tests: true,
+    });
+  });
+
   it('compiles, declarations included, for a user without the types of Express', async () => {
     await expect(readdir(join(consumer, 'node_modules/@types'))).resolves.not.toContain('express');
     expect(await compile('plain.ts')).toBe('');

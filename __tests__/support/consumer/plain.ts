@@ -1,7 +1,9 @@
 // A user without Express and its types.
 import { createServer } from 'node:http';
-import { AntractError, createAntract, type Antract, type AppStatus } from 'antract';
+import { AntractError, createAntract, MemoryStore, type Antract, type AppStatus } from 'antract';
 import { createGateway } from 'antract/gateway';
+import { RedisStore, type RedisClient } from 'antract/redis';
+import { storeContract } from 'antract/store-contract';
 
 const antract: Antract = createAntract({ maxTime: '5m', release: { concurrency: 10 } });
 const pause = antract.pause({ app: (req) => req.headers.host });
@@ -23,3 +25,14 @@ export async function migrate(): Promise<AppStatus> {
 export const codeOf = (error: unknown) => (error instanceof AntractError ? error.code : undefined);
 
 export const gateway: typeof createGateway = createGateway;
+
+export const redis = (client: RedisClient) => new RedisStore({ client, prefix: 'site' });
+// @ts-expect-error Not what talks to Redis.
+new RedisStore({ client: {} });
+
+export const test = (describe: (name: string, body: () => void) => void) =>
+  storeContract(
+    'MemoryStore',
+    async () => ({ stores: [new MemoryStore()], close: async () => {} }),
+    { describe, it: (name, body) => console.log(name, body), lacks: ['close'] },
+  );

@@ -6,7 +6,7 @@ import type { Publication, Store, StoredIntent, StoredReport } from '../store.ts
 export interface LinkedStores {
   readonly stores: readonly Store[];
   /** Ends them, and what they were linked by. */
-  close(): Promise<void>;
+  close(): Promise<unknown>;
 }
 
 /** One that has what its tests say that it has. */
