@@ -193,7 +193,22 @@ describeWithRedis('RedisStore', () => {
       await store.publish('stays', publication('value'));
       await store.publish('goes', publication('value', 0, 50));
       await isGone('the app', async () => !(await store.load()).has('goes'));
-      expect(await client.zRange('{antract}:intents', 0, -1)).toEqual(['stays']);
+      const names = () => client.zRange('{antract}:intents', 0, -1);
+      await isGone(
+        'its name',
+        async () => (await store.load()) && !(await names()).includes('goes'),
+      );
+      expect(await names()).toEqual(['stays']);
+    });
+
+    it('has nothing when it can be replaced by nothing, and at no other time', async () => {
+      const store = create({ client });
+      for (let round = 0; round < 50; round += 1) {
+        await store.publish('app', publication('value', 0, 5));
+        await isGone('the app', async () => !(await store.load()).has('app'));
+        expect((await store.publish('app', publication('value', 0, 1))).published).toBe(true);
+        await isGone('the app', async () => !(await store.load()).has('app'));
+      }
     });
 
     it('numbers higher also where the server has lost what it had, and where its number is ahead', async () => {

@@ -11,12 +11,17 @@ local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 `;
 
-/** To an index of names, each until its record expires; the index lives as long as its last. */
+/**
+ * To an index of names, each until its record has expired; the index lives as long as its last. A
+ * second more, as the record alone says whether it is there: the clock that it expires by may differ
+ * from that of TIME by a moment.
+ */
 const REMEMBER = `
 local function remember(index, name, ttl)
+  local long = string.format('%.0f', ttl + 1000)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
-  redis.call('ZADD', index, string.format('%.0f', now + ttl), name)
-  if redis.call('PTTL', index) < tonumber(ttl) then redis.call('PEXPIRE', index, ttl) end
+  redis.call('ZADD', index, string.format('%.0f', now + long), name)
+  if redis.call('PTTL', index) < tonumber(long) then redis.call('PEXPIRE', index, long) end
 end
 `;
 
