@@ -46,12 +46,12 @@ export function testClosing(test: Test): void {
     await Promise.all([closed, open].map((heard) => heard!.intent('before')));
     await Promise.all([gone.close(), gone.close()]);
     await gone.close();
-    // To unsubscribe afterwards is no error.
-    await closed!.off();
 
     await left.publish('after', publication('value'));
     await open!.intent('after');
     assert.deepEqual(new Set((await left.load()).keys()), new Set(['before', 'after']));
     assert.deepEqual(new Set(closed!.intents.map(([app]) => app)), new Set(['before']));
+    // To unsubscribe afterwards is no error.
+    await closed!.off();
   });
 }
