@@ -308,7 +308,7 @@ describe('a held upgrade', () => {
       while (antract.status().held < 6) await once(antract.registry, 'held');
       await antract.disable();
       await areTwo;
-      for (const socket of [...handed]) socket.write(`HTTP/1.1 ${status} Refused\r\n\r\n`);
+      for (const socket of handed) socket.write(`HTTP/1.1 ${status} Refused\r\n\r\n`);
       await new Promise(setImmediate);
       expect(antract.status().held).toBe(4 - next);
     }
