@@ -64,6 +64,17 @@ describe('times on the page', () => {
 });
 
 describe('the words of the page', () => {
+  it('tells of other processes what an operator must not overlook', () => {
+    const processes = [{ acknowledged: true }, { acknowledged: false }];
+    expect(meaningOf({ ...STATUS, processes, store: 'connected' })).toBe(
+      'Requests go through. Not acknowledged yet by 1 of 2 processes.',
+    );
+    expect(meaningOf({ ...STATUS, lostProcesses: [{}], store: 'lost' })).toBe(
+      'Requests go through. Processes given up, as nothing is heard of them: 1. ' +
+        'The store does not answer: commands reach one process alone.',
+    );
+  });
+
   it('say what each phase means, and what is special about a pause', () => {
     expect(meaningOf({ ...STATUS, phase: 'pausing', inFlight: 2 })).toBe(
       'Draining: 2 requests still in flight. New ones wait.',

@@ -17,6 +17,10 @@ export interface Status {
   // Not every version says these.
   only?: 'writes' | null;
   health?: { unplanned: boolean } | null;
+  // Where several processes share a store.
+  processes?: { acknowledged: boolean }[];
+  lostProcesses?: object[];
+  store?: 'connected' | 'lost';
 }
 
 export interface Snapshot {

@@ -14,7 +14,24 @@ import { formatCount } from './format.js';
 export function meaningOf(status) {
   const parts = [MEANINGS[status.phase](status)];
   if (status.health?.unplanned) parts.push('Nobody asked for it: the backend does not answer.');
+  parts.push(...othersOf(status));
   return parts.join(' ');
+}
+
+/**
+ * What there is to know of other processes that share the app.
+ *
+ * @param {Status} status
+ */
+function othersOf({ processes = [], lostProcesses = [], store }) {
+  const behind = processes.filter(({ acknowledged }) => !acknowledged).length;
+  return [
+    ...(behind > 0 ? [`Not acknowledged yet by ${behind} of ${processes.length} processes.`] : []),
+    ...(lostProcesses.length > 0
+      ? [`Processes given up, as nothing is heard of them: ${lostProcesses.length}.`]
+      : []),
+    ...(store === 'lost' ? ['The store does not answer: commands reach one process alone.'] : []),
+  ];
 }
 
 /** @type {Record<Status['phase'], (status: Status) => string>} */
