@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Command } from 'commander';
 import { addFlags, FLAGS, merge, readFlags } from '../lib/cli/flags.ts';
 import { GATEWAY_OPTION_NAMES } from '../lib/gateway/read-config.ts';
-import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../lib/options.ts';
+import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../lib/settings.ts';
 
 /** What a command line can't say, or has another way to: functions, streams, secrets, several apps. */
 const NOT_FLAGS = [

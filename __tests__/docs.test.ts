@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import ms from 'ms';
 import { FLAGS } from '../lib/cli/flags.ts';
 import { ERROR_CODES } from '../lib/errors.ts';
-import { DEFAULT_SETTINGS, OPTION_NAMES } from '../lib/options.ts';
+import { DEFAULT_SETTINGS } from '../lib/settings.ts';
+import { OPTION_NAMES } from '../lib/read-options.ts';
 
 const read = (path: string): Promise<string> =>
   readFile(new URL(`../${path}`, import.meta.url), 'utf8');

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Probe } from '../lib/closure.ts';
 import { Gate } from '../lib/gate.ts';
-import { readOptions, type AppOptions } from '../lib/options.ts';
+import { readOptions } from '../lib/read-options.ts';
+import type { AppOptions } from '../lib/options.ts';
 import type { Passage } from '../lib/passage.ts';
 import { Ticket } from '../lib/ticket.ts';
 import { FakeClock } from './support/fake-clock.ts';

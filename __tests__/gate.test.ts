@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Gate } from '../lib/gate.ts';
-import { readOptions, type AppOptions } from '../lib/options.ts';
+import { readOptions } from '../lib/read-options.ts';
+import type { AppOptions } from '../lib/options.ts';
 import type { Passage } from '../lib/passage.ts';
 import type { RequestLine } from '../lib/request.ts';
 import { Ticket } from '../lib/ticket.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createGateway, type GatewayConfig } from '../lib/gateway.ts';
 import { readConfig } from '../lib/gateway/read-config.ts';
-import { readOptions } from '../lib/options.ts';
+import { readOptions } from '../lib/read-options.ts';
 
 const target = 'http://127.0.0.1:3000';
 

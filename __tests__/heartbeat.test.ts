@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Gate } from '../lib/gate.ts';
 import { HttpPassage } from '../lib/http-passage.ts';
 import { createAntract } from '../lib/index.ts';
-import { readOptions } from '../lib/options.ts';
+import { readOptions } from '../lib/read-options.ts';
 import type { Ticket } from '../lib/ticket.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { closeAll, connect, listen, readUntil } from './support/http.ts';

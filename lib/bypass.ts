@@ -5,7 +5,9 @@
  * Such requests are not counted as in flight either: an operator who waits for the drain, or tries
  * the backend out before letting people in, must not be what the drain waits for.
  */
-import { matchesPath, type AntractRequest, type AppSettings } from './options.ts';
+import { matchesPath } from './request.ts';
+import type { AntractRequest } from './options.ts';
+import type { AppSettings } from './settings.ts';
 
 // A backend that resolves them would be reached through the pause.
 const DOT_SEGMENT = /\/(\.|%2e){1,2}(\/|$)/i;

@@ -12,7 +12,7 @@ import type { EmitEvent } from './events.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { InFlight, type Straggler } from './in-flight.ts';
 import { endOf, paused, running, stopped, type IntentState, type PauseTerms } from './intent.ts';
-import type { AppSettings } from './options.ts';
+import type { AppSettings } from './settings.ts';
 import type { Share } from './pacer.ts';
 import type { Passage } from './passage.ts';
 import { phaseOf, type Intent, type Rejection, type RejectReason } from './phase.ts';

@@ -4,7 +4,8 @@
  */
 import { AntractError } from './errors.ts';
 import type { Gate } from './gate.ts';
-import { isAppName, readAppName, type Settings } from './options.ts';
+import { isAppName, readAppName } from './app-name.ts';
+import type { Settings } from './settings.ts';
 
 export interface GatesContext {
   readonly settings: Pick<Settings, 'apps' | 'maxApps'>;

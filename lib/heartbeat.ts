@@ -3,7 +3,7 @@
  */
 import { Alarm } from './alarm.ts';
 import type { Clock } from './clock.ts';
-import type { HeartbeatSettings } from './options.ts';
+import type { HeartbeatSettings } from './settings.ts';
 import type { Ticket } from './ticket.ts';
 
 export interface Heartbeat {

@@ -9,7 +9,8 @@ import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
 import onHeaders from 'on-headers';
 import { endSocket } from './end-socket.ts';
-import type { AntractRequest, AppSettings, Logger } from './options.ts';
+import type { AntractRequest, Logger } from './options.ts';
+import type { AppSettings } from './settings.ts';
 import type { Passage } from './passage.ts';
 import { refuse, type Refusal } from './refusal.ts';
 

@@ -9,7 +9,7 @@
 import type { Clock } from './clock.ts';
 import { Closure, type ClosureKind, type Probe } from './closure.ts';
 import type { EmitEvent } from './events.ts';
-import type { AppSettings } from './options.ts';
+import type { AppSettings } from './settings.ts';
 import type { HealthStatus } from './status.ts';
 
 export interface ReopeningContext {

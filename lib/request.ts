@@ -40,3 +40,8 @@ export function hostApp(req: { readonly headers: IncomingHttpHeaders }): string 
   const host = authority.trim().toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
   return host === '' ? undefined : host;
 }
+
+/** Whole paths, or RegExps for them. */
+export function matchesPath(paths: readonly (string | RegExp)[], path: string): boolean {
+  return paths.some((wanted) => (typeof wanted === 'string' ? wanted === path : wanted.test(path)));
+}

@@ -10,7 +10,7 @@ import type { Timer } from './clock.ts';
 import type { Gate } from './gate.ts';
 import type { IntentState } from './intent.ts';
 import { running } from './intent.ts';
-import type { Settings } from './options.ts';
+import type { Settings } from './settings.ts';
 import type { Share } from './pacer.ts';
 import type { SharedPauseReport } from './pause-report.ts';
 import { Fleet } from './sharing/fleet.ts';

@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AntractError } from '../errors.ts';
-import { readAppName } from '../options.ts';
+import { readAppName } from '../app-name.ts';
 import {
   duration,
   isPlainObject,

@@ -4,7 +4,7 @@
  */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEFAULT_CORE_OPTIONS, DEFAULT_GATEWAY_SETTINGS } from '../gateway/config.ts';
-import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../options.ts';
+import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../settings.ts';
 import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
 
 /** A configuration as a file or the command line writes it; what it means is read later. */

@@ -3,7 +3,9 @@
  * to the core as they are, which reads them itself. Starts nothing.
  */
 import { AntractError } from '../errors.ts';
-import { APP_OPTION_NAMES, DEFAULT_SETTINGS, OPTION_NAMES, type Logger } from '../options.ts';
+import { APP_OPTION_NAMES, OPTION_NAMES } from '../read-options.ts';
+import { DEFAULT_SETTINGS } from '../settings.ts';
+import type { Logger } from '../options.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
 import {
   boolean,
