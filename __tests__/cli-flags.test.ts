@@ -17,7 +17,7 @@ const NOT_FLAGS = [
   'store',
 ];
 /** What only a command line has. */
-const ONLY_FLAGS = ['config', 'adminTokenFile', 'redis', 'redisPrefix'];
+const ONLY_FLAGS = ['config', 'adminTokenFile', 'workers', 'redis', 'redisPrefix'];
 
 function parse(...args: string[]) {
   const command = addFlags(

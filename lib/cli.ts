@@ -12,6 +12,7 @@ import { addOperatorCommands } from './cli/operate.ts';
 import { addRun } from './cli/run.ts';
 import { addServe } from './cli/serve.ts';
 import { addStatus } from './cli/show-status.ts';
+import { addWorker } from './cli/worker.ts';
 
 // Set to nothing is not set: that is what `VARIABLE=` in many a compose file comes to.
 for (const { env } of FLAGS) {
@@ -37,6 +38,7 @@ addDemo(program);
 addRun(program, command);
 addOperatorCommands(program);
 addStatus(program);
+addWorker(program);
 
 try {
   await program.parseAsync(own);

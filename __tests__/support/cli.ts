@@ -33,6 +33,10 @@ export class CliProcess {
     this.#child = child;
   }
 
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
   }
@@ -50,6 +54,15 @@ export class CliProcess {
   /** As `head` does when it has enough. */
   stopReading(): void {
     this.#child.stdout?.destroy();
+  }
+
+  /** As a reader does that is busy. */
+  readSlowly(): void {
+    this.#child.stdout?.pause();
+  }
+
+  readOn(): void {
+    this.#child.stdout?.resume();
   }
 
   /** Waits until what was written to a stream matches. */

@@ -10,6 +10,9 @@ export interface Status {
   pauseId: string | null;
   leaseEndsInMs: number | null;
   reason: string | null;
+  /** Where several processes share the app. */
+  processes?: { pid: number; held: number; inFlight: number }[];
+  lostProcesses?: { pid: number }[];
 }
 
 export class Operated {

@@ -6,10 +6,19 @@
 import { createRequire } from 'node:module';
 import { AntractError } from '../errors.ts';
 
+/** What a `Registry` has, to be sent to another process. */
+export type MetricsJson = readonly MetricJson[];
+
+interface MetricJson {
+  readonly name: string;
+  readonly type: unknown;
+}
+
 /** A `Registry` of prom-client. */
 export interface MetricsRegister {
   readonly contentType: string;
   metrics(): Promise<string>;
+  getMetricsAsJSON(): Promise<MetricsJson>;
   registerMetric(metric: never): void;
   removeSingleMetric(name: string): void;
 }
@@ -21,6 +30,8 @@ interface MetricOptions {
   help: string;
   labelNames?: readonly string[];
   registers: readonly MetricsRegister[];
+  /** How those of several processes are joined. Default: by adding them up. */
+  aggregator?: 'sum' | 'max';
   /** Called before the metric is read. */
   collect?: () => void;
   /** Of a histogram. */
@@ -44,6 +55,10 @@ export interface Histogram {
 
 export interface PromClient {
   readonly Registry: new () => MetricsRegister;
+  readonly AggregatorRegistry: {
+    /** Joins those of several processes. */
+    aggregate(all: readonly MetricsJson[], contentType?: string): MetricsRegister;
+  };
   readonly Gauge: new (options: MetricOptions) => Gauge;
   readonly Counter: new (options: MetricOptions) => Counter;
   readonly Histogram: new (options: MetricOptions) => Histogram;

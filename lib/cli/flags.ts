@@ -136,6 +136,7 @@ export const FLAGS: readonly Flag[] = [
     'tokens that may use them, one a line; or set ANTRACT_ADMIN_TOKEN',
   ),
 
+  flag('workers', '<number>', 'processes that listen together; auto: one for each core'),
   flag('redis', '<url>', 'where several gateways share what is asked for; better ANTRACT_REDIS'),
   flag('redisPrefix', '<text>', 'of what is kept there', 'antract'),
   flag(

@@ -22,23 +22,38 @@ export async function runGateway(
   closeMore: () => Promise<void> = async () => {},
 ): Promise<GatewayAddress> {
   const gateway = createGateway(config);
+  endOnSignals(async () => {
+    await gateway.close();
+    await closeMore();
+    return 0;
+  });
+  return gateway.listen();
+}
+
+/**
+ * @param close what the first signal begins; resolves with the exit code.
+ * @param endAtOnce what the second one needs beyond the end of this process.
+ */
+export function endOnSignals(
+  close: () => Promise<number>,
+  endAtOnce: () => void = () => undefined,
+): void {
   let ending = false;
   const end = (signal: (typeof SIGNALS)[number]): void => {
-    // As if the signal had ended the process: 128 and its number.
-    if (ending) process.exit(128 + constants.signals[signal]);
+    if (ending) {
+      endAtOnce();
+      // As if the signal had ended the process: 128 and its number.
+      process.exit(128 + constants.signals[signal]);
+    }
     ending = true;
     stderrLogger.info(`${signal}: closing; again ends at once.`);
-    gateway
-      .close()
-      .then(closeMore)
-      .then(
-        () => process.exit(0),
-        (error: unknown) => {
-          stderrLogger.error(String(error));
-          process.exit(EXIT_FAILED);
-        },
-      );
+    close().then(
+      (code) => process.exit(code),
+      (error: unknown) => {
+        stderrLogger.error(String(error));
+        process.exit(EXIT_FAILED);
+      },
+    );
   };
   for (const signal of SIGNALS) process.on(signal, () => end(signal));
-  return gateway.listen();
 }

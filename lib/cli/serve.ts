@@ -3,7 +3,6 @@
  */
 import type { Command } from 'commander';
 import { AntractError } from '../errors.ts';
-import type { GatewayAddress } from '../gateway.ts';
 import { readAdminTokens } from './admin-token.ts';
 import { readConfigFile } from './config-file.ts';
 import { UsageError } from './failure.ts';
@@ -12,6 +11,9 @@ import { toGatewayConfig } from './gateway-config.ts';
 import { openRedisStore } from './redis-store.ts';
 import { runGateway, stderrLogger } from './run-gateway.ts';
 import { inTheirWords } from './wording.ts';
+import { count as countOf } from './words.ts';
+import { readWorkers } from './worker-count.ts';
+import { runWorkers } from './workers.ts';
 
 export function addServe(program: Command): void {
   const command = program
@@ -24,8 +26,7 @@ export function addServe(program: Command): void {
     const path = config as string | undefined;
     const file = path === undefined ? {} : readConfigFile(path);
     try {
-      const { url, adminUrl } = await start(merge(file, flags), given);
-      stderrLogger.info(`antract listens on ${url}, admin endpoints: ${adminUrl ?? 'none'}`);
+      stderrLogger.info(await start(merge(file, flags), given));
     } catch (error) {
       if (!(error instanceof AntractError)) throw error;
       throw new UsageError(inTheirWords(error.message, { ...given, file, path }), { cause: error });
@@ -33,18 +34,25 @@ export function addServe(program: Command): void {
   });
 }
 
-function start(raw: RawConfig, { sources }: Given): Promise<GatewayAddress> {
-  const { redis, redisPrefix, ...rest } = raw;
-  const config = withTokens(rest, sources);
+async function start(raw: RawConfig, { sources }: Given): Promise<string> {
+  const { workers, redis, redisPrefix, ...rest } = raw;
   const { warn } = stderrLogger;
+  const count = readWorkers(workers);
+  const config = withTokens(rest, sources);
   const store = openRedisStore({ redis, source: sources.get('redis'), redisPrefix, warn });
-  return runGateway({ ...toGatewayConfig(config, stderrLogger), store });
+  const { url, adminUrl } =
+    count === undefined
+      ? await runGateway({ ...toGatewayConfig(config, stderrLogger), store })
+      : await runWorkers({ count, config, store });
+  const many = count === undefined ? '' : ` (${countOf(count, 'worker')})`;
+  return `antract listens on ${url}, admin endpoints: ${adminUrl ?? 'none'}${many}`;
 }
 
 const HELP = `
 Each flag can be set by its environment variable, or under its name in the file: maxTime for
 --max-time, release.perSecond for --release-per-second. The command line comes before the
 environment, and the environment before the file. Durations are milliseconds, or such as 30s and 5m.
+A URL that holds a password (--redis, --notify) is better given by its variable: arguments show in ps.
 
 SIGTERM and SIGINT close in good order: requests held are answered 503, those in flight finish.
 Exit code: 0 after that, 1 when it could not start, 2 when it was called wrongly; a second signal
