@@ -57,8 +57,14 @@ export async function listen(server: Server, address: ListenAddress): Promise<vo
       resolve();
     });
     // In the same tick, so that no connection has been accepted yet. Closing unlinks the file.
-    if ('path' in address && server.listening) chmodSync(address.path, 0o600);
+    if ('path' in address && server.listening) keepToOwner(address.path);
   });
+  // In a worker of a cluster it is made by the primary, which had better see to it by its umask.
+  if ('path' in address) keepToOwner(address.path);
+}
+
+function keepToOwner(path: string): void {
+  if ((lstatSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
 }
 
 /** What a process left that was killed; never a file that is in use, or is something else. */
