@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { MetricsPeers } from './admin/metrics-peers.ts';
 import { createAntract, type Antract } from './antract.ts';
 import { AntractError } from './errors.ts';
 import { createAccessLog, type AccessLog } from './gateway/access-log.ts';
@@ -49,12 +50,18 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** For whoever runs several gateways as one. */
+export interface GatewayPeers {
+  /** Those whose metrics are added to its own. Default none. */
+  metrics?: MetricsPeers;
+}
+
 /**
  * Two gateways share nothing.
  *
  * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_ADMIN_EXPOSED`.
  */
-export function createGateway(config: GatewayConfig): Gateway {
+export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): Gateway {
   const settings = readConfig(config);
   const antract = createAntract(settings.antract);
   const server = createFrontServer(settings.keepAliveTimeout);
@@ -69,7 +76,7 @@ export function createGateway(config: GatewayConfig): Gateway {
   });
   // Each proxy listens for the server's end.
   server.setMaxListeners(server.getMaxListeners() + settings.routes.length);
-  const admin = createAdmin(settings, antract, log);
+  const admin = createAdmin(settings, antract, log, peers);
   antract.attach(server);
   serveFront(server, { routes, traffic, recorder, findAdmin: admin.find });
 
@@ -122,11 +129,12 @@ function createAdmin(
   settings: GatewaySettings,
   antract: Antract,
   log: AccessLog | undefined,
+  peers: GatewayPeers,
 ): Admin {
   const { adminPath, adminListen } = settings;
   const nowhere = { server: undefined, traffic: undefined, find: () => undefined };
   if (adminPath === false) return nowhere;
-  const router = antract.admin(adminOptions(settings));
+  const router = antract.admin({ ...adminOptions(settings), metricsPeers: peers.metrics });
   if (!adminListen) {
     const destination = { app: null, handle: mount(adminPath, router) };
     const find: Admin['find'] = ({ url }) =>

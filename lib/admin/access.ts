@@ -8,6 +8,7 @@ import type { AntractRequest, Logger } from '../options.ts';
 import { expected, func, readObject, type Readers } from '../validate.ts';
 import { whyNotDirectLoopback } from './loopback.ts';
 import type { MetricsOptions } from './metrics.ts';
+import type { MetricsPeers } from './metrics-peers.ts';
 import type { Problem } from './problem.ts';
 import type { MetricsRegister } from './prom-client.ts';
 import { createTokenCheck } from './token.ts';
@@ -33,6 +34,8 @@ export interface AdminOptions {
    * installed; default: from the first request for it on.
    */
   metrics?: MetricsOptions | undefined;
+  /** Other processes whose metrics are added to these. Default none. */
+  metricsPeers?: MetricsPeers | undefined;
 }
 
 /** What keeps this request out; undefined lets it in. */
@@ -112,6 +115,7 @@ interface AdminSettings {
   readonly token: readonly string[];
   readonly authorize: AdminOptions['authorize'];
   readonly metrics: MetricsOptions | undefined;
+  readonly metricsPeers: MetricsPeers | undefined;
 }
 
 const metricsReaders: Readers<MetricsOptions> = { register: readRegister };
@@ -120,6 +124,7 @@ const readers: Readers<AdminSettings> = {
   token: readTokens,
   authorize: func('(req) => boolean or a promise for one'),
   metrics: (name, value) => readObject(`${name}.`, value, metricsReaders, {}),
+  metricsPeers: readPeers,
 };
 
 /** Validates what a user passed to `admin()`; throws `ERR_ANTRACT_OPTION`. */
@@ -128,6 +133,7 @@ export function readAdminOptions(options: AdminOptions | undefined): AdminSettin
     token: [],
     authorize: undefined,
     metrics: undefined,
+    metricsPeers: undefined,
   });
 }
 
@@ -135,6 +141,12 @@ function readRegister(name: string, value: unknown): MetricsRegister {
   const register = value as Partial<Record<keyof MetricsRegister, unknown>> | null;
   if (typeof register?.registerMetric === 'function') return value as MetricsRegister;
   throw expected(name, 'a Registry of prom-client', value);
+}
+
+function readPeers(name: string, value: unknown): MetricsPeers {
+  const { ask, answer } = (value ?? {}) as Partial<Record<keyof MetricsPeers, unknown>>;
+  if (typeof ask === 'function' && typeof answer === 'function') return value as MetricsPeers;
+  throw expected(name, 'an object with the methods ask and answer', value);
 }
 
 // Its messages show no value: they end up in logs.

@@ -7,8 +7,8 @@ import { DEFAULT_APP, type PauseRegistry } from '../pause-registry.ts';
 import type { AppStatus, DrainResult, ReleaseResult } from '../status.ts';
 import type { EventStreams, StreamedRegistry } from './event-streams.ts';
 import type { MeasuredRegistry } from './metrics.ts';
+import type { MetricsText } from './metrics-peers.ts';
 import type { EndpointName, Parameters } from './params.ts';
-import type { MetricsRegister } from './prom-client.ts';
 import { renderIndex } from './render-index.ts';
 import { renderReport } from './render-report.ts';
 import {
@@ -38,7 +38,7 @@ export type AdminRegistry = Pick<
 export interface Views {
   readonly streams: EventStreams;
   /** Throws where prom-client is not installed. */
-  readonly metrics: () => MetricsRegister;
+  readonly metrics: () => MetricsText;
   readonly dashboard: () => Page;
 }
 

@@ -80,15 +80,20 @@ function addGauges(
   named: Named,
   labels: AppLabels,
 ): void {
-  /** @param join what two apps that share a label come to. */
+  /**
+   * @param aggregator what those of several processes come to.
+   * @param join what two apps that share a label come to.
+   */
   const add = (
     name: string,
     help: string,
     read: (status: AppStatus) => number,
+    aggregator: 'sum' | 'max' = 'sum',
     join = (a: number, b: number) => a + b,
   ): void => {
     const gauge = new client.Gauge({
       ...named(name, help),
+      aggregator,
       collect() {
         const values = new Map<string, number>();
         for (const status of registry.listOwn()) {
@@ -102,8 +107,11 @@ function addGauges(
       },
     });
   };
-  add('antract_paused', 'Whether the app is paused: 1, else 0.', ({ phase }) =>
-    phase === 'pausing' || phase === 'paused' ? 1 : 0,
+  add(
+    'antract_paused',
+    'Whether the app is paused: 1, else 0.',
+    ({ phase }) => (phase === 'pausing' || phase === 'paused' ? 1 : 0),
+    'max',
   );
   add('antract_held', 'Requests that wait here.', ({ held }) => held);
   add(
@@ -115,6 +123,7 @@ function addGauges(
     'antract_oldest_hold_seconds',
     'How long the request that has waited longest has done so; 0 where none waits.',
     ({ oldestHoldMs }) => (oldestHoldMs ?? 0) / 1000,
+    'max',
     Math.max,
   );
 }

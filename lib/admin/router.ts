@@ -16,7 +16,9 @@ import { ENDPOINTS, type AdminRegistry, type Endpoint, type Views } from './endp
 import { EventStreams } from './event-streams.ts';
 import { loadExpress, type Express, type Middleware } from './express.ts';
 import { createMetrics } from './metrics.ts';
+import { withPeers } from './metrics-peers.ts';
 import { createParameterReader, type EndpointName, type ParameterReader } from './params.ts';
+import type { MetricsRegister } from './prom-client.ts';
 import { FAULT, problemOf, ProblemError, type Problem } from './problem.ts';
 
 export type { AdminOptions } from './access.ts';
@@ -85,13 +87,15 @@ export function createAdminRouter(
 }
 
 function createViews(registry: AdminRegistry, options: AdminOptions | undefined): Views {
-  const { metrics: metricsOptions } = readAdminOptions(options);
+  const { metrics: metricsOptions, metricsPeers } = readAdminOptions(options);
   const create = () =>
     createMetrics(registry, metricsOptions, { spooledBytes: () => registry.spooledBytes() });
   let metrics = metricsOptions && create();
+  const own = (): MetricsRegister => (metrics ??= create());
+  metricsPeers?.answer(() => own().getMetricsAsJSON());
   return {
     streams: new EventStreams(registry),
-    metrics: () => (metrics ??= create()),
+    metrics: () => (metricsPeers ? withPeers(own(), metricsPeers) : own()),
     dashboard: createDashboard(),
   };
 }

@@ -12,6 +12,7 @@ import { EXIT_FAILED, EXIT_USAGE, explain, UsageError } from './failure.ts';
 import { toGatewayConfig } from './gateway-config.ts';
 import { delay } from './progress.ts';
 import { stderrLogger } from './run-gateway.ts';
+import { WorkerMetrics } from './worker-metrics.ts';
 import {
   hearPrimary,
   tellPrimary,
@@ -32,6 +33,7 @@ export function addWorker(program: Command): void {
 }
 
 function runWorker(worker: Worker): void {
+  const metrics = new WorkerMetrics(worker, stderrLogger.warn);
   // A terminal, and many a service manager, sends them to all processes; the primary passes on what
   // they mean.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
@@ -54,22 +56,20 @@ function runWorker(worker: Worker): void {
     if (message.type === 'close') void end();
     if (message.type !== 'set up') return;
     process.umask(message.setup.umask);
-    gateway = open(message.setup);
+    gateway = open(message.setup, metrics);
   });
   tellPrimary({ type: 'ready' });
 }
 
-function open({ config }: WorkerSetup): Gateway | undefined {
+function open({ config }: WorkerSetup, metrics: WorkerMetrics): Gateway | undefined {
   try {
     const logger = {
       info: (message: string) => stderrLogger.info(`worker ${process.pid}: ${message}`),
       warn: (message: string) => stderrLogger.warn(`worker ${process.pid}: ${message}`),
       error: (message: string) => stderrLogger.error(`worker ${process.pid}: ${message}`),
     };
-    const gateway = createGateway({
-      ...toGatewayConfig(config, logger),
-      store: new ClusterStore(),
-    });
+    const given = toGatewayConfig(config, logger);
+    const gateway = createGateway({ ...given, store: new ClusterStore() }, { metrics });
     gateway.listen().then((address) => tellPrimary({ type: 'listens', address }), fail);
     return gateway;
   } catch (error) {

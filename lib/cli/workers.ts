@@ -10,6 +10,7 @@ import { Crew } from './crew.ts';
 import { EXIT_FAILED } from './failure.ts';
 import type { RawConfig } from './flags.ts';
 import { LineOutput } from './line-output.ts';
+import { MetricsDesk } from './metrics-desk.ts';
 import { endOnSignals, stderrLogger } from './run-gateway.ts';
 
 export interface WorkersOptions {
@@ -28,11 +29,15 @@ export async function runWorkers({
   const primary = setUpPrimary(store ? { store } : {});
   setUpCluster();
   const output = new LineOutput(process.stdout);
+  const metrics = new MetricsDesk(stderrLogger.warn);
   const crew = new Crew({
     count,
     setup: { config: withFormat(config), umask: process.umask(SOCKET_UMASK) },
-    joined: ({ worker }) => output.add(worker.process.stdout),
-    left: () => undefined,
+    joined: (member) => {
+      output.add(member.worker.process.stdout);
+      metrics.add(member);
+    },
+    left: (member) => metrics.remove(member),
     say: stderrLogger.warn,
   });
   const close = async (): Promise<number> => {
