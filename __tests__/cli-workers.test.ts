@@ -171,6 +171,24 @@ describe('several workers', () => {
     expect(answer).toMatchObject({ drained: true, inFlight: 0 });
   }, 30_000);
 
+  it('start again later each time that one dies soon after its start', async () => {
+    const gateway = await operate('--workers', '2');
+    let known = await untilThereAre(gateway, 2);
+    let pid = known[1] as number;
+    for (const pause of ['250 ms', '500 ms', '1 s', '2 s']) {
+      process.kill(pid, 'SIGKILL');
+      const said = new RegExp(
+        `worker ${pid} was killed by SIGKILL; another one starts in ${pause}`,
+      );
+      await gateway.gateway.saw('stderr', said);
+      const { processes = [] } = await gateway.until(({ processes: all = [] }) =>
+        all.some((one) => !known.includes(one.pid)),
+      );
+      pid = processes.find((one) => !known.includes(one.pid))?.pid as number;
+      known = [...known, pid];
+    }
+  }, 30_000);
+
   it('have a body each that is held in a file, whoever of them starts anew', async () => {
     const gateway = await operate('--workers', '2', '--spool-memory', '1kb');
     const pids = await untilThereAre(gateway, 2);
