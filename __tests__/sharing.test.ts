@@ -24,6 +24,7 @@ let members: Member[];
 function join(
   options: AntractOptions = {},
   store = new FlakyStore(new MemoryStore(first, clock)),
+  own = clock,
 ): Member {
   const warnings: string[] = [];
   const logger = {
@@ -32,10 +33,10 @@ function join(
     error: (message: string) => void warnings.push(message),
   };
   // Each its own id.
-  clock.chances = [Math.random()];
+  own.chances = [Math.random()];
   const member = {
     store,
-    registry: new PauseRegistry({ store, logger, ...options }, clock),
+    registry: new PauseRegistry({ store, logger, ...options }, own),
     warnings,
   };
   members.push(member);
@@ -281,6 +282,96 @@ describe('several processes on one store', () => {
     await joinAll(3);
     expect(members.filter(({ registry }) => registry.isSpeaker)).toHaveLength(1);
   });
+});
+
+describe('a process that stood still', () => {
+  let own: FakeClock;
+  let frozen: Member;
+
+  const wake = async (ms: number): Promise<void> => {
+    own.leap(ms);
+    own.advance(0);
+    await settle();
+  };
+
+  beforeEach(async () => {
+    own = new FakeClock();
+    frozen = join({}, undefined, own);
+    await frozen.registry.ready;
+    await joinAll(1);
+  });
+
+  afterEach(async () => {
+    const closing = frozen.registry.close();
+    for (let i = 0; i < 11; i++) {
+      own.advance(1000);
+      await settle();
+    }
+    await closing;
+    expect(own.pendingTimers).toBe(0);
+  });
+
+  it('holds who came meanwhile until it knows what is asked for', async () => {
+    const gate = frozen.registry.gate('default');
+    own.leap(10_000);
+    expect(gate.tryEnter(passage())).toBe(false);
+    const ticket = gate.hold(passage());
+    await wake(0);
+    expect(ticket).toHaveProperty('queued', false);
+    expect(gate.tryEnter(passage())).toBe(true);
+    own.leap(2900);
+    expect(gate.tryEnter(passage())).toBe(true);
+  });
+
+  it('does not take for news what it had asked for before', async () => {
+    const gate = frozen.registry.gate('default');
+    let answer = (): void => undefined;
+    const { load } = frozen.store;
+    frozen.store.load = async () => {
+      const old = await load.call(frozen.store);
+      await new Promise<void>((resolve) => (answer = resolve));
+      return old;
+    };
+    own.advance(1000);
+    await settle();
+    own.advance(1000);
+    await settle();
+    frozen.store.isDeaf = true;
+    frozen.store.load = load;
+    await members[1]!.registry.enable();
+    own.leap(10_000);
+    answer();
+    await settle();
+    expect(gate.intent).toBe('running');
+    expect(gate.tryEnter(passage())).toBe(false);
+    await wake(0);
+    own.advance(1000);
+    await settle();
+    expect(gate.intent).toBe('paused');
+  });
+
+  it.each(['between', 'during'])(
+    'does not take the others for dead, %s its beats',
+    async (when) => {
+      let answer = (): void => undefined;
+      if (when === 'during') {
+        const { report } = frozen.store;
+        frozen.store.report = async (...args) => {
+          frozen.store.report = report;
+          await new Promise<void>((resolve) => (answer = resolve));
+          return report.apply(frozen.store, args);
+        };
+        own.advance(1000);
+        await settle();
+      }
+      own.leap(10_000);
+      answer();
+      await settle();
+      await wake(0);
+      expect(frozen.warnings).toEqual([]);
+      expect(frozen.registry.status().processes).toHaveLength(2);
+    },
+  );
 });
 
 describe('while the store does not answer', () => {

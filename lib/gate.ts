@@ -30,8 +30,8 @@ export type ReopenOutcome = 'reopened' | 'paused' | 'stopped' | 'closed';
 export interface GateContext extends ReopeningContext {
   /** Of the pace of a release, where other processes share the backend. */
   readonly share?: (() => Share) | undefined;
-  /** False where it is not known yet what is asked for: then everybody waits until {@link Gate.inform}. */
-  readonly isInformed?: boolean | undefined;
+  /** Whether it is known what is asked for: where not, everybody waits. See {@link Gate.reconsider}. */
+  readonly isInformed?: (() => boolean) | undefined;
   /** Called when the gate has changed its intent by itself: a pause was over, or its backend was given up. */
   readonly changed?: (() => void) | undefined;
 }
@@ -47,9 +47,9 @@ export class Gate {
   readonly #emit: EmitEvent;
 
   readonly #changed: () => void;
+  readonly #isInformed: () => boolean;
 
   #state: IntentState;
-  #isInformed: boolean;
   #closed = false;
   #emptied: (() => void) | undefined;
 
@@ -68,13 +68,14 @@ export class Gate {
   #isKnownDrained = false;
 
   constructor(context: GateContext) {
-    const { app, settings, clock, emit, changed = () => undefined } = context;
+    const { app, settings, clock, emit } = context;
+    const { changed = () => undefined, isInformed = () => true } = context;
     this.app = app;
     this.settings = settings;
     this.#clock = clock;
     this.#emit = emit;
     this.#changed = changed;
-    this.#isInformed = context.isInformed ?? true;
+    this.#isInformed = isInformed;
     this.#state = running(clock.now());
     this.traffic = new TrafficStats(clock.now());
     this.#waiting = new WaitingRoom(context, settings.maxHeld);
@@ -135,7 +136,7 @@ export class Gate {
   }
 
   get #mayLetGo(): boolean {
-    return this.intent === 'running' && this.#isInformed && !this.#reopening.isShut;
+    return this.intent === 'running' && this.#isInformed() && !this.#reopening.isShut;
   }
 
   /** Those held are going out, or wait for the backend to answer. */
@@ -159,7 +160,7 @@ export class Gate {
       intent: this.intent,
       held: this.held,
       isDrained: this.isDrained,
-      isShut: !this.#isInformed || this.#reopening.isShut,
+      isShut: !this.#isInformed() || this.#reopening.isShut,
     });
     const { since, until, leaseEnd, pauseId, only, reason, message } = this.#state;
     const isPaused = this.intent === 'paused';
@@ -256,9 +257,8 @@ export class Gate {
     return true;
   }
 
-  /** Whether it is known what is asked for. */
-  inform(isInformed: boolean): void {
-    this.#isInformed = isInformed;
+  /** Whether it is known what is asked for may have changed. */
+  reconsider(): void {
     this.#pump();
   }
 

@@ -313,7 +313,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
       emit: this.#tell,
       probe,
       ...(sharing && {
-        isInformed: sharing.isInformed,
+        isInformed: () => sharing.isInformed,
         changed: () => sharing.changed(gate),
         share: () => sharing.share(app),
       }),

@@ -17,6 +17,7 @@ import { Fleet } from './sharing/fleet.ts';
 import { isDrained, isOpen, joinStatus, joinTraffic } from './sharing/fleet-status.ts';
 import { reportApp, reportApps, type OwnReportContext } from './sharing/own-report.ts';
 import type { AppReport, ProcessIdentity } from './sharing/process-report.ts';
+import { Pulse } from './sharing/pulse.ts';
 import { SharedIntents } from './sharing/shared-intents.ts';
 import { StoreLine, StoreTrouble } from './sharing/store-line.ts';
 import type { AppStatus } from './status.ts';
@@ -50,6 +51,7 @@ export class Sharing {
   readonly #line: StoreLine;
   readonly #intents: SharedIntents;
   readonly #fleet: Fleet;
+  readonly #pulse: Pulse;
   /** Drained here, and to be told once all others are. */
   readonly #untoldDrains = new Set<string>();
   #unsubscribe: (() => Promise<void>) | undefined;
@@ -75,6 +77,7 @@ export class Sharing {
       pid: process.pid,
     };
     this.#line = new StoreLine(store, clock);
+    this.#pulse = new Pulse(clock);
     this.#intents = new SharedIntents({
       line: this.#line,
       clock,
@@ -99,7 +102,7 @@ export class Sharing {
 
   /** Whether gates may let anybody through yet. */
   get isInformed(): boolean {
-    if (!this.#isReady) return false;
+    if (!this.#isReady || !this.#pulse.isSound) return false;
     const isClosed = this.#isLost && this.#context.settings.onStoreError === 'closed';
     return !isClosed || this.#isOutOfPatience;
   }
@@ -239,6 +242,7 @@ export class Sharing {
     this.#closed = true;
     this.#timer?.cancel();
     this.#patience?.cancel();
+    this.#pulse.close();
     this.#fleet.stop();
     const { store } = this.#context;
     try {
@@ -265,6 +269,7 @@ export class Sharing {
   async #beat(): Promise<void> {
     const { clock } = this.#context;
     const now = clock.now();
+    const { stops } = this.#pulse;
     if (now - this.#beatAt > BEAT_MS + LATE_MS) this.#fleet.peers.forgive(now);
     this.#beatAt = now;
     try {
@@ -272,8 +277,9 @@ export class Sharing {
     } catch (error) {
       this.#lose(error);
     }
-    if (!this.#isLost) this.#fleet.sweep();
-    this.#becomeReady();
+    // Whoever could not be heard, as nothing ran here, is not dead for that.
+    if (!this.#isLost && this.#pulse.stops === stops) this.#fleet.sweep();
+    this.#becomeInformed(stops);
     if (!this.#closed) this.#timer = clock.after(BEAT_MS, () => void this.#beat());
   }
 
@@ -286,7 +292,7 @@ export class Sharing {
       }),
     );
     await this.#fleet.send();
-    if (this.#beats++ % LOOK_EVERY !== 0 && !this.#isLost) return;
+    if (this.#beats++ % LOOK_EVERY !== 0 && !this.#isLost && this.#pulse.isSound) return;
     const isNew = this.#isLost || !this.#isReady;
     const snapshot = await this.#line.call((store) => store.load());
     this.#intents.takeAll(snapshot);
@@ -299,9 +305,11 @@ export class Sharing {
     if (this.#isLost) this.#find();
   }
 
-  #becomeReady(): void {
-    if (this.#isReady) return;
+  /** @param stops what has come before the last of them is not known by now, but by the next beat. */
+  #becomeInformed(stops: number): void {
+    if (this.#isReady && this.#pulse.isSound) return;
     this.#isReady = true;
+    this.#pulse.catchUp(stops);
     this.#inform();
   }
 
@@ -354,7 +362,7 @@ export class Sharing {
   }
 
   #inform(): void {
-    for (const gate of this.#context.gates()) gate.inform(this.isInformed);
+    for (const gate of this.#context.gates()) gate.reconsider();
   }
 
   // ---- Telling, and hearing -------------------------------------------------------------------
