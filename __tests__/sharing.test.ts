@@ -507,6 +507,22 @@ describe('while the store does not answer', () => {
   });
 });
 
+describe('what could go wrong between them', () => {
+  it('an app that one of them has no room for is paused in the others, and there once there is', async () => {
+    const [a] = await joinAll(1);
+    const b = join({ maxApps: 1 });
+    await b.registry.ready;
+    const busy = passage();
+    b.registry.gate('other').tryEnter(busy);
+    expect(await a!.registry.enable('shop')).toMatchObject({ changed: true, shared: true });
+    await pass(5000);
+    expect(b.warnings).toEqual([]);
+    expect(await a!.registry.drained('shop', { timeout: 0 })).toMatchObject({ outcome: 'drained' });
+    b.registry.gate('other').leave(busy.request);
+    expect(b.registry.gate('shop').tryEnter(passage())).toBe(false);
+  });
+});
+
 describe('what processes tell each other', () => {
   it('fits into a value, however much there is to tell, with what matters first', async () => {
     const told: string[] = [];

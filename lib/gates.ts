@@ -72,31 +72,41 @@ export class Gates {
 
   /** @throws AntractError `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_TOO_MANY_APPS`. */
   get(app: string): Gate {
-    return this.#gates.get(app) ?? this.#add(app);
+    const known = this.#gates.get(app);
+    if (known) return known;
+    readAppName(app);
+    if (this.#makesRoom(app)) return this.#add(app);
+    throw new AntractError(
+      'ERR_ANTRACT_TOO_MANY_APPS',
+      `All ${this.#context.settings.maxApps} apps (\`maxApps\`) are in use.`,
+      { status: 503 },
+    );
+  }
+
+  /** Undefined where there may be none of that name, or is no room for one more. */
+  getIfAllowed(app: string): Gate | undefined {
+    if (!this.allows(app)) return undefined;
+    return this.#gates.get(app) ?? (this.#makesRoom(app) ? this.#add(app) : undefined);
   }
 
   #add(app: string): Gate {
-    const { settings, make, added } = this.#context;
-    readAppName(app);
-    if (this.#gates.size >= settings.maxApps && !this.#named.has(app)) this.#forgetIdleApp();
+    const { make, added } = this.#context;
     const gate = make(app);
     this.#gates.set(app, gate);
     added(gate);
     return gate;
   }
 
-  #forgetIdleApp(): void {
+  /** False where all that there may be are in use. */
+  #makesRoom(app: string): boolean {
+    if (this.#gates.size < this.#context.settings.maxApps || this.#named.has(app)) return true;
     for (const [app, gate] of this.#gates) {
       if (gate.isIdle && !this.#named.has(app)) {
         this.#gates.delete(app);
         this.#context.forgotten(gate);
-        return;
+        return true;
       }
     }
-    throw new AntractError(
-      'ERR_ANTRACT_TOO_MANY_APPS',
-      `All ${this.#context.settings.maxApps} apps (\`maxApps\`) are in use.`,
-      { status: 503 },
-    );
+    return false;
   }
 }

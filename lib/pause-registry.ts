@@ -238,7 +238,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
       clock: this.#clock,
       settings: this.settings,
       gates: () => this.#gates,
-      gate: (app) => (this.#gates.allows(app) ? this.#gates.get(app) : undefined),
+      gate: (app) => this.#gates.getIfAllowed(app),
       pauseReport: (app) => this.#reports.of(app),
       traffic: (gate) => this.#trafficOf(gate),
       drained: (app) => this.#announceDrained(app),

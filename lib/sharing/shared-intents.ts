@@ -17,7 +17,7 @@ export interface SharedIntentsContext {
   readonly clock: Clock;
   /** The id of this process. */
   readonly self: string;
-  /** The gate of an app, made where need be; undefined where this process has no such app. */
+  /** The gate of an app, made where need be; undefined where this process has no such app, or no room. */
   readonly gate: (app: string) => Gate | undefined;
   readonly gates: () => Iterable<Gate>;
   /** Something was understood that is new. */
