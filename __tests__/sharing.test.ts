@@ -521,6 +521,21 @@ describe('what could go wrong between them', () => {
     b.registry.gate('other').leave(busy.request);
     expect(b.registry.gate('shop').tryEnter(passage())).toBe(false);
   });
+
+  it('nobody waits for the pace of others who can not be heard', async () => {
+    const all = await joinAll(3, { release: { concurrency: 1 } });
+    await all[0]!.registry.enable();
+    await settle();
+    for (const { registry } of all) registry.gate('default').hold(passage());
+    await pass(300);
+    await all[0]!.registry.disable();
+    await settle();
+    const inFlight = () => all.map(({ registry }) => registry.gate('default').inFlight);
+    expect(inFlight().toSorted()).toEqual([0, 0, 1]);
+    for (const { store } of all) store.mode = 'failing';
+    await pass(2000);
+    expect(inFlight()).toEqual([1, 1, 1]);
+  });
 });
 
 describe('what processes tell each other', () => {

@@ -27,7 +27,7 @@ import type { TrafficReport } from './traffic-stats.ts';
 export interface SharingContext extends OwnReportContext {
   readonly store: Store;
   readonly settings: Pick<Settings, 'onStoreError' | 'maxTime' | 'logger'>;
-  /** The gate of an app, made where need be; undefined where this process has no such app. */
+  /** The gate of an app, made where need be; undefined where this process has no such app, or no room. */
   readonly gate: (app: string) => Gate | undefined;
   /** Nothing is in flight any more, in any process. */
   readonly drained: (app: string) => void;
@@ -189,7 +189,9 @@ export class Sharing {
   }
 
   share(app: string): Share {
-    return this.#fleet.peers.share(app);
+    const { index, of } = this.#fleet.peers.share(app);
+    // Who is last in a row that it can't see would wait for ever.
+    return { index: this.#isLost ? 0 : index, of };
   }
 
   /** One app as all processes see it. */
