@@ -536,6 +536,29 @@ describe('what could go wrong between them', () => {
     await pass(2000);
     expect(inFlight()).toEqual([1, 1, 1]);
   });
+
+  it('one that joins does not take for over what nobody could have renewed', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable('default', { lease: '3s' });
+    a!.store.mode = 'failing';
+    await pass(10_000);
+    const late = join();
+    await late.registry.ready;
+    expect(intents()).toEqual(['paused', 'paused']);
+    await pass(3100);
+    expect(late.registry.gate('default').intent).toBe('running');
+  });
+
+  it('`open` goes back to a pause, whatever has become of its lease meanwhile', async () => {
+    const [a] = await joinAll(1, { onStoreError: 'open' });
+    await a!.registry.enable('default', { lease: '3s' });
+    a!.store.mode = 'failing';
+    await pass(10_000);
+    expect(intents()).toEqual(['running']);
+    a!.store.mode = 'well';
+    await pass(1100);
+    expect(intents()).toEqual(['paused']);
+  });
 });
 
 describe('what processes tell each other', () => {

@@ -43,6 +43,8 @@ export class SharedIntents {
   readonly #context: SharedIntentsContext;
   readonly #known = new Map<string, Known>();
   #commands = 0;
+  /** Whether leases count: not while those who renew them can't be heard. */
+  #leasesCount = false;
 
   constructor(context: SharedIntentsContext) {
     this.#context = context;
@@ -149,6 +151,7 @@ export class SharedIntents {
 
   /** A pause is not ended by a lease that nobody could have renewed. */
   suspendLeases(): void {
+    this.#leasesCount = false;
     for (const gate of this.#context.gates()) {
       if (gate.state.leaseMs > 0) gate.adopt({ ...gate.state, leaseEnd: Infinity });
     }
@@ -156,6 +159,7 @@ export class SharedIntents {
 
   /** Those who renew them have as long as at first. */
   renewLeases(): void {
+    this.#leasesCount = true;
     const now = this.#context.clock.now();
     for (const gate of this.#context.gates()) {
       const { state } = gate;
@@ -188,8 +192,9 @@ export class SharedIntents {
     return this.#context.gate(app)?.state ?? this.#known.get(app)?.shared?.state;
   }
 
-  #adopt(gate: Gate | undefined, state: IntentState): void {
+  #adopt(gate: Gate | undefined, shared: IntentState): void {
     const now = this.#context.clock.now();
+    const state = this.#leasesCount ? shared : { ...shared, leaseEnd: Infinity };
     const end = endOf(state, now);
     gate?.adopt(end ? running(now, end) : state, now);
   }
