@@ -559,6 +559,44 @@ describe('what could go wrong between them', () => {
     await pass(1100);
     expect(intents()).toEqual(['paused']);
   });
+
+  it('that a pause has run out is no command, and takes nothing back', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { maxTime: '5s' });
+    await settle();
+    for (const { store } of members) store.mode = 'failing';
+    await pass(6000);
+    expect(intents()).toEqual(['running', 'running']);
+    expect(await a!.registry.enable()).toMatchObject({ shared: false });
+    b!.store.mode = 'well';
+    await pass(1500);
+    a!.store.mode = 'well';
+    await pass(3000);
+    expect(intents()).toEqual(['paused', 'paused']);
+  });
+
+  it('what makes no sense in the store is told once', async () => {
+    const [a] = await joinAll(1);
+    await new MemoryStore(first, clock).publish('shop', {
+      expected: 0,
+      value: 'nonsense',
+      ttlMs: 600_000,
+    });
+    await pass(10_000);
+    const told = a!.warnings.filter((warning) => warning.includes('WRN_ANTRACT_STORE_VALUE'));
+    expect(told).toHaveLength(1);
+    expect(await a!.registry.enable('shop')).toMatchObject({ changed: true, shared: true });
+    expect(intents('shop')).toEqual(['paused']);
+  });
+
+  it('a store that refuses whatever it is given does not keep a process busy', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable('default', { maxTime: '5s' });
+    a!.store.publish = async () => ({ published: false, current: undefined });
+    await pass(6000);
+    expect(intents()).toEqual(['running']);
+    await expect(a!.registry.enable()).rejects.toMatchObject({ code: 'ERR_ANTRACT_STORE_BUSY' });
+  });
 });
 
 describe('what processes tell each other', () => {

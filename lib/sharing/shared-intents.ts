@@ -32,6 +32,8 @@ interface Known {
   stored: number;
   /** The last command that only this process knows of. */
   pending: number | undefined;
+  /** The version that could not be read, and was told of. */
+  nonsense: number | undefined;
 }
 
 /** Two operators can't be quicker than this for long. */
@@ -98,9 +100,10 @@ export class SharedIntents {
   take(app: string, stored: StoredIntent): void {
     const known = this.#of(app);
     known.stored = stored.version;
-    if (stored.version <= this.version(app)) return;
+    if (stored.version <= this.version(app) || stored.version === known.nonsense) return;
     const shared = readIntent(stored, this.#context.clock.now());
     if (!shared) {
+      known.nonsense = stored.version;
       this.#context.warn(
         `WRN_ANTRACT_STORE_VALUE: what the store has of app '${app}' makes no sense.`,
       );
@@ -140,13 +143,29 @@ export class SharedIntents {
     }
   }
 
-  /** A gate has changed its intent by itself. Others may have been quicker, and be as right. */
+  /** Whether there is something that only this process knows of. */
+  isPending(app: string): boolean {
+    return this.#known.get(app)?.pending !== undefined;
+  }
+
+  /**
+   * A gate has changed its intent by itself. Others may have been quicker, and be as right.
+   *
+   * @throws StoreTrouble.
+   */
   async publishOwn(gate: Gate): Promise<void> {
     const known = this.#of(gate.app);
-    known.pending = ++this.#commands;
-    const command = known.pending;
-    while (known.pending === command && !(await this.#publish(gate.app, gate.state, command)))
-      continue;
+    const command = ++this.#commands;
+    known.pending = command;
+    try {
+      for (let tries = 0; tries < MAX_TRIES && known.pending === command; tries++) {
+        await this.#publish(gate.app, gate.state, command);
+      }
+    } finally {
+      // All see by themselves that the time is over: it must not undo later what was asked for since.
+      const isSeenByAll = gate.state.endedBy === 'maxTime' && known.pending === command;
+      if (isSeenByAll) known.pending = undefined;
+    }
   }
 
   /** A pause is not ended by a lease that nobody could have renewed. */
@@ -177,7 +196,7 @@ export class SharedIntents {
   #of(app: string): Known {
     let known = this.#known.get(app);
     if (!known) {
-      known = { shared: undefined, stored: 0, pending: undefined };
+      known = { shared: undefined, stored: 0, pending: undefined, nonsense: undefined };
       this.#known.set(app, known);
     }
     return known;
