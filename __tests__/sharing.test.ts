@@ -508,6 +508,22 @@ describe('while the store does not answer', () => {
 });
 
 describe('what could go wrong between them', () => {
+  /** Two, of which one stops by itself when its backend does not answer after a pause. */
+  const joinWithStop = async () => {
+    const health = { check: async () => false };
+    const a = join({ health, healthTimeout: '1s', onHealthTimeout: 'stop' });
+    const [b] = await joinAll(1);
+    await a.registry.enable();
+    await pass(1000);
+    const stopByItself = async (meanwhile: () => unknown): Promise<void> => {
+      await a.registry.disable();
+      await settle();
+      meanwhile();
+      await pass(1100);
+    };
+    return { a, b: b!, stopByItself };
+  };
+
   it('an app that one of them has no room for is paused in the others, and there once there is', async () => {
     const [a] = await joinAll(1);
     const b = join({ maxApps: 1 });
@@ -596,6 +612,52 @@ describe('what could go wrong between them', () => {
     await pass(6000);
     expect(intents()).toEqual(['running']);
     await expect(a!.registry.enable()).rejects.toMatchObject({ code: 'ERR_ANTRACT_STORE_BUSY' });
+  });
+
+  it('none is told to be drained before the others have heard of a stop', async () => {
+    const { a, b, stopByItself } = await joinWithStop();
+    const seen: string[] = [];
+    a.registry.on('drained', () => seen.push(b.registry.gate('default').intent));
+    let goOn = (): void => undefined;
+    const { publish } = a.store;
+    await stopByItself(() => {
+      a.store.publish = async (...args) => {
+        await new Promise<void>((resolve) => (goOn = resolve));
+        return publish.apply(a.store, args);
+      };
+    });
+    expect(intents()).toEqual(['stopped', 'running']);
+    const waiting = a.registry.drained('default', { timeout: 100 });
+    await pass(200);
+    expect(await waiting).toMatchObject({ outcome: 'timeout' });
+    goOn();
+    await settle();
+    expect(intents()).toEqual(['stopped', 'stopped']);
+    expect(seen).toEqual(['stopped']);
+  });
+
+  it('what one of them has done by itself reaches the others after an outage', async () => {
+    const { a, stopByItself } = await joinWithStop();
+    await stopByItself(() => (a.store.mode = 'failing'));
+    expect(intents()).toEqual(['stopped', 'running']);
+    a.store.mode = 'well';
+    await pass(1100);
+    expect(intents()).toEqual(['stopped', 'stopped']);
+  });
+
+  it('the end of a lease that one of them saw before an outage reaches the others after it', async () => {
+    const [a, b] = (await joinAll(2)) as [Member, Member];
+    await b.registry.enable('default', { lease: '3s' });
+    await settle();
+    await pass(1900);
+    b.store.mode = 'failing';
+    await pass(1000);
+    a.store.mode = 'failing';
+    await pass(200);
+    expect(intents()).toEqual(['running', 'paused']);
+    for (const { store } of members) store.mode = 'well';
+    await pass(1500);
+    expect(intents()).toEqual(['running', 'running']);
   });
 });
 

@@ -157,7 +157,7 @@ export class Sharing {
   noteDrained(app: string): void {
     this.#untoldDrains.add(app);
     this.#fleet.sendNow();
-    this.#onChange();
+    void this.refresh().then(() => this.#onChange());
   }
 
   /** Asks what the others have told: one that has just come is not heard of otherwise. */
@@ -168,14 +168,14 @@ export class Sharing {
 
   /** Whether all others have acknowledged what is asked for, and drained. Not known without the store. */
   isDrainedElsewhere(app: string): boolean {
-    return (
-      !this.#isLost && this.#others(app).every((other) => isDrained(other, this.#version(app)))
-    );
+    const version = this.#version(app);
+    return this.#isShared(app) && this.#others(app).every((other) => isDrained(other, version));
   }
 
   /** The same for the end of a release. */
   isOpenElsewhere(app: string): boolean {
-    return !this.#isLost && this.#others(app).every((other) => isOpen(other, this.#version(app)));
+    const version = this.#version(app);
+    return this.#isShared(app) && this.#others(app).every((other) => isOpen(other, version));
   }
 
   /** Calls back whenever any of that may have changed. Returns what takes the callback off. */
@@ -390,6 +390,11 @@ export class Sharing {
       // It goes on, or something was let through meanwhile: it will be told anew.
       this.#untoldDrains.delete(app);
     }
+  }
+
+  /** Whether the others can know what is asked for, and this process what they make of it. */
+  #isShared(app: string): boolean {
+    return !this.#isLost && !this.#intents.isPending(app);
   }
 
   #others(app: string): (AppReport | undefined)[] {
