@@ -1,8 +1,9 @@
 /**
  * `during`: pause, drain, run, resume, whatever happens. Knows the registry's calls and no more.
  */
+import type { PauseCondition } from './commands.ts';
 import { AntractError } from './errors.ts';
-import type { AppStatus, DrainResult } from './status.ts';
+import type { CommandResult, DrainResult } from './status.ts';
 import { duration, type Duration } from './validate.ts';
 
 export interface DuringOptions {
@@ -22,10 +23,12 @@ export interface MaintenanceWindow {
 
 /** The part of a registry that it takes. */
 export interface WindowCalls {
-  enable(app: string, options: Pick<DuringOptions, 'maxTime' | 'reason'>): Promise<unknown>;
-  disable(app: string): Promise<unknown>;
+  enable(
+    app: string,
+    options: Pick<DuringOptions, 'maxTime' | 'reason'> & PauseCondition,
+  ): Promise<CommandResult>;
+  disable(app: string, condition: PauseCondition): Promise<unknown>;
   drained(app: string, options: { timeout: number; signal: AbortSignal }): Promise<DrainResult>;
-  status(app: string): AppStatus;
   on(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
   off(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
 }
@@ -60,15 +63,7 @@ async function beginPause(
   app: string,
   options: Pick<DuringOptions, 'maxTime' | 'reason'>,
 ): Promise<OwnPause> {
-  const { phase } = registry.status(app);
-  if (phase !== 'running' && phase !== 'releasing') {
-    throw new AntractError(
-      'ERR_ANTRACT_ALREADY_PAUSED',
-      `App \`${app}\` is ${phase} already; two maintenance windows can't share a backend.`,
-      { status: 409 },
-    );
-  }
-  await registry.enable(app, options);
+  const { status } = await registry.enable(app, { ...options, ifPause: 'none' });
   const ended = new AbortController();
   const onEnd = (event: { app: string }): void => {
     if (event.app !== app) return;
@@ -88,9 +83,15 @@ async function beginPause(
     async end() {
       registry.off('resumed', onEnd).off('stopped', onEnd);
       // Whoever ended it may have begun another pause, which is not ours to end.
-      if (!ended.signal.aborted) await registry.disable(app);
+      if (ended.signal.aborted) return;
+      await registry.disable(app, { ifPause: status.pauseId ?? 'none' }).catch(ignoreEnded);
     },
   };
+}
+
+/** Another process may know of it first. */
+function ignoreEnded(error: unknown): void {
+  if (!(error instanceof AntractError && error.code === 'ERR_ANTRACT_NOT_PAUSED')) throw error;
 }
 
 function drainError(app: string, { outcome, waitedMs, stragglers }: DrainResult): AntractError {
