@@ -107,9 +107,11 @@ export class Sharing {
     return !isClosed || this.#isOutOfPatience;
   }
 
-  /** The same one of all processes, in each of them. */
+  /** The same one of all processes, in each of them; each while they can't hear each other. */
   get isSpeaker(): boolean {
-    return this.#fleet.peers.isSpeaker;
+    // What it only catches up on was told when it happened. Alone, nobody else tells what happens here.
+    if (!this.#isReady || !this.#pulse.isSound) return false;
+    return this.#isLost || this.#fleet.peers.isSpeaker;
   }
 
   get appNames(): Iterable<string> {
@@ -246,14 +248,10 @@ export class Sharing {
     this.#patience?.cancel();
     this.#pulse.close();
     this.#fleet.stop();
-    const { store } = this.#context;
-    try {
-      if (!this.#isLost) await this.#fleet.leave();
-      if (!this.#isLost) await this.#line.call(async () => this.#unsubscribe?.());
-      await this.#line.call(async () => store.close?.());
-    } catch {
-      // They will find out: it is not heard of any more.
-    }
+    // If it fails they will find out: it is not heard of any more.
+    if (!this.#isLost) await this.#fleet.leave().catch(ignore);
+    await this.#line.call(async () => this.#unsubscribe?.()).catch(ignore);
+    await this.#line.call(async (store) => store.close?.()).catch(ignore);
   }
 
   async #untilEmpty(): Promise<void> {
@@ -287,12 +285,7 @@ export class Sharing {
 
   /** @throws StoreTrouble. In this order: whoever publishes afterwards knows of this process. */
   async #lookAfterStore(): Promise<void> {
-    this.#unsubscribe ??= await this.#line.call((store) =>
-      store.subscribe({
-        intent: (app, intent) => this.#intents.take(app, intent),
-        report: (report) => this.#fleet.hear(report),
-      }),
-    );
+    if (!this.#unsubscribe) await this.#line.call((store) => this.#subscribe(store));
     await this.#fleet.send();
     if (this.#beats++ % LOOK_EVERY !== 0 && !this.#isLost && this.#pulse.isSound) return;
     const isNew = this.#isLost || !this.#isReady;
@@ -305,6 +298,16 @@ export class Sharing {
     await this.#intents.bringBack(snapshot);
     await this.#fleet.refresh();
     if (this.#isLost) this.#find();
+  }
+
+  async #subscribe(store: Store): Promise<void> {
+    const unsubscribe = await store.subscribe({
+      intent: (app, intent) => this.#intents.take(app, intent),
+      report: (report) => this.#fleet.hear(report),
+    });
+    // A call that was given up may have succeeded all the same, and another since.
+    if (this.#unsubscribe || this.#closed) await unsubscribe();
+    else this.#unsubscribe = unsubscribe;
   }
 
   /** @param stops what has come before the last of them is not known by now, but by the next beat. */
@@ -409,6 +412,8 @@ export class Sharing {
     return reportApp(gate, this.#version(gate.app), this.#context);
   }
 }
+
+function ignore(): void {}
 
 const MEANWHILE = {
   'last-known': 'what was asked for last goes on, and commands reach this process alone',
