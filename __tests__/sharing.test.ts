@@ -591,6 +591,18 @@ describe('what could go wrong between them', () => {
     expect(intents()).toEqual(['paused', 'paused']);
   });
 
+  it('none takes a drain for done that has not heard that it is over', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    await settle();
+    a!.store.isDeaf = true;
+    await b!.registry.disable();
+    expect(intents()).toEqual(['paused', 'running']);
+    const waiting = a!.registry.drained();
+    await pass(2000);
+    expect(await waiting).toMatchObject({ outcome: 'resumed' });
+  });
+
   it('what makes no sense in the store is told once', async () => {
     const [a] = await joinAll(1);
     await new MemoryStore(first, clock).publish('shop', {

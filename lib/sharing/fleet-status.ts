@@ -16,9 +16,14 @@ export interface Fleet {
   readonly now: number;
 }
 
-/** Whether a process has understood the last that was asked for. */
-export function hasAcknowledged(app: AppReport | undefined, version: number): app is AppReport {
+/** Whether a process has understood the last that was asked for, as far as that is known here. */
+function hasAcknowledged(app: AppReport | undefined, version: number): boolean {
   return version === 0 || (app !== undefined && app.version >= version);
+}
+
+/** Whether a process and this one are of one mind: what it has of a later version is not what is meant. */
+function isOfOneMind(app: AppReport | undefined, version: number): boolean {
+  return hasAcknowledged(app, version) && (app?.version ?? 0) <= version;
 }
 
 /** Sums of all; what was asked for is the same everywhere. */
@@ -69,11 +74,11 @@ function isBehind({ phase, held }: AppReport): boolean {
 }
 
 export function isDrained(app: AppReport | undefined, version: number): boolean {
-  return hasAcknowledged(app, version) && (app === undefined || app.isDrained);
+  return isOfOneMind(app, version) && (app?.isDrained ?? true);
 }
 
 export function isOpen(app: AppReport | undefined, version: number): boolean {
-  return hasAcknowledged(app, version) && (app === undefined || app.isOpen);
+  return isOfOneMind(app, version) && (app?.isOpen ?? true);
 }
 
 function processesOf(app: string, { self, own, peers, version, now }: Fleet): ProcessStatus[] {
