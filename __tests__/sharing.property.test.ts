@@ -15,6 +15,7 @@ import { FakeClock } from './support/fake-clock.ts';
 import { FlakyStore } from './support/flaky-store.ts';
 
 const PROCESSES = 3;
+const MAX_PROCESSES = 6;
 const APP = 'default';
 /** Until a process that can't be reached is given up: it may have told of itself a second before that. */
 const GIVEN_UP_MS = 4000;
@@ -25,6 +26,9 @@ type Step =
   | { do: 'enable' | 'disable' | 'stop' | 'request' | 'finish' | 'leave' | 'drain'; who: number }
   | { do: 'mode'; who: number; mode: FlakyStore['mode'] }
   | { do: 'deaf'; who: number; is: boolean }
+  | { do: 'lease' | 'crash'; who: number }
+  | { do: 'forget' }
+  | { do: 'join' }
   | { do: 'pass'; ms: number };
 
 const who = fc.nat(PROCESSES - 1);
@@ -40,6 +44,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     mode: fc.constantFrom('well', 'well', 'failing', 'frozen'),
   }),
   fc.record({ do: fc.constant('deaf' as const), who, is: fc.boolean() }),
+  fc.record({ do: fc.constantFrom('lease', 'crash'), who }),
+  fc.record({ do: fc.constant('forget' as const) }),
+  fc.record({ do: fc.constant('join' as const) }),
   fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(10, 300, 1200, 4000) }),
 );
 
@@ -49,14 +56,16 @@ class Member {
   readonly registry: PauseRegistry;
   readonly inFlight: Passage[] = [];
   readonly held = new Set<Ticket>();
+  /** Killed: nothing of it is heard any more, and what it had in flight is gone. */
+  isDead = false;
   /** It was given a command that only it knew of for a time. */
   hasOwnMind = false;
   #unreachableSince: number | undefined;
   #silentUntil = -Infinity;
+  #knowsFrom = -Infinity;
   readonly #clock: FakeClock;
 
-  constructor(memory: MemoryStore, clock: FakeClock, chance: number) {
-    clock.chances = [chance];
+  constructor(memory: MemoryStore, clock: FakeClock) {
     const quiet = (): void => undefined;
     this.#clock = clock;
     this.store = new FlakyStore(new MemoryStore(memory, clock));
@@ -70,7 +79,14 @@ class Member {
     return this.registry.gate(APP);
   }
 
+  crash(): void {
+    this.setMode('frozen');
+    this.store.isDeaf = true;
+    this.isDead = true;
+  }
+
   setMode(mode: FlakyStore['mode']): void {
+    if (this.isDead) return;
     this.store.mode = mode;
     if (mode !== 'well') {
       this.#unreachableSince ??= this.#clock.now();
@@ -80,10 +96,21 @@ class Member {
     }
   }
 
+  /** It knows what is asked for by then. */
+  knowsFrom(until: number): void {
+    this.#knowsFrom = until;
+  }
+
+  get isNew(): boolean {
+    return this.#clock.now() < this.#knowsFrom;
+  }
+
   /** Whoever is told that all are drained may have given this one up. */
   get isGivenUp(): boolean {
     const now = this.#clock.now();
-    return now < this.#silentUntil || now - (this.#unreachableSince ?? now) >= GIVEN_UP_MS;
+    return (
+      this.isNew || now < this.#silentUntil || now - (this.#unreachableSince ?? now) >= GIVEN_UP_MS
+    );
   }
 
   arrive(): void {
@@ -129,18 +156,28 @@ async function pass(clock: FakeClock, ms: number): Promise<void> {
 
 async function run(steps: readonly Step[]): Promise<void> {
   const clock = new FakeClock();
-  const memory = new MemoryStore(undefined, clock);
-  const members = Array.from(
-    { length: PROCESSES },
-    (_, i) => new Member(memory, clock, (i + 1) / 10),
-  );
+  // Neither two processes nor two pauses have the same id.
+  let drawn = 0;
+  clock.random = () => (++drawn * Math.SQRT2) % 1;
+  let memory = new MemoryStore(undefined, clock);
+  let forgottenAt = -Infinity;
+  const members: Member[] = [];
+  const join = (): Member => {
+    const member = new Member(memory, clock);
+    members.push(member);
+    // What was lost is not there again at once: who comes before that can't know of it.
+    if (clock.now() - forgottenAt < ANEW_MS) member.knowsFrom(clock.now() + ANEW_MS);
+    return member;
+  };
+  for (let i = 0; i < PROCESSES; i++) join();
+  const living = () => members.filter(({ isDead }) => !isDead);
   await Promise.all(members.map(({ registry }) => registry.ready));
   await pass(clock, 1100);
 
   const commands: Promise<unknown>[] = [];
-  const checkDrained = (outcome: string): void => {
-    if (outcome !== 'drained') return;
-    for (const member of members) {
+  const checkDrained = (outcome: string, asked: Member): void => {
+    if (outcome !== 'drained' || asked.isNew) return;
+    for (const member of living()) {
       if (member.isGivenUp || member.hasOwnMind) continue;
       expect(member.gate.intent).not.toBe('running');
       expect(member.gate.inFlight).toBe(0);
@@ -148,9 +185,29 @@ async function run(steps: readonly Step[]): Promise<void> {
   };
   const perform = (one: Step): void => {
     if (one.do === 'pass') return;
-    const member = members[one.who] as Member;
+    if (one.do === 'join') {
+      if (members.length < MAX_PROCESSES) join();
+      return;
+    }
+    if (one.do === 'forget') {
+      // What was subscribed to before is never heard of again; it is looked for.
+      memory = new MemoryStore(undefined, clock);
+      // It goes by the time alone to number what it has.
+      clock.advance(1);
+      forgottenAt = clock.now();
+      for (const { store } of members) store.inner = new MemoryStore(memory, clock);
+      return;
+    }
+    const member = living()[one.who % living().length] as Member;
     const { registry } = member;
     switch (one.do) {
+      case 'crash':
+        if (living().length > 1) member.crash();
+        break;
+      case 'lease':
+        member.hasOwnMind ||= registry.status(APP).store === 'lost' || member.store.mode !== 'well';
+        commands.push(registry.enable(APP, { lease: 3000 }));
+        break;
       case 'enable':
       case 'disable':
       case 'stop':
@@ -160,7 +217,7 @@ async function run(steps: readonly Step[]): Promise<void> {
       case 'drain':
         commands.push(
           registry.drained(APP, { timeout: 3000 }).then(
-            ({ outcome }) => checkDrained(outcome),
+            ({ outcome }) => checkDrained(outcome, member),
             (error: { code: string }) => expect(error.code).toBe('ERR_ANTRACT_NOT_PAUSED'),
           ),
         );
@@ -190,25 +247,26 @@ async function run(steps: readonly Step[]): Promise<void> {
     if (one.do === 'pass') await pass(clock, one.ms);
   }
 
-  for (const member of members) {
+  const left = living();
+  for (const member of left) {
     member.setMode('well');
     member.store.isDeaf = false;
   }
   await pass(clock, 12_000);
   await Promise.all(commands);
-  const intents = members.map(({ gate }) => gate.intent);
+  const intents = left.map(({ gate }) => gate.intent);
   expect(new Set(intents).size).toBe(1);
-  expect(new Set(members.map(({ gate }) => gate.state.pauseId)).size).toBe(1);
-  const [first] = members as [Member];
-  const held = members.reduce((sum, member) => sum + member.held.size, 0);
-  const inFlight = members.reduce((sum, member) => sum + member.inFlight.length, 0);
+  expect(new Set(left.map(({ gate }) => gate.state.pauseId)).size).toBe(1);
+  const [first] = left as [Member];
+  const held = left.reduce((sum, member) => sum + member.held.size, 0);
+  const inFlight = left.reduce((sum, member) => sum + member.inFlight.length, 0);
   expect(first.registry.status()).toMatchObject({ held, inFlight, store: 'connected' });
 
   await first.registry.disable();
   await pass(clock, 3000);
-  expect(members.map((member) => member.held.size)).toEqual([0, 0, 0]);
+  expect(left.filter((member) => member.held.size > 0)).toEqual([]);
   const closing = members.map(({ registry }) => registry.close());
-  await pass(clock, 11_000);
+  await pass(clock, 20_000);
   await Promise.all(closing);
   expect(clock.pendingTimers).toBe(0);
 }
