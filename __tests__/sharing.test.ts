@@ -603,6 +603,13 @@ describe('what could go wrong between them', () => {
     expect(await waiting).toMatchObject({ outcome: 'resumed' });
   });
 
+  it('a store that fails with nothing to say is lost like any other', async () => {
+    const [a] = await joinAll(1);
+    // oxlint-disable-next-line prefer-promise-reject-errors -- Stores of others do what they like.
+    a!.store.publish = () => Promise.reject(null);
+    expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
+  });
+
   it('what makes no sense in the store is told once', async () => {
     const [a] = await joinAll(1);
     await new MemoryStore(first, clock).publish('shop', {

@@ -36,8 +36,7 @@ export class StoreLine {
       return await Promise.race([run(this.#store), limit]);
     } catch (error) {
       if (error instanceof StoreTrouble) throw error;
-      const { message } = error as { message?: unknown };
-      const why = typeof message === 'string' && message !== '' ? message : String(error);
+      const why = (error instanceof Error && error.message) || String(error);
       throw new StoreTrouble(why, { cause: error });
     } finally {
       timer.cancel();
