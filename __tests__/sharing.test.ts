@@ -610,6 +610,85 @@ describe('what could go wrong between them', () => {
     expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
   });
 
+  it('a command that arrives late does not undo what its operator asked for since', async () => {
+    const [a] = await joinAll(1);
+    let arrive = (): void => undefined;
+    const { publish } = a!.store;
+    a!.store.publish = async (...args) => {
+      a!.store.publish = publish;
+      a!.store.mode = 'failing';
+      await new Promise<void>((resolve) => (arrive = resolve));
+      return a!.store.inner.publish(...args);
+    };
+    const enabling = a!.registry.enable();
+    await pass(2100);
+    expect(await enabling).toMatchObject({ shared: false });
+    await a!.registry.disable();
+    arrive();
+    await settle();
+    expect(intents()).toEqual(['running']);
+    a!.store.mode = 'well';
+    await pass(2000);
+    expect(intents()).toEqual(['running']);
+    const late = join();
+    await late.registry.ready;
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('an end that one of them alone was told of is brought to a store that forgot the pause', async () => {
+    const [a, b] = (await joinAll(2)) as [Member, Member];
+    await a.registry.enable();
+    await settle();
+    for (const { store } of members) store.mode = 'failing';
+    await pass(1100);
+    await a.registry.disable();
+    const empty = new MemoryStore(undefined, clock);
+    for (const { store } of members) store.inner = new MemoryStore(empty, clock);
+    a.store.mode = 'well';
+    await pass(1100);
+    b.store.mode = 'well';
+    await pass(3000);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('one that has left does not come back with what it told before', async () => {
+    const [a, b] = (await joinAll(2)) as [Member, Member];
+    const all = await b.store.reports();
+    await b.registry.close();
+    expect(all).toHaveLength(2);
+    for (const report of all) await new MemoryStore(first, clock).report(report, 5000);
+    await settle();
+    expect(a.registry.status().processes).toHaveLength(1);
+  });
+
+  it('none tells a drain for done before it has asked who has come meanwhile', async () => {
+    const [a] = (await joinAll(1)) as [Member];
+    a.store.isDeaf = true;
+    const late = join();
+    await late.registry.ready;
+    const slow = passage();
+    late.registry.gate('default').tryEnter(slow);
+    const drained: string[] = [];
+    a.registry.on('drained', ({ app }) => drained.push(app));
+    await a.registry.enable();
+    await settle();
+    expect(drained).toEqual([]);
+    late.registry.gate('default').leave(slow.request);
+    await pass(3000);
+    expect(drained).toEqual(['default']);
+  });
+
+  it('one that finds the store again does not take those for dead that have not yet', async () => {
+    const [a] = await joinAll(2);
+    for (const { store } of members) store.mode = 'failing';
+    await pass(10_000);
+    a!.store.mode = 'well';
+    await pass(2000);
+    expect(a!.warnings.join()).not.toContain('WRN_ANTRACT_PROCESS_LOST');
+    await pass(5000);
+    expect(a!.warnings.join()).toContain('WRN_ANTRACT_PROCESS_LOST');
+  });
+
   it('what makes no sense in the store is told once', async () => {
     const [a] = await joinAll(1);
     await new MemoryStore(first, clock).publish('shop', {

@@ -157,9 +157,11 @@ export class Sharing {
 
   /** An app is drained here: the others wait for it, and it may have to wait for them. */
   noteDrained(app: string): void {
-    this.#untoldDrains.add(app);
     this.#fleet.sendNow();
-    void this.refresh().then(() => this.#onChange());
+    void this.refresh().then(() => {
+      this.#untoldDrains.add(app);
+      this.#onChange();
+    });
   }
 
   /** Asks what the others have told: one that has just come is not heard of otherwise. */
