@@ -9,12 +9,12 @@ import { hostname } from 'node:os';
 import type { Timer } from './clock.ts';
 import type { Gate } from './gate.ts';
 import type { IntentState } from './intent.ts';
-import { running } from './intent.ts';
 import type { Settings } from './settings.ts';
 import type { Share } from './pacer.ts';
 import type { SharedPauseReport } from './pause-report.ts';
 import { Fleet } from './sharing/fleet.ts';
 import { isDrained, isOpen, joinStatus, joinTraffic } from './sharing/fleet-status.ts';
+import { Outage } from './sharing/outage.ts';
 import { reportApp, reportApps, type OwnReportContext } from './sharing/own-report.ts';
 import type { AppReport, ProcessIdentity } from './sharing/process-report.ts';
 import { Pulse } from './sharing/pulse.ts';
@@ -52,16 +52,14 @@ export class Sharing {
   readonly #intents: SharedIntents;
   readonly #fleet: Fleet;
   readonly #pulse: Pulse;
+  readonly #outage: Outage;
   /** Drained here, and to be told once all others are. */
   readonly #untoldDrains = new Set<string>();
   #unsubscribe: (() => Promise<void>) | undefined;
   #isReady = false;
-  #isLost = false;
-  #isOutOfPatience = false;
   #beats = 0;
   #beatAt: number;
   #timer: Timer | undefined;
-  #patience: Timer | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
 
@@ -78,6 +76,7 @@ export class Sharing {
     };
     this.#line = new StoreLine(store, clock);
     this.#pulse = new Pulse(clock);
+    this.#outage = new Outage(context);
     this.#intents = new SharedIntents({
       line: this.#line,
       clock,
@@ -103,15 +102,14 @@ export class Sharing {
   /** Whether gates may let anybody through yet. */
   get isInformed(): boolean {
     if (!this.#isReady || !this.#pulse.isSound) return false;
-    const isClosed = this.#isLost && this.#context.settings.onStoreError === 'closed';
-    return !isClosed || this.#isOutOfPatience;
+    return !this.#outage.isHolding;
   }
 
   /** The same one of all processes, in each of them; each while they can't hear each other. */
   get isSpeaker(): boolean {
     // What it only catches up on was told when it happened. Alone, nobody else tells what happens here.
     if (!this.#isReady || !this.#pulse.isSound) return false;
-    return this.#isLost || this.#fleet.peers.isSpeaker;
+    return this.#outage.isOn || this.#fleet.peers.isSpeaker;
   }
 
   get appNames(): Iterable<string> {
@@ -129,7 +127,7 @@ export class Sharing {
     plan: () => IntentState,
   ): Promise<{ changed: boolean; shared: boolean }> {
     await this.ready;
-    if (!this.#isLost) {
+    if (!this.#outage.isOn) {
       try {
         return { changed: await this.#intents.change(gate, plan), shared: true };
       } catch (error) {
@@ -166,7 +164,7 @@ export class Sharing {
 
   /** Asks what the others have told: one that has just come is not heard of otherwise. */
   async refresh(): Promise<void> {
-    if (this.#isLost) return;
+    if (this.#outage.isOn) return;
     await this.#fleet.refresh().catch((error: unknown) => this.#lose(error));
   }
 
@@ -195,7 +193,7 @@ export class Sharing {
   share(app: string): Share {
     const { index, of } = this.#fleet.peers.share(app);
     // Who is last in a row that it can't see would wait for ever.
-    return { index: this.#isLost ? 0 : index, of };
+    return { index: this.#outage.isOn ? 0 : index, of };
   }
 
   /** One app as all processes see it. */
@@ -219,7 +217,7 @@ export class Sharing {
         pid,
         lostForMs: Math.round(now - lostAt),
       })),
-      store: this.#isLost ? 'lost' : 'connected',
+      store: this.#outage.isOn ? 'lost' : 'connected',
     };
   }
 
@@ -247,11 +245,11 @@ export class Sharing {
     await this.#untilEmpty();
     this.#closed = true;
     this.#timer?.cancel();
-    this.#patience?.cancel();
+    this.#outage.close();
     this.#pulse.close();
     this.#fleet.stop();
     // If it fails they will find out: it is not heard of any more.
-    if (!this.#isLost) await this.#fleet.leave().catch(ignore);
+    if (!this.#outage.isOn) await this.#fleet.leave().catch(ignore);
     await this.#line.call(async () => this.#unsubscribe?.()).catch(ignore);
     await this.#line.call(async (store) => store.close?.()).catch(ignore);
   }
@@ -280,7 +278,7 @@ export class Sharing {
       this.#lose(error);
     }
     // Whoever could not be heard, as nothing ran here, is not dead for that.
-    if (!this.#isLost && this.#pulse.stops === stops) this.#fleet.sweep();
+    if (!this.#outage.isOn && this.#pulse.stops === stops) this.#fleet.sweep();
     this.#becomeInformed(stops);
     if (!this.#closed) this.#timer = clock.after(BEAT_MS, () => void this.#beat());
   }
@@ -289,17 +287,18 @@ export class Sharing {
   async #lookAfterStore(): Promise<void> {
     if (!this.#unsubscribe) await this.#line.call((store) => this.#subscribe(store));
     await this.#fleet.send();
-    if (this.#beats++ % LOOK_EVERY !== 0 && !this.#isLost && this.#pulse.isSound) return;
-    const isNew = this.#isLost || !this.#isReady;
+    if (this.#beats++ % LOOK_EVERY !== 0 && !this.#outage.isOn && this.#pulse.isSound) return;
+    const isNew = this.#outage.isOn || !this.#isReady;
     const snapshot = await this.#line.call((store) => store.load());
     this.#intents.takeAll(snapshot);
     if (isNew) {
-      if (this.#isLost && this.#context.settings.onStoreError === 'open') this.#intents.restore();
+      if (this.#outage.isOn && this.#context.settings.onStoreError === 'open')
+        this.#intents.restore();
       this.#intents.renewLeases();
     }
     await this.#intents.bringBack(snapshot);
     await this.#fleet.refresh();
-    if (this.#isLost) this.#find();
+    if (this.#outage.isOn) this.#find();
   }
 
   async #subscribe(store: Store): Promise<void> {
@@ -317,59 +316,24 @@ export class Sharing {
     if (this.#isReady && this.#pulse.isSound) return;
     this.#isReady = true;
     this.#pulse.catchUp(stops);
-    this.#inform();
+    for (const gate of this.#context.gates()) gate.reconsider();
   }
 
   // ---- Losing and finding the store -----------------------------------------------------------
 
   #lose(error: unknown): void {
-    if (this.#isLost || this.#closed) return;
-    this.#isLost = true;
-    const { onStoreError, logger, maxTime } = this.#context.settings;
-    const { message } = error as { message?: unknown };
-    logger.warn(
-      `WRN_ANTRACT_STORE_LOST: the store does not answer (${String(message)}); ${MEANWHILE[onStoreError]}.`,
-    );
+    if (this.#outage.isOn || this.#closed) return;
     this.#intents.suspendLeases();
-    if (onStoreError === 'open') this.#open();
-    if (onStoreError === 'closed') this.#close(maxTime);
+    this.#outage.begin(error);
     this.#onChange();
   }
 
   #find(): void {
-    const { settings, clock } = this.#context;
-    this.#isLost = false;
-    this.#isOutOfPatience = false;
-    this.#patience?.cancel();
-    settings.logger.info('The store answers again.');
+    this.#outage.end();
     // Nobody could be heard of: that is no sign of death.
-    this.#fleet.peers.forgive(clock.now());
-    this.#inform();
+    this.#fleet.peers.forgive(this.#context.clock.now());
     this.#fleet.sendNow();
     this.#onChange();
-  }
-
-  #open(): void {
-    const now = this.#context.clock.now();
-    for (const gate of this.#context.gates()) {
-      if (gate.intent !== 'running') gate.adopt(running(now));
-    }
-  }
-
-  /** Not for ever: a pause ends. */
-  #close(maxTime: number): void {
-    this.#inform();
-    this.#patience = this.#context.clock.after(maxTime, () => {
-      this.#isOutOfPatience = true;
-      this.#context.settings.logger.warn(
-        `WRN_ANTRACT_STORE_LOST: the store has not answered for ${maxTime} ms; requests are let through.`,
-      );
-      this.#inform();
-    });
-  }
-
-  #inform(): void {
-    for (const gate of this.#context.gates()) gate.reconsider();
   }
 
   // ---- Telling, and hearing -------------------------------------------------------------------
@@ -399,7 +363,7 @@ export class Sharing {
 
   /** Whether the others can know what is asked for, and this process what they make of it. */
   #isShared(app: string): boolean {
-    return !this.#isLost && !this.#intents.isPending(app);
+    return !this.#outage.isOn && !this.#intents.isPending(app);
   }
 
   #others(app: string): (AppReport | undefined)[] {
@@ -416,9 +380,3 @@ export class Sharing {
 }
 
 function ignore(): void {}
-
-const MEANWHILE = {
-  'last-known': 'what was asked for last goes on, and commands reach this process alone',
-  open: 'requests are let through',
-  closed: 'requests are held',
-} as const satisfies Record<Settings['onStoreError'], string>;

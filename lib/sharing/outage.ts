@@ -1,0 +1,86 @@
+/**
+ * While the store does not answer: what becomes of requests meanwhile, as `onStoreError` says. Knows
+ * gates, and no store.
+ */
+import type { Clock, Timer } from '../clock.ts';
+import type { Gate } from '../gate.ts';
+import { running } from '../intent.ts';
+import type { Settings } from '../settings.ts';
+
+export interface OutageContext {
+  readonly clock: Clock;
+  readonly settings: Pick<Settings, 'onStoreError' | 'maxTime' | 'logger'>;
+  readonly gates: () => Iterable<Gate>;
+}
+
+const MEANWHILE = {
+  'last-known': 'what was asked for last goes on, and commands reach this process alone',
+  open: 'requests are let through',
+  closed: 'requests are held',
+} as const satisfies Record<Settings['onStoreError'], string>;
+
+export class Outage {
+  readonly #context: OutageContext;
+  #isOn = false;
+  /** How long everybody is held. Undefined where nobody is for that. */
+  #patience: Timer | undefined;
+
+  constructor(context: OutageContext) {
+    this.#context = context;
+  }
+
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  /** Everybody is held for it. */
+  get isHolding(): boolean {
+    return this.#patience !== undefined;
+  }
+
+  /** The store failed, or took too long. */
+  begin(error: unknown): void {
+    this.#isOn = true;
+    const { settings, gates, clock } = this.#context;
+    const { onStoreError, logger } = settings;
+    const { message } = error as { message?: unknown };
+    logger.warn(
+      `WRN_ANTRACT_STORE_LOST: the store does not answer (${String(message)}); ${MEANWHILE[onStoreError]}.`,
+    );
+    if (onStoreError === 'closed') this.#hold();
+    if (onStoreError !== 'open') return;
+    const now = clock.now();
+    for (const gate of gates()) if (gate.intent !== 'running') gate.adopt(running(now));
+  }
+
+  end(): void {
+    this.#isOn = false;
+    this.#context.settings.logger.info('The store answers again.');
+    this.close();
+    this.#reconsider();
+  }
+
+  /** Takes off its timer. */
+  close(): void {
+    this.#patience?.cancel();
+    this.#patience = undefined;
+  }
+
+  /** Not for ever: a pause ends. */
+  #hold(): void {
+    const { clock, settings } = this.#context;
+    const { maxTime, logger } = settings;
+    this.#patience = clock.after(maxTime, () => {
+      this.#patience = undefined;
+      logger.warn(
+        `WRN_ANTRACT_STORE_LOST: the store has not answered for ${maxTime} ms; requests are let through.`,
+      );
+      this.#reconsider();
+    });
+    this.#reconsider();
+  }
+
+  #reconsider(): void {
+    for (const gate of this.#context.gates()) gate.reconsider();
+  }
+}
