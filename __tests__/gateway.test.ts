@@ -100,6 +100,15 @@ describe('passing requests on', () => {
     expect(connections).toHaveLength(1);
   });
 
+  it('looks at them first, and leaves the stack traces of others alone', async () => {
+    const { url } = await echoBackend();
+    const gateway = await openGateway({ target: url });
+    const { stackTraceLimit } = Error;
+    for (let i = 0; i < 3; i++) await request(gateway.url);
+    expect(stackTraceLimit).toBeGreaterThan(0);
+    expect(Error.stackTraceLimit).toBe(stackTraceLimit);
+  });
+
   it('opens a connection for each request rather than queue any', async () => {
     const waiting: http.ServerResponse[] = [];
     let allArrived!: () => void;
