@@ -1,8 +1,9 @@
-/** One contender of the comparison, in a process of its own; tells its port. */
+/** One contender of the comparison, in a process of its own; tells its port, and when asked its processor time. */
 import { once } from 'node:events';
 import http from 'node:http';
+import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
-import { createAntract } from 'antract';
+import { createAntract, MemoryStore } from 'antract';
 import { createGateway } from 'antract/gateway';
 
 const answer = (_req, res) => res.end('ok');
@@ -13,6 +14,11 @@ async function listening(server) {
   return server.address().port;
 }
 
+function paused(options) {
+  const pause = createAntract(options).pause();
+  return listening(http.createServer((req, res) => pause(req, res, () => answer(req, res))));
+}
+
 /** Another one where `BACKEND` names it. */
 async function backend() {
   if (process.env.BACKEND) return process.env.BACKEND;
@@ -21,10 +27,11 @@ async function backend() {
 
 const contenders = {
   plain: () => listening(http.createServer(answer)),
-  pause() {
-    const pause = createAntract().pause();
-    return listening(http.createServer((req, res) => pause(req, res, () => answer(req, res))));
-  },
+  pause: () => paused({}),
+  'pause, memory store': () => paused({ store: new MemoryStore() }),
+  Express: () => listening(http.createServer(express().use(answer))),
+  'Express + pause': () =>
+    listening(http.createServer(express().use(createAntract().pause()).use(answer))),
   async proxy() {
     const agent = new http.Agent({ keepAlive: true });
     const proxy = createProxyMiddleware({ target: await backend(), agent, logger: undefined });
@@ -38,3 +45,4 @@ const contenders = {
 };
 
 process.send({ port: await contenders[process.argv[2]]() });
+process.on('message', () => process.send(process.cpuUsage()));
