@@ -82,6 +82,11 @@ export class Backend {
     this.#process?.kill('SIGSTOP');
   }
 
+  /** SIGCONT: it goes on where it was frozen. */
+  thaw(): void {
+    this.#process?.kill('SIGCONT');
+  }
+
   /** The most requests that it had at once since it was started. */
   async peak(): Promise<number> {
     const child = this.#process as ChildProcess;

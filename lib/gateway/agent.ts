@@ -6,10 +6,10 @@
  */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { isIP, type Socket } from 'node:net';
-import { systemClock, type Timer } from '../clock.ts';
+import { isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { PROXY_TIMEOUT_CODE, proxyTimeoutError } from './failure.ts';
 import { idleSockets, useOnlyLive } from './idle-sockets.ts';
+import { Settling } from './settling.ts';
 import type { Target } from './target.ts';
 
 type Connect = HttpAgent['createConnection'];
@@ -31,13 +31,6 @@ const LIMITS = {
  * while the clients of its requests are still there.
  */
 const LONGEST_CONNECT_MS = 10_000;
-
-/**
- * For how long a connection to a doubtful backend has to stand. The kernel makes it before the backend
- * accepts it, and resets it when the backend closes its listener, or dies: better before a request has
- * been written to it than after.
- */
-const SETTLE_MS = 50;
 
 export interface TlsOptions {
   readonly rejectUnauthorized: boolean;
@@ -74,12 +67,13 @@ export function createAgent(
   const ready = target.protocol === 'http:' ? 'connect' : 'secureConnect';
   const connect = agent.createConnection.bind(agent);
   const pending = new Set<Socket>();
+  // With TLS nobody but the backend can say that a connection stands.
+  const settling = target.protocol === 'http:' && new Settling(addressOf(target));
   let atHand: Socket | undefined;
   const open: Connect = (options, callback) => {
     const socket = connect(options) as Socket;
     pending.add(socket);
-    const settleMs = isDoubtful() ? SETTLE_MS : 0;
-    whenReady(socket, { ready, timeoutMs, settleMs }, (error) => {
+    whenReady(socket, { ready, timeoutMs, settling: isDoubtful() && settling }, (error) => {
       pending.delete(socket);
       // Node's types do not know that there is no socket beside an error.
       callback?.(error, (error ? undefined : socket) as Socket);
@@ -113,12 +107,13 @@ export function createAgent(
     },
     close: () => {
       agent.destroy();
+      if (settling) settling.close();
       for (const socket of pending) socket.destroy();
     },
   };
 }
 
-function addressOf({ hostname, port, socketPath }: Target): Parameters<Connect>[0] {
+function addressOf({ hostname, port, socketPath }: Target): NetConnectOpts {
   return socketPath === undefined ? { host: hostname, port } : { path: socketPath };
 }
 
@@ -142,20 +137,20 @@ export function isUnsent(error: Error): boolean {
 interface Readiness {
   readonly ready: 'connect' | 'secureConnect';
   readonly timeoutMs: number;
-  /** How long it has to stand then. */
-  readonly settleMs: number;
+  /** Where it has to settle then. */
+  readonly settling: Settling | false;
 }
 
 /** Calls back once. */
 function whenReady(
   socket: Socket,
-  { ready, timeoutMs, settleMs }: Readiness,
+  { ready, timeoutMs, settling }: Readiness,
   callback: (error: Error | null) => void,
 ): void {
   let isConnected = false;
-  let settling: Timer | undefined;
+  let leave: (() => void) | undefined;
   const settle = (error: Error | null): void => {
-    settling?.cancel();
+    leave?.();
     socket.off('connect', onConnect).off(ready, onReady).off('timeout', onTimeout);
     socket.off('error', settle).off('close', onClose);
     socket.setTimeout(0);
@@ -164,7 +159,9 @@ function whenReady(
   };
   const onConnect = (): void => void (isConnected = true);
   const onReady = (): void => {
-    if (settleMs > 0) settling = systemClock.after(settleMs, () => settle(null));
+    // It is made; and is not silent because it waits here.
+    socket.setTimeout(0);
+    if (settling) leave = settling.begin(socket, () => settle(null));
     else settle(null);
   };
   const onTimeout = (): void => void socket.destroy(timeoutError(timeoutMs));

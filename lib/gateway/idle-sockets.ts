@@ -46,7 +46,7 @@ const byte = Buffer.alloc(1);
  * Reads, which on a socket of Node's never waits. Nothing is there to be read, unless the connection
  * has ended, or its backend has sent what nobody asked for; neither kind can be used.
  */
-function isLive(socket: Socket): boolean {
+export function isLive(socket: Socket): boolean {
   if (socket.destroyed || socket.readableEnded) return false;
   const fd = descriptorOf(socket);
   if (fd === undefined) return true;

@@ -79,7 +79,10 @@ function createRoute(
         proxy.upgrade(req, socket, whole);
       }),
     // A status counts all that is in flight, and this is asked for each new connection.
-    isReleasing: () => antract.registry.gate(app).isReleasing,
+    isReleasing: () => {
+      const gate = antract.registry.gate(app);
+      return gate.isReleasing || gate.sharesPace;
+    },
   });
   const upgrade = antract.upgrade(
     (req, socket, head) => {
