@@ -113,6 +113,20 @@ describe('a slow start', () => {
     expect(release.open).toHaveLength(4);
   });
 
+  it('grows by one with each round trip once it was too much for a backend that answers', () => {
+    const release = begin({ initial: 16 });
+    release.fill(0);
+    for (let i = 0; i < 12; i++) release.answer(10);
+    while (release.open.length > 0) release.answer(10, false);
+    const sizes: number[] = [];
+    for (let round = 1; round < 5; round++) {
+      release.fill(round * 20);
+      sizes.push(release.open.length);
+      while (release.open.length > 0) release.answer(round * 20 + 10);
+    }
+    expect(sizes).toEqual([14, 14, 15, 16]);
+  });
+
   it('never ends up with none', () => {
     const release = begin({ initial: 1 });
     for (let round = 0; round < 5; round++) {

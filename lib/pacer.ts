@@ -128,22 +128,26 @@ function createLimit(concurrency: () => number): Consideration {
 
 /**
  * A window as in TCP (RFC 5681): one more for each good answer, which doubles it with each round trip;
- * half of it when one goes wrong, and once only for all that had gone out by then.
+ * half of it when one goes wrong, and once only for all that had gone out by then. Where that was too
+ * much for a backend that answers, one more with each round trip from then on.
  */
 function createSlowStart(initial: number, start: number): Consideration {
   let window = initial;
   let quietSince = start;
   let last = 0;
   let cutAt = 0;
+  /** From here on it grows slowly. */
+  let threshold = Infinity;
+  let isAnswering = false;
   return {
     delay(now, { unanswered }) {
-      if (unanswered < window) return 0;
+      if (unanswered < Math.floor(window)) return 0;
       const left = quietSince + QUIET_MS - now;
       if (left > 0) return left;
       // Nobody answers, for long polls perhaps: they must not keep all others waiting.
       window++;
       quietSince = now;
-      return unanswered < window ? 0 : QUIET_MS;
+      return unanswered < Math.floor(window) ? 0 : QUIET_MS;
     },
     released(now, { unanswered }, number) {
       if (unanswered <= 1) quietSince = now;
@@ -151,9 +155,14 @@ function createSlowStart(initial: number, start: number): Consideration {
     },
     answered(now, number, good) {
       quietSince = now;
-      if (good) window++;
-      else if (number > cutAt) {
+      if (good) {
+        isAnswering = true;
+        window += window < threshold ? 1 : 1 / window;
+      } else if (number > cutAt) {
         window = Math.max(1, Math.floor(window / 2));
+        // Else it is not the number that is wrong.
+        if (isAnswering) threshold = window;
+        isAnswering = false;
         cutAt = last;
       }
     },
