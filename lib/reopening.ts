@@ -74,11 +74,16 @@ export class Reopening {
     return this.#releaseEnd;
   }
 
-  /** A pause has ended. @param patienceMs how long to wait for the backend; 0 is not at all. */
+  /**
+   * A pause has ended.
+   *
+   * @param patienceMs how long to wait for the backend; 0 is not at all. It is asked all the same: until
+   *   it answers nobody says that it does.
+   */
   afterPause(patienceMs: number): void {
     const now = this.#context.clock.now();
     this.#releaseEnd = now + patienceMs + this.#context.settings.maxTime;
-    if (patienceMs > 0) this.#shut('release', now + patienceMs);
+    this.#shut('release', now + patienceMs, patienceMs === 0);
   }
 
   /**
@@ -151,11 +156,12 @@ export class Reopening {
     return this.isShut;
   }
 
-  #shut(kind: ClosureKind, until: number): void {
+  #shut(kind: ClosureKind, until: number, isSpent = false): void {
     const { probe, clock } = this.#context;
     if (!probe || this.#closed) return;
     this.#closure?.end();
     this.#closure = new Closure(kind, until, probe, clock);
+    this.#closure.isSpent = isSpent;
     this.#ask(this.#closure);
   }
 
