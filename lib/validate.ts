@@ -149,9 +149,17 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 }
 
 function describe(value: unknown): string {
-  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`;
+  if (typeof value === 'string') {
+    const shown = withoutCredentials(value);
+    return `'${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}'`;
+  }
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object' && value !== null) return 'an object';
   return String(value);
+}
+
+/** What stands before the `@` of anything like a URL, which a log is no place for. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/^([a-z][a-z\d+.-]*:\/*|\/\/)?\S*@/i, '$1…@');
 }

@@ -1,6 +1,7 @@
 /**
  * Reads `--url`: where the admin endpoints are. Knows no endpoint.
  */
+import { withoutCredentials } from '../validate.ts';
 import { UsageError } from './failure.ts';
 
 export const DEFAULT_ADMIN_URL = 'http://127.0.0.1:8082/_antract';
@@ -53,6 +54,6 @@ function withoutSlash(path: string): string {
 
 function expected(text: string): UsageError {
   return new UsageError(
-    `Expected \`--url\` to be such as ${DEFAULT_ADMIN_URL} or unix:/run/antract.sock, got '${text}'.`,
+    `Expected \`--url\` to be such as ${DEFAULT_ADMIN_URL} or unix:/run/antract.sock, got '${withoutCredentials(text)}'.`,
   );
 }
