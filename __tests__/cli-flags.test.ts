@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Command } from 'commander';
 import { addFlags, FLAGS, merge, readFlags } from '../lib/cli/flags.ts';
+import { misspeltVariables } from '../lib/cli/misspelt-variables.ts';
 import { GATEWAY_OPTION_NAMES } from '../lib/gateway/read-config.ts';
 import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../lib/settings.ts';
 
@@ -74,6 +75,30 @@ describe('the flags', () => {
       changeOrigin: false,
       release: { jitter: '5s', concurrency: 3 },
     });
+  });
+
+  it('tell a misspelt variable from one that is right, and from those of others', () => {
+    const meant = (...names: string[]) =>
+      misspeltVariables(Object.fromEntries(names.map((name) => [name, 'x'])));
+    expect(meant('ANTRACT_MAX_TME', 'ANTRACT_HEALTHTIMEOUT')).toEqual([
+      { name: 'ANTRACT_MAX_TME', meant: 'ANTRACT_MAX_TIME' },
+      { name: 'ANTRACT_HEALTHTIMEOUT', meant: 'ANTRACT_HEALTH_TIMEOUT' },
+    ]);
+    expect(
+      meant(
+        ...FLAGS.map(({ env }) => env),
+        'ANTRACT_ADMIN_TOKEN',
+        'ANTRACT_URL',
+        'MAX_TME',
+        'ANTRACT_PORT_8082_TCP',
+        'ANTRACT_PORT_8082_TCP_PROTO',
+        'ANTRACT_PORT_80_TCP_ADDR',
+        'ANTRACT_PORT_80_TCP_PORT',
+        'ANTRACT_SERVICE_HOST',
+        'ANTRACT_SERVICE_PORT',
+        'ANTRACT_SERVICE_PORT_HTTP',
+      ),
+    ).toEqual([]);
   });
 
   it('take a regular expression between slashes for a user agent', () => {

@@ -137,6 +137,16 @@ describe('the admin token', () => {
     expect(cli.stderr).toMatch(`WRN_ANTRACT_TOKEN_FILE: others can read ${tokens}`);
   });
 
+  it('is warned about when its variable is misspelt, as that of any flag', async () => {
+    const { cli } = await serve(['--target', target], {
+      ANTRACT_ADMIN_TOKN: 'x',
+      ANTRACT_PORT_80_TCP: 'x',
+    });
+    const warnings = cli.stderr.split('\n').filter((line) => line.includes('WRN_'));
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/ANTRACT_ADMIN_TOKN .* Did you mean ANTRACT_ADMIN_TOKEN\?$/);
+  });
+
   it('is not taken from the arguments or the configuration, where others see it', async () => {
     expect(await failure(['serve', '--target', target, '--admin-token', 'x'])).toMatchObject({
       code: 2,

@@ -63,7 +63,8 @@ export function unknownName(
   return new AntractError('ERR_ANTRACT_OPTION', `Unknown ${kind} \`${shown}\`. ${hint}`);
 }
 
-function nearest(name: string, known: readonly string[]): string | undefined {
+/** The one that was probably meant. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
   const plain = (text: string) => text.replace(/[^a-z0-9]/gi, '').toLowerCase();
   const ranked = known
     .map((candidate) => ({ candidate, distance: leven(plain(name), plain(candidate)) }))

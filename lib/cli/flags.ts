@@ -33,6 +33,8 @@ const defaults = {
   ...DEFAULT_CORE_OPTIONS,
 };
 
+export const PREFIX = 'ANTRACT_';
+
 export const FLAGS: readonly Flag[] = [
   flag('target', '<url>', 'the backend, such as http://127.0.0.1:3000 or unix:/path.sock'),
   flag('port', '<number>', 'port to listen on, 0 for any that is free', defaults.port, number),
@@ -232,7 +234,7 @@ function flag(
     .replaceAll('.', '-')
     .replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
   const long = `--${words}`;
-  const env = `ANTRACT_${words.replaceAll('-', '_').toUpperCase()}`;
+  const env = `${PREFIX}${words.replaceAll('-', '_').toUpperCase()}`;
   const shown =
     byDefault === undefined ? help : `${help} (default: ${formatDefault(value, byDefault)})`;
   const option = new Option(`${long} ${value}`, shown).env(env).argParser(parse);

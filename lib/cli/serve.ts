@@ -6,8 +6,16 @@ import { AntractError } from '../errors.ts';
 import { readAdminTokens } from './admin-token.ts';
 import { readConfigFile } from './config-file.ts';
 import { UsageError } from './failure.ts';
-import { addFlags, merge, readFlags, type Given, type RawConfig } from './flags.ts';
+import {
+  addFlags,
+  merge,
+  misspeltVariables,
+  readFlags,
+  type Given,
+  type RawConfig,
+} from './flags.ts';
 import { toGatewayConfig } from './gateway-config.ts';
+import { misspeltVariables } from './misspelt-variables.ts';
 import { openRedisStore } from './redis-store.ts';
 import { runGateway, stderrLogger } from './run-gateway.ts';
 import { inTheirWords } from './wording.ts';
@@ -22,6 +30,9 @@ export function addServe(program: Command): void {
     .addHelpText('after', HELP);
   addFlags(command).action(async () => {
     const given = readFlags(command);
+    for (const { name, meant } of misspeltVariables(process.env)) {
+      stderrLogger.warn(`WRN_ANTRACT_VARIABLE: ${name} is read by nothing. Did you mean ${meant}?`);
+    }
     const { config, ...flags } = given.config;
     const path = config as string | undefined;
     const file = path === undefined ? {} : readConfigFile(path);
