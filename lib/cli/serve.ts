@@ -6,14 +6,7 @@ import { AntractError } from '../errors.ts';
 import { readAdminTokens } from './admin-token.ts';
 import { readConfigFile } from './config-file.ts';
 import { UsageError } from './failure.ts';
-import {
-  addFlags,
-  merge,
-  misspeltVariables,
-  readFlags,
-  type Given,
-  type RawConfig,
-} from './flags.ts';
+import { addFlags, merge, readFlags, type Given, type RawConfig } from './flags.ts';
 import { toGatewayConfig } from './gateway-config.ts';
 import { misspeltVariables } from './misspelt-variables.ts';
 import { openRedisStore } from './redis-store.ts';
