@@ -542,3 +542,73 @@ describe('the end of a release', () => {
     expect(told).toEqual(['paused', 'reopened']);
   });
 });
+
+describe('who passes by a pause of writes, and is refused by the backend', () => {
+  const write = (): Passage => {
+    const { request, ...rest } = passage();
+    return { ...rest, request: { ...request, method: 'POST' } };
+  };
+  const refuse = (gate: Gate): Ticket => {
+    const read = passage();
+    expect(gate.tryEnter(read)).toBe(true);
+    const ticket = gate.takeBack(read);
+    if (!(ticket instanceof Ticket)) throw new Error('It was not taken back.');
+    return ticket;
+  };
+
+  it('waits until the backend answers, with newcomers of its kind, and not for the end of the pause', async () => {
+    const gate = createGate({ cover: '10s' });
+    gate.enable({ only: 'writes' });
+    const refused = refuse(gate);
+    expect(gate.tryEnter(passage())).toBe(false);
+    const newcomer = hold(gate);
+    const held = gate.hold(write()) as Ticket;
+    expect(gate.status()).toMatchObject({ phase: 'paused', held: 3, health: { unplanned: true } });
+    await probes[0]?.healthy();
+    expect([await verdictOf(refused), await verdictOf(newcomer), await verdictOf(held)]).toEqual([
+      'proceed',
+      'proceed',
+      undefined,
+    ]);
+    expect(gate.tryEnter(passage())).toBe(true);
+    expect(events.filter((event) => event === 'drained')).toHaveLength(1);
+  });
+
+  it('fails when the cover is over, while writes wait on', async () => {
+    const gate = createGate({ cover: '10s' });
+    gate.enable({ only: 'writes' });
+    const held = gate.hold(write()) as Ticket;
+    const refused = refuse(gate);
+    clock.advance(10_000);
+    expect([await verdictOf(refused), await verdictOf(held)]).toEqual(['reject', undefined]);
+    expect(gate.tryEnter(passage())).toBe(true);
+  });
+
+  it('fails at once without a cover', () => {
+    const gate = createGate();
+    gate.enable({ only: 'writes' });
+    const read = passage();
+    gate.tryEnter(read);
+    expect(gate.takeBack(read)).toBeUndefined();
+  });
+
+  it('goes on where it had been held before the pause began', async () => {
+    const gate = createGate({ cover: '10s' });
+    const refused = refuse(gate);
+    gate.enable({ only: 'writes' });
+    expect(await verdictOf(refused)).toBe('proceed');
+  });
+
+  it('is held with all others when a pause of all follows, and goes with them', async () => {
+    const gate = createGate({ cover: '10s' });
+    gate.enable({ only: 'writes' });
+    const refused = refuse(gate);
+    gate.disable();
+    gate.enable({});
+    await probes.at(-1)?.healthy();
+    expect(await verdictOf(refused)).toBeUndefined();
+    gate.disable();
+    await probes.at(-1)?.healthy();
+    expect(await verdictOf(refused)).toBe('proceed');
+  });
+});

@@ -91,9 +91,10 @@ export class Gate {
       open: () => {
         // Those who came while it was shut were not too many for the pace.
         this.#heldAtResume = Math.max(this.#heldAtResume, this.held);
+        this.#letPassersByGo();
         this.#pump();
       },
-      fail: () => this.#rejectAll('unreachable'),
+      fail: () => this.#rejectUnreachable(),
       stop: () => {
         this.stop(undefined);
         this.#changed();
@@ -331,8 +332,7 @@ export class Gate {
    */
   takeBack(passage: Passage): Ticket | Rejection | undefined {
     const arrival = this.#inFlight.arrivalOf(passage.request);
-    if (!arrival || !this.#mayTakeBack(passage.request) || this.#isOverdue(arrival))
-      return undefined;
+    if (!arrival || !this.#mayTakeBack(passage) || this.#isOverdue(arrival)) return undefined;
     const refusal = this.#refusal(this.#inFlight.wasHeld(passage.request));
     this.#release.answered(passage.request, false);
     this.#inFlight.remove(passage.request);
@@ -399,7 +399,12 @@ export class Gate {
   }
 
   #passesBy(passage: Passage): boolean {
-    return this.intent === 'paused' && !this.#closed && !this.#isConcerned(passage);
+    return this.#isPasserBy(passage) && !this.#closed && !this.#reopening.isShut;
+  }
+
+  /** A pause is going on, and this one does not have to wait for its end. */
+  #isPasserBy(passage: Passage): boolean {
+    return this.intent === 'paused' && !this.#isConcerned(passage);
   }
 
   #arrival(): Arrival {
@@ -413,6 +418,7 @@ export class Gate {
     this.#tellReopenWatchers('paused');
     const endsInMs = Math.round(until - now);
     this.#emit('paused', { app: this.app, pauseId, reason: reason ?? null, endsInMs });
+    this.#letPassersByGo();
     this.#drain.begin();
     this.#checkDrained();
   }
@@ -474,9 +480,12 @@ export class Gate {
   }
 
   /** Whether there is something to wait for, now that a connection was refused. */
-  #mayTakeBack(request: RequestLine): boolean {
+  #mayTakeBack(passage: Passage): boolean {
+    const { request } = passage;
     const since = this.#inFlight.sinceOf(request);
-    if (this.#state.intent !== 'running' || since === undefined) return true;
+    if (since === undefined) return true;
+    if (this.#isPasserBy(passage)) return this.#reopening.afterRefusal(since, false);
+    if (this.#state.intent !== 'running') return true;
     const isReleased = this.held > 0 || this.#release.isOwed(request);
     // Where it is given up for that, the app may be stopped by now.
     return this.#reopening.afterRefusal(since, isReleased) || this.intent === 'stopped';
@@ -513,9 +522,27 @@ export class Gate {
     this.#inFlight.addHeld(ticket, now);
     this.#waiting.letGo(ticket);
     this.#release.letGo(ticket.request, now, this.held);
-    if (this.intent === 'running') return;
+    if (this.intent === 'running' || this.#isPasserBy(ticket.passage)) return;
     this.#isKnownDrained = false;
     this.#drain.expect(ticket.passage);
+  }
+
+  /** The backend answers: a pause keeps back those alone that it is for. */
+  #letPassersByGo(): void {
+    const now = this.#clock.now();
+    for (const ticket of this.#passersBy()) this.#letGo(ticket, now);
+  }
+
+  /** The backend does not: those who waited for nothing else have failed. */
+  #rejectUnreachable(): void {
+    if (this.intent !== 'paused') return this.#rejectAll('unreachable');
+    const rejection = this.#rejection('unreachable');
+    for (const ticket of this.#passersBy()) this.#waiting.reject(ticket, rejection);
+  }
+
+  #passersBy(): Ticket[] {
+    if (this.intent !== 'paused') return [];
+    return [...this.#waiting].filter(({ passage }) => this.#isPasserBy(passage));
   }
 
   #rejectAll(reason: RejectReason): void {
