@@ -156,7 +156,9 @@ describe('the metrics', () => {
     const answer = request(proxy);
     await once(antract.registry, 'unreachable');
     expect(await reasons()).toEqual([0, 0, 1]);
+    expect(value(await scrape(), 'antract_covering{app="default"}')).toBe(1);
     await antract.enable();
+    expect(value(await scrape(), 'antract_covering{app="default"}')).toBe(0);
     expect(await reasons()).toEqual([1, 0, 1]);
     await antract.close();
     expect((await answer).status).toBe(503);

@@ -113,6 +113,12 @@ function addGauges(
     ({ phase }) => (phase === 'pausing' || phase === 'paused' ? 1 : 0),
     'max',
   );
+  add(
+    'antract_covering',
+    'Whether requests are held for a backend that refuses connections with nobody having paused: 1, else 0.',
+    ({ health }) => (health?.unplanned ? 1 : 0),
+    'max',
+  );
   add('antract_held', 'Requests that wait here.', ({ held }) => held);
   add(
     'antract_in_flight',
@@ -182,14 +188,16 @@ function addCounters(
     };
   };
   const begin = (name: string, reason: Reason): void => {
-    // Of several processes that see the same, one counts it, so that they can be added up.
-    if (registry.isSpeaker) pauses.inc({ app: labelOf(name), reason });
+    pauses.inc({ app: labelOf(name), reason });
   };
   const listeners: { [K in keyof AntractEvents]?: (event: AntractEvents[K][0]) => void } = {
     released: end('released'),
     abandoned: end('abandoned'),
     rejected: end('rejected'),
-    paused: ({ app }) => begin(app, kindOfPause(registry.status(app))),
+    paused: ({ app }) => {
+      // Of several processes that see the same, one counts it, so that they can be added up.
+      if (registry.isSpeaker) begin(app, kindOfPause(registry.status(app)));
+    },
     // Nobody has paused, and yet requests are held.
     unreachable: ({ app }) => begin(app, 'unplanned'),
     // Should it come back, it counts from 0 again.
