@@ -81,6 +81,15 @@ class Fleet {
     );
   }
 
+  /** A maintenance window: paused at one gateway, resumed at another, with the backend killed in it. */
+  async window(pauseAt: number, resumeAt: number): Promise<void> {
+    await this.pause(pauseAt);
+    await this.backend.kill();
+    await this.untilHeld();
+    await this.backend.start();
+    expect((await this.ask(resumeAt, 'disable?wait=30s')).status).toBe(200);
+  }
+
   /** Ends the load, and compares what was sent with what the backend has seen. */
   async settle(): Promise<void> {
     await this.untilAnswered();
@@ -118,12 +127,7 @@ describeWithRedis('several gateways on one Redis', () => {
     const redis = await startRedis();
     await start(redis.url, 3);
     for (let window = 0; window < 10; window++) {
-      await fleet.pause(window % 3);
-      await fleet.backend.kill();
-      await fleet.untilHeld();
-      await fleet.backend.start();
-      const { status } = await fleet.ask((window + 1) % 3, 'disable?wait=30s');
-      expect(status).toBe(200);
+      await fleet.window(window % 3, (window + 1) % 3);
       await fleet.untilAnswered();
     }
     await fleet.settle();
@@ -205,12 +209,7 @@ describeWithRedis('several gateways on one Redis', () => {
       await fleet.untilAll(({ processes }) => processes.length === 2);
       lossy.losing = true;
       for (let window = 0; window < 3; window++) {
-        await fleet.pause(0);
-        await fleet.backend.kill();
-        await fleet.untilHeld();
-        expect((await fleet.statusOf(1)).phase).not.toBe('running');
-        await fleet.backend.start();
-        await fleet.ask(0, 'disable?wait=30s');
+        await fleet.window(0, 0);
         await fleet.untilAnswered();
       }
       expect(lossy.lost).toBeGreaterThan(0);

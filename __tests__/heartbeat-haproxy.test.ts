@@ -2,16 +2,17 @@
  * The heartbeat behind a real HAProxy, in real time: a hold of 8 s where the proxy gives up on a
  * response after 3 s. Needs the program: `apt-get install haproxy`.
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http, { type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createAntract, type Antract, type AntractOptions } from '../lib/index.ts';
 import { closeAll, listen } from './support/http.ts';
+import { describeWith } from './support/tools.ts';
 
 const HOLD_MS = 8000;
 
@@ -37,10 +38,7 @@ interface Answer {
 }
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
-const isInstalled = spawnSync('haproxy', ['-v']).status === 0;
-// Whoever develops without it sees what was left out; a CI must not leave it out.
-const describeHere = isInstalled || process.env['CI'] ? describe : describe.skip;
-if (!isInstalled) console.warn('To run these tests: apt-get install haproxy');
+const describeHere = describeWith('haproxy', 'haproxy');
 
 let directory: string;
 let haproxy: ChildProcess | undefined;

@@ -5,6 +5,7 @@
 import type { InFlight, Straggler } from './in-flight.ts';
 import type { LongLivedPolicy } from './options.ts';
 import type { Passage } from './passage.ts';
+import { Watchers } from './watchers.ts';
 
 /** What ended the wait for a drain. */
 export type DrainOutcome = 'drained' | 'resumed' | 'closed';
@@ -14,7 +15,7 @@ export class DrainWatch {
   readonly #longLived: LongLivedPolicy;
   readonly #isConcerned: (passage: Passage) => boolean;
   readonly #recheck: () => void;
-  readonly #watchers = new Set<(outcome: DrainOutcome) => void>();
+  readonly #watchers = new Watchers<DrainOutcome>();
 
   /**
    * @param isConcerned whether a request would be held now, and so is waited for.
@@ -65,13 +66,10 @@ export class DrainWatch {
 
   /** Calls back once. Returns what takes the callback off. */
   watch(callback: (outcome: DrainOutcome) => void): () => void {
-    this.#watchers.add(callback);
-    return () => this.#watchers.delete(callback);
+    return this.#watchers.watch(callback);
   }
 
   tell(outcome: DrainOutcome): void {
-    const watchers = [...this.#watchers];
-    this.#watchers.clear();
-    for (const callback of watchers) callback(outcome);
+    this.#watchers.tell(outcome);
   }
 }

@@ -9,13 +9,14 @@ import { Alarm } from './alarm.ts';
 import type { Clock } from './clock.ts';
 import { DrainWatch, type DrainOutcome } from './drain-watch.ts';
 import type { EmitEvent } from './events.ts';
+import { describeGate } from './gate-status.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { InFlight, type Straggler } from './in-flight.ts';
 import { endOf, paused, running, stopped, type IntentState, type PauseTerms } from './intent.ts';
 import type { AppSettings } from './settings.ts';
 import type { Share } from './pacer.ts';
 import type { Passage } from './passage.ts';
-import { phaseOf, type Intent, type Rejection, type RejectReason } from './phase.ts';
+import type { Intent, Rejection, RejectReason } from './phase.ts';
 import { Release } from './release.ts';
 import { Reopening, type ReopeningContext } from './reopening.ts';
 import type { RequestLine } from './request.ts';
@@ -23,6 +24,7 @@ import type { AppStatus } from './status.ts';
 import type { Arrival, Ticket } from './ticket.ts';
 import { TrafficStats } from './traffic-stats.ts';
 import { WaitingRoom } from './waiting-room.ts';
+import { Watchers } from './watchers.ts';
 
 /** What ended the wait for a release. */
 export type ReopenOutcome = 'reopened' | 'paused' | 'stopped' | 'closed';
@@ -58,7 +60,7 @@ export class Gate {
   readonly #drain: DrainWatch;
   readonly #release: Release;
   readonly #reopening: Reopening;
-  readonly #reopenWatchers = new Set<(outcome: ReopenOutcome) => void>();
+  readonly #reopenWatchers = new Watchers<ReopenOutcome>();
   readonly #heartbeat: Heartbeat | undefined;
   readonly #alarm: Alarm;
   #nextRelease = Infinity;
@@ -157,33 +159,20 @@ export class Gate {
 
   status(): AppStatus {
     const now = this.#clock.now();
-    const phase = phaseOf({
-      intent: this.intent,
-      held: this.held,
-      isDrained: this.isDrained,
-      isShut: !this.#isInformed() || this.#reopening.isShut,
-    });
-    const { since, until, leaseEnd, pauseId, only, reason, message } = this.#state;
-    const isPaused = this.intent === 'paused';
-    const head = this.#waiting.head;
-    return {
+    return describeGate({
       app: this.app,
-      phase,
+      now,
+      state: this.#state,
       held: this.held,
       inFlight: this.inFlight,
       longLived: this.#inFlight.countLongLived(),
-      oldestHoldMs: head ? Math.round(now - head.since) : null,
-      trend: phase === 'releasing' ? this.held - this.#heldAtResume : null,
-      pausedForMs: isPaused ? Math.round(now - since) : null,
-      endsInMs: isPaused ? Math.max(0, Math.round(until - now)) : null,
-      leaseEndsInMs: leaseEnd < Infinity ? Math.max(0, Math.round(leaseEnd - now)) : null,
-      pauseId: pauseId ?? null,
-      only: only ?? null,
-      reason: reason ?? null,
-      message: message ?? null,
+      oldestSince: this.#waiting.head?.since,
+      heldAtResume: this.#heldAtResume,
+      isDrained: this.isDrained,
+      isShut: !this.#isInformed() || this.#reopening.isShut,
       health: this.#reopening.status(now),
-      ...(phase === 'pausing' && { stragglers: this.stragglers() }),
-    };
+      stragglers: () => this.stragglers(),
+    });
   }
 
   stragglers(): Straggler[] {
@@ -274,7 +263,7 @@ export class Gate {
     this.#rejectAll('shutdown');
     this.#reopening.close();
     this.#drain.tell('closed');
-    this.#tellReopenWatchers('closed');
+    this.#reopenWatchers.tell('closed');
     this.#schedule();
     this.#heartbeat?.stop();
   }
@@ -295,8 +284,7 @@ export class Gate {
 
   /** The same for the end of a release. */
   watchReopen(callback: (outcome: ReopenOutcome) => void): () => void {
-    this.#reopenWatchers.add(callback);
-    return () => this.#reopenWatchers.delete(callback);
+    return this.#reopenWatchers.watch(callback);
   }
 
   // ---- What requests do -----------------------------------------------------------------------
@@ -415,7 +403,7 @@ export class Gate {
 
   #afterPause({ pauseId = '', reason, until }: IntentState, now: number): void {
     this.#schedule();
-    this.#tellReopenWatchers('paused');
+    this.#reopenWatchers.tell('paused');
     const endsInMs = Math.round(until - now);
     this.#emit('paused', { app: this.app, pauseId, reason: reason ?? null, endsInMs });
     this.#letPassersByGo();
@@ -428,7 +416,7 @@ export class Gate {
     const pausedForMs =
       before.intent === 'paused' ? Math.round(this.#clock.now() - before.since) : null;
     this.#rejectAll('stopped');
-    this.#tellReopenWatchers('stopped');
+    this.#reopenWatchers.tell('stopped');
     this.#emit('stopped', { app: this.app, message: message ?? null, held, pausedForMs });
     this.#drain.begin();
     this.#checkDrained();
@@ -473,12 +461,6 @@ export class Gate {
     this.#drain.tell('drained');
   }
 
-  #tellReopenWatchers(outcome: ReopenOutcome): void {
-    const watchers = [...this.#reopenWatchers];
-    this.#reopenWatchers.clear();
-    for (const callback of watchers) callback(outcome);
-  }
-
   /** Whether there is something to wait for, now that a connection was refused. */
   #mayTakeBack(passage: Passage): boolean {
     const { request } = passage;
@@ -514,7 +496,7 @@ export class Gate {
       this.#heldAtResume = 0;
       this.#release.end();
     }
-    if (this.isReopened) this.#tellReopenWatchers('reopened');
+    if (this.isReopened) this.#reopenWatchers.tell('reopened');
     this.#schedule();
   }
 
