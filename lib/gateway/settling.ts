@@ -19,7 +19,7 @@ import { isLive } from './idle-sockets.ts';
 const AHEAD_MS = 250;
 
 /** How long each waits, and is waited for: an answer may take for ever, as that to a long poll. */
-const LONGEST_MS = 1000;
+const LONGEST_MS = 2000;
 
 interface Newcomer {
   readonly socket: Socket;
