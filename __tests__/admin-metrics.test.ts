@@ -15,6 +15,7 @@ import {
   type Antract,
   type AntractOptions,
 } from '../lib/index.ts';
+import { MemoryStore } from '../lib/stores/memory-store.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { closeAll, listen, request } from './support/http.ts';
 import { itWith } from './support/tools.ts';
@@ -136,6 +137,26 @@ describe('the metrics', () => {
     const metrics = await scrape();
     expect(value(metrics, 'antract_pauses_total{app="default",reason="lease"}')).toBe(1);
     await antract.close();
+  });
+
+  it('count a pause of several processes once, so that they can be added up', async () => {
+    const store = new MemoryStore();
+    const all = await Promise.all([
+      start({ store }, { metrics: {} }),
+      start({ store: new MemoryStore(store) }, { metrics: {} }),
+    ]);
+    await Promise.all(all.map(({ antract }) => antract.ready()));
+    const [one, other] = all;
+    const paused = once(other.antract.registry, 'paused');
+    await one.antract.enable();
+    await paused;
+    const counts = await Promise.all(
+      all.map(async ({ scrape }) =>
+        value(await scrape(), 'antract_pauses_total{app="default",reason="asked"}'),
+      ),
+    );
+    expect(counts.toSorted((a, b) => (a ?? 0) - (b ?? 0))).toEqual([0, 1]);
+    await Promise.all(all.map(({ antract }) => antract.close()));
   });
 
   it('tell what nobody had asked for from what somebody did', async () => {

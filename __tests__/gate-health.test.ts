@@ -571,6 +571,9 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
       undefined,
     ]);
     expect(gate.tryEnter(passage())).toBe(true);
+    // It was never what the drain had waited for.
+    gate.pass(refused);
+    gate.leave(refused.request);
     expect(events.filter((event) => event === 'drained')).toHaveLength(1);
   });
 

@@ -278,6 +278,18 @@ describe('several processes on one store', () => {
     expect(members.map(({ registry }) => registry.gate('default').inFlight)).toEqual([2, 2, 0]);
   });
 
+  it('tell who waits for a drain that the pause has ended, also while the others are asked', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    await settle();
+    a!.store.mode = 'frozen';
+    const waiting = a!.registry.drained('default', { timeout: '1m' });
+    await settle();
+    await b!.registry.disable();
+    await pass(2100);
+    expect(await waiting).toMatchObject({ outcome: 'resumed' });
+  });
+
   it('speak with one voice', async () => {
     await joinAll(3);
     expect(members.filter(({ registry }) => registry.isSpeaker)).toHaveLength(1);
