@@ -86,8 +86,13 @@ class Fleet {
     await this.pause(pauseAt);
     await this.backend.kill();
     await this.untilHeld();
+    await this.reopen(resumeAt);
+  }
+
+  /** The backend is back: resumes at one gateway, and waits until nobody is held in any. */
+  async reopen(index: number): Promise<void> {
     await this.backend.start();
-    expect((await this.ask(resumeAt, 'disable?wait=30s')).status).toBe(200);
+    expect((await this.ask(index, 'disable?wait=30s')).status).toBe(200);
   }
 
   /** Ends the load, and compares what was sent with what the backend has seen. */
@@ -146,8 +151,7 @@ describeWithRedis('several gateways on one Redis', () => {
     // It had nothing, and was told again.
     await fleet.join(redis.url);
     await fleet.untilHeld();
-    await fleet.backend.start();
-    await fleet.ask(1, 'disable?wait=30s');
+    await fleet.reopen(1);
     await fleet.settle();
   }, 60_000);
 
@@ -171,8 +175,7 @@ describeWithRedis('several gateways on one Redis', () => {
     }
     redis.thaw();
     await fleet.untilAll(({ store, phase }) => store === 'connected' && phase === 'paused');
-    await fleet.backend.start();
-    await fleet.ask(1, 'disable?wait=30s');
+    await fleet.reopen(1);
     await fleet.settle();
   }, 60_000);
 
@@ -183,8 +186,7 @@ describeWithRedis('several gateways on one Redis', () => {
     await fleet.backend.kill();
     await fleet.join(redis.url);
     await fleet.untilHeld();
-    await fleet.backend.start();
-    await fleet.ask(1, 'disable?wait=30s');
+    await fleet.reopen(1);
     await fleet.settle();
   }, 60_000);
 

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createAntract, type Antract, type AntractOptions } from '../lib/index.ts';
 import type { Notification } from '../lib/notify.ts';
+import { MemoryStore } from '../lib/stores/memory-store.ts';
 import { eventually } from './support/eventually.ts';
 import { closeGateways, openGateway } from './support/gateway.ts';
 import { closeAll, listen, request } from './support/http.ts';
@@ -65,6 +66,25 @@ afterEach(async () => {
 });
 
 describe('the webhook', () => {
+  it('is told once of what several processes see', async () => {
+    const hook = await new Hook().open();
+    const store = new MemoryStore();
+    const one = create({ notify: hook.url, store }).antract;
+    const other = create({ notify: hook.url, store: new MemoryStore(store) }).antract;
+    await Promise.all([one.ready(), other.ready()]);
+    const seen = (event: 'drained' | 'resumed') =>
+      Promise.all([one, other].map(({ registry }) => once(registry, event)));
+    const drained = seen('drained');
+    await one.enable();
+    await drained;
+    const resumed = seen('resumed');
+    await other.disable();
+    await resumed;
+    // What is left to be sent is sent first.
+    await Promise.all([one.close(), other.close()]);
+    expect(hook.received.map(({ event }) => event)).toEqual(['paused', 'drained', 'resumed']);
+  });
+
   it('is told of a pause, its drain and its end, in order, with the report', async () => {
     const hook = await new Hook().open();
     const { antract } = create({ notify: hook.url });
