@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { AntractError, createAntract, type AdminOptions, type Antract } from '../lib/index.ts';
 import { isLoopbackAddress, isLoopbackHost } from '../lib/admin/loopback.ts';
+import { openStream } from './support/event-stream.ts';
 import { closeAll, connect, listen, request, type Answer } from './support/http.ts';
 
 const cleanUps: (() => unknown)[] = [];
@@ -484,6 +485,68 @@ describe('a state change that no person meant', () => {
     expect(
       (await request(`${url}/status`, { headers: { 'sec-fetch-site': 'cross-site' } })).status,
     ).toBe(200);
+  });
+
+  it.each(modes)(
+    'is treated alike by the event stream: another site’s page gets 403, %s',
+    async (_mode, options, credentials) => {
+      const { url } = await start(options);
+      for (const foreign of FOREIGN) {
+        for (const method of ['GET', 'POST']) {
+          const headers = { host: 'localhost', ...credentials, ...foreign };
+          const { status, body } = await request(`${url}/events`, { method, headers });
+          expect({ foreign, method, status }).toEqual({ foreign, method, status: 403 });
+          expect(body).toContain('ERR_ANTRACT_ADMIN_CROSS_SITE');
+        }
+      }
+    },
+  );
+
+  it('can not start the counting for metrics', async () => {
+    const { antract, url } = await start();
+    const counted = () => antract.registry.listenerCount('held');
+    const before = counted();
+    for (const foreign of FOREIGN.filter((headers) => !('user-agent' in headers))) {
+      const { status } = await request(`${url}/metrics`, {
+        headers: { host: 'localhost', ...foreign },
+      });
+      expect({ foreign, status }).toEqual({ foreign, status: 403 });
+    }
+    expect(counted()).toBe(before);
+  });
+
+  it('is not what the dashboard’s own event stream looks like, with or without HTTPS', async () => {
+    const { url } = await start({ token: 'secret' });
+    const own: Record<string, string>[] = [
+      {},
+      { 'user-agent': 'curl/8.0', accept: '*/*' },
+      { 'user-agent': 'Mozilla/5.0', accept: 'text/event-stream', 'sec-fetch-site': 'same-origin' },
+      // Towards plain HTTP on another machine.
+      { 'user-agent': 'Mozilla/5.0', accept: 'text/event-stream' },
+      { 'user-agent': 'Mozilla/5.0', 'sec-fetch-site': 'none' },
+    ];
+    for (const headers of own) {
+      const stream = await openStream(`${url}/events`, {
+        host: 'antract.internal',
+        authorization: basic('ops', 'secret'),
+        ...headers,
+      });
+      expect({ headers, status: stream.res.statusCode }).toEqual({ headers, status: 200 });
+      stream.leave();
+    }
+  });
+
+  it('leaves all places of the event stream to operators, however many pages try', async () => {
+    const { url } = await start();
+    const refused = await Promise.all(
+      Array.from({ length: 40 }, () =>
+        request(`${url}/events`, { headers: { host: 'localhost', origin: 'http://evil.example' } }),
+      ),
+    );
+    expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([403]));
+    const stream = await openStream(`${url}/events`);
+    expect(stream.res.statusCode).toBe(200);
+    stream.leave();
   });
 });
 

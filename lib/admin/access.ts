@@ -16,7 +16,7 @@ import { createTokenCheck } from './token.ts';
 /**
  * Without any of these only direct loopback connections are served: from a loopback address, to a
  * loopback name, through no proxy that says so. Either option replaces that rule; with both, both
- * must agree. Changes asked for by another site's page are refused whatever is set.
+ * must agree. Changes and event streams that another site's page asks for are refused whatever is set.
  */
 export interface AdminOptions {
   /**

@@ -12,31 +12,51 @@ import { hostOf } from './headers.ts';
 /** Sent with prefetches and prerenders, by the standard name and those that came before it. */
 const SPECULATIVE = ['sec-purpose', 'purpose', 'x-purpose', 'x-moz'];
 
-/** Why a state change is not taken from this request, as a sentence; undefined when it is. */
-export function whyNotMeant(req: IncomingMessage): string | undefined {
+/** Decides whether to refuse a request; returns the reason as a sentence, or undefined to accept it. */
+export type CrossSiteCheck = (req: IncomingMessage) => string | undefined;
+
+/** For an endpoint that changes state. */
+export const whyNotMeant: CrossSiteCheck = (req) =>
+  whyForeign(req) ?? (isUnattributed(req) ? UNATTRIBUTED : undefined);
+
+/**
+ * For an event stream, which takes a place as long as it is open. The dashboard opens it with
+ * EventSource, which always sends this Accept header, and adds an Origin on another site's page. A
+ * frame or a link can't set Accept; fetch() can, and then `Cross-Origin-Resource-Policy` closes the
+ * connection.
+ */
+export const whyNotOwnStream: CrossSiteCheck = (req) =>
+  whyForeign(req) ??
+  (isUnattributed(req) && req.headers.accept !== 'text/event-stream' ? UNATTRIBUTED : undefined);
+
+/** For an endpoint that changes nothing but costs something: refuses what is known to be foreign. */
+export const whyForeign: CrossSiteCheck = (req) => {
   if (SPECULATIVE.some((name) => req.headers[name] !== undefined)) {
-    return 'A prefetch or prerender cannot change state.';
+    return 'A prefetch or prerender cannot use this endpoint.';
   }
   const site = req.headers['sec-fetch-site'];
   // `none` is an address typed in, or a bookmark.
   if (site !== undefined && site !== 'same-origin' && site !== 'none') {
-    return 'A page of another site cannot change state (Sec-Fetch-Site).';
+    return 'A page of another site cannot use this endpoint (Sec-Fetch-Site).';
   }
   const { origin } = req.headers;
   if (origin !== undefined && !isOwnOrigin(origin, hostOf(req))) {
-    return 'A page of another site cannot change state (Origin is not Host).';
-  }
-  if (site === undefined && origin === undefined && isBrowser(req)) {
-    return 'This browser does not say which page asks. Use HTTPS, POST or curl.';
+    return 'A page of another site cannot use this endpoint (Origin is not Host).';
   }
   return undefined;
-}
+};
+
+const UNATTRIBUTED = 'This browser does not say which page asks. Use HTTPS, POST or curl.';
 
 // Towards plain HTTP on other machines browsers leave Sec-Fetch-* out, and a GET has no Origin: an
 // image of another site, fetched with the password that the browser remembers, looks like this. No
 // page can change its browser's User-Agent without adding an Origin.
-function isBrowser(req: IncomingMessage): boolean {
-  return /^Mozilla\//i.test(req.headers['user-agent'] ?? '');
+function isUnattributed({ headers }: IncomingMessage): boolean {
+  return (
+    headers['sec-fetch-site'] === undefined &&
+    headers.origin === undefined &&
+    /^Mozilla\//i.test(headers['user-agent'] ?? '')
+  );
 }
 
 // The scheme can't be compared: behind a proxy that ends TLS it is not known here.

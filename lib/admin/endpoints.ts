@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AntractError } from '../errors.ts';
 import { DEFAULT_APP, type PauseRegistry } from '../pause-registry.ts';
 import type { AppStatus, DrainResult, ReleaseResult } from '../status.ts';
+import { whyForeign, whyNotMeant, whyNotOwnStream, type CrossSiteCheck } from './cross-site.ts';
 import type { EventStreams, StreamedRegistry } from './event-streams.ts';
 import type { MeasuredRegistry } from './metrics.ts';
 import type { MetricsText } from './metrics-peers.ts';
@@ -53,23 +54,27 @@ export interface Call {
 }
 
 export interface Endpoint {
-  /** Whether another site's page may make a browser ask for it: it only looks, and holds nothing. */
-  readonly isHarmless: boolean;
+  /**
+   * Which requests of browsers are refused, as another site's page may have sent them. Undefined
+   * accepts all: the answer is small, changes nothing, and other sites can't read it.
+   */
+  readonly crossSite?: CrossSiteCheck;
   /** Undefined when whoever asked has left, or is answered bit by bit. */
   run(call: Call): Promise<Rendered | Page | undefined>;
 }
 
 export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
-  enable: { isHarmless: false, run: enable },
-  disable: { isHarmless: false, run: disable },
-  stop: { isHarmless: false, run: stop },
-  status: { isHarmless: true, run: status },
-  drain: { isHarmless: false, run: drain },
-  report: { isHarmless: true, run: report },
-  traffic: { isHarmless: true, run: traffic },
-  events: { isHarmless: true, run: events },
-  metrics: { isHarmless: true, run: metrics },
-  index: { isHarmless: true, run: index },
+  enable: { crossSite: whyNotMeant, run: enable },
+  disable: { crossSite: whyNotMeant, run: disable },
+  stop: { crossSite: whyNotMeant, run: stop },
+  status: { run: status },
+  drain: { crossSite: whyNotMeant, run: drain },
+  report: { run: report },
+  traffic: { run: traffic },
+  events: { crossSite: whyNotOwnStream, run: events },
+  // The first request for it starts the counting, and it may ask other processes.
+  metrics: { crossSite: whyForeign, run: metrics },
+  index: { run: index },
 };
 
 async function enable(call: Call): Promise<Rendered | undefined> {

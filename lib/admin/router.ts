@@ -10,7 +10,6 @@ import { inspect } from 'node:util';
 import type { PauseRegistry } from '../pause-registry.ts';
 import { createAccessCheck, readAdminOptions, type AdminOptions } from './access.ts';
 import { createAnswerer, type Answerer } from './answer.ts';
-import { whyNotMeant } from './cross-site.ts';
 import { createDashboard } from './dashboard.ts';
 import { ENDPOINTS, type AdminRegistry, type Endpoint, type Views } from './endpoints.ts';
 import { EventStreams } from './event-streams.ts';
@@ -125,10 +124,10 @@ async function serve(
   if (rendered) answerer.answer(req, res, rendered);
 }
 
-function whyNot({ isHarmless }: Endpoint, req: IncomingMessage): Problem | undefined {
+function whyNot({ crossSite }: Endpoint, req: IncomingMessage): Problem | undefined {
   // HEAD included: Express would run a GET's handler for it, and what only asks must change nothing.
   if (req.method !== 'GET' && req.method !== 'POST') return WRONG_METHOD;
-  const detail = isHarmless ? undefined : whyNotMeant(req);
+  const detail = crossSite?.(req);
   return detail === undefined
     ? undefined
     : { status: 403, code: 'ERR_ANTRACT_ADMIN_CROSS_SITE', detail };
