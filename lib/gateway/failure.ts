@@ -59,3 +59,10 @@ export function proxyTimeoutError(): Error {
     code: PROXY_TIMEOUT_CODE,
   });
 }
+
+/** The backend answered what can't be passed on. `EPROTO` is "protocol error". */
+export function badResponseError(): Error {
+  return Object.assign(new Error('The backend sent a response that can not be passed on.'), {
+    code: 'EPROTO',
+  });
+}

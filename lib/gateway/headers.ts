@@ -3,12 +3,16 @@
  * request came from go on. Knows no route.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { prepareTrailer } from './trailers.ts';
 
 /**
- * RFC 9110, 7.6.1. `transfer-encoding` stays: the proxy frames the body it passes on by it. `expect`
- * goes, as Node has told the client to continue already; `trailer`, as trailers are not passed on.
+ * RFC 9110, 7.6.1. `transfer-encoding` stays: the proxy frames the body it passes on by it; and
+ * `trailer`, as trailers are passed on. `expect` goes, as Node has told the client to continue already.
  */
-const THIS_HOP = ['keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'expect'] as const;
+const THIS_HOP = ['keep-alive', 'proxy-connection', 'te', 'upgrade', 'expect'] as const;
+
+/** `TE` is of this hop, but some backends send trailers only if it asks for them. */
+const WANTS_TRAILERS = /(^|,)\s*trailers\s*(,|$)/i;
 
 /**
  * What a client can't have taken off by naming it in `Connection`: how the body is framed, and what
@@ -32,7 +36,9 @@ function isWhereFrom(name: string): boolean {
 /** Changes `req.headers`, which is what the proxy passes on. */
 export function prepareHeaders(req: IncomingMessage, trustForwarded: boolean): void {
   const { headers } = req;
+  const wantsTrailers = headers.te !== undefined && WANTS_TRAILERS.test(String(headers.te));
   dropHopHeaders(headers);
+  if (wantsTrailers) Object.assign(headers, { te: 'trailers', connection: 'te' });
   drop(headers, trustForwarded ? isDisguised : isWhereFrom);
   addForwarded(req);
 }
@@ -47,6 +53,7 @@ export function dropHopHeaders(headers: IncomingHttpHeaders): void {
   for (const name of THIS_HOP) {
     if (headers[name] !== undefined) delete headers[name];
   }
+  prepareTrailer(headers);
 }
 
 function dropNamed(headers: IncomingHttpHeaders, connection: string): void {

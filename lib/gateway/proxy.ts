@@ -7,11 +7,19 @@ import type { Socket } from 'node:net';
 import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
 import { refuse, refuseUpgrade } from '../refusal.ts';
 import { createAgent, isUnsent } from './agent.ts';
+import { hasBody, passInformation, prepareResponse } from './backend-response.ts';
 import type { RouteSettings } from './config.ts';
-import { BAD_TARGET, proxyTimeoutError, reasonOf, refusalForFailure } from './failure.ts';
+import {
+  BAD_TARGET,
+  badResponseError,
+  proxyTimeoutError,
+  reasonOf,
+  refusalForFailure,
+} from './failure.ts';
 import { dropHopHeaders } from './headers.ts';
 import type { Note } from './recorder.ts';
 import { looksLikeAuthority } from './request-target.ts';
+import { passTrailers } from './trailers.ts';
 import { Tries } from './tries.ts';
 import { joinSockets } from './upgrade-socket.ts';
 
@@ -111,19 +119,47 @@ function createEvents(
   const keepAlive = `timeout=${hooks.keepAliveSeconds}`;
   /** Upgrades that the backend has answered. */
   const answered = new WeakSet<Socket>();
+  const responses = new WeakMap<ServerResponse, IncomingMessage>();
+
+  const fail = (error: Error, req: IncomingMessage, res: ServerResponse): void => {
+    // The backend's head may have been copied already, and its body be wrong from the first byte on.
+    if (!res.headersSent) removeCopiedHead(res);
+    // Nothing happens to a response that has begun: the proxy destroys it if the backend's turns
+    // out to be incomplete; a backend that did not want the rest of an upload may have sent all.
+    refuse(req, res, refusalForFailure(error));
+    // The rest of an upload is read and dropped: unread it would block the connection, and many
+    // clients look for an answer only when they have sent everything.
+    req.unpipe();
+    req.resume();
+  };
 
   return (proxy) => {
-    proxy.on('proxyReq', (proxyReq) => limitSilence(proxyReq, proxyTimeout));
+    proxy.on('proxyReq', (proxyReq, req, res) => {
+      limitSilence(proxyReq, proxyTimeout);
+      proxyReq.on('upgrade', rejectUpgrade);
+      proxyReq.on('information', (information) => passInformation(information, req, res));
+      if (req.headers.trailer !== undefined) passTrailers(req, proxyReq);
+    });
 
     proxy.on('proxyRes', (proxyRes, req, res) => {
       (proxyRes as unknown as { req: ClientRequest }).req.setTimeout(0);
+      if (!prepareResponse(proxyRes)) {
+        proxyRes.destroy();
+        const error = badResponseError();
+        hooks.note(req, { error: reasonOf(error) });
+        return fail(error, req, res);
+      }
+      responses.set(res, proxyRes);
       dropHopHeaders(proxyRes.headers);
+      const endsWithConnection = isEndedByConnection(req, proxyRes);
+      const isKept = res.shouldKeepAlive && !endsWithConnection;
       // Both, as the proxy copies one of them, depending on the client's version of HTTP.
-      const connection = res.shouldKeepAlive ? 'keep-alive' : 'close';
+      const connection = isKept ? 'keep-alive' : 'close';
       proxyRes.headers.connection = connection;
       req.headers.connection = connection;
-      if (res.shouldKeepAlive) proxyRes.headers['keep-alive'] = keepAlive;
-      if (endsWithConnection(req, proxyRes)) proxyRes.once('error', () => reset(res));
+      if (isKept) proxyRes.headers['keep-alive'] = keepAlive;
+      if (endsWithConnection) proxyRes.once('error', () => reset(res));
+      if (proxyRes.headers.trailer !== undefined) passResponseTrailers(proxyRes, req, res);
       // The proxy lets the headers wait for the body's first byte, which an event stream may send
       // much later. By now a body that came along with them has gone out with them.
       queueMicrotask(() => {
@@ -136,7 +172,16 @@ function createEvents(
         answered.add(socket);
         hooks.note(req, { status: res.statusCode ?? 101 });
       };
-      proxyReq.once('response', note);
+      proxyReq.once('response', (res) => {
+        answered.add(socket);
+        if (prepareResponse(res)) return note(res);
+        res.destroy();
+        const error = badResponseError();
+        hooks.note(req, { error: reasonOf(error) });
+        refuseUpgrade(req, refusalForFailure(error));
+        // The proxy writes no response to a socket that has been ended.
+        socket.end();
+      });
       proxyReq.once('upgrade', (res, backend: Socket) => {
         note(res);
         joinSockets(socket, backend);
@@ -146,21 +191,44 @@ function createEvents(
     proxy.on('error', (error, req, res) => {
       if (!req || !res) return;
       hooks.note(req, { error: reasonOf(error) });
-      const refusal = refusalForFailure(error);
       if (!('writeHead' in res)) {
-        if (answered.has(res)) return;
-        return refuseUpgrade(req, refusal);
+        if (!answered.has(res)) refuseUpgrade(req, refusalForFailure(error));
+        return;
       }
       if (isUnsent(error) && takeBack(req, res)) return;
-      // Nothing happens to a response that has begun: the proxy destroys it if the backend's turns
-      // out to be incomplete; a backend that did not want the rest of an upload may have sent all.
-      refuse(req, res, refusal);
-      // The rest of an upload is read and dropped: unread it would block the connection, and many
-      // clients look for an answer only when they have sent everything.
-      req.unpipe();
-      req.resume();
+      // More bytes than the response has: a body where there can't be one, for example. The client gets
+      // the response, and Node has closed that connection.
+      if (responses.get(res)?.complete) return;
+      fail(error, req, res);
     });
   };
+}
+
+/** A 101 that no client has asked for. Node would close the connection, and tell nobody. */
+function rejectUpgrade(this: ClientRequest, _response: IncomingMessage, socket: Socket): void {
+  socket.destroy();
+  // By now no error of the socket reaches the request.
+  this.emit('error', badResponseError());
+}
+
+/** Removes what the proxy has copied from the backend's response, which is then answered otherwise. */
+function removeCopiedHead(res: ServerResponse): void {
+  for (const name of res.getHeaderNames()) {
+    // It is ours, and Node would write none in its place.
+    if (name !== 'connection') res.removeHeader(name);
+  }
+  res.statusMessage = '';
+  res.sendDate = true;
+}
+
+function passResponseTrailers(
+  proxyRes: IncomingMessage,
+  req: IncomingMessage,
+  res: ServerResponse,
+): void {
+  // HTTP/1.0 has no chunks, and so no trailers.
+  if (req.httpVersionMinor > 0 && hasBody(req, proxyRes)) passTrailers(proxyRes, res);
+  else delete proxyRes.headers.trailer;
 }
 
 /**
@@ -174,8 +242,12 @@ function limitSilence(proxyReq: ClientRequest, timeoutMs: number): void {
 }
 
 /** Whether only the end of the connection tells the client that the response is complete. */
-function endsWithConnection(req: IncomingMessage, proxyRes: IncomingMessage): boolean {
-  return req.httpVersionMinor === 0 && proxyRes.headers['content-length'] === undefined;
+function isEndedByConnection(req: IncomingMessage, proxyRes: IncomingMessage): boolean {
+  return (
+    req.httpVersionMinor === 0 &&
+    proxyRes.headers['content-length'] === undefined &&
+    hasBody(req, proxyRes)
+  );
 }
 
 /** Ends a response so that it can't be taken for complete. */
