@@ -207,6 +207,34 @@ describe('the metrics', () => {
     expect(value(metrics, 'antract_spooled_bytes')).toBe(4096);
   });
 
+  it('keep the labels of declared apps, whatever names clients send', async () => {
+    const apps = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`shop-${i}`, {}]));
+    const antract = createAntract({ logger: { info() {}, warn() {}, error() {} }, apps });
+    antract.pause({ app: (req) => String(req.headers['x-app']) });
+    antract.pause({ app: 'blog' });
+    const { registry } = antract;
+    const register = createMetrics(registry);
+    const hold = async (app: string): Promise<void> => {
+      await registry.enable(app);
+      registry.gate(app).hold(passageOf({ url: '/' }));
+    };
+    for (let i = 0; i < 150; i++) await hold(`client-${i}`);
+    await hold('shop-119');
+    await hold('blog');
+    const metrics = await register.metrics();
+    for (const app of ['shop-119', 'blog', 'client-99']) {
+      expect(value(metrics, `antract_held{app="${app}"}`)).toBe(1);
+      expect(value(metrics, `antract_paused{app="${app}"}`)).toBe(1);
+      expect(value(metrics, `antract_pauses_total{app="${app}",reason="asked"}`)).toBe(1);
+      expect(value(metrics, `antract_requests_total{app="${app}",outcome="passed"}`)).toBe(0);
+    }
+    expect(value(metrics, 'antract_held{app="shop-0"}')).toBe(0);
+    expect(value(metrics, 'antract_held{app="other"}')).toBe(50);
+    // 121 declared, 100 others, and one for the rest.
+    expect(metrics.match(/^antract_held\{/gm)).toHaveLength(222);
+    await antract.close();
+  });
+
   it('have no value any more for an app that was forgotten', async () => {
     const registry = new PauseRegistry({ maxApps: 1 }, new FakeClock());
     const register = createMetrics(registry);

@@ -174,6 +174,35 @@ describe.each([
     ],
     ['__proto__ in JSON', 'application/json', '{"__proto__":{"app":"x"}}', 400, /`__proto__`/],
     ['an array in JSON', 'application/json', '{"app":["a","b"]}', 400, /`app` to be given once/],
+    ['an empty array in JSON', 'application/json', '{"app":[]}', 400, /`app` to be given once/],
+    [
+      'an array of one in JSON',
+      'application/json',
+      '{"only":["writes"]}',
+      400,
+      /`only` to be given/,
+    ],
+    ['an array of arrays in JSON', 'application/json', '{"wait":[[]]}', 400, /`wait` to be given/],
+    ['an empty condition in JSON', 'application/json', '{"if_pause":[]}', 400, /`if_pause` to be/],
+    ['null for a condition', 'application/json', '{"if_pause":null}', 400, /`if_pause` to be/],
+    ['false for a duration', 'application/json', '{"lease":false}', 400, /`lease` to be/],
+    ['an unknown empty array', 'application/json', '{"x":[]}', 400, /ERR_ANTRACT_OPTION/],
+    ['a list in a form', FORM, 'app[]=a', 400, /`app\[\]`/],
+    ['a name twice in JSON', 'application/json', '{"app":"a","app":"b"}', 400, /a name twice/],
+    [
+      'a name twice, escaped',
+      'application/json',
+      '{"app":"a",\n"\\u0061pp" : "b"}',
+      400,
+      /a name twice/,
+    ],
+    [
+      'JSON in UTF-16',
+      'application/json; charset=utf-16',
+      Buffer.from('{"app":"a"}', 'utf16le'),
+      415,
+      /UTF-8/,
+    ],
     ['an object in JSON', 'application/json', '{"app":{"a":1}}', 400, /Expected `app` to be/],
     ['a number for a name in JSON', 'application/json', '{"app":1}', 400, /Expected `app` to be/],
     ['null in JSON', 'application/json', '{"max_time":null}', 400, /Expected `max_time` to be/],
@@ -204,6 +233,31 @@ describe.each([
     expect(answer.status).toBe(status);
     expect(answer.body).toMatch(expected);
     expect(answer.body).not.toContain('s3cret');
+    expect(antract.status().phase).toBe('running');
+  });
+
+  it('JSON with quotes, colons and backslashes in its values is not taken for names', async () => {
+    const { antract, url } = await start(express);
+    const reason = String.raw`"app": "x", \"app\": \\`;
+    const body = JSON.stringify({ app: 'shop', reason }, null, 2);
+    expect((await post(`${url}/enable`, 'application/json', body)).status).toBe(200);
+    expect(antract.status('shop').reason).toBe(reason);
+  });
+
+  it.each([
+    ['application/json', '{"app":[]}'],
+    ['application/json', '{"if_pause":[]}'],
+    [FORM, 'app[]=shop'],
+    [FORM, 'app=a&app=b'],
+  ])('one with a list that the application has parsed is refused (%s, %s)', async (type, body) => {
+    const { antract, url } = await start(
+      express,
+      express.json(),
+      express.urlencoded({ extended: true }),
+    );
+    for (const endpoint of ['/enable', '/disable', '/stop']) {
+      expect((await post(url + endpoint, type, body)).status).toBe(400);
+    }
     expect(antract.status().phase).toBe('running');
   });
 

@@ -49,6 +49,11 @@ export class Gates {
     else this.#named.add(readAppName(app));
   }
 
+  /** Whether a `pause()` or the options name it, rather than a request. */
+  isDeclared(app: string): boolean {
+    return this.#named.has(app);
+  }
+
   /** Whether there may be an app of that name. */
   allows(app: string): boolean {
     return isAppName(app) && (this.#anyName || this.#named.has(app));

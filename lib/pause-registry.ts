@@ -216,6 +216,11 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     this.#gates.declare(app);
   }
 
+  /** See {@link Gates.isDeclared}. */
+  isDeclared(app: string): boolean {
+    return this.#gates.isDeclared(app);
+  }
+
   /** Logs a warning the first time that it is due. */
   warnOnce(code: string, message: string): void {
     if (this.#warned.has(code)) return;

@@ -18,11 +18,20 @@ export interface ExpressRouter extends Middleware {
   use(handler: Middleware): unknown;
 }
 
+/** Sees a body before it is parsed; an error that it throws is passed on. */
+export type Verify = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  bytes: Buffer,
+  encoding: string,
+) => void;
+
 interface BodyParserOptions {
   limit: number;
   inflate: boolean;
   extended?: boolean;
   type?: string[];
+  verify?: Verify;
 }
 
 export interface Express {

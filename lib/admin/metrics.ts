@@ -25,7 +25,15 @@ export interface MetricsSources {
 
 export type MeasuredRegistry = Pick<
   PauseRegistry,
-  'listOwn' | 'status' | 'passed' | 'isSpeaker' | 'spooledBytes' | 'on' | 'off' | 'closed'
+  | 'listOwn'
+  | 'isDeclared'
+  | 'status'
+  | 'passed'
+  | 'isSpeaker'
+  | 'spooledBytes'
+  | 'on'
+  | 'off'
+  | 'closed'
 >;
 
 /** What became of a request: let through at once, or what its wait ended in. */
@@ -51,7 +59,7 @@ export function createMetrics(
     names.push(name);
     return { name, help, labelNames, registers: [register] };
   };
-  const labels = new AppLabels();
+  const labels = new AppLabels((app) => registry.isDeclared(app));
 
   addGauges(registry, client, named, labels);
   // A gauge of the whole process: what is spooled is limited as a whole.

@@ -16,7 +16,7 @@ import {
   type Reader,
   type Readers,
 } from '../validate.ts';
-import type { Express, Middleware } from './express.ts';
+import type { Express, Middleware, Verify } from './express.ts';
 import { ProblemError } from './problem.ts';
 
 /** Durations are in milliseconds. */
@@ -62,6 +62,8 @@ const readers: Readers<Parameters> = {
 
 const MAX_BODY = 4096;
 
+const NOT_UTF8 = 'Expected the body to be UTF-8, and not compressed.';
+
 /** What was sent, by name, before anything is known of its meaning. */
 type Given = readonly (readonly [name: string, value: unknown])[];
 
@@ -84,7 +86,7 @@ function readParameters(known: readonly ParameterName[], given: Given): Partial<
   const parameters: Partial<Record<ParameterName, unknown>> = {};
   for (const [name, value] of given) {
     if (!isOneOf(known, name)) throw unknownName(name, name, known, 'parameter');
-    if (name in parameters) throw invalid(`Expected \`${name}\` to be given once, not twice.`);
+    if (name in parameters) throw givenTwice(name);
     parameters[name] = readValue(name, value);
   }
   return parameters as Partial<Parameters>;
@@ -108,8 +110,13 @@ function createBodyReader(
   express: Express,
 ): (req: IncomingMessage & { body?: unknown }, res: ServerResponse) => Promise<Given> {
   const limits = { limit: MAX_BODY, inflate: false };
+  const json = new WeakMap<IncomingMessage, string>();
+  const verify: Verify = (req, _res, bytes, encoding) => {
+    if (encoding !== 'utf-8') throw badBody(415, NOT_UTF8);
+    json.set(req, bytes.toString());
+  };
   const parsers = new Map<string, Middleware>([
-    ['application/json', express.json({ ...limits, type: ['application/json'] })],
+    ['application/json', express.json({ ...limits, verify, type: ['application/json'] })],
     [
       'application/x-www-form-urlencoded',
       express.urlencoded({
@@ -127,7 +134,7 @@ function createBodyReader(
     const parser = parsers.get(type);
     if (!parser) throw badBody(415, `Expected the body to be ${[...parsers.keys()].join(' or ')}.`);
     await parse(parser, req, res);
-    return entriesOf(req.body);
+    return entriesOf(req.body, json.get(req));
   };
 }
 
@@ -142,24 +149,34 @@ function parse(parser: Middleware, req: IncomingMessage, res: ServerResponse): P
   });
 }
 
-function entriesOf(body: unknown): Given {
+/** @param json the text that the body was parsed from; undefined for a form. */
+function entriesOf(body: unknown, json: string | undefined): Given {
   // Undefined where something ahead of this router has read the body and kept it.
   if (!isPlainObject(body)) {
     throw badBody(400, 'Expected the body to be a form, or JSON that is an object.');
   }
-  // A form's parser collects what was given twice in an array.
-  return Object.entries(body).flatMap(([name, value]) =>
-    Array.isArray(value)
-      ? value.map((item: unknown) => [name, item] as const)
-      : [[name, value] as const],
-  );
+  const entries = Object.entries(body);
+  for (const [name, value] of entries) {
+    // A form's parser collects what was given twice in an array.
+    if (Array.isArray(value)) throw givenTwice(name);
+  }
+  if (json !== undefined && countNames(json) > countNames(JSON.stringify(body))) {
+    throw invalid('Expected each parameter to be given once, but the JSON has a name twice.');
+  }
+  return entries;
+}
+
+/** How many names of values valid JSON has. JSON.parse() keeps the last of those that are the same. */
+function countNames(json: string): number {
+  const strings = json.matchAll(/"(?:[^"\\]|\\.)*"(?<colon>\s*:)?/g);
+  return [...strings].filter(({ groups }) => groups?.['colon'] !== undefined).length;
 }
 
 // The parser's own messages quote the body, so they are not passed on.
 function bodyError(error: unknown): unknown {
   const { status } = error as { status?: unknown };
   if (status === 413) return badBody(413, `Expected a body of at most ${MAX_BODY} bytes.`);
-  if (status === 415) return badBody(415, 'Expected the body to be UTF-8, and not compressed.');
+  if (status === 415) return badBody(415, NOT_UTF8);
   if (status === 400)
     return badBody(400, 'The body could not be read: it is cut off or malformed.');
   return error;
@@ -167,6 +184,10 @@ function bodyError(error: unknown): unknown {
 
 function isOneOf(known: readonly ParameterName[], name: string): name is ParameterName {
   return (known as readonly string[]).includes(name);
+}
+
+function givenTwice(name: string): AntractError {
+  return invalid(`Expected \`${name}\` to be given once, with one value and no list.`);
 }
 
 function invalid(detail: string): AntractError {
