@@ -16,6 +16,25 @@ function messageFor(config: unknown): string {
   throw new Error('Nothing was thrown.');
 }
 
+/** `sun_path` is a byte longer on Linux than elsewhere allowed here, for the closing zero. */
+const LIMIT = process.platform === 'linux' ? 107 : 103;
+const pathOf = (bytes: number): string => `/${'x'.repeat(bytes - 1)}`;
+const TOO_LONG = pathOf(LIMIT + 1);
+
+const LONG_SOCKET_PATHS: [object, RegExp][] = [
+  [
+    { target, adminListen: TOO_LONG },
+    /^Expected `adminListen` .* at most 10[37] bytes.*, got 10[48]/,
+  ],
+  [{ target: `unix:${TOO_LONG}` }, /^Expected `target` .* at most 10[37] bytes/],
+  [{ apps: { a: { target: `unix:${TOO_LONG}` } } }, /^Expected `apps.a.target` .* at most 10[37]/],
+  [{ target, health: { connect: TOO_LONG } }, /^Expected `health.connect` .* at most 10[37] bytes/],
+  // Bytes, not characters.
+  [{ target, adminListen: `/${'ü'.repeat(54)}` }, /^Expected `adminListen` .*, got 109 bytes/],
+  [{ target, adminListen: '/run/a\0b' }, /^Expected `adminListen` to be the absolute path/],
+  [{ target: 'unix:/run/' }, /^Expected `target` to be the absolute path of a Unix socket/],
+];
+
 describe('a configuration', () => {
   it.each([
     [{ targe: target }, 'Unknown option `targe`. Did you mean `target`?'],
@@ -64,6 +83,7 @@ describe('a configuration', () => {
       { target, adminListen: '127.0.0.1:0', adminPath: false },
       'Expected `adminPath` to be a path where `adminListen` is set, got false.',
     ],
+    ...LONG_SOCKET_PATHS,
     [{ target, adminToken: '' }, /^Expected `adminToken`/],
     [{ target, adminToken: [] }, /^Expected `adminToken`/],
     [{ target, accessLog: 'json' }, /^Expected `accessLog` to be a stream/],
@@ -107,6 +127,7 @@ describe('a configuration', () => {
     'https://backend.example',
     'http://[::1]:3000',
     'unix:/run/b.sock',
+    `unix:${pathOf(LIMIT)}`,
   ])('with the target %s is taken', async (good) => {
     await createGateway({ target: good }).close();
   });

@@ -316,6 +316,22 @@ describe('the probe', () => {
     expect(asked[0]).toMatchObject({ host: 'shop.example', 'user-agent': 'antract' });
   });
 
+  it.each(['/up', '/a//b/', '/%E2%82%AC;v=1', '/@host/up', '/:80/up', '/a:b@c'])(
+    'asks the target and nobody else for the health check path %s, as it is written',
+    async (healthCheckPath) => {
+      const asked: string[] = [];
+      const backend = await listen((req, res) => {
+        asked.push(`${req.headers.host} ${req.url}`);
+        res.end();
+      });
+      const gateway = await openGateway({ healthCheckPath, target: backend.url });
+      await gateway.antract.enable();
+      await gateway.antract.disable();
+      await gateway.antract.released();
+      expect(asked).toEqual([`${new URL(backend.url).host} ${healthCheckPath}`]);
+    },
+  );
+
   it('can be the user’s own, for all apps or one', async () => {
     const asked: string[] = [];
     const check = (name: string) => ({ check: () => void asked.push(name) });

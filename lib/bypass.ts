@@ -5,12 +5,9 @@
  * Such requests are not counted as in flight either: an operator who waits for the drain, or tries
  * the backend out before letting people in, must not be what the drain waits for.
  */
-import { matchesPath } from './request.ts';
+import { hasDotSegment, matchesPath } from './request.ts';
 import type { AntractRequest } from './options.ts';
 import type { AppSettings } from './settings.ts';
-
-// A backend that resolves them would be reached through the pause.
-const DOT_SEGMENT = /\/(\.|%2e){1,2}(\/|$)/i;
 
 /** Whether a path is the admin router's. */
 export function isAdminPath(adminPath: string | false, path: string): boolean {
@@ -18,7 +15,8 @@ export function isAdminPath(adminPath: string | false, path: string): boolean {
     adminPath !== false &&
     path.startsWith(adminPath) &&
     (path.length === adminPath.length || path[adminPath.length] === '/') &&
-    !DOT_SEGMENT.test(path)
+    // A backend that resolves them would be reached through the pause.
+    !hasDotSegment(path)
   );
 }
 

@@ -2,9 +2,10 @@
  * Asks a backend until it answers: by a connection, by a GET, or by the user's own function. Knows
  * nothing of who waits for it.
  */
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { connect, type NetConnectOpts } from 'node:net';
+import { urlToHttpOptions } from 'node:url';
 import { FIRST_PAUSE_MS, nextPause } from './backoff.ts';
 import type { Clock } from './clock.ts';
 
@@ -101,11 +102,12 @@ export function connectCheck(where: NetConnectOpts): HealthCheck {
 }
 
 /** Well when it answers a GET with 2xx or 3xx, over a connection of its own. */
-export function httpCheck(url: URL, options: RequestOptions = {}): HealthCheck {
-  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
+export function httpCheck(where: URL | RequestOptions): HealthCheck {
+  const request = where.protocol === 'https:' ? httpsRequest : httpRequest;
+  const options = where instanceof URL ? urlToHttpOptions(where) : where;
   return (signal) =>
     new Promise((resolve, reject) => {
-      const req = request(url, { ...options, signal, agent: false });
+      const req = request({ ...options, signal, agent: false });
       req.once('response', (res: IncomingMessage) => {
         res.destroy();
         const status = res.statusCode ?? 0;

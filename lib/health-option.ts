@@ -2,6 +2,7 @@
  * Reads the `health` option into one way to look. Asks nothing itself.
  */
 import { connectCheck, httpCheck, type HealthCheck } from './health-gate.ts';
+import { readSocketPath } from './socket-path.ts';
 import { expected, func, readObject, type Reader, type Readers } from './validate.ts';
 
 type OwnCheck = (signal: AbortSignal) => Promise<boolean | void> | boolean | void;
@@ -21,7 +22,9 @@ const readUrl: Reader<URL> = (name, value) => {
 };
 
 const readConnect: Reader<HealthCheck> = (name, value) => {
-  if (typeof value === 'string' && value.startsWith('/')) return connectCheck({ path: value });
+  if (typeof value === 'string' && value.startsWith('/')) {
+    return connectCheck({ path: readSocketPath(name, value) });
+  }
   const address = typeof value === 'string' ? /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(value) : null;
   const port = Number(address?.[3]);
   if (address && port <= 65_535)

@@ -5,7 +5,7 @@ import { readAppName } from './app-name.ts';
 import { AntractError } from './errors.ts';
 import { readHealth } from './health-option.ts';
 import type { AntractOptions, AntractRequest, Logger, ReleaseOptions } from './options.ts';
-import { matchesPath, pathOf } from './request.ts';
+import { hasDotSegment, matchesPath, pathOf } from './request.ts';
 import {
   DEFAULT_APP_SETTINGS,
   DEFAULT_SETTINGS,
@@ -138,12 +138,19 @@ function readIsLongLived(name: string, value: unknown): (req: AntractRequest) =>
 }
 
 function readPaths(name: string, value: unknown): readonly (string | RegExp)[] {
-  const wanted = "a path that starts with '/', a RegExp, or an array of them";
+  const wanted =
+    "a path that starts with '/', a RegExp, or an array of them; as in a request, so without '//' at " +
+    "the start, '..', '\\\\', a query or spaces";
   const read = stringOrRegExp(wanted);
   return (Array.isArray(value) ? value : [value]).map((item: unknown) => {
-    if (typeof item === 'string' && !/^\/[^?#]*$/.test(item)) throw expected(name, wanted, item);
+    if (typeof item === 'string' && !isPlainPath(item)) throw expected(name, wanted, item);
     return read(name, item);
   });
+}
+
+/** What a URL parser would read as anything else, such as another host (`//host/up`), is refused. */
+function isPlainPath(path: string): boolean {
+  return /^\/(?!\/)[^?#\\]*$/.test(path) && /^[\x21-\x7e]*$/.test(path) && !hasDotSegment(path);
 }
 
 function readAdminPath(name: string, value: unknown): string | false {

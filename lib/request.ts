@@ -41,6 +41,11 @@ export function hostApp(req: { readonly headers: IncomingHttpHeaders }): string 
   return host === '' ? undefined : host;
 }
 
+/** Whether a part of the path is `.` or `..`, percent-encoded or not. */
+export function hasDotSegment(path: string): boolean {
+  return /\/(\.|%2e){1,2}(\/|$)/i.test(path);
+}
+
 /** Whole paths, or RegExps for them. */
 export function matchesPath(paths: readonly (string | RegExp)[], path: string): boolean {
   return paths.some((wanted) => (typeof wanted === 'string' ? wanted === path : wanted.test(path)));

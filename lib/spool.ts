@@ -7,7 +7,7 @@
  */
 import { SpoolBody } from './spool/body.ts';
 import { Budget, Holding } from './spool/budget.ts';
-import { defaultDirectory, SpoolDirectory } from './spool/directory.ts';
+import { SpoolDirectory, UnsafeDirectory } from './spool/directory.ts';
 import { type Disk, systemDisk } from './spool/file.ts';
 import { IdleSpool } from './spool/idle.ts';
 import { RequestSpool } from './spool/request-spool.ts';
@@ -90,8 +90,7 @@ class SpoolStore implements Spooler {
     this.#settings = settings;
     this.#warn = deps.warn;
     this.#budget = new Budget(settings.maxTotal, (error) => this.#warnOfDisk(error));
-    const directory = settings.directory ?? defaultDirectory();
-    this.#directory = new SpoolDirectory(directory, deps.disk ?? systemDisk);
+    this.#directory = new SpoolDirectory(settings.directory, deps.disk ?? systemDisk);
     this.#works = (deps.parserCallsPush ?? parserCallsPush)();
     if (!this.#works) this.#warnOnce('WRN_ANTRACT_SPOOL_NODE', NODE_CHANGED);
     this.swept = this.#sweep();
@@ -173,15 +172,26 @@ class SpoolStore implements Spooler {
     try {
       return await this.#directory.sweep();
     } catch (error) {
-      this.#warnOnce(
-        'WRN_ANTRACT_SPOOL_SWEEP',
-        `could not delete what an earlier process left in the spool directory: ${text(error)}.`,
-      );
+      if (error instanceof UnsafeDirectory) this.#warnOfDirectory(error);
+      else
+        this.#warnOnce(
+          'WRN_ANTRACT_SPOOL_SWEEP',
+          `could not delete what an earlier process left in the spool directory: ${text(error)}.`,
+        );
       return 0;
     }
   }
 
+  #warnOfDirectory({ message }: UnsafeDirectory): void {
+    this.#warnOnce(
+      'WRN_ANTRACT_SPOOL_DIRECTORY',
+      `${message}. Requests with large bodies stay held, but their clients are not noticed when they ` +
+        'leave. Remove it, or set `spool.directory` to a directory that only this user can write to.',
+    );
+  }
+
   #warnOfDisk(error: unknown): void {
+    if (error instanceof UnsafeDirectory) return this.#warnOfDirectory(error);
     this.#warnOnce(
       'WRN_ANTRACT_SPOOL_DISK',
       `a request's body can't be spooled: ${text(error)}. Requests with large bodies stay held, but ` +

@@ -1,5 +1,5 @@
 /** Runs the command line as users do, from the build; `endAll()` ends every process. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type SpawnOptionsWithoutStdio } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 
@@ -11,16 +11,23 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
+/** Where and as whom it runs. */
+export type CliOptions = Pick<SpawnOptionsWithoutStdio, 'cwd' | 'uid' | 'gid'>;
+
 export class CliProcess {
   stdout = '';
   stderr = '';
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
 
-  constructor(command: readonly string[], env: Record<string, string> = {}) {
+  constructor(
+    command: readonly string[],
+    env: Record<string, string> = {},
+    options: CliOptions = {},
+  ) {
     // Nothing of the environment that the tests run in, which may have ANTRACT_* of its own.
     const [file = '', ...args] = command;
-    const child = spawn(file, args, { env: { PATH: process.env['PATH'], ...env } });
+    const child = spawn(file, args, { ...options, env: { PATH: process.env['PATH'], ...env } });
     child.stdout.on('data', (chunk: Buffer) => (this.stdout += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
     // What a killed process has started may hold its output open for as long as it likes.
@@ -83,8 +90,12 @@ export class CliProcess {
 
 const running = new Set<CliProcess>();
 
-export function runCli(args: readonly string[], env?: Record<string, string>): CliProcess {
-  return track(new CliProcess([process.execPath, CLI, ...args], env));
+export function runCli(
+  args: readonly string[],
+  env?: Record<string, string>,
+  options?: CliOptions,
+): CliProcess {
+  return track(new CliProcess([process.execPath, CLI, ...args], env, options));
 }
 
 /** The same on a terminal of its own; what appears there is `stdout`. */
@@ -108,8 +119,9 @@ export interface Serving {
 export async function serve(
   args: readonly string[],
   env?: Record<string, string>,
+  options?: CliOptions,
 ): Promise<Serving> {
-  const cli = runCli(['serve', '--port', '0', ...args], env);
+  const cli = runCli(['serve', '--port', '0', ...args], env, options);
   const [, url = '', adminUrl = ''] = await cli.saw(
     'stderr',
     /listens on (\S+), admin endpoints: (\S+)/,

@@ -1,6 +1,7 @@
 /**
  * Reads `--url`: where the admin endpoints are. Knows no endpoint.
  */
+import { readSocketPath } from '../socket-path.ts';
 import { withoutCredentials } from '../validate.ts';
 import { UsageError } from './failure.ts';
 
@@ -25,7 +26,12 @@ export function readAdminUrl(text: string): AdminUrl {
 function readSocket(text: string): AdminUrl {
   const [, socketPath, path = DEFAULT_PATH] = /^unix:(\/[^:]+)(?::(\/.+))?$/.exec(text) ?? [];
   if (socketPath === undefined) throw expected(text);
-  return { shown: text, secure: false, address: { socketPath }, path: withoutSlash(path) };
+  return {
+    shown: text,
+    secure: false,
+    address: { socketPath: readSocketPath('--url', socketPath) },
+    path: withoutSlash(path),
+  };
 }
 
 function readHttp(text: string): AdminUrl {

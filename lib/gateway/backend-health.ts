@@ -2,7 +2,6 @@
  * How the gateway sees that a backend answers, where its user has not said: by the health check path,
  * else by a connection. Reads options before they are validated, which the core does; asks nothing.
  */
-import type { RequestOptions } from 'node:https';
 import { connectCheck, httpCheck, type HealthCheck } from '../health-gate.ts';
 import { serverName } from './agent.ts';
 import type { RouteSettings } from './config.ts';
@@ -24,8 +23,13 @@ function firstPath(healthCheckPath: unknown): string | undefined {
 }
 
 function pathCheck({ target, hosts, changeOrigin, insecure }: RouteSettings, path: string) {
-  const { protocol, host, hostname, socketPath } = target;
-  const options: RequestOptions = {
+  const { protocol, host, hostname, port, socketPath } = target;
+  // The path is sent as it is. Resolved as a URL, it could name another host.
+  return httpCheck({
+    protocol,
+    path,
+    host: hostname,
+    port,
     headers: {
       // As a client of this app would send it.
       Host: changeOrigin ? host : (hosts[0] ?? host),
@@ -34,6 +38,5 @@ function pathCheck({ target, hosts, changeOrigin, insecure }: RouteSettings, pat
     servername: serverName(hostname),
     rejectUnauthorized: !insecure,
     ...(socketPath !== undefined && { socketPath }),
-  };
-  return httpCheck(new URL(path, `${protocol}//${host}`), options);
+  });
 }

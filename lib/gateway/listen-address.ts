@@ -3,6 +3,7 @@
  * nothing.
  */
 import { isLoopbackAddress } from '../admin/loopback.ts';
+import { readSocketPath } from '../socket-path.ts';
 import { expected, type Reader } from '../validate.ts';
 
 export interface TcpAddress {
@@ -18,7 +19,7 @@ export const MAX_PORT = 65_535;
 export const readListenAddress: Reader<ListenAddress> = (name, value) => {
   const wanted = "'host:port' or the absolute path of a Unix socket";
   if (typeof value !== 'string') throw expected(name, wanted, value);
-  if (value.startsWith('/') && !value.endsWith('/')) return { path: value };
+  if (value.startsWith('/')) return { path: readSocketPath(name, value) };
   const match = /^(?:\[(?<ipv6>[\da-f:.]+)\]|(?<name>[\w.-]+)):(?<port>\d{1,5})$/i.exec(value);
   const host = match?.groups?.['ipv6'] ?? match?.groups?.['name'];
   const port = Number(match?.groups?.['port']);

@@ -2,6 +2,7 @@
  * Where a backend is: read once from its URL, in the shape that the proxy takes as it is, so that no
  * request parses it again. Opens no connection.
  */
+import { readSocketPath } from '../socket-path.ts';
 import { expected, type Reader } from '../validate.ts';
 
 export interface Target {
@@ -24,7 +25,8 @@ const WANTED =
  */
 export const readTarget: Reader<Target> = (name, value) => {
   if (typeof value !== 'string') throw expected(name, WANTED, value);
-  if (value.startsWith('unix:/')) return unixTarget(value.slice('unix:'.length));
+  if (value.startsWith('unix:/'))
+    return unixTarget(readSocketPath(name, value.slice('unix:'.length)));
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (!url || !isOrigin(url)) throw expected(name, WANTED, value);
   const protocol = url.protocol as Target['protocol'];

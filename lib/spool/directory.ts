@@ -3,7 +3,8 @@
  * crashed left behind. Knows nothing of what is written.
  */
 import { randomUUID } from 'node:crypto';
-import { lstat, readdir, unlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, readdir, stat, unlink } from 'node:fs/promises';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../clock.ts';
@@ -14,20 +15,29 @@ const KEPT_FREE = 0.1;
 /** How much is written between two looks at the disk, which others write to as well. */
 const LOOK_EVERY = 64 * 1024 * 1024;
 
-/** Of this user only: in a shared temporary directory anybody could have made it first. */
-export function defaultDirectory(): string {
-  const { uid, username } = userInfo();
-  return path.join(tmpdir(), `antract-spool-${uid >= 0 ? uid : encodeURIComponent(username)}`);
+/**
+ * One for each user: in a shared temporary directory anybody could have made it first. Not by the
+ * name of the user, as a user id needs no entry in the system's list (`docker run --user 12345`).
+ */
+function defaultDirectory(): string {
+  const user = process.getuid?.() ?? encodeURIComponent(userInfo().username);
+  return path.join(tmpdir(), `antract-spool-${user}`);
 }
+
+/** Others could read or replace what is written to the directory. */
+export class UnsafeDirectory extends Error {}
 
 export class SpoolDirectory {
   readonly #path: string;
+  readonly #isDefault: boolean;
   readonly #disk: Disk;
   #made: Promise<unknown> | undefined;
   #room = 0;
 
-  constructor(directory: string, disk: Disk) {
-    this.#path = path.resolve(directory);
+  /** @param directory where the user wants it; undefined for the default. */
+  constructor(directory: string | undefined, disk: Disk) {
+    this.#path = path.resolve(directory ?? defaultDirectory());
+    this.#isDefault = directory === undefined;
     this.#disk = disk;
   }
 
@@ -47,8 +57,29 @@ export class SpoolDirectory {
     return this.#open();
   }
 
-  #make(): Promise<unknown> {
-    return this.#disk.mkdir(this.#path, { recursive: true, mode: 0o700 });
+  /** Looks after making it: what was there before may have been made by somebody else. */
+  async #make(): Promise<void> {
+    try {
+      await this.#disk.mkdir(this.#path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      // A file or a broken link is in the way: the check says which.
+      await this.#check().catch((reason: unknown) => {
+        if (reason instanceof UnsafeDirectory) throw reason;
+      });
+      throw error;
+    }
+    await this.#check();
+  }
+
+  /**
+   * Throws when others could have put the directory there, or can replace what is in it. The default
+   * has a name that anybody can guess. One that the user names may be a link, and may be shared.
+   */
+  async #check(): Promise<void> {
+    const found = this.#isDefault ? await lstat(this.#path) : await stat(this.#path);
+    const why = this.#isDefault ? whyNotOurs(found) : whyNotSafe(found);
+    if (why === undefined) return;
+    throw new UnsafeDirectory(`the spool directory ${this.#path} is not used, because ${why}`);
   }
 
   #open(): Promise<SpoolFile> {
@@ -73,12 +104,19 @@ export class SpoolDirectory {
    * one whose process number was given to somebody else stays until that process is gone too.
    */
   async sweep(): Promise<number> {
-    const names = await readdir(this.#path).catch((error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return [];
-      throw error;
-    });
+    const names = await this.#list();
     const swept = await Promise.all(names.map((name) => this.#sweepOne(name)));
     return swept.filter(Boolean).length;
+  }
+
+  async #list(): Promise<string[]> {
+    try {
+      await this.#check();
+      return await readdir(this.#path);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw error;
+    }
   }
 
   async #sweepOne(name: string): Promise<boolean> {
@@ -95,6 +133,23 @@ export class SpoolDirectory {
       throw error;
     }
   }
+}
+
+function whyNotOurs(found: Stats): string | undefined {
+  if (found.isSymbolicLink()) return 'it is a symbolic link';
+  if (!found.isDirectory()) return 'it is not a directory';
+  const uid = process.getuid?.();
+  // Windows has neither owners nor permissions here.
+  if (uid === undefined) return undefined;
+  if (found.uid !== uid) return `it belongs to user ${found.uid}, and antract runs as ${uid}`;
+  return (found.mode & 0o022) === 0 ? undefined : 'other users can write to it';
+}
+
+/** With the sticky bit, as `/tmp` has it, nobody can remove or rename what belongs to others. */
+function whyNotSafe(found: Stats): string | undefined {
+  if (!found.isDirectory()) return 'it is not a directory';
+  const isOpen = process.platform !== 'win32' && (found.mode & 0o002) !== 0;
+  return isOpen && (found.mode & 0o1000) === 0 ? 'every user can write to it' : undefined;
 }
 
 const hostTag = (): string => encodeURIComponent(hostname());

@@ -12,7 +12,8 @@ export interface SpoolOptions {
   memory?: number | string | undefined;
   /**
    * Where the temporary files are; made when the first is needed. Default: a directory of the
-   * user's own below `os.tmpdir()`. Set it where that is small, or is itself in memory (tmpfs).
+   * user's own below `os.tmpdir()`. Set it where that is small, or is itself in memory (tmpfs). A
+   * directory to which every user can write is not used, unless it has the sticky bit.
    */
   directory?: string | undefined;
   /** The largest body that is held; beyond it 413. Bytes or a string. Default 1 GiB. */
