@@ -2,35 +2,45 @@
  * What a drain of one app waits for: who is in flight, which of them count, who wants to be told.
  * Knows neither intent nor queue.
  */
+import type { Clock } from './clock.ts';
 import type { InFlight, Straggler } from './in-flight.ts';
 import type { LongLivedPolicy } from './options.ts';
 import type { Passage } from './passage.ts';
+import { SlowClients, type SlowClient, type SlowClientLimits } from './slow-clients.ts';
 import { Watchers } from './watchers.ts';
 
 /** What ended the wait for a drain. */
 export type DrainOutcome = 'drained' | 'resumed' | 'closed';
+
+export interface DrainSettings extends SlowClientLimits {
+  readonly longLived: LongLivedPolicy;
+}
+
+export interface DrainCalls {
+  /** Whether a request would be held now, and so is waited for. */
+  readonly isConcerned: (passage: Passage) => boolean;
+  /** Something may have become long-lived. */
+  readonly recheck: () => void;
+  /** The client of a request that is waited for exceeded a limit. */
+  readonly slow: (client: SlowClient) => void;
+}
 
 export class DrainWatch {
   readonly #inFlight: InFlight;
   readonly #longLived: LongLivedPolicy;
   readonly #isConcerned: (passage: Passage) => boolean;
   readonly #recheck: () => void;
+  readonly #slowClients: SlowClients;
   readonly #watchers = new Watchers<DrainOutcome>();
 
-  /**
-   * @param isConcerned whether a request would be held now, and so is waited for.
-   * @param recheck called when something may have become long-lived.
-   */
-  constructor(
-    inFlight: InFlight,
-    longLived: LongLivedPolicy,
-    isConcerned: (passage: Passage) => boolean,
-    recheck: () => void,
-  ) {
+  constructor(inFlight: InFlight, settings: DrainSettings, clock: Clock, calls: DrainCalls) {
     this.#inFlight = inFlight;
-    this.#longLived = longLived;
-    this.#isConcerned = isConcerned;
-    this.#recheck = recheck;
+    this.#longLived = settings.longLived;
+    this.#isConcerned = calls.isConcerned;
+    this.#recheck = calls.recheck;
+    const isAwaited = (passage: Passage): boolean =>
+      inFlight.has(passage.request) && this.#isOrdinary(passage);
+    this.#slowClients = new SlowClients(settings, clock, isAwaited, calls.slow);
   }
 
   /** Nothing is in flight that a drain waits for. */
@@ -53,6 +63,12 @@ export class DrainWatch {
   /** The same for one that was let through in the middle of it. */
   expect(passage: Passage): void {
     if (this.#longLived !== 'wait') passage.onAnswer?.(this.#recheck);
+    this.#slowClients.watch(passage);
+  }
+
+  /** Nothing is waited for, until the next {@link begin} or {@link expect}. */
+  end(): void {
+    this.#slowClients.stop();
   }
 
   /** Once only long-lived ones are left, and where the policy is to end them. Each then leaves. */

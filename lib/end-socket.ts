@@ -2,6 +2,7 @@
  * Ends a connection as gently as it allows, within a time: a client that does not read must not hold
  * up a drain. Knows no protocol.
  */
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemClock } from './clock.ts';
 
@@ -22,6 +23,22 @@ export function endSocket(socket: Duplex): void {
   }
   socket.once('finish', () => socket.destroy());
   if (!socket.writableEnded) socket.end();
+}
+
+/**
+ * Sends what was written and the end, then reads and discards what still arrives until the client ends
+ * too, or the time is up: a connection that is closed with unread data is reset, which may lose what was
+ * sent (RFC 9112, 9.6). Nothing that arrives from now on reaches a request.
+ */
+export function lingerSocket(socket: Socket): void {
+  // HTTP's listener hands the data to the parser. The first of another kind takes it from there.
+  socket.on('data', () => undefined);
+  socket.removeAllListeners('data');
+  socket.on('data', () => undefined);
+  socket.once('end', () => socket.destroy());
+  limitEnd(socket);
+  socket.end();
+  socket.resume();
 }
 
 /** Destroys a socket that is not closed in time: since it last took something, where it is behind. */

@@ -31,6 +31,15 @@ export function warningOf<K extends keyof AntractEvents>(
         `paused; requests are held for it, for up to ${coverMs} ms.`
       );
     }
+    case 'tooSlow': {
+      const { app, method, path, ageMs, waitsFor, cause } = payload as AntractEvents['tooSlow'][0];
+      const what = waitsFor === 'upload' ? 'sent its body' : 'read its response';
+      const limit = cause === 'rate' ? 'drainMinBodyRate' : 'drainBodyTimeout';
+      return (
+        `WRN_ANTRACT_TOO_SLOW: the drain of app '${app}' ended ${method} ${path} after ${ageMs} ms: ` +
+        `its client ${what} too slowly (\`${limit}\`).`
+      );
+    }
     default:
       return undefined;
   }

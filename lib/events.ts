@@ -30,6 +30,15 @@ export interface DrainedEvent {
   readonly afterMs: number;
 }
 
+export interface TooSlowEvent extends RequestEvent {
+  /** Since the request was passed on. */
+  readonly ageMs: number;
+  /** `upload`: its client still sent the request body. `download`: it still took the response. */
+  readonly waitsFor: 'upload' | 'download';
+  /** Which limit was exceeded: `drainMinBodyRate` or `drainBodyTimeout`. */
+  readonly cause: 'rate' | 'timeout';
+}
+
 export interface ResumedEvent {
   readonly app: string;
   readonly pausedForMs: number;
@@ -89,6 +98,8 @@ export interface AntractEvents {
   paused: [PausedEvent];
   /** Nothing is in flight any more. */
   drained: [DrainedEvent];
+  /** A drain has ended a request in flight because its client was too slow. */
+  tooSlow: [TooSlowEvent];
   /** A request has begun to wait. */
   held: [RequestEvent];
   /** A request that waited was let through. */

@@ -19,7 +19,8 @@ import type { Passage } from './passage.ts';
 import type { Intent, Rejection, RejectReason } from './phase.ts';
 import { Release } from './release.ts';
 import { Reopening, type ReopeningContext } from './reopening.ts';
-import type { RequestLine } from './request.ts';
+import { describe, type RequestLine } from './request.ts';
+import type { SlowClient } from './slow-clients.ts';
 import type { AppStatus } from './status.ts';
 import type { Arrival, Ticket } from './ticket.ts';
 import { TrafficStats } from './traffic-stats.ts';
@@ -81,12 +82,11 @@ export class Gate {
     this.#state = running(clock.now());
     this.traffic = new TrafficStats(clock.now());
     this.#waiting = new WaitingRoom(context, settings.maxHeld);
-    this.#drain = new DrainWatch(
-      this.#inFlight,
-      settings.longLived,
-      (passage) => this.#isConcerned(passage),
-      () => this.#checkDrained(),
-    );
+    this.#drain = new DrainWatch(this.#inFlight, settings, clock, {
+      isConcerned: (passage) => this.#isConcerned(passage),
+      recheck: () => this.#checkDrained(),
+      slow: (client) => this.#endSlow(client),
+    });
     this.#release = new Release(settings.release, clock, context.share);
     this.#reopening = new Reopening(context, {
       held: () => this.held,
@@ -228,6 +228,7 @@ export class Gate {
     }
     this.#state = next;
     this.#isKnownDrained = false;
+    this.#drain.end();
     this.#reopening.end();
     this.#release.end();
     this.#nextRelease = Infinity;
@@ -262,6 +263,7 @@ export class Gate {
     this.#closed = true;
     this.#rejectAll('shutdown');
     this.#reopening.close();
+    this.#drain.end();
     this.#drain.tell('closed');
     this.#reopenWatchers.tell('closed');
     this.#schedule();
@@ -456,9 +458,21 @@ export class Gate {
       return;
     }
     this.#isKnownDrained = true;
+    this.#drain.end();
     const afterMs = Math.round(this.#clock.now() - this.#state.since);
     this.#emit('drained', { app: this.app, afterMs });
     this.#drain.tell('drained');
+  }
+
+  #endSlow({ passage, waitsFor, cause }: SlowClient): void {
+    const { request } = passage;
+    const since = this.#inFlight.sinceOf(request);
+    // The end of another one may have ended it as well: they can share a connection.
+    if (since === undefined) return;
+    const ageMs = Math.round(this.#clock.now() - since);
+    const payload = { app: this.app, ...describe(request), ageMs, waitsFor, cause };
+    this.#emit('tooSlow', payload, request);
+    passage.endSlow?.();
   }
 
   /** Whether there is something to wait for, now that a connection was refused. */

@@ -8,10 +8,10 @@ import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
 import onHeaders from 'on-headers';
-import { endSocket } from './end-socket.ts';
+import { endSocket, lingerSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from './options.ts';
 import type { AppSettings } from './settings.ts';
-import type { Passage } from './passage.ts';
+import type { ClientWait, Passage } from './passage.ts';
 import { refuse, type Refusal } from './refusal.ts';
 
 const LONG_POLL_ENDED: Refusal = Object.freeze({
@@ -21,6 +21,15 @@ const LONG_POLL_ENDED: Refusal = Object.freeze({
   detail:
     'The service goes into maintenance; ask again, and the answer will take until it is over.',
   retryAfter: 1,
+});
+
+const TOO_SLOW: Refusal = Object.freeze({
+  status: 408,
+  code: 'ERR_ANTRACT_BODY_TIMEOUT',
+  title: 'Request timeout',
+  detail: 'The body of this request arrived too slowly for the maintenance that is about to begin.',
+  retryAfter: 5,
+  close: true,
 });
 
 export class HttpPassage implements Passage {
@@ -67,8 +76,33 @@ export class HttpPassage implements Passage {
     const res = this.#res;
     if (res.headersSent) {
       if (!res.writableEnded) endStream(res);
-    } else if (res.socket && !('stream' in res)) refuseOn(res.socket, this.request);
-    else refuse(this.request, res, LONG_POLL_ENDED);
+    } else if (res.socket && !('stream' in res)) {
+      endSocket(refuseOn(res.socket, this.request, LONG_POLL_ENDED));
+    } else refuse(this.request, res, LONG_POLL_ENDED);
+  }
+
+  clientWait(): ClientWait | undefined {
+    const { request: req } = this;
+    const { socket } = req;
+    if (socket.destroyed) return undefined;
+    const bytes = socket.bytesRead;
+    if (!req.complete && isReading(req)) return { waitsFor: 'upload', bytes };
+    return isUntaken(this.#res) ? { waitsFor: 'download', bytes } : undefined;
+  }
+
+  /** Below its handler too, which then finds its request aborted. */
+  endSlow(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const { request: req } = this;
+    const res = this.#res;
+    const isHttp2 = 'stream' in res;
+    if (!res.headersSent && isHttp2) return refuse(req, res, TOO_SLOW);
+    if (isHttp2) return void (res as unknown as Http2ServerResponse).stream.destroy();
+    // One that is pipelined behind another can't be answered before that.
+    if (res.headersSent || !res.socket) return abortSocket(req.socket);
+    const { socket } = res;
+    lingerSocket(refuseOn(socket, req, TOO_SLOW));
   }
 
   isAnswered(): boolean {
@@ -122,8 +156,29 @@ function endStream(res: ServerResponse): void {
   endSocket(socket);
 }
 
-/** Answers where the response would have gone, and closes. */
-function refuseOn(socket: Socket, req: AntractRequest): void {
+/** Whether more of its body would be read if it came: else its handler is what it waits for. */
+function isReading(req: AntractRequest): boolean {
+  if ('stream' in req) return req.readableLength === 0;
+  return !req.socket.isPaused();
+}
+
+/** Whether there is something that the client has not made room for. */
+function isUntaken(res: ServerResponse): boolean {
+  return res.headersSent && (res.writableLength > 0 || (res.socket?.writableLength ?? 0) > 0);
+}
+
+/** Ends a connection so that a response whose end is that of the connection is not taken for complete. */
+function abortSocket(socket: Socket): void {
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    // A pipe, or TLS: those can't be reset.
+    socket.destroy();
+  }
+}
+
+/** Answers where the response would have gone. Returns the socket, for whoever ends it. */
+function refuseOn(socket: Socket, req: AntractRequest, refusal: Refusal): Socket {
   const through = new Writable({
     write(chunk: Buffer, _encoding, callback) {
       socket.write(chunk);
@@ -133,8 +188,8 @@ function refuseOn(socket: Socket, req: AntractRequest): void {
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   res.assignSocket(through as Socket);
-  refuse(req, res, LONG_POLL_ENDED);
-  endSocket(socket);
+  refuse(req, res, refusal);
+  return socket;
 }
 
 function sendInformational(req: AntractRequest, res: ServerResponse, status: 102 | 103): void {

@@ -13,6 +13,11 @@ export interface Straggler {
   readonly path: string;
   /** Since it was let through. */
   readonly ageMs: number;
+  /**
+   * Present where the client is what the request waits for: `upload`, it still sends the request body;
+   * `download`, it does not take the response as fast as the backend sends it.
+   */
+  readonly waitsFor?: 'upload' | 'download';
 }
 
 /** How many a list of stragglers names; the count says how many there are. */
@@ -97,7 +102,9 @@ export class InFlight {
     const oldest: Straggler[] = [];
     for (const { passage, since } of this.#entries.values()) {
       if (!counts(passage)) continue;
-      oldest.push({ ...describe(passage.request), ageMs: Math.round(now - since) });
+      const waitsFor = passage.clientWait?.()?.waitsFor;
+      const ageMs = Math.round(now - since);
+      oldest.push({ ...describe(passage.request), ageMs, ...(waitsFor && { waitsFor }) });
       if (oldest.length === MAX_STRAGGLERS) break;
     }
     return oldest;

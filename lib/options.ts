@@ -146,6 +146,19 @@ export interface AppOptions {
     | ((req: AntractRequest) => boolean)
     | undefined;
   /**
+   * The least rate at which a request body has to arrive while a drain waits for it, in bytes per
+   * second, as an average over 20 s. Below it the request is answered 408, and the backend sees an
+   * incomplete body. 0 for no limit. Default 0; the gateway's is 500. On HTTP/2 the rate is that of the
+   * whole connection. Raise it where slow uploads keep drains from ending.
+   */
+  drainMinBodyRate?: number | undefined;
+  /**
+   * How long a drain waits for a client that still sends its request body, or still reads its response;
+   * then the request is ended, however fast it is. Counted from the beginning of the drain. Default
+   * `Infinity`: no limit. Set it to less than the time that a drain may take.
+   */
+  drainBodyTimeout?: Duration | undefined;
+  /**
    * Send informational responses to those held, for a proxy in front whose timer they restart. Never
    * to HTTP/1.0. Default none, as some proxies and clients break on them: see docs/proxies.md.
    */

@@ -4,6 +4,14 @@
  */
 import type { RequestLine } from './request.ts';
 
+/** The client is what a request in flight waits for. */
+export interface ClientWait {
+  /** `upload`: for more of the request body. `download`: until the client takes more of the response. */
+  readonly waitsFor: 'upload' | 'download';
+  /** What the client has sent on this connection so far. */
+  readonly bytes: number;
+}
+
 export interface Passage {
   readonly request: RequestLine;
   /**
@@ -18,6 +26,10 @@ export interface Passage {
   isConcerned?(): boolean;
   /** Ends a long-lived one in a way that makes its client come back. */
   end(): void;
+  /** What a request in flight waits for, where that is its client. Asked while draining only. */
+  clientWait?(): ClientWait | undefined;
+  /** Ends a request whose client is too slow, so that neither side takes it for complete. */
+  endSlow?(): void;
   /** Calls back when the response begins, after which {@link isLongLived} may say otherwise. */
   onAnswer?(callback: () => void): void;
   /** Whether its response has begun, and is none that a backend in trouble would give. */

@@ -64,6 +64,8 @@ const appReaders: Readers<AppSettings> = {
   cover: duration(),
   longLived: oneOf('wait', 'ignore', 'close'),
   isLongLived: readIsLongLived,
+  drainMinBodyRate: integer(),
+  drainBodyTimeout: duration({ min: 1, infinite: true }),
   heartbeat: readHeartbeat,
 };
 

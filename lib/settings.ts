@@ -34,6 +34,8 @@ export interface AppSettings {
   readonly cover: number;
   readonly longLived: LongLivedPolicy;
   readonly isLongLived: ((req: AntractRequest) => boolean) | undefined;
+  readonly drainMinBodyRate: number;
+  readonly drainBodyTimeout: number;
   readonly heartbeat: HeartbeatSettings | undefined;
 }
 
@@ -74,6 +76,8 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   cover: 0,
   longLived: 'wait',
   isLongLived: undefined,
+  drainMinBodyRate: 0,
+  drainBodyTimeout: Infinity,
   heartbeat: undefined,
 });
 

@@ -249,8 +249,22 @@ function inFlightLines({ inFlight, stragglers = [], only }: AppStatus): string[]
   ];
 }
 
-function stragglerLine({ method, path, ageMs }: Straggler): string {
-  return `  ${method} ${path} for ${formatMs(ageMs)}`;
+function stragglerLine({ method, path, ageMs, waitsFor }: Straggler): string {
+  return `  ${method} ${path} for ${formatMs(ageMs)}${clientWaitText(waitsFor)}`;
+}
+
+/** Why a straggler is still in flight, where its client is the reason. */
+export function clientWaitText(waitsFor: Straggler['waitsFor']): string {
+  switch (waitsFor) {
+    case 'upload':
+      return ' (its client still sends the body)';
+    case 'download':
+      return ' (its client still reads the response)';
+    case undefined:
+      return '';
+    default:
+      return waitsFor satisfies never;
+  }
 }
 
 /** With a store: who else there is, and how far. */

@@ -120,6 +120,19 @@ export const FLAGS: readonly Flag[] = [
   ),
   flag('isLongLived', '<path>', 'paths of long polls; may be given several times', undefined, list),
   flag(
+    'drainMinBodyRate',
+    '<number>',
+    'bytes per second: a drain ends a slower upload with 408, 0 for no limit',
+    defaults.drainMinBodyRate,
+    number,
+  ),
+  flag(
+    'drainBodyTimeout',
+    '<duration>',
+    'how long a drain waits for a client that still sends or reads a body',
+    defaults.drainBodyTimeout,
+  ),
+  flag(
     'heartbeat.every',
     '<duration>',
     'send informational responses to those held (default: off)',

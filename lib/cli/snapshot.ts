@@ -85,10 +85,11 @@ export function readList(body: Body): Snapshot[] {
 
 export function readStragglers(value: unknown): Straggler[] {
   if (!Array.isArray(value)) return [];
-  return value.filter(isPlainObject).map(({ method, path, ageMs }) => ({
+  return value.filter(isPlainObject).map(({ method, path, ageMs, waitsFor }) => ({
     method: readText(method) ?? '?',
     path: readText(path) ?? '?',
     ageMs: readNumber(ageMs) ?? 0,
+    ...((waitsFor === 'upload' || waitsFor === 'download') && { waitsFor }),
   }));
 }
 

@@ -1,7 +1,7 @@
 /**
  * What is going on in an app, in words for whoever is on call. Pure.
  */
-import { formatMs } from '../admin/render.ts';
+import { clientWaitText, formatMs } from '../admin/render.ts';
 import type { Straggler } from '../in-flight.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -61,8 +61,8 @@ export function stragglerLines({ stragglers, inFlight, only }: Snapshot): string
   ];
 }
 
-export function stragglerText({ method, path, ageMs }: Straggler): string {
-  return `${method} ${path} for ${formatMs(ageMs)}`;
+export function stragglerText({ method, path, ageMs, waitsFor }: Straggler): string {
+  return `${method} ${path} for ${formatMs(ageMs)}${clientWaitText(waitsFor)}`;
 }
 
 export function nameAll(stragglers: readonly Straggler[]): string {

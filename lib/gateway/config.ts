@@ -136,5 +136,6 @@ export const DEFAULT_GATEWAY_SETTINGS: OwnSettings = Object.freeze({
 export const DEFAULT_CORE_OPTIONS = Object.freeze({
   longLived: 'close',
   cover: 10_000,
+  drainMinBodyRate: 500,
   release: Object.freeze({ strategy: 'slow-start' }),
 } as const satisfies AntractOptions);

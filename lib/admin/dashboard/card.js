@@ -126,11 +126,11 @@ export class Card {
   #showStragglers({ inFlight, stragglers = [], only }) {
     this.#field('stragglers').hidden = stragglers.length === 0;
     this.#field('straggler-list').replaceChildren(
-      ...stragglers.map(({ method, path }) => {
+      ...stragglers.map(({ method, path, waitsFor }) => {
         const line = document.createElement('li');
         const request = document.createElement('code');
         const age = document.createElement('span');
-        request.textContent = `${method} ${path}`;
+        request.textContent = `${method} ${path}${waitsFor ? ` (${waitsFor})` : ''}`;
         request.title = path;
         line.append(request, age);
         return line;

@@ -13,7 +13,12 @@ export interface Status {
   leaseEndsInMs?: number | null;
   reason: string | null;
   message: string | null;
-  stragglers?: { method: string; path: string; ageMs: number }[];
+  stragglers?: {
+    method: string;
+    path: string;
+    ageMs: number;
+    waitsFor?: 'upload' | 'download';
+  }[];
   // Not every version says these.
   only?: 'writes' | null;
   health?: { unplanned: boolean } | null;
