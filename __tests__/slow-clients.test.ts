@@ -41,9 +41,10 @@ async function openBackend() {
     req.on('data', (chunk: Buffer) => (one.bytes += chunk.length)).on('error', ignore);
     req.once('close', () => (one.isComplete = req.complete));
     if (one.url === '/slow') return;
-    if (one.url !== '/big') return void req.once('end', () => res.end('done'));
-    res.setHeader('Content-Length', 50_000_000);
-    res.end(Buffer.alloc(50_000_000));
+    if (one.url === '/big') {
+      res.setHeader('Content-Length', 50_000_000);
+      res.end(Buffer.alloc(50_000_000));
+    } else req.once('end', () => res.end('done'));
   });
   return { ...backend, seen };
 }
