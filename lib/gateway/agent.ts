@@ -8,11 +8,10 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { PROXY_TIMEOUT_CODE, proxyTimeoutError } from './failure.ts';
-import { idleSockets, useOnlyLive } from './idle-sockets.ts';
+import { ConnectionQueue, type Open, type Waiting } from './connection-queue.ts';
+import { idleSockets } from './idle-sockets.ts';
 import { Settling } from './settling.ts';
 import type { Target } from './target.ts';
-
-type Connect = HttpAgent['createConnection'];
 
 /**
  * As many connections as there are requests: a limit would be a second queue that nobody sees, behind
@@ -42,11 +41,7 @@ export interface BackendAgent {
    * For an upgrade, whose proxy gives up the client's socket with the connection that it could not make.
    * Calls `use` when one stands, for the request that is made within that call.
    */
-  readonly withConnection: (
-    options: TlsOptions,
-    use: () => void,
-    failed: (error: Error) => void,
-  ) => void;
+  readonly withConnection: (upgrade: Waiting, options: TlsOptions) => void;
   /** Idle connections lead to a backend that may be about to go, or is gone. */
   readonly dropIdle: () => void;
   /** Ends all of them, and those that are just being made. */
@@ -63,50 +58,30 @@ export function createAgent(
   isDoubtful: () => boolean,
 ): BackendAgent {
   const agent = createNodeAgent(target);
-  useOnlyLive(agent);
   const ready = target.protocol === 'http:' ? 'connect' : 'secureConnect';
   const connect = agent.createConnection.bind(agent);
   const pending = new Set<Socket>();
   // With TLS nobody but the backend can say that a connection stands.
   const settling = target.protocol === 'http:' && new Settling(addressOf(target));
-  let atHand: Socket | undefined;
-  const open: Connect = (options, callback) => {
+  const open: Open = (options, callback) => {
     const socket = connect(options) as Socket;
     pending.add(socket);
     whenReady(socket, { ready, timeoutMs, settling: isDoubtful() && settling }, (error) => {
       pending.delete(socket);
-      // Node's types do not know that there is no socket beside an error.
-      callback?.(error, (error ? undefined : socket) as Socket);
+      callback(error, error ? undefined : socket);
     });
-    return undefined;
   };
-  agent.createConnection = (options, callback) => {
-    if (!atHand) return open(options, callback);
-    const socket = atHand;
-    atHand = undefined;
-    callback?.(null, socket);
-    return undefined;
-  };
+  const queue = new ConnectionQueue(agent, open);
   return {
     agent,
-    withConnection: (options, use, failed) => {
-      open({ ...addressOf(target), ...options }, (error, socket) => {
-        if (error) return failed(error);
-        atHand = socket as Socket;
-        try {
-          use();
-        } finally {
-          // Where nobody needed it: the client has left, or an idle one was there.
-          atHand?.destroy();
-          atHand = undefined;
-        }
-      });
-    },
+    withConnection: (waiting, tls) => queue.add(waiting, { ...addressOf(target), ...tls }),
     dropIdle: () => {
       for (const socket of idleSockets(agent)) socket.destroy();
+      queue.dropSpare();
     },
     close: () => {
       agent.destroy();
+      queue.dropSpare();
       if (settling) settling.close();
       for (const socket of pending) socket.destroy();
     },

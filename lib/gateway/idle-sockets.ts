@@ -8,37 +8,71 @@
  * within some 30 ms. So a connection is looked at in the very moment in which it is used again.
  */
 import { readSync } from 'node:fs';
-import type { Agent, ClientRequest } from 'node:http';
+import type { Agent } from 'node:http';
 import type { Socket } from 'node:net';
-
-/** What every agent has, and Node's types leave out. */
-interface AgentInternals {
-  addRequest(req: ClientRequest, ...rest: unknown[]): void;
-}
 
 export function idleSockets(agent: Agent): Socket[] {
   return Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
 }
 
-/** Has the agent look at an idle connection before it uses it. Of one that takes the last one first. */
-export function useOnlyLive(agent: Agent): void {
-  const internals = agent as unknown as AgentInternals;
-  const { addRequest } = internals;
-  internals.addRequest = (req, ...rest) => {
-    for (const sockets of Object.values(agent.freeSockets)) skipDead(sockets ?? []);
-    addRequest.call(agent, req, ...rest);
-  };
+/** Ends idle connections that are dead, up to the one that an agent which uses the newest first takes next. */
+export function endDead(agent: Agent): void {
+  for (const sockets of Object.values(agent.freeSockets)) {
+    if (sockets) endDeadOf(sockets);
+  }
 }
 
-/** The agent forgets those that are destroyed, as long as they come first. */
-function skipDead(sockets: Socket[]): void {
+function endDeadOf(sockets: Socket[]): void {
   for (let left = sockets.length; left > 0; left--) {
-    const last = sockets.at(-1) as Socket;
-    if (isLive(last)) return;
-    last.destroy();
+    const newest = sockets.at(-1) as Socket;
+    if (isLive(newest)) return;
+    newest.destroy();
+    // The agent forgets connections that have ended when they come first.
     sockets.unshift(sockets.pop() as Socket);
   }
 }
+
+/** Whether the agent has an idle connection that is alive. */
+export function hasIdle(agent: Agent): boolean {
+  endDead(agent);
+  return idleSockets(agent).some((socket) => !socket.destroyed);
+}
+
+/** As many as Node's agent keeps of its own. */
+const MAX_SPARE = 256;
+
+/**
+ * Connections that no request has used yet, because each request that waited for one got another.
+ * Node's agent keeps only those that a request has used.
+ */
+export class SpareConnections {
+  /** Each with what forgets it when it ends. */
+  readonly #sockets = new Map<Socket, () => void>();
+
+  add(socket: Socket): void {
+    if (this.#sockets.size >= MAX_SPARE) return void socket.destroy();
+    const forget = (): void => void this.#sockets.delete(socket);
+    this.#sockets.set(socket, forget);
+    socket.on('error', ignore).on('close', forget);
+  }
+
+  /** The newest one that is alive. */
+  take(): Socket | undefined {
+    for (const [socket, forget] of [...this.#sockets].toReversed()) {
+      this.#sockets.delete(socket);
+      if (isLive(socket)) return socket.off('error', ignore).off('close', forget);
+      socket.destroy();
+    }
+    return undefined;
+  }
+
+  drop(): void {
+    for (const socket of this.#sockets.keys()) socket.destroy();
+  }
+}
+
+/** The end of the connection follows and is what counts. */
+function ignore(): void {}
 
 const byte = Buffer.alloc(1);
 
@@ -47,7 +81,7 @@ const byte = Buffer.alloc(1);
  * has ended, or its backend has sent what nobody asked for; neither kind can be used.
  */
 export function isLive(socket: Socket): boolean {
-  if (socket.destroyed || socket.readableEnded) return false;
+  if (socket.destroyed || socket.readableEnded || socket.readableLength > 0) return false;
   const fd = descriptorOf(socket);
   if (fd === undefined) return true;
   try {

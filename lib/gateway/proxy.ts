@@ -9,6 +9,7 @@ import { refuse, refuseUpgrade } from '../refusal.ts';
 import { createAgent, isUnsent } from './agent.ts';
 import { hasBody, passInformation, prepareResponse } from './backend-response.ts';
 import type { RouteSettings } from './config.ts';
+import type { Waiting } from './connection-queue.ts';
 import {
   BAD_TARGET,
   badResponseError,
@@ -61,17 +62,22 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
   );
   const tries = new Tries();
   const paths = new WeakMap<IncomingMessage, string>();
-  const proxy = createProxyMiddleware({
+  const options = {
     target: route.target,
     agent,
     changeOrigin: route.changeOrigin,
     secure: !route.insecure,
     upgradeTimeout: route.proxyTimeout,
+  };
+  let proxyServer: Parameters<Plugin>[0];
+  const proxy = createProxyMiddleware({
+    ...options,
     pathRewrite: (_path, req) => paths.get(req),
     // Of the default plugins one answers every failure with 504, and one builds a URL for each
     // response to log it.
     ejectPlugins: true,
     plugins: [
+      (server) => (proxyServer = server),
       createEvents(route, hooks, (req, res) => {
         tries.undo(req, res);
         return calls.takeBack(req, res);
@@ -88,16 +94,17 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
       });
     },
     upgrade: (req, socket, head) => {
-      const use = (): void => {
-        if (socket.destroyed) return;
-        maskPath(req, paths);
-        proxy.upgrade(req, socket, head);
+      const waiting: Waiting = {
+        isGone: () => socket.destroyed,
+        // Not by the middleware's `upgrade`, which makes its request only after this call.
+        use: () => void proxyServer.ws(req, socket, options, head),
+        fail: (error) => {
+          hooks.note(req, { error: reasonOf(error) });
+          if (isUnsent(error) && calls.takeBackUpgrade(req, socket, head)) return;
+          refuseUpgrade(req, refusalForFailure(error));
+        },
       };
-      withConnection({ rejectUnauthorized: !route.insecure }, use, (error) => {
-        hooks.note(req, { error: reasonOf(error) });
-        if (isUnsent(error) && calls.takeBackUpgrade(req, socket, head)) return;
-        refuseUpgrade(req, refusalForFailure(error));
-      });
+      withConnection(waiting, { rejectUnauthorized: !route.insecure });
     },
     dropIdle,
     close,
