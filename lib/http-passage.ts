@@ -12,7 +12,7 @@ import { endSocket, lingerSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from './options.ts';
 import type { AppSettings } from './settings.ts';
 import type { ClientWait, Passage } from './passage.ts';
-import { refuse, type Refusal } from './refusal.ts';
+import { refuse, statusOf, type Refusal } from './refusal.ts';
 
 const LONG_POLL_ENDED: Refusal = Object.freeze({
   status: 503,
@@ -106,7 +106,7 @@ export class HttpPassage implements Passage {
   }
 
   isAnswered(): boolean {
-    return this.#res.headersSent && !isTrouble(this.#res.statusCode);
+    return this.#res.headersSent && !isTrouble(statusOf(this.request, this.#res));
   }
 
   onAnswer(callback: () => void): void {

@@ -12,7 +12,7 @@ import { HttpPassage, isTrouble } from './http-passage.ts';
 import type { AntractRequest } from './options.ts';
 import type { PauseRegistry } from './pause-registry.ts';
 import type { Rejection, Verdict } from './phase.ts';
-import { refusalFor, refuse, type Refusal } from './refusal.ts';
+import { refusalFor, refuse, statusOf, type Refusal } from './refusal.ts';
 import type { Spool, Spooler } from './spool.ts';
 import { Ticket } from './ticket.ts';
 import { warnOfSetup } from './setup-warnings.ts';
@@ -121,7 +121,7 @@ async function hold({ gate, ticket, req, res, next, spooler }: Hold): Promise<vo
 /** Its headers are on their way: what it takes from here on is no sign of the backend's strength. */
 function onAnswer(gate: Gate, req: AntractRequest, res: ServerResponse): void {
   addServerTiming(res, heldMs(req) ?? 0);
-  gate.answered(req, !isTrouble(res.statusCode));
+  gate.answered(req, !isTrouble(statusOf(req, res)));
 }
 
 function endHold(req: AntractRequest, res: ServerResponse, verdict: Verdict): void {

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { ServerResponse, type IncomingMessage } from 'node:http';
+import { systemClock } from './clock.ts';
 import type { AntractErrorCode } from './errors.ts';
 import type { Rejection, RejectReason } from './phase.ts';
 import { rejectionCode } from './status.ts';
@@ -23,15 +24,31 @@ export interface Refusal {
 
 const statuses = new WeakMap<IncomingMessage, number>();
 
-/** The status with which a request was refused here; undefined when it was not. */
+/**
+ * The status with which a request was refused here; undefined when it was not. The response to an
+ * `EventSource` has another one, see {@link refuse}.
+ */
 export function refusedWith(req: IncomingMessage): number | undefined {
   return statuses.get(req);
 }
 
-/** Writes the whole response; does nothing where one has begun. */
+/** The status of a response, or the one that a refusal has in place of it. */
+export function statusOf(req: IncomingMessage, res: ServerResponse): number {
+  return refusedWith(req) ?? res.statusCode;
+}
+
+/**
+ * Writes the whole response; does nothing where one has begun.
+ *
+ * An `EventSource` gives up for good on any status but 200, and reconnects when a stream ends. So a
+ * temporary refusal answers it with an empty stream. A closed connection would not do instead: a proxy
+ * in front turns that into a 502.
+ */
 export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
   if (res.headersSent || res.destroyed) return;
   statuses.set(req, refusal.status);
+  if (refusal.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
+  if (isTemporary(refusal) && isEventSource(req)) return sendEmptyStream(res, refusal);
   const html = wantsPage(req);
   const body = html ? page(refusal, reloads(req)) : problem(refusal);
   res.statusCode = refusal.status;
@@ -42,7 +59,6 @@ export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refus
   res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
   if (html) res.setHeader('Content-Security-Policy', PAGE_POLICY);
   if (refusal.retryAfter !== undefined) res.setHeader('Retry-After', refusal.retryAfter);
-  if (refusal.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
@@ -104,6 +120,40 @@ export function refusalFor({ reason, message, retryAfterMs }: Rejection): Refusa
     retryAfter: Math.min(retryAfter, Math.max(1, Math.ceil((retryAfterMs ?? Infinity) / 1000))),
     close: reason === 'shutdown' || reason === 'too-large',
   };
+}
+
+/** Whether the same request may succeed later. */
+function isTemporary({ status }: Refusal): boolean {
+  return status >= 502 && status <= 504;
+}
+
+/**
+ * A GET that accepts nothing but an event stream, as the HTML standard has an `EventSource` ask for one.
+ * Clients of their own kind, which can handle a status, send a POST or accept other types too.
+ */
+function isEventSource({ method, headers }: IncomingMessage): boolean {
+  if (method !== 'GET' || headers.upgrade !== undefined) return false;
+  return /^\s*text\/event-stream\s*(;[^,]*)?$/i.test(headers.accept ?? '');
+}
+
+/** Seconds. An `EventSource` keeps the last `retry` it was sent, also after the maintenance. */
+const LONGEST_RETRY = 5;
+
+/** The status and the code are in a comment, for those who look at the stream. */
+function sendEmptyStream(res: ServerResponse, refusal: Refusal): void {
+  const { status, code, detail, retryAfter = LONGEST_RETRY } = refusal;
+  // Up to twice as long, so that clients that were refused together don't reconnect together.
+  const retryMs = Math.min(retryAfter, LONGEST_RETRY) * 1000 * (1 + systemClock.random());
+  // A line break would end the comment, and an operator's message may contain one.
+  const comment = `${status} ${code}: ${detail}`.replace(/[\r\n]+/g, ' ');
+  const body = `: ${comment}\nretry: ${Math.round(retryMs)}\n\n`;
+  res.statusCode = 200;
+  res.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.setHeader('Cache-Control', 'no-store');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
+  res.end(body);
 }
 
 /** RFC 9457. */

@@ -40,9 +40,9 @@ export function createRecorder(traffic: Traffic, log: AccessLog | undefined): Re
       const measure = startMeasure(req);
       traffic.track(req, res, () => {
         const { error } = notes.get(req) ?? {};
-        // A long poll that was ended is answered below its response.
+        // A long poll that was ended is answered below its response, an `EventSource` with a 200.
         const refused = refusedWith(req);
-        const status = res.headersSent ? res.statusCode : (refused ?? null);
+        const status = refused ?? (res.headersSent ? res.statusCode : null);
         log.write({
           req,
           app,
