@@ -70,6 +70,9 @@ describe('lines', () => {
     expect(text('timeout')).toContain('Not drained after 1 s: writes still in flight.\n');
     expect(text('timeout')).toContain('In flight: 3\n  POST /a for 1 s\nNext');
     expect(text('drained')).toContain('Drained after 1 s: no write is in flight.\n');
+    expect(text('drained')).toContain(
+      'GET, HEAD, OPTIONS and TRACE pass; all other methods are held.',
+    );
   });
 
   it('one request is one, except where the original says otherwise', () => {

@@ -21,8 +21,9 @@ export interface EnableOptions extends PauseCondition {
    */
   lease?: Duration | undefined;
   /**
-   * `writes`: only POST, PUT, PATCH and DELETE wait, and only they are waited for: for migrations and
-   * backups during which reading may go on. A pause stays what it was begun as. Default: all wait.
+   * `writes`: GET, HEAD, OPTIONS and TRACE pass, and a drain does not wait for them; every other method
+   * is held. For migrations and backups during which reading may go on. The handshake of a WebSocket is
+   * a GET, so it passes. A pause stays what it was begun as. Default: all requests are held.
    */
   only?: 'writes' | undefined;
   /** Why, for whoever looks at the status. At most 500 characters. */

@@ -39,8 +39,8 @@ export interface GateContext extends ReopeningContext {
   readonly changed?: (() => void) | undefined;
 }
 
-/** Any other method is taken for one that only reads (RFC 9110, 9.2.1). */
-const WRITES = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
+/** RFC 9110, 9.2.1. Any other method may write, one that nobody knows included. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 export class Gate {
   readonly app: string;
@@ -384,7 +384,7 @@ export class Gate {
 
   /** Whether a request is one of those that wait for the present pause. */
   #isConcerned(passage: Passage): boolean {
-    if (this.#state.only === 'writes' && !WRITES.has(passage.request.method ?? 'GET')) return false;
+    if (this.#state.only === 'writes' && SAFE.has(passage.request.method ?? 'GET')) return false;
     return passage.isConcerned?.() ?? true;
   }
 

@@ -28,7 +28,7 @@ export interface IntentState {
 }
 
 export interface PauseTerms {
-  /** `writes`: other requests pass, and a drain does not wait for them. */
+  /** `writes`: requests with a safe method pass, and a drain does not wait for them. */
   only?: 'writes' | undefined;
   maxTime?: number | undefined;
   /** 0 takes it off. */

@@ -205,7 +205,7 @@ function pauseLines({ pausedForMs, endsInMs, leaseEndsInMs, only, reason }: AppS
     ...(leaseEndsInMs === null
       ? []
       : [`Ends unless its lease is renewed in: ${formatMs(leaseEndsInMs)}`]),
-    ...(only === null ? [] : ['Only POST, PUT, PATCH and DELETE wait; others pass.']),
+    ...(only === null ? [] : ['GET, HEAD, OPTIONS and TRACE pass; all other methods are held.']),
     ...(reason === null ? [] : [`Reason: ${reason}`]),
   ];
 }

@@ -18,7 +18,7 @@ export interface ClientOptions {
 /** What a pause may be limited to. */
 export const ONLY = new Option(
   '--only <which>',
-  'hold POST, PUT, PATCH and DELETE alone; others pass',
+  'let GET, HEAD, OPTIONS and TRACE pass, and hold all other methods',
 ).choices(['writes']);
 
 export function addClientOptions(command: Command): Command {
