@@ -6,10 +6,11 @@ import { inspect } from 'node:util';
 import { isAdminPath, isHealthCheck, isPrivileged } from './bypass.ts';
 import { AntractError } from './errors.ts';
 import type { Gate } from './gate.ts';
+import { mayLackHeaders } from './header-limit.ts';
 import { readApp } from './app-name.ts';
 import type { AntractRequest, AppOf } from './options.ts';
 import { DEFAULT_APP, type PauseRegistry } from './pause-registry.ts';
-import type { Refusal } from './refusal.ts';
+import { TOO_MANY_HEADERS, type Refusal } from './refusal.ts';
 import { pathOf } from './request.ts';
 import { readObject, type Readers } from './validate.ts';
 
@@ -39,6 +40,7 @@ export function createAdmission(
   const { adminPath, logger } = registry.settings;
 
   return (req) => {
+    if (mayLackHeaders(req)) return TOO_MANY_HEADERS;
     const path = pathOf(req);
     removeForgedHeader(req);
     if (isAdminPath(adminPath, path)) return 'bypass';

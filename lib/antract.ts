@@ -4,6 +4,7 @@
 import { createAdminRouter, type AdminOptions, type AdminRouter } from './admin/router.ts';
 import type { PauseOptions } from './admission.ts';
 import { delayContinue, type ContinueServer } from './expect-continue.ts';
+import { readEveryHeader } from './header-limit.ts';
 import { createPauseMiddleware, type PauseMiddleware } from './middleware.ts';
 import { Notifier } from './notify.ts';
 import type { AntractOptions } from './options.ts';
@@ -42,6 +43,9 @@ export interface Antract extends RegistryCalls {
   /**
    * Makes clients that ask first (`Expect: 100-continue`) keep their uploads until their request may
    * pass. Without it Node tells them to go on before any handler runs.
+   *
+   * Also sets `server.maxHeadersCount` to 0, for connections made from now on, so that no header is
+   * dropped. Without it `pause()` answers 431 to a request with as many headers as the server reads.
    */
   attach(server: ContinueServer): void;
   /** The router with the admin endpoints, for `adminPath`. Needs Express. */
@@ -71,7 +75,7 @@ export function createAntract(options: AntractOptions = {}): Antract {
       return createPauseMiddleware(registry, spooler, pauseOptions);
     },
     upgrade: (listener, pauseOptions) => createUpgradeListener(registry, listener, pauseOptions),
-    attach: delayContinue,
+    attach: (server) => delayContinue(readEveryHeader(server)),
     admin: (adminOptions) => createAdminRouter(registry, adminOptions),
     ready: () => registry.ready,
     enable: registry.enable.bind(registry),

@@ -13,7 +13,7 @@ interface Expectation {
 const expectations = new WeakMap<IncomingMessage, Expectation>();
 
 /** A server of `node:http`, `node:https` or `node:http2`. */
-export type ContinueServer = Pick<Server, 'on' | 'emit'>;
+export type ContinueServer = Pick<Server, 'on' | 'emit'> & { maxHeadersCount?: number | null };
 
 /** Takes over from Node for every request of this server. */
 export function delayContinue(server: ContinueServer): void {

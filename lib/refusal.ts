@@ -22,6 +22,14 @@ export interface Refusal {
   readonly close?: boolean | undefined;
 }
 
+export const TOO_MANY_HEADERS: Refusal = Object.freeze({
+  status: 431,
+  code: 'ERR_ANTRACT_TOO_MANY_HEADERS',
+  title: 'Too many headers',
+  detail: 'The request has more headers than this server reads.',
+  close: true,
+});
+
 const statuses = new WeakMap<IncomingMessage, number>();
 
 /**

@@ -7,7 +7,9 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
+import { mayLackHeaders } from '../header-limit.ts';
 import type { PauseRegistry } from '../pause-registry.ts';
+import { TOO_MANY_HEADERS } from '../refusal.ts';
 import { createAccessCheck, readAdminOptions, type AdminOptions } from './access.ts';
 import { createAnswerer, type Answerer } from './answer.ts';
 import { createDashboard } from './dashboard.ts';
@@ -76,6 +78,8 @@ export function createAdminRouter(
   const leave = (req: IncomingMessage, res: ServerResponse) => (error: unknown) =>
     admin.fail(req, res, error ?? new ProblemError(UNKNOWN_PATH));
   router.handle = function antractAdmin(req, res) {
+    // Without the missing headers nobody can tell a proxy's or another site's request.
+    if (mayLackHeaders(req)) return answerer.refuse(req, res, LACKS_HEADERS);
     keepOut(req)
       .then((problem) =>
         problem ? answerer.refuse(req, res, problem) : route(req, res, leave(req, res)),
@@ -138,6 +142,13 @@ const WRONG_METHOD: Problem = Object.freeze({
   code: 'ERR_ANTRACT_ADMIN_METHOD',
   detail: 'Expected the method to be GET or POST.',
   headers: { Allow: 'GET, POST' },
+});
+
+const LACKS_HEADERS: Problem = Object.freeze({
+  status: TOO_MANY_HEADERS.status,
+  code: TOO_MANY_HEADERS.code,
+  detail: TOO_MANY_HEADERS.detail,
+  headers: { Connection: 'close' },
 });
 
 const UNKNOWN_PATH: Problem = Object.freeze({

@@ -6,6 +6,7 @@ import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { AdminOptions, AdminRouter } from '../admin/router.ts';
+import { readEveryHeader } from '../header-limit.ts';
 import type { GatewaySettings } from './config.ts';
 import type { ListenAddress } from './listen-address.ts';
 
@@ -39,12 +40,13 @@ export function mount(path: string, router: AdminRouter): Handler {
 
 export function createAdminServer(path: string, router: AdminRouter): Server {
   const admin = mount(path, router);
-  return createServer((req, res) => {
+  const server = createServer((req, res) => {
     if (isUnder(path, req.url ?? '')) return admin(req, res);
     res.statusCode = 404;
     res.setHeader('Content-Type', 'text/plain; charset=utf-8');
     res.end(`The admin endpoints are under ${path}/.\n`);
   });
+  return readEveryHeader(server);
 }
 
 /** Rejects with what Node says, such as `EADDRINUSE`. */

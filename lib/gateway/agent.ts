@@ -8,7 +8,13 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { PROXY_TIMEOUT_CODE, proxyTimeoutError } from './failure.ts';
-import { ConnectionQueue, type Open, type Waiting } from './connection-queue.ts';
+import { readEveryHeader } from '../header-limit.ts';
+import {
+  ConnectionQueue,
+  type AgentInternals,
+  type Open,
+  type Waiting,
+} from './connection-queue.ts';
 import { idleSockets } from './idle-sockets.ts';
 import { Settling } from './settling.ts';
 import type { Target } from './target.ts';
@@ -72,6 +78,7 @@ export function createAgent(
     });
   };
   const queue = new ConnectionQueue(agent, open);
+  readAllResponseHeaders(agent);
   return {
     agent,
     withConnection: (waiting, tls) => queue.add(waiting, { ...addressOf(target), ...tls }),
@@ -86,6 +93,13 @@ export function createAgent(
       for (const socket of pending) socket.destroy();
     },
   };
+}
+
+/** Done by the agent because the proxy shows a request only when its parser has its limit already. */
+function readAllResponseHeaders(agent: HttpAgent): void {
+  const internals = agent as unknown as AgentInternals;
+  const { addRequest } = internals;
+  internals.addRequest = (req, options) => addRequest.call(agent, readEveryHeader(req), options);
 }
 
 function addressOf({ hostname, port, socketPath }: Target): NetConnectOpts {

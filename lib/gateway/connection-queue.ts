@@ -24,7 +24,7 @@ export interface Waiting {
 }
 
 /** What every agent has, and Node's types leave out. */
-interface AgentInternals {
+export interface AgentInternals {
   addRequest(req: ClientRequest, options: unknown): void;
 }
 

@@ -54,6 +54,16 @@ export function reasonOf(error: Error): string {
   return (error as NodeJS.ErrnoException).code ?? error.name;
 }
 
+/** The body headers were removed on the way, such as by a `bypass` or `hold` function. */
+export function unframedBodyError(): Error {
+  return Object.assign(
+    new Error('A request without Content-Length or Transfer-Encoding has a body.'),
+    {
+      code: 'ERR_ANTRACT_UNFRAMED_BODY',
+    },
+  );
+}
+
 export function proxyTimeoutError(): Error {
   return Object.assign(new Error('The backend did not answer in time.'), {
     code: PROXY_TIMEOUT_CODE,

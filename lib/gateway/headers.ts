@@ -39,8 +39,17 @@ export function prepareHeaders(req: IncomingMessage, trustForwarded: boolean): v
   const wantsTrailers = headers.te !== undefined && WANTS_TRAILERS.test(String(headers.te));
   dropHopHeaders(headers);
   if (wantsTrailers) Object.assign(headers, { te: 'trailers', connection: 'te' });
+  // Only `--insecure-http-parser` lets both in. A backend may go by the one that Node did not use.
+  if (headers['transfer-encoding'] !== undefined) delete headers['content-length'];
   drop(headers, trustForwarded ? isDisguised : isWhereFrom);
   addForwarded(req);
+}
+
+/** Whether the headers tell the backend where the body ends. Node writes chunks by the same rule. */
+export function isBodyFramed(headers: IncomingHttpHeaders): boolean {
+  const coding = headers['transfer-encoding'];
+  if (coding !== undefined) return /(?:^|\W)chunked(?:$|\W)/i.test(coding);
+  return Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** For requests and responses. */

@@ -16,8 +16,9 @@ import {
   proxyTimeoutError,
   reasonOf,
   refusalForFailure,
+  unframedBodyError,
 } from './failure.ts';
-import { dropHopHeaders } from './headers.ts';
+import { dropHopHeaders, isBodyFramed } from './headers.ts';
 import type { Note } from './recorder.ts';
 import { looksLikeAuthority } from './request-target.ts';
 import { passTrailers } from './trailers.ts';
@@ -146,6 +147,7 @@ function createEvents(
       proxyReq.on('upgrade', rejectUpgrade);
       proxyReq.on('information', (information) => passInformation(information, req, res));
       if (req.headers.trailer !== undefined) passTrailers(req, proxyReq);
+      if (!isBodyFramed(req.headers)) proxyReq.write = refuseBody;
     });
 
     proxy.on('proxyRes', (proxyRes, req, res) => {
@@ -246,6 +248,15 @@ function passResponseTrailers(
 function limitSilence(proxyReq: ClientRequest, timeoutMs: number): void {
   if (timeoutMs === 0) return;
   proxyReq.setTimeout(timeoutMs, () => proxyReq.destroy(proxyTimeoutError()));
+}
+
+/**
+ * In place of `write()` for a request without body headers. Its body would be the next request to the
+ * backend. No byte of the request has been written before its first body byte.
+ */
+function refuseBody(this: ClientRequest): boolean {
+  this.destroy(unframedBodyError());
+  return false;
 }
 
 /** Whether only the end of the connection tells the client that the response is complete. */
