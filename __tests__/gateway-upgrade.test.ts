@@ -77,6 +77,34 @@ describe('a WebSocket', () => {
     client.terminate();
   });
 
+  it('is held during a pause on the health check path, whatever it sends early', async () => {
+    const backend = await echoBackend();
+    const connected = once(backend.sockets, 'connection');
+    const { port, antract } = await openGateway({ target: backend.url, healthCheckPath: '/up' });
+    await antract.enable();
+    const client = await connect(port);
+    client.write(`GET /up HTTP/1.1\r\n${HANDSHAKE}\x81\x85\0\0\0\0write`, 'latin1');
+    while (antract.status().held === 0) await once(antract.registry, 'held');
+    expect(backend.sockets.clients.size).toBe(0);
+    await antract.disable();
+    const [socket] = (await connected) as [WebSocket];
+    expect(String((await once(socket, 'message'))[0])).toBe('write');
+  });
+
+  it('never reaches the backend on the admin path', async () => {
+    const backend = await echoBackend();
+    const { port, antract } = await openGateway({ target: backend.url });
+    for (const pause of [false, true]) {
+      if (pause) await antract.enable();
+      const client = await connect(port);
+      client.write(`GET /_antract/status HTTP/1.1\r\n${HANDSHAKE}`);
+      expect(await readUntil(client, (text) => text.includes('\r\n\r\n'))).toMatch(
+        /^HTTP\/1.1 421 /,
+      );
+    }
+    expect(backend.sockets.clients.size).toBe(0);
+  });
+
   it('whose backend is killed is closed at the client', async () => {
     const backend = await echoBackend();
     const { url } = await openGateway({ target: backend.url });

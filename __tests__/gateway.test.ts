@@ -244,6 +244,29 @@ describe('host names', () => {
     });
   });
 
+  it('of an absolute request target make no health check of it, and no way past a pause', async () => {
+    const backend = await echoBackend();
+    const { port, antract } = await openGateway({ target: backend.url, healthCheckPath: '/up' });
+    await antract.enable();
+    const answer = raw(port, 'GET http://x/up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    while (antract.status().held === 0) await once(antract.registry, 'held');
+    await antract.disable();
+    expect(echoOf(bodyOf(await answer))).toMatchObject({ url: '/up', headers: { host: 'x' } });
+  });
+
+  it('of an absolute request target to the admin path never reach the backend', async () => {
+    const backend = await echoBackend();
+    const { port } = await openGateway({ target: backend.url, adminToken: 'secret' });
+    const ask = (token: string) =>
+      raw(
+        port,
+        `GET http://x/_antract/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n` +
+          'Connection: close\r\n\r\n',
+      );
+    expect(await ask('wrong')).toMatch(/^HTTP\/1.1 401 /);
+    expect(await ask('secret')).toContain('App default is running.');
+  });
+
   it.each(['OPTIONS * HTTP/1.1', 'GET ftp://x/ HTTP/1.1', 'GET http://a@b/ HTTP/1.1'])(
     'are not guessed at for %s, which is answered 400',
     async (line) => {

@@ -360,6 +360,12 @@ describe('a bypass', () => {
     ['a fragment behind the admin path', {}, 'POST', '/_antract#/../secret'],
     ['a fragment behind the health check', { healthCheckPath: '/up' }, 'GET', '/up#/../secret'],
     ['a whole URL with dots in it', { healthCheckPath: '/up' }, 'GET', 'http://a/secret/../up'],
+    ['a whole URL of the health check', { healthCheckPath: '/up' }, 'GET', 'http://a/up'],
+    ['a whole URL of another scheme', { healthCheckPath: '/up' }, 'GET', 'up://up/up'],
+    ['a whole URL without a host', { healthCheckPath: '/up' }, 'GET', 'x:///up'],
+    ['a whole URL that a RegExp matches', { healthCheckPath: /up$/ }, 'GET', 'http://a/up'],
+    ['a whole URL without a path', { healthCheckPath: '/' }, 'GET', 'http://a'],
+    ['a whole URL of the admin path', {}, 'GET', 'http://a/_antract/status'],
   ] as [string, AntractOptions, string, string][])(
     'is not: %s',
     async (_name, options, method, path) => {
@@ -373,6 +379,29 @@ describe('a bypass', () => {
       expect(await answer).toContain(' 200 ');
     },
   );
+
+  it.each(['/up', '/_antract/status'])(
+    'is not: the handshake of a WebSocket to %s that nothing takes for an upgrade',
+    async (path) => {
+      for (const token of ['websocket', 'WebSocket', 'h2c, websocket/13']) {
+        const { registry, port, held } = await gated({ healthCheckPath: '/up' });
+        await registry.enable();
+        const client = await connect(port);
+        client.write(
+          `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${token}\r\n\r\n`,
+        );
+        await held(1);
+        client.destroy();
+      }
+    },
+  );
+
+  it('is also a health check that asks for h2c, as some clients do with each request', async () => {
+    const { registry, url } = await gated({ healthCheckPath: '/up' });
+    await registry.enable();
+    const headers = { Connection: 'Upgrade, HTTP2-Settings', Upgrade: 'h2c', 'HTTP2-Settings': '' };
+    expect((await request(`${url}/up`, { headers })).status).toBe(200);
+  });
 
   it('answers health checks itself while not running, where asked to', async () => {
     const { registry, url, served } = await gated({

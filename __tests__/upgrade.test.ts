@@ -352,6 +352,54 @@ describe('a held upgrade', () => {
   });
 });
 
+describe('an upgrade during a pause', () => {
+  it.each([
+    ['the health check path', '/up', 'websocket'],
+    ['a path that matches a health check', '/live/db?x', 'websocket'],
+    ['the health check path, for h2c', '/up', 'h2c'],
+    ['the admin path', '/_antract/status', 'websocket'],
+    ['the admin path itself', '/_antract', 'websocket'],
+  ])('is held also on %s', async (_name, path, protocol) => {
+    for (const answerHealthChecks of [false, true]) {
+      const { antract, port, held, handed } = await start({
+        healthCheckPath: ['/up', /^\/live/],
+        answerHealthChecks,
+      });
+      await antract.enable();
+      const head = HANDSHAKE.replace('/chat', path).replace('websocket', protocol);
+      await shake(port, head);
+      await held(1);
+      expect(handed).toEqual([]);
+      await antract.disable();
+      await until(() => handed.length === 1);
+    }
+  });
+
+  it('passes on the health check path for a privileged user agent and the own function', async () => {
+    const options: AntractOptions[] = [
+      { privilegedUserAgent: 'ops' },
+      { bypass: (req) => req.headers['user-agent'] === 'ops' },
+    ];
+    for (const option of options) {
+      const { antract, port, handed } = await start({ healthCheckPath: '/up', ...option });
+      await antract.enable();
+      await shake(
+        port,
+        HANDSHAKE.replace('/chat', '/up').replace('Host', 'User-Agent: ops\r\nHost'),
+      );
+      await until(() => handed.length === 1);
+      expect(antract.status()).toMatchObject({ held: 0, inFlight: 0 });
+    }
+  });
+
+  it('passes a pause of writes, as its handshake is a GET', async () => {
+    const { antract, port, handed } = await start();
+    await antract.enable('default', { only: 'writes' });
+    await shake(port);
+    await until(() => handed.length === 1);
+  });
+});
+
 describe('a drain', () => {
   it('waits for WebSockets by default', async () => {
     const site = await start();

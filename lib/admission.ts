@@ -3,7 +3,7 @@
  * responses nor sockets.
  */
 import { inspect } from 'node:util';
-import { isAdminPath, isHealthCheck, isPrivileged } from './bypass.ts';
+import { bypassPath, isAdminPath, isHealthCheck, isPrivileged } from './bypass.ts';
 import { AntractError } from './errors.ts';
 import type { Gate } from './gate.ts';
 import { mayLackHeaders } from './header-limit.ts';
@@ -11,7 +11,6 @@ import { readApp } from './app-name.ts';
 import type { AntractRequest, AppOf } from './options.ts';
 import { DEFAULT_APP, type PauseRegistry } from './pause-registry.ts';
 import { TOO_MANY_HEADERS, type Refusal } from './refusal.ts';
-import { pathOf } from './request.ts';
 import { readObject, type Readers } from './validate.ts';
 
 export interface PauseOptions {
@@ -30,10 +29,14 @@ export type Admission = Gate | 'bypass' | 'answer' | Refusal;
 
 const readers: Readers<{ app: AppOf }> = { app: readApp };
 
-/** @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`. */
+/**
+ * @param kind an upgrade is never an admin request or a health check.
+ * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`.
+ */
 export function createAdmission(
   registry: PauseRegistry,
   options: PauseOptions = {},
+  kind: 'request' | 'upgrade' = 'request',
 ): (req: AntractRequest) => Admission {
   const { app } = readObject<{ app: AppOf }>('', options, readers, { app: DEFAULT_APP });
   registry.declare(typeof app === 'string' ? app : undefined);
@@ -41,13 +44,13 @@ export function createAdmission(
 
   return (req) => {
     if (mayLackHeaders(req)) return TOO_MANY_HEADERS;
-    const path = pathOf(req);
     removeForgedHeader(req);
-    if (isAdminPath(adminPath, path)) return 'bypass';
+    const path = kind === 'upgrade' ? undefined : bypassPath(req);
+    if (path !== undefined && isAdminPath(adminPath, path)) return 'bypass';
     try {
       const gate = registry.gate(typeof app === 'string' ? app : (app(req) ?? DEFAULT_APP));
       const { settings } = gate;
-      if (isHealthCheck(settings, req, path)) {
+      if (path !== undefined && isHealthCheck(settings, req, path)) {
         return settings.answerHealthChecks && !gate.isOpen ? 'answer' : 'bypass';
       }
       return isPrivileged(settings, req) ? 'bypass' : gate;

@@ -5,9 +5,23 @@
  * Such requests are not counted as in flight either: an operator who waits for the drain, or tries
  * the backend out before letting people in, must not be what the drain waits for.
  */
-import { hasDotSegment, matchesPath } from './request.ts';
+import { hasDotSegment, matchesPath, originPathOf } from './request.ts';
 import type { AntractRequest } from './options.ts';
 import type { AppSettings } from './settings.ts';
+
+/**
+ * The path by which a request may be an admin request or a health check; undefined for one that can
+ * be neither: any target but the origin form, and the handshake of a WebSocket, which would be a way
+ * past the pause for all that is sent on it. Node hands a handshake to middleware where nothing
+ * listens for `upgrade`; a wish for h2c is ignored there, as some clients send it with each request.
+ */
+export function bypassPath(req: AntractRequest): string | undefined {
+  return asksForWebSocket(req) ? undefined : originPathOf(req);
+}
+
+function asksForWebSocket({ headers }: AntractRequest): boolean {
+  return headers.upgrade !== undefined && /\bwebsocket\b/i.test(headers.upgrade);
+}
 
 /** Whether a path is the admin router's. */
 export function isAdminPath(adminPath: string | false, path: string): boolean {

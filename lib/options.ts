@@ -81,7 +81,8 @@ export interface AppOptions {
   maxTime?: Duration | undefined;
   /**
    * Whole paths that are never held, for GET and HEAD: a load balancer's health check. A RegExp is
-   * matched against the path without the query. Default none.
+   * matched against the path without the query. The handshake of a WebSocket and a target that names a
+   * whole URL (`GET http://host/up`) are never health checks. Default none.
    */
   healthCheckPath?: string | RegExp | readonly (string | RegExp)[] | undefined;
   /**

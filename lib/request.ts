@@ -25,6 +25,14 @@ export function pathOf(request: RequestLine): string {
   return (end < 0 ? target : target.slice(0, end)) || '/';
 }
 
+/**
+ * The path of a request in origin form (`GET /path`). Undefined for any other target, such as
+ * `GET http://host/path`: what a backend takes for the path in it can't be known here.
+ */
+export function originPathOf(request: RequestLine): string | undefined {
+  return (request.originalUrl ?? request.url)?.startsWith('/') ? pathOf(request) : undefined;
+}
+
 export function describe(request: RequestLine): { method: string; path: string } {
   return { method: request.method ?? 'GET', path: pathOf(request) };
 }

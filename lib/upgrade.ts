@@ -32,7 +32,7 @@ export function createUpgradeListener(
   handler: UpgradeListener,
   options?: PauseOptions,
 ): PauseUpgradeListener {
-  const admit = createAdmission(registry, options);
+  const admit = createAdmission(registry, options, 'upgrade');
   const passages = new WeakMap<IncomingMessage, UpgradePassage>();
   registry.hasUpgrade = true;
 

@@ -54,16 +54,9 @@ export function serveFront(server: Server, parts: FrontParts): void {
   });
 }
 
-function destinationOf(
-  req: IncomingMessage & { originalUrl?: string },
-  { routes, findAdmin }: FrontParts,
-): Destination {
-  const { url = '' } = req;
+function destinationOf(req: IncomingMessage, { routes, findAdmin }: FrontParts): Destination {
   if (!readRequestTarget(req)) return refusing(BAD_TARGET);
-  const admin = findAdmin(req);
-  // Who may use them depends on how they were asked for.
-  if (admin) req.originalUrl = url;
-  return admin ?? routes.find(req) ?? refusing(UNKNOWN_HOST);
+  return findAdmin(req) ?? routes.find(req) ?? refusing(UNKNOWN_HOST);
 }
 
 function refusing(refusal: Refusal): Destination {
