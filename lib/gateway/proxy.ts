@@ -183,6 +183,8 @@ function createEvents(
       };
       proxyReq.once('response', (res) => {
         answered.add(socket);
+        // The proxy writes the backend's version, with chunks that HTTP/1.0 does not have.
+        res.httpVersion = '1.1';
         if (prepareResponse(res)) return note(res);
         res.destroy();
         const error = badResponseError();
