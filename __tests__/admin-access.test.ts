@@ -8,7 +8,9 @@ import path from 'node:path';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { AntractError, createAntract, type AdminOptions, type Antract } from '../lib/index.ts';
+import { WrongTokens } from '../lib/admin/wrong-tokens.ts';
 import { isLoopbackAddress, isLoopbackHost } from '../lib/admin/loopback.ts';
+import { FakeClock } from './support/fake-clock.ts';
 import { openStream } from './support/event-stream.ts';
 import { closeAll, connect, listen, request, type Answer } from './support/http.ts';
 
@@ -346,6 +348,63 @@ describe('with a token', () => {
       }),
     ].map(({ status }) => status);
     expect(statuses).toEqual([401, 401, 401, 401, 401]);
+  });
+});
+
+describe('a wrong token', () => {
+  it('is logged with its address, the first at once', async () => {
+    const { url, warnings } = await start({ token: 'secret' });
+    await request(`${url}/status`);
+    await request(`${url}/status`, { headers: { authorization: bearer('secret') } });
+    expect(warnings).toEqual([]);
+    for (const authorization of [bearer('guess'), basic('ops', 'guess'), 'Digest x']) {
+      await request(`${url}/status`, { headers: { authorization } });
+    }
+    expect(warnings).toEqual([
+      'WRN_ANTRACT_ADMIN_TOKEN: an admin request with a wrong token was refused, from 127.0.0.1 (1).',
+    ]);
+  });
+
+  it('is logged when antract is closed within the minute', async () => {
+    const { antract, url, warnings } = await start({ token: 'secret' });
+    for (let i = 0; i < 3; i++) {
+      await request(`${url}/status`, { headers: { authorization: bearer('guess') } });
+    }
+    await antract.close();
+    expect(warnings).toHaveLength(2);
+    expect(warnings[1]).toMatch(/2 admin requests .* were refused, from 127.0.0.1 \(2\)\.$/);
+  });
+
+  it('can not flood the log: one line a minute, which names ten addresses', () => {
+    const clock = new FakeClock();
+    const warnings: string[] = [];
+    const logger = {
+      info() {},
+      warn: (message: string) => void warnings.push(message),
+      error() {},
+    };
+    const closing = new AbortController();
+    const wrong = new WrongTokens(logger, closing.signal, clock);
+    wrong.add(undefined);
+    expect(warnings.splice(0)).toEqual([expect.stringContaining('from a Unix socket (1).')]);
+    for (let i = 0; i < 10_000; i++) wrong.add('::ffff:192.0.2.1');
+    for (let i = 2; i < 30; i++) wrong.add(`192.0.2.${i}`);
+    clock.advance(59_999);
+    expect(warnings).toEqual([]);
+    clock.advance(1);
+    const [line = ''] = warnings.splice(0);
+    expect(line).toContain(
+      '10028 admin requests with a wrong token were refused, from 192.0.2.1 (10000)',
+    );
+    expect(line).toContain('192.0.2.10 (1), others (19).');
+    clock.advance(60_000);
+    expect(warnings).toEqual([]);
+    expect(clock.pendingTimers).toBe(0);
+    wrong.add('192.0.2.1');
+    expect(warnings).toHaveLength(1);
+    closing.abort();
+    expect(clock.pendingTimers).toBe(0);
+    expect(warnings).toHaveLength(1);
   });
 });
 

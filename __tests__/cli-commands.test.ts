@@ -284,6 +284,31 @@ describe('the way to the server', () => {
     }
   });
 
+  it('refuse a token or an address that is empty, and name where it was set', async () => {
+    writeFileSync(file('comments'), '# none\n', { mode: 0o600 });
+    for (const [args, env, message] of [
+      [[], { ANTRACT_TOKEN: '' }, 'Expected `ANTRACT_TOKEN` to have a value'],
+      [[], { ANTRACT_TOKEN: ' ' }, 'Expected `ANTRACT_TOKEN` to have a value'],
+      [[], { ANTRACT_URL: '' }, 'Expected `ANTRACT_URL` to have a value'],
+      [[], { ANTRACT_TOKEN: 'a\nb' }, 'Expected `ANTRACT_TOKEN` to be a token without control'],
+      [['--token', ''], {}, 'Expected `--token` to be a token, but it is empty'],
+      [['--token-file', ''], {}, 'Expected `--token-file` to be a path'],
+      [['--token-file', file('comments')], {}, `Expected a token in ${file('comments')}`],
+    ] as [string[], Record<string, string>, string][]) {
+      const failed = await result(runCli(['status', ...args], env));
+      expect(failed).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
+    }
+  });
+
+  it('refuse the path of a Unix socket that the system would cut off', async () => {
+    const url = `unix:/${'x'.repeat(110)}`;
+    const failed = await result(runCli(['status', '--url', url]));
+    expect(failed).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/Expected `--url` .* at most 10[37] bytes/),
+    });
+  });
+
   it('wants a token where there is one: from a file, the environment, or with a warning', async () => {
     writeFileSync(file('token'), 'häslich\nother\n', { mode: 0o600 });
     const site = await operate('--admin-token-file', file('token'));

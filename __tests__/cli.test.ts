@@ -6,6 +6,7 @@ import http from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { FLAGS } from '../lib/cli/flags.ts';
 import { killBackends, startBackend } from './support/backend.ts';
 import { endAll, runCli, serve } from './support/cli.ts';
 import { closeAll, listen, request } from './support/http.ts';
@@ -128,7 +129,7 @@ describe('the admin token', () => {
     expect(
       await Promise.all(['one', 'two', 'three'].map((token) => status(adminUrl, token))),
     ).toEqual([200, 200, 401]);
-    expect(cli.stderr).not.toContain('WRN_');
+    expect(cli.stderr).not.toContain('WRN_ANTRACT_TOKEN_FILE');
   });
 
   it('is warned about when others can read the file', async () => {
@@ -147,6 +148,73 @@ describe('the admin token', () => {
     expect(warnings[0]).toMatch(/ANTRACT_ADMIN_TOKN .* Did you mean ANTRACT_ADMIN_TOKEN\?$/);
   });
 
+  it('is not taken from comments and blank lines, neither in a file nor in the variable', async () => {
+    const text = '\uFEFF# of the deploy\n\n  # old: zero\n one \r\n#two\n';
+    const tokens = file('tokens', text);
+    const byFile = await serve(['--target', target, '--admin-token-file', tokens]);
+    const byVariable = await serve(['--target', target], { ANTRACT_ADMIN_TOKEN: text });
+    for (const { adminUrl } of [byFile, byVariable]) {
+      const given = ['one', '# of the deploy', '#two', 'two', '# old: zero'];
+      expect(await Promise.all(given.map((token) => status(adminUrl, token)))).toEqual([
+        200, 401, 401, 401, 401,
+      ]);
+    }
+  });
+
+  it.each<[string, string]>([
+    ['empty', ''],
+    ['of white space', ' \t\n '],
+    ['of commas', ' ,, '],
+    ['a comment', '# later'],
+  ])('is refused where its variable is %s', async (_what, ANTRACT_ADMIN_TOKEN) => {
+    expect(await failure(['serve', '--target', target], { ANTRACT_ADMIN_TOKEN })).toEqual({
+      code: 2,
+      message:
+        'antract: Expected a token in ANTRACT_ADMIN_TOKEN, which is set but has none. Unset it to do without.',
+    });
+  });
+
+  it.each(['', '\n \n', '# one\n  # two\n'])('is refused where its file is %j', async (text) => {
+    const tokens = file('tokens', text);
+    const config = file('antract.json', { target, adminTokenFile: tokens });
+    for (const [args, env] of [
+      [['--admin-token-file', tokens], {}],
+      [[], { ANTRACT_ADMIN_TOKEN_FILE: tokens }],
+      [['--config', config], {}],
+    ] as [string[], Record<string, string>][]) {
+      const failed = await failure(['serve', '--target', target, ...args], env);
+      expect(failed).toEqual({
+        code: 2,
+        message: `antract: Expected a token in ${tokens}, which has only comments and blank lines.`,
+      });
+    }
+  });
+
+  it('is named by its line and source where it can not be one, and is not shown', async () => {
+    const tokens = file('tokens', '# two\none\nhunt\u0007er2\n');
+    expect(await failure(['serve', '--target', target, '--admin-token-file', tokens])).toEqual({
+      code: 2,
+      message: `antract: Expected the token on line 3 of ${tokens} to be without control characters.`,
+    });
+    const byVariable = { ANTRACT_ADMIN_TOKEN: 'one,hunt\ter2' };
+    expect(await failure(['serve', '--target', target], byVariable)).toEqual({
+      code: 2,
+      message:
+        'antract: Expected the token on line 1 of ANTRACT_ADMIN_TOKEN to be without control characters.',
+    });
+  });
+
+  it('that is wrong is logged, also without an access log and by workers', async () => {
+    const env = { ANTRACT_ADMIN_TOKEN: 'secret' };
+    for (const more of [[], ['--workers', '1']]) {
+      const args = ['--target', target, '--access-log', 'off', ...more];
+      const { cli, adminUrl } = await serve(args, env);
+      expect(await status(adminUrl, 'guess')).toBe(401);
+      await cli.saw('stderr', /WRN_ANTRACT_ADMIN_TOKEN: .* from 127\.0\.0\.1 \(1\)/);
+      expect(cli.stderr).not.toContain('guess');
+    }
+  });
+
   it('is not taken from the arguments or the configuration, where others see it', async () => {
     expect(await failure(['serve', '--target', target, '--admin-token', 'x'])).toMatchObject({
       code: 2,
@@ -156,6 +224,65 @@ describe('the admin token', () => {
       code: 2,
       message: `antract: ${config}: expected \`adminTokenFile\` instead of \`adminToken\`, a secret.`,
     });
+  });
+});
+
+describe('an empty variable', () => {
+  it.each([
+    'ANTRACT_TARGET',
+    'ANTRACT_HOST',
+    'ANTRACT_CONFIG',
+    'ANTRACT_ADMIN_PATH',
+    'ANTRACT_ADMIN_LISTEN',
+    'ANTRACT_ADMIN_TOKEN_FILE',
+    'ANTRACT_REDIS',
+    'ANTRACT_NOTIFY',
+    'ANTRACT_HEALTH_URL',
+    'ANTRACT_HEALTH_CONNECT',
+    'ANTRACT_HEALTH_CHECK_PATH',
+    'ANTRACT_IS_LONG_LIVED',
+    'ANTRACT_SPOOL_DIRECTORY',
+  ])('is refused by its name where it is for a place: %s', async (name) => {
+    const args = name === 'ANTRACT_TARGET' ? [] : ['--target', target];
+    for (const value of ['', ' ']) {
+      const failed = await failure(['serve', '--port', '0', ...args], { [name]: value });
+      expect(failed).toMatchObject({ code: 2, message: expect.stringContaining(`\`${name}\``) });
+    }
+  });
+
+  it('is as if it were not set where it is for anything else', async () => {
+    const places =
+      /^--(target|host|config|.*-(path|listen|file|url|connect|directory)|redis|notify|is-long-lived)$/;
+    const others = FLAGS.filter(({ long }) => !places.test(long)).map(({ env }) => [env, '']);
+    const { ANTRACT_PORT, ...env } = Object.fromEntries(others) as Record<string, string>;
+    expect(ANTRACT_PORT).toBe('');
+    await serve(['--target', target], env);
+  });
+});
+
+describe('a secret in the arguments', () => {
+  it.each([
+    ['--notify', 'https://hooks.example/services/T0/hunter2', 'WRN_ANTRACT_NOTIFY_ARGUMENT'],
+    ['--notify', 'https://hooks.example/?key=hunter2', 'WRN_ANTRACT_NOTIFY_ARGUMENT'],
+    ['--notify', 'https://:hunter2@hooks.example/', 'WRN_ANTRACT_NOTIFY_ARGUMENT'],
+    ['--health-url', 'http://up:hunter2@127.0.0.1:9/up', 'WRN_ANTRACT_HEALTH_URL_ARGUMENT'],
+    ['--health-url', 'http://127.0.0.1:9/up?key=hunter2', 'WRN_ANTRACT_HEALTH_URL_ARGUMENT'],
+  ])('is warned about: %s %s', async (flag, url, code) => {
+    const { cli } = await serve(['--target', target, flag, url]);
+    expect(cli.stderr).toMatch(new RegExp(`${code}: others can see ${flag} in ps.* use ANTRACT_`));
+    expect(cli.stderr).not.toContain('hunter2');
+  });
+
+  it('is not warned about where there is none, or in the environment and the file', async () => {
+    const url = 'https://hooks.example/services/hunter2';
+    const config = file('antract.json', { target, notify: url });
+    const all = await Promise.all([
+      serve(['--target', target, '--notify', 'https://hooks.example']),
+      serve(['--target', target, '--health-url', 'http://127.0.0.1:9/up']),
+      serve(['--target', target], { ANTRACT_NOTIFY: url }),
+      serve(['--config', config]),
+    ]);
+    for (const { cli } of all) expect(cli.stderr).not.toContain('_ARGUMENT');
   });
 });
 

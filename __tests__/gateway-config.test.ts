@@ -86,6 +86,8 @@ describe('a configuration', () => {
     ...LONG_SOCKET_PATHS,
     [{ target, adminToken: '' }, /^Expected `adminToken`/],
     [{ target, adminToken: [] }, /^Expected `adminToken`/],
+    [{ target, adminToken: ' ' }, /^Expected `adminToken`/],
+    [{ target, adminToken: ['a', 'b\n'] }, /^Expected `adminToken` to be a string/],
     [{ target, accessLog: 'json' }, /^Expected `accessLog` to be a stream/],
     [
       { target, accessLogFormat: 'xml' },

@@ -14,9 +14,8 @@ import { addServe } from './cli/serve.ts';
 import { addStatus } from './cli/show-status.ts';
 import { addWorker } from './cli/worker.ts';
 
-// Set to nothing is not set: that is what `VARIABLE=` in many a compose file comes to.
-for (const { env } of FLAGS) {
-  if (process.env[env] === '') delete process.env[env];
+for (const { env, mayBeEmpty } of FLAGS) {
+  if (mayBeEmpty && process.env[env] === '') delete process.env[env];
 }
 
 // What stands after `--` is somebody else's command line.

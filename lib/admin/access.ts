@@ -3,7 +3,6 @@
  * endpoint, and no state that an answer could give away.
  */
 import type { IncomingMessage } from 'node:http';
-import { AntractError } from '../errors.ts';
 import type { AntractRequest, Logger } from '../options.ts';
 import { expected, func, readObject, type Readers } from '../validate.ts';
 import { whyNotDirectLoopback } from './loopback.ts';
@@ -11,7 +10,8 @@ import type { MetricsOptions } from './metrics.ts';
 import type { MetricsPeers } from './metrics-peers.ts';
 import type { Problem } from './problem.ts';
 import type { MetricsRegister } from './prom-client.ts';
-import { createTokenCheck } from './token.ts';
+import { createTokenCheck, readTokens } from './token.ts';
+import { WrongTokens } from './wrong-tokens.ts';
 
 /**
  * Without any of these only direct loopback connections are served: from a loopback address, to a
@@ -61,12 +61,22 @@ const NOT_LOOPBACK: Problem = Object.freeze({
   detail: `${FORBIDDEN.detail} Without a token, only direct loopback connections may.`,
 });
 
-export function createAccessCheck(options: AdminOptions | undefined, logger: Logger): AccessCheck {
+/** @param closed the end of the registry. */
+export function createAccessCheck(
+  options: AdminOptions | undefined,
+  logger: Logger,
+  closed: AbortSignal,
+): AccessCheck {
   const { token: tokens, authorize } = readAdminOptions(options);
   if (tokens.length === 0 && !authorize) return createLoopbackRule(logger);
   const hasToken = tokens.length === 0 ? () => true : createTokenCheck(tokens);
+  const wrongTokens = new WrongTokens(logger, closed);
   return async (req) => {
-    if (!hasToken(req)) return UNAUTHORIZED;
+    if (!hasToken(req)) {
+      // A browser asks without one first, to be asked for it.
+      if (req.headers.authorization !== undefined) wrongTokens.add(req.socket.remoteAddress);
+      return UNAUTHORIZED;
+    }
     return authorize && !(await isAuthorized(authorize, req, logger)) ? FORBIDDEN : undefined;
   };
 }
@@ -147,19 +157,4 @@ function readPeers(name: string, value: unknown): MetricsPeers {
   const { ask, answer } = (value ?? {}) as Partial<Record<keyof MetricsPeers, unknown>>;
   if (typeof ask === 'function' && typeof answer === 'function') return value as MetricsPeers;
   throw expected(name, 'an object with the methods ask and answer', value);
-}
-
-// Its messages show no value: they end up in logs.
-function readTokens(name: string, value: unknown): readonly string[] {
-  const tokens: readonly unknown[] = Array.isArray(value) ? value : [value];
-  if (tokens.length > 0 && tokens.every(isToken)) return tokens;
-  throw new AntractError(
-    'ERR_ANTRACT_OPTION',
-    `Expected \`${name}\` to be a string that is not empty and has neither white space at its ends ` +
-      'nor control characters, or an array of at least one such string.',
-  );
-}
-
-function isToken(value: unknown): value is string {
-  return typeof value === 'string' && /^[^\p{Cc}]+$/u.test(value) && value.trim() === value;
 }

@@ -51,7 +51,7 @@ export function createAdminRouter(
   express: Express = loadExpress(),
 ): AdminRouter {
   const { logger } = registry.settings;
-  const keepOut = createAccessCheck(options, logger);
+  const keepOut = createAccessCheck(options, logger, registry.closed);
   const answerer = createAnswerer(express);
   const readParameters = createParameterReader(express);
 

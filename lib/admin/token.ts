@@ -4,6 +4,8 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { AntractError } from '../errors.ts';
+import type { Reader } from '../validate.ts';
 import { countHeader } from './headers.ts';
 
 /** Returns the check. All tokens are always compared, so that time does not tell which is near. */
@@ -36,4 +38,19 @@ function passwordOf(userAndPassword: string): Buffer | undefined {
   const bytes = Buffer.from(userAndPassword, 'base64');
   const colon = bytes.indexOf(':');
   return colon < 0 ? undefined : bytes.subarray(colon + 1);
+}
+
+/** Reads a token or several. Messages show no value: they end up in logs. */
+export const readTokens: Reader<readonly string[]> = (name, value) => {
+  const tokens: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (tokens.length > 0 && tokens.every(isToken)) return tokens;
+  throw new AntractError(
+    'ERR_ANTRACT_OPTION',
+    `Expected \`${name}\` to be a string that is not empty and has neither white space at its ends ` +
+      'nor control characters, or an array of at least one such string.',
+  );
+};
+
+export function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[^\p{Cc}]+$/u.test(value) && value.trim() === value;
 }

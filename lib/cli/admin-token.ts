@@ -1,8 +1,12 @@
 /**
  * Where the admin token comes from: a file or the environment, and never the arguments, which any
- * user of the machine can see (`ps`). Knows no gateway.
+ * user of the machine can see (`ps`).
+ *
+ * Messages name the source and the line, and never show a token.
  */
 import { readFileSync, statSync } from 'node:fs';
+import { isToken } from '../admin/token.ts';
+import { AntractError } from '../errors.ts';
 import { UsageError } from './failure.ts';
 import type { Source } from './flags.ts';
 
@@ -22,23 +26,43 @@ export function readAdminTokens({
   variable,
   warn,
 }: TokenSources): string[] | undefined {
-  const useVariable = variable !== undefined && variable !== '' && fileSource !== 'cli';
-  if (useVariable) return split(variable, /[\n,]/, 'ANTRACT_ADMIN_TOKEN');
+  if (variable !== undefined && fileSource !== 'cli') {
+    const tokens = parse(variable, 'ANTRACT_ADMIN_TOKEN', (line) => line.split(','));
+    if (tokens.length > 0) return tokens;
+    // Going on without a token would open what the variable was meant to guard.
+    throw new UsageError(
+      'Expected a token in ANTRACT_ADMIN_TOKEN, which is set but has none. Unset it to do without.',
+    );
+  }
   if (file === undefined) return undefined;
-  if (typeof file !== 'string') throw new UsageError('Expected `adminTokenFile` to be a path.');
-  return split(readTokenFile(file, warn), /\n/, file);
+  // Whoever reads the message knows the option by the name that they gave it.
+  if (isBlank(file)) {
+    throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `adminTokenFile` to be a path.');
+  }
+  return readTokenFile(file as string, warn);
 }
 
-function split(text: string, separator: RegExp, where: string): string[] {
-  const tokens = text
-    .split(separator)
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
-  if (tokens.length === 0) throw new UsageError(`Expected a token in ${where}, which is empty.`);
-  return tokens;
+/** One token a line. Blank lines, and lines that start with `#`, are skipped. */
+export function readTokenFile(path: string, warn: (message: string) => void): string[] {
+  const tokens = parse(readText(path, warn), path, (line) => [line]);
+  if (tokens.length > 0) return tokens;
+  throw new UsageError(`Expected a token in ${path}, which has only comments and blank lines.`);
 }
 
-function readTokenFile(path: string, warn: (message: string) => void): string {
+function parse(text: string, where: string, split: (line: string) => string[]): string[] {
+  return text.split('\n').flatMap((line, index) => {
+    if (line.trim().startsWith('#')) return [];
+    const tokens = split(line)
+      .map((token) => token.trim())
+      .filter((token) => token !== '');
+    if (tokens.every(isToken)) return tokens;
+    throw new UsageError(
+      `Expected the token on line ${index + 1} of ${where} to be without control characters.`,
+    );
+  });
+}
+
+function readText(path: string, warn: (message: string) => void): string {
   try {
     if ((statSync(path).mode & 0o077) !== 0) {
       warn(`WRN_ANTRACT_TOKEN_FILE: others can read ${path}; \`chmod 600\` it.`);
@@ -47,4 +71,8 @@ function readTokenFile(path: string, warn: (message: string) => void): string {
   } catch (error) {
     throw new UsageError(`Could not read the admin token: ${(error as Error).message}`);
   }
+}
+
+export function isBlank(value: unknown): boolean {
+  return typeof value !== 'string' || value.trim() === '';
 }

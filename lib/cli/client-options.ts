@@ -3,7 +3,7 @@
  * command.
  */
 import { Option, type Command } from 'commander';
-import { readAdminTokens } from './admin-token.ts';
+import { isBlank, readTokenFile } from './admin-token.ts';
 import { AdminClient } from './admin-client.ts';
 import { DEFAULT_ADMIN_URL, readAdminUrl } from './admin-url.ts';
 import { UsageError } from './failure.ts';
@@ -39,29 +39,33 @@ function readToken({ tokenFile, token }: ClientOptions): string | undefined {
   if (tokenFile !== undefined && token !== undefined) {
     throw new UsageError('Expected either --token-file or --token, not both.');
   }
-  if (tokenFile !== undefined) return readTokenFile(tokenFile);
+  if (tokenFile !== undefined) {
+    if (isBlank(tokenFile)) throw new UsageError('Expected `--token-file` to be a path.');
+    // The file may be the server's, which can have several.
+    return readTokenFile(tokenFile, warn)[0];
+  }
   if (token !== undefined) {
+    if (isBlank(token)) throw new UsageError('Expected `--token` to be a token, but it is empty.');
     warn('WRN_ANTRACT_TOKEN_ARGUMENT: others can see --token in ps; use --token-file.');
   }
   const given = token ?? variable('ANTRACT_TOKEN');
   // Its message does not show it: it ends up in logs.
   if (given !== undefined && !/^[^\p{Cc}]+$/u.test(given)) {
-    throw new UsageError('Expected the token to be without control characters.');
+    const name = token === undefined ? 'ANTRACT_TOKEN' : '--token';
+    throw new UsageError(`Expected \`${name}\` to be a token without control characters.`);
   }
   return given;
-}
-
-/** The file may be the server's, which can have several. */
-function readTokenFile(file: string): string | undefined {
-  return readAdminTokens({ file, fileSource: 'cli', variable: undefined, warn })?.[0];
 }
 
 function warn(message: string): void {
   console.error(`antract: ${message}`);
 }
 
-/** Set to nothing is not set. */
+/** An empty one is refused: the command would go to another antract, or without its token. */
 function variable(name: string): string | undefined {
   const value = process.env[name];
-  return value === '' ? undefined : value;
+  if (value === undefined || !isBlank(value)) return value;
+  throw new UsageError(
+    `Expected \`${name}\` to have a value, but it is empty. Unset it to do without.`,
+  );
 }

@@ -18,7 +18,7 @@ export function readConfigFile(path: string): RawConfig {
   // Relative to the file, as it can be used from anywhere.
   const { adminTokenFile } = config;
   const result = readRegExps(path, '', config);
-  if (typeof adminTokenFile !== 'string') return result;
+  if (typeof adminTokenFile !== 'string' || adminTokenFile.trim() === '') return result;
   return { ...result, adminTokenFile: resolve(dirname(path), adminTokenFile) };
 }
 

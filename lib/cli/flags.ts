@@ -20,8 +20,16 @@ export interface Flag {
   readonly long: string;
   /** Such as `ANTRACT_RELEASE_CONCURRENCY`. */
   readonly env: string;
+  /**
+   * Whether an empty variable counts as not set, as `VARIABLE=` in a compose file is meant. Not where
+   * it says who may come in or where something is: there the default could be dangerous.
+   */
+  readonly mayBeEmpty: boolean;
   readonly option: Option;
 }
+
+/** What the values of flags that name a place are called in the help. */
+const PLACES = ['<url>', '<address>', '<file>', '<path>'];
 
 type Parse = (text: string, previous: unknown) => unknown;
 
@@ -200,21 +208,26 @@ export function addFlags(command: Command): Command {
 
 export interface Given {
   readonly config: RawConfig;
+  /** The same by key. */
+  readonly values: ReadonlyMap<string, unknown>;
   readonly sources: ReadonlyMap<string, Source>;
 }
 
 /** What the command line and the environment say, in the shape of a configuration. */
 export function readFlags(command: Command): Given {
   const config: RawConfig = {};
+  const values = new Map<string, unknown>();
   const sources = new Map<string, Source>();
   for (const { key, option } of FLAGS) {
     const name = option.attributeName();
     const source = command.getOptionValueSource(name) as Source | undefined;
     if (source !== 'cli' && source !== 'env') continue;
-    setAt(config, key, command.getOptionValue(name));
+    const value: unknown = command.getOptionValue(name);
+    setAt(config, key, value);
+    values.set(key, value);
     sources.set(key, source);
   }
-  return { config, sources };
+  return { config, values, sources };
 }
 
 /** Puts what `over` has on top of `under`; neither is changed. */
@@ -251,7 +264,7 @@ function flag(
   const shown =
     byDefault === undefined ? help : `${help} (default: ${formatDefault(value, byDefault)})`;
   const option = new Option(`${long} ${value}`, shown).env(env).argParser(parse);
-  return { key, long, env, option };
+  return { key, long, env, mayBeEmpty: !PLACES.includes(value), option };
 }
 
 function formatDefault(value: string, byDefault: unknown): string {

@@ -6,19 +6,15 @@
 import { AntractError } from '../errors.ts';
 import { RedisStore, type RedisStoreOptions } from '../stores/redis-store.ts';
 import { UsageError } from './failure.ts';
-import type { Source } from './flags.ts';
 
 export interface RedisSources {
   readonly redis: unknown;
-  /** Where `redis` was named. */
-  readonly source: Source | undefined;
   readonly redisPrefix: unknown;
-  readonly warn: (message: string) => void;
 }
 
 /** @throws UsageError, and AntractError that names options. */
 export function openRedisStore(sources: RedisSources): RedisStore | undefined {
-  const { redis, source, redisPrefix, warn } = sources;
+  const { redis, redisPrefix } = sources;
   if (redis === undefined) {
     if (redisPrefix === undefined) return undefined;
     throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `redis` where `redisPrefix` is set.');
@@ -28,9 +24,6 @@ export function openRedisStore(sources: RedisSources): RedisStore | undefined {
       'ERR_ANTRACT_OPTION',
       'Expected `redis` to be a URL such as redis://host:6379 or rediss://host:6379.',
     );
-  }
-  if (source === 'cli' && new URL(redis).password !== '') {
-    warn('WRN_ANTRACT_REDIS_ARGUMENT: others can see --redis in ps; use ANTRACT_REDIS.');
   }
   const prefix = redisPrefix as string | undefined;
   return create({ url: redis, ...(prefix !== undefined && { prefix }) });

@@ -11,6 +11,7 @@ import { toGatewayConfig } from './gateway-config.ts';
 import { misspeltVariables } from './misspelt-variables.ts';
 import { openRedisStore } from './redis-store.ts';
 import { runGateway, stderrLogger } from './run-gateway.ts';
+import { warnOfSecretArguments } from './secret-arguments.ts';
 import { inTheirWords } from './wording.ts';
 import { count as countOf } from './words.ts';
 import { readWorkers } from './worker-count.ts';
@@ -28,6 +29,10 @@ export function addServe(program: Command): void {
     }
     const { config, ...flags } = given.config;
     const path = config as string | undefined;
+    if (path?.trim() === '') {
+      const name = given.sources.get('config') === 'env' ? 'ANTRACT_CONFIG' : '--config';
+      throw new UsageError(`Expected \`${name}\` to be a path.`);
+    }
     const file = path === undefined ? {} : readConfigFile(path);
     try {
       stderrLogger.info(await start(merge(file, flags), given));
@@ -38,12 +43,12 @@ export function addServe(program: Command): void {
   });
 }
 
-async function start(raw: RawConfig, { sources }: Given): Promise<string> {
+async function start(raw: RawConfig, { values, sources }: Given): Promise<string> {
   const { workers, redis, redisPrefix, ...rest } = raw;
-  const { warn } = stderrLogger;
   const count = readWorkers(workers);
   const config = withTokens(rest, sources);
-  const store = openRedisStore({ redis, source: sources.get('redis'), redisPrefix, warn });
+  warnOfSecretArguments({ values, sources }, stderrLogger.warn);
+  const store = openRedisStore({ redis, redisPrefix });
   const { url, adminUrl } =
     count === undefined
       ? await runGateway({ ...toGatewayConfig(config, stderrLogger), store })
@@ -56,7 +61,9 @@ const HELP = `
 Each flag can be set by its environment variable, or under its name in the file: maxTime for
 --max-time, release.perSecond for --release-per-second. The command line comes before the
 environment, and the environment before the file. Durations are milliseconds, or such as 30s and 5m.
-A URL that holds a password (--redis, --notify) is better given by its variable: arguments show in ps.
+A URL that holds a secret (--redis, --notify, --health-url) is better given by its variable: arguments
+show in ps. A variable that is empty is not set; one for a URL, an address, a path or a token must not be
+empty.
 
 SIGTERM and SIGINT close in good order: requests held are answered 503, those in flight finish.
 Exit code: 0 after that, 1 when it could not start, 2 when it was called wrongly; a second signal

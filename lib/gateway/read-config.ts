@@ -2,6 +2,7 @@
  * Reads what a user passed to `createGateway()`, or says what was expected. Options of the core go on
  * to the core as they are, which reads them itself. Starts nothing.
  */
+import { readTokens } from '../admin/token.ts';
 import { AntractError } from '../errors.ts';
 import { APP_OPTION_NAMES, OPTION_NAMES } from '../read-options.ts';
 import { DEFAULT_SETTINGS } from '../settings.ts';
@@ -172,17 +173,6 @@ function readPort(name: string, value: unknown): number {
   const port = integer()(name, value);
   if (port <= MAX_PORT) return port;
   throw expected(name, `a port from 0 to ${MAX_PORT}`, value);
-}
-
-function readTokens(name: string, value: unknown): readonly string[] {
-  const tokens: unknown[] = Array.isArray(value) ? value : [value];
-  const isToken = (token: unknown): token is string => typeof token === 'string' && token !== '';
-  if (tokens.length > 0 && tokens.every(isToken)) return tokens;
-  // The value stays out of the message: it is a secret, or nearly one.
-  throw new AntractError(
-    'ERR_ANTRACT_OPTION',
-    `Expected \`${name}\` to be a string that is not empty, or an array of them.`,
-  );
 }
 
 function readStream(name: string, value: unknown): LineStream | false {

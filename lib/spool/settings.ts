@@ -74,6 +74,6 @@ function fromText(text: string): number | undefined {
 }
 
 function readDirectory(name: string, value: unknown): string {
-  if (typeof value === 'string' && value !== '') return value;
+  if (typeof value === 'string' && value.trim() !== '') return value;
   throw expected(name, 'a path', value);
 }

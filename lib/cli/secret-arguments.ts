@@ -1,0 +1,56 @@
+/**
+ * Warns of secrets in the arguments, which every user of the machine can see (`ps`).
+ */
+import type { Given } from './flags.ts';
+
+interface SecretFlag {
+  readonly key: string;
+  readonly code: string;
+  readonly flag: string;
+  readonly variable: string;
+  readonly mayHoldSecret: (url: URL) => boolean;
+}
+
+const hasCredentials = ({ username, password, search }: URL): boolean =>
+  username !== '' || password !== '' || search !== '';
+
+/** Each flag that takes a URL which may hold a secret. Those of `target` and `--url` may not. */
+const SECRET_FLAGS: readonly SecretFlag[] = [
+  {
+    key: 'redis',
+    code: 'WRN_ANTRACT_REDIS_ARGUMENT',
+    flag: '--redis',
+    variable: 'ANTRACT_REDIS',
+    mayHoldSecret: ({ password }) => password !== '',
+  },
+  {
+    key: 'notify',
+    code: 'WRN_ANTRACT_NOTIFY_ARGUMENT',
+    flag: '--notify',
+    variable: 'ANTRACT_NOTIFY',
+    // The path of a webhook is its secret at many services.
+    mayHoldSecret: (url) => hasCredentials(url) || url.pathname !== '/',
+  },
+  {
+    key: 'health.url',
+    code: 'WRN_ANTRACT_HEALTH_URL_ARGUMENT',
+    flag: '--health-url',
+    variable: 'ANTRACT_HEALTH_URL',
+    mayHoldSecret: hasCredentials,
+  },
+];
+
+export function warnOfSecretArguments(
+  { values, sources }: Pick<Given, 'values' | 'sources'>,
+  warn: (message: string) => void,
+): void {
+  for (const { key, code, flag, variable, mayHoldSecret } of SECRET_FLAGS) {
+    const value = values.get(key);
+    if (sources.get(key) !== 'cli' || typeof value !== 'string' || !URL.canParse(value)) continue;
+    if (!mayHoldSecret(new URL(value))) continue;
+    warn(
+      `${code}: others can see ${flag} in ps, and its URL may be confidential; use ${variable} or the ` +
+        'file of --config.',
+    );
+  }
+}
