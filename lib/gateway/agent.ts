@@ -7,6 +7,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type NetConnectOpts, type Socket } from 'node:net';
+import { keepReading } from './early-response.ts';
 import { PROXY_TIMEOUT_CODE, proxyTimeoutError } from './failure.ts';
 import { readEveryHeader } from '../header-limit.ts';
 import {
@@ -74,6 +75,7 @@ export function createAgent(
     pending.add(socket);
     whenReady(socket, { ready, timeoutMs, settling: isDoubtful() && settling }, (error) => {
       pending.delete(socket);
+      if (!error) keepReading(socket);
       callback(error, error ? undefined : socket);
     });
   };
