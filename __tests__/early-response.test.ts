@@ -207,7 +207,7 @@ describe('a backend that stops reading an upload', () => {
     const connection = await begun;
     connection.write(`${REFUSED}Connection: close\r\n\r\n`);
     const [response] = (await once(request, 'response')) as [IncomingMessage];
-    const letters = [...'too big'];
+    const letters = 'too big'.split('');
     const sendLetter = (): void => void connection.write(letters.shift() ?? '');
     let body = '';
     sendLetter();

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemClock } from './clock.ts';
+import { closeLingering, isReceivingBody } from './lingering-close.ts';
 
 /** How long a client has to take what is on its way to it, or to answer a close frame. */
 const ENDING_MS = 1000;
@@ -12,33 +13,28 @@ const ENDING_MS = 1000;
 export interface EndLimit {
   /** Something has moved: the time begins anew. */
   restart(): void;
+  /** The end has come in another way. */
+  cancel(): void;
 }
 
-/** Sends what was written, then closes: a `destroySoon()` for any stream, and with a limit. */
+/**
+ * Sends what was written, then closes: a `destroySoon()` for any stream, and with a limit. If a request
+ * body is still arriving, nothing more of it reaches its handler, and the connection lingers.
+ */
 export function endSocket(socket: Duplex): void {
-  limitEnd(socket);
+  const limit = limitEnd(socket);
+  if (isReceivingBody(socket)) {
+    if (socket.writableFinished) limit.cancel();
+    else socket.once('finish', () => limit.cancel());
+    closeLingering(socket as Socket);
+    return;
+  }
   if (socket.writableFinished) {
     socket.destroy();
     return;
   }
   socket.once('finish', () => socket.destroy());
   if (!socket.writableEnded) socket.end();
-}
-
-/**
- * Sends what was written and the end, then reads and discards what still arrives until the client ends
- * too, or the time is up: a connection that is closed with unread data is reset, which may lose what was
- * sent (RFC 9112, 9.6). Nothing that arrives from now on reaches a request.
- */
-export function lingerSocket(socket: Socket): void {
-  // HTTP's listener hands the data to the parser. The first of another kind takes it from there.
-  socket.on('data', () => undefined);
-  socket.removeAllListeners('data');
-  socket.on('data', () => undefined);
-  socket.once('end', () => socket.destroy());
-  limitEnd(socket);
-  socket.end();
-  socket.resume();
 }
 
 /** Destroys a socket that is not closed in time: since it last took something, where it is behind. */
@@ -61,5 +57,6 @@ export function limitEnd(socket: Duplex): EndLimit {
       left = socket.writableLength;
       timer = start();
     },
+    cancel: () => timer.cancel(),
   };
 }

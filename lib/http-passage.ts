@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
 import onHeaders from 'on-headers';
-import { endSocket, lingerSocket } from './end-socket.ts';
+import { endSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from './options.ts';
 import type { AppSettings } from './settings.ts';
 import type { ClientWait, Passage } from './passage.ts';
@@ -101,8 +101,7 @@ export class HttpPassage implements Passage {
     if (isHttp2) return void (res as unknown as Http2ServerResponse).stream.destroy();
     // One that is pipelined behind another can't be answered before that.
     if (res.headersSent || !res.socket) return abortSocket(req.socket);
-    const { socket } = res;
-    lingerSocket(refuseOn(socket, req, TOO_SLOW));
+    endSocket(refuseOn(res.socket, req, TOO_SLOW));
   }
 
   isAnswered(): boolean {

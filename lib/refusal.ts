@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import { systemClock } from './clock.ts';
 import type { AntractErrorCode } from './errors.ts';
+import { closeLingering, lingerOnClose } from './lingering-close.ts';
 import type { Rejection, RejectReason } from './phase.ts';
 import { rejectionCode } from './status.ts';
 
@@ -55,6 +56,7 @@ export function statusOf(req: IncomingMessage, res: ServerResponse): number {
 export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
   if (res.headersSent || res.destroyed) return;
   statuses.set(req, refusal.status);
+  if (req.httpVersionMajor < 2) lingerOnClose(req.socket);
   if (refusal.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
   if (isTemporary(refusal) && isEventSource(req)) return sendEmptyStream(res, refusal);
   const html = wantsPage(req);
@@ -81,7 +83,8 @@ export function refuseUpgrade(req: IncomingMessage, refusal: Refusal): void {
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   res.assignSocket(socket);
-  res.once('finish', () => socket.destroySoon());
+  // Data that the client sent ahead of the answer must not reset the connection.
+  res.once('finish', () => closeLingering(socket));
   refuse(req, res, refusal);
 }
 

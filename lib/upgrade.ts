@@ -9,7 +9,7 @@ import { Gate } from './gate.ts';
 import { isTrouble } from './http-passage.ts';
 import type { PauseRegistry } from './pause-registry.ts';
 import type { Rejection } from './phase.ts';
-import { refusalFor, refuseUpgrade } from './refusal.ts';
+import { refusalFor, refusedWith, refuseUpgrade } from './refusal.ts';
 import { Ticket } from './ticket.ts';
 import { UpgradePassage } from './upgrade-passage.ts';
 
@@ -48,11 +48,11 @@ export function createUpgradeListener(
     });
     passages.set(req, passage);
     if (gate.tryEnter(passage)) {
-      socket.once('close', () => depart(gate, passage));
+      onEnd(passage, () => depart(gate, passage));
       return passage.handTo(handler, head);
     }
     const ticket = gate.hold(passage);
-    if (ticket instanceof Ticket) socket.once('close', () => depart(gate, passage));
+    if (ticket instanceof Ticket) onEnd(passage, () => depart(gate, passage));
     return holdOrRefuse({ gate, passage, handler, head, ticket });
   }
 
@@ -98,6 +98,15 @@ function depart(gate: Gate, passage: UpgradePassage): void {
   const ticket = tickets.get(passage);
   if (ticket) gate.depart(ticket);
   else gate.leave(passage.request);
+}
+
+/** `listener` may be called twice. */
+function onEnd({ request, socket }: UpgradePassage, listener: () => void): void {
+  socket.once('close', listener);
+  // A refused handshake is over once it is answered, also if its connection lingers.
+  socket.once('finish', () => {
+    if (refusedWith(request) !== undefined) listener();
+  });
 }
 
 /** One for all: a listener stays for as long as its socket. */

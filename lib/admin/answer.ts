@@ -2,6 +2,7 @@
  * Writes a whole answer in the form that was asked for. Knows HTTP and no state.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { lingerOnClose } from '../lingering-close.ts';
 import type { Express } from './express.ts';
 import { problemBody, type Problem } from './problem.ts';
 import { printable, type Page, type Rendered } from './render.ts';
@@ -44,6 +45,8 @@ function send(res: ServerResponse, status: number, type: string, body: string): 
   for (const name of res.getHeaderNames()) {
     if (isUnwanted(name)) res.removeHeader(name);
   }
+  // The request may have a body that is still arriving, as when its token was refused.
+  if (res.req.httpVersionMajor < 2) lingerOnClose(res.req.socket);
   res.statusCode = status;
   res.setHeader('Content-Type', type);
   res.setHeader('Content-Length', Buffer.byteLength(body));

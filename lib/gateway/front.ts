@@ -34,8 +34,6 @@ export function createFrontServer(keepAliveTimeout: number): Server {
     // Any other wish to upgrade may be ignored. Node 20 does not ask, see `withoutUpgrade()`.
     shouldUpgradeCallback: isWebSocket,
   };
-  // No `clientError` listener: Node answers what it can't read with 400, 408, 413 or 431 by itself,
-  // and knows better than a listener can whether a response is half way out on that connection.
   return createServer(options);
 }
 

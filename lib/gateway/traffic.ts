@@ -6,6 +6,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemClock } from '../clock.ts';
 import { onDeparture } from '../departure.ts';
+import { isLingering, lingerOnClose } from '../lingering-close.ts';
+import { answerUnreadable } from './unreadable-request.ts';
 
 export class Traffic {
   readonly #server: Server;
@@ -23,8 +25,13 @@ export class Traffic {
     server.on('connection', (socket: Socket) => {
       if (this.#sockets.has(socket)) return;
       this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+      lingerOnClose(socket);
+      socket.once('close', () => {
+        this.#sockets.delete(socket);
+        if (this.#draining) this.#wakeIfDrained();
+      });
     });
+    server.on('clientError', answerUnreadable);
     // `close()` calls it. Node's own also closes connections whose answer has been written in full,
     // but is still on its way to a slow client.
     server.closeIdleConnections = () => this.#closeIdle();
@@ -57,15 +64,15 @@ export class Traffic {
   }
 
   /**
-   * Accepts nothing more; resolves when no response is under way, or the time is up. Upgraded
-   * sockets stay: nothing says when they would be done.
+   * Accepts nothing more; resolves when no response is under way and no connection lingers after
+   * one, or the time is up. Upgraded sockets stay: nothing says when they would be done.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
     for (const res of this.#responses.keys()) res.shouldKeepAlive = false;
     // Closes idle connections too.
     this.#server.close();
-    if (this.#responses.size === 0) return;
+    if (this.#isDrained()) return;
     await new Promise<void>((resolve) => {
       const timer = systemClock.after(timeoutMs, resolve, { ref: true });
       this.#wake = () => {
@@ -87,7 +94,17 @@ export class Traffic {
 
   #afterDeparture(): void {
     this.#closeIdle();
-    if (this.#responses.size === 0) this.#wake?.();
+    this.#wakeIfDrained();
+  }
+
+  #wakeIfDrained(): void {
+    if (this.#wake && this.#isDrained()) this.#wake();
+  }
+
+  #isDrained(): boolean {
+    if (this.#responses.size > 0) return false;
+    for (const socket of this.#sockets) if (isLingering(socket)) return false;
+    return true;
   }
 
   #closeIdle(): void {
