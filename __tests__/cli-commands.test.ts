@@ -18,6 +18,7 @@ import { createCertificate } from './support/certificate.ts';
 import { endAll, runCli, runOnTerminal } from './support/cli.ts';
 import { closeAll, listen, request } from './support/http.ts';
 import { operate } from './support/operated.ts';
+import { closeRawBackends, rawBackend, SWITCHING_PROTOCOLS } from './support/raw-backend.ts';
 
 let folder = mkdtempSync(path.join(tmpdir(), 'antract-cli-'));
 const file = (name: string): string => path.join(folder, name);
@@ -26,6 +27,7 @@ afterEach(async () => {
   await endAll();
   await killBackends();
   await closeAll();
+  await closeRawBackends();
   rmSync(folder, { recursive: true });
   folder = mkdtempSync(path.join(tmpdir(), 'antract-cli-'));
 });
@@ -357,6 +359,14 @@ describe('the way to the server', () => {
     const client = new AdminClient(readAdminUrl(url), undefined);
     await expect(client.call('status', {}, { timeout: 50 })).rejects.toThrow(
       `Could not reach antract at ${url}: no answer within 50 ms.`,
+    );
+  });
+
+  it('ends at once at a server that answers 101 Switching Protocols', async () => {
+    const { url } = await rawBackend(SWITCHING_PROTOCOLS);
+    const client = new AdminClient(readAdminUrl(url), undefined);
+    await expect(client.call('status')).rejects.toThrow(
+      `Could not reach antract at ${url}: it answered 101 Switching Protocols.`,
     );
   });
 

@@ -5,12 +5,13 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import net, { type AddressInfo, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { endAll, serve } from './support/cli.ts';
 import { closeAll, connect, listen, request } from './support/http.ts';
+import { bareBackend, closeRawBackends, type RawBackend } from './support/raw-backend.ts';
 import { readResponse } from './support/response-bytes.ts';
 
 const RUNS = 400;
@@ -22,6 +23,7 @@ const directory = mkdtempSync(path.join(tmpdir(), 'antract-fuzz-'));
 afterEach(async () => {
   await endAll();
   await closeAll();
+  await closeRawBackends();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -147,18 +149,13 @@ const exchanges: fc.Arbitrary<Exchange> = fc.record({
 });
 
 /** Answers the request for `/3` with the parts of the third exchange. */
-async function startBackend(drawn: readonly Exchange[]): Promise<{ url: string; close(): void }> {
-  const server = net.createServer((socket) => {
-    socket.on('error', () => undefined);
+function startBackend(drawn: readonly Exchange[]): Promise<RawBackend> {
+  return bareBackend((socket) => {
     socket.on('data', (data: Buffer) => {
       const id = /^[A-Z]+ \/(\d+) /.exec(data.toString('latin1'))?.[1];
       if (id !== undefined) void answer(socket, drawn[Number(id)] as Exchange);
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, close: () => void server.close() };
 }
 
 async function answer(socket: Socket, { parts, ending }: Exchange): Promise<void> {
@@ -218,7 +215,6 @@ it(`no response of a backend ends the gateway or is passed on ambiguously (seed 
   const held = request(url, { headers: { host: 'shop.example' } });
 
   const faults = await runAll(Number(new URL(url).port), drawn);
-  backend.close();
 
   expect(ended ? cli.stderr : '').toBe('');
   expect(faults).toEqual([]);

@@ -2,42 +2,22 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { EventEmitter, once } from 'node:events';
 import http from 'node:http';
-import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { closeGateways, openGateway } from './support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from './support/http.ts';
-
-const rawServers: Server[] = [];
+import {
+  bareBackend,
+  closeRawBackends,
+  rawBackend,
+  SWITCHING_PROTOCOLS,
+  type RawBackend,
+} from './support/raw-backend.ts';
 
 afterEach(async () => {
   await closeGateways();
   await closeAll();
-  for (const server of rawServers.splice(0)) server.close();
+  await closeRawBackends();
 });
-
-interface RawBackend {
-  readonly url: string;
-  /** Every connection that it was given. */
-  readonly sockets: Socket[];
-}
-
-/** Answers whatever arrives with these bytes; then ends the connection, if it is told to. */
-async function rawBackend(bytes: string, { end = false } = {}): Promise<RawBackend> {
-  const sockets: Socket[] = [];
-  const server = net.createServer((socket) => {
-    sockets.push(socket);
-    socket.on('error', () => undefined);
-    socket.on('data', () => {
-      if (socket.writableEnded) return;
-      if (end) socket.end(bytes, 'latin1');
-      else socket.write(bytes, 'latin1');
-    });
-  });
-  rawServers.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, sockets };
-}
 
 /** Everything that a gateway sends until it closes the connection. */
 async function exchange(port: number, bytes: string): Promise<string> {
@@ -56,8 +36,6 @@ const get = (more = '', version = '1.1'): string =>
 const HANDSHAKE =
   'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
-
-const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\n';
 
 const isPart = (text: string, part: string): boolean => text.toLowerCase().includes(part);
 
@@ -121,8 +99,6 @@ describe('a status line that Node would not write', () => {
 });
 
 describe('a 101 that no client has asked for', () => {
-  const UPGRADED = `${SWITCHING}Connection: Upgrade\r\nUpgrade: x\r\n\r\n\x81\x02hi`;
-
   it.each([
     ['a GET', get()],
     ['a HEAD', get().replace('GET', 'HEAD')],
@@ -135,7 +111,7 @@ describe('a 101 that no client has asked for', () => {
   ])(
     'in answer to %s is answered with 502 at once, without any time limit',
     async (_what, sent) => {
-      const backend = await rawBackend(UPGRADED);
+      const backend = await rawBackend(SWITCHING_PROTOCOLS);
       const { port, antract } = await openGateway({ target: backend.url, proxyTimeout: 0 });
       expect(await exchange(port, sent)).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/);
       expect(antract.status().inFlight).toBe(0);
@@ -144,7 +120,7 @@ describe('a 101 that no client has asked for', () => {
   );
 
   it('in answer to another wish to upgrade is answered with 502', async () => {
-    const backend = await rawBackend(UPGRADED);
+    const backend = await rawBackend(SWITCHING_PROTOCOLS);
     const { port } = await openGateway({ target: backend.url, proxyTimeout: 0 });
     const socket = await connect(port);
     socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n');
@@ -152,7 +128,7 @@ describe('a 101 that no client has asked for', () => {
   });
 
   it('in the middle of an upload is answered with 502, and the rest of it is read', async () => {
-    const backend = await rawBackend(UPGRADED);
+    const backend = await rawBackend(SWITCHING_PROTOCOLS);
     const { url } = await openGateway({ target: backend.url, proxyTimeout: 0 });
     const agent = new http.Agent({ keepAlive: true });
     const body = Buffer.alloc(8_000_000);
@@ -160,8 +136,20 @@ describe('a 101 that no client has asked for', () => {
     agent.destroy();
   });
 
+  it('that a handshake asked for loses the framing of a body, which it can not have', async () => {
+    const backend = await rawBackend(
+      'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+        'Content-Length: 5\r\n\r\nhello',
+      { end: true },
+    );
+    const { port } = await openGateway({ target: backend.url });
+    const answer = await exchange(port, HANDSHAKE);
+    expect(answer).toMatch(/^HTTP\/1\.1 101 [^]*\r\n\r\nhello$/);
+    expect(isPart(answer, 'content-length')).toBe(false);
+  });
+
   it('leaves its connection to no other request', async () => {
-    const backend = await rawBackend(UPGRADED);
+    const backend = await rawBackend(SWITCHING_PROTOCOLS);
     const { url } = await openGateway({ target: backend.url });
     await request(url);
     await request(url);
@@ -306,8 +294,7 @@ describe('informational responses', () => {
   it('that never end are not kept for a client that does not read', async () => {
     const flood = Buffer.from(early.replace('a.css', 'a'.repeat(10_000)).repeat(10));
     const sent = new EventEmitter();
-    const server = net.createServer((socket) => {
-      socket.on('error', () => undefined);
+    const backend = await bareBackend((socket) => {
       socket.once('data', async () => {
         for (let left = 200; left > 0; left--) {
           if (!socket.write(flood)) await once(socket, 'drain');
@@ -315,11 +302,7 @@ describe('informational responses', () => {
         sent.emit('all');
       });
     });
-    rawServers.push(server);
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port: target } = server.address() as AddressInfo;
-    const gateway = await openGateway({ target: `http://127.0.0.1:${target}` });
+    const gateway = await openGateway({ target: backend.url });
     const accepted = once(gateway.server, 'connection');
     const client = await connect(gateway.port);
     client.pause();

@@ -9,10 +9,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
+import { httpCheck } from '../lib/health-gate.ts';
 import { killBackends, startBackend } from './support/backend.ts';
 import { createCertificate } from './support/certificate.ts';
 import { closeGateways, openGateway, type OpenGateway } from './support/gateway.ts';
 import { closeAll, listen, readUntil, connect, request } from './support/http.ts';
+import { closeRawBackends, rawBackend, SWITCHING_PROTOCOLS } from './support/raw-backend.ts';
 import { watchListeners } from './support/warnings.ts';
 
 const servers: Server[] = [];
@@ -22,6 +24,7 @@ afterEach(async () => {
   await closeGateways();
   await killBackends();
   await closeAll();
+  await closeRawBackends();
   for (const server of servers.splice(0)) server.close();
 });
 
@@ -346,6 +349,11 @@ describe('the probe', () => {
       await antract.released(app);
     }
     expect(asked).toEqual(['all', 'b']);
+  });
+
+  it('fails at once when it is answered with 101 Switching Protocols', async () => {
+    const { url } = await rawBackend(SWITCHING_PROTOCOLS);
+    await expect(httpCheck(new URL(url))(new AbortController().signal)).rejects.toThrow('HTTP 101');
   });
 
   it('gives up after a time, and lets go or stops', async () => {

@@ -4,7 +4,7 @@
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
-import { connect, type NetConnectOpts } from 'node:net';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
 import { FIRST_PAUSE_MS, nextPause } from './backoff.ts';
 import type { Clock } from './clock.ts';
@@ -113,6 +113,11 @@ export function httpCheck(where: URL | RequestOptions): HealthCheck {
         const status = res.statusCode ?? 0;
         if (status >= 200 && status < 400) resolve();
         else reject(new Error(`HTTP ${status}`));
+      });
+      // Without a listener Node closes the connection and emits nothing.
+      req.once('upgrade', (_res: IncomingMessage, socket: Socket) => {
+        socket.destroy();
+        reject(new Error('HTTP 101'));
       });
       req.on('error', reject);
       req.end();

@@ -4,6 +4,7 @@
  */
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
+import type { Socket } from 'node:net';
 import { formatMs } from '../admin/render.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { isPlainObject } from '../validate.ts';
@@ -107,7 +108,12 @@ export class AdminClient {
         agent: false,
         signal,
       });
-      request.once('response', resolve).once('error', reject).end();
+      // Without a listener Node closes the connection and emits nothing.
+      request.once('upgrade', (_response: IncomingMessage, socket: Socket) => {
+        socket.destroy();
+        reject(new Error('it answered 101 Switching Protocols'));
+      });
+      request.once('response', resolve).on('error', reject).end();
     });
   }
 

@@ -195,6 +195,9 @@ function createEvents(
       });
       proxyReq.once('upgrade', (res, backend: Socket) => {
         note(res);
+        // What follows is no body (RFC 9110, 8.6).
+        delete res.headers['content-length'];
+        delete res.headers['transfer-encoding'];
         joinSockets(socket, backend);
       });
     });
