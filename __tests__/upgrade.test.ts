@@ -607,3 +607,42 @@ describe('a drain', () => {
     expect((await closed)[0]?.[0]).toBe(1012);
   });
 });
+
+describe('a WebSocket handshake at a server without an upgrade listener', () => {
+  const kinds: [string, (server: http.Server) => void, string, number][] = [
+    ['is warned of once', () => undefined, HANDSHAKE, 1],
+    [
+      'is no problem where there is a listener',
+      (server) => server.on('upgrade', answer),
+      HANDSHAKE,
+      0,
+    ],
+    ['is not meant by another protocol', () => undefined, HANDSHAKE.replace('websocket', 'h2c'), 0],
+  ];
+
+  function answer(_req: http.IncomingMessage, socket: Duplex): void {
+    socket.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone');
+  }
+
+  it.each(kinds)('%s', async (_what, prepare, sent, times) => {
+    const warnings: string[] = [];
+    const antract = createAntract({
+      logger: { ...logger, warn: (message) => void warnings.push(message) },
+    });
+    const pause = antract.pause();
+    const server = http.createServer((req, res) => pause(req, res, () => res.end('done')));
+    prepare(server);
+    server.listen(0, '127.0.0.1');
+    cleanUps.push(() => server.close().closeAllConnections());
+    cleanUps.push(() => antract.close());
+    await once(server, 'listening');
+    for (let i = 0; i < 2; i++) {
+      const socket = await connect((server.address() as AddressInfo).port);
+      socket.write(sent);
+      await readUntil(socket, (text) => text.endsWith('done'));
+      socket.destroy();
+    }
+    const handshakes = warnings.filter((warning) => warning.startsWith('WRN_ANTRACT_HANDSHAKE: '));
+    expect(handshakes).toHaveLength(times);
+  });
+});

@@ -15,7 +15,7 @@ import type { Rejection, Verdict } from './phase.ts';
 import { refusalFor, refuse, statusOf, type Refusal } from './refusal.ts';
 import type { Spool, Spooler } from './spool.ts';
 import { Ticket } from './ticket.ts';
-import { warnOfSetup } from './setup-warnings.ts';
+import { warnOfHandshake, warnOfSetup } from './setup-warnings.ts';
 
 export type NextFunction = (error?: unknown) => void;
 
@@ -46,6 +46,7 @@ export function createPauseMiddleware(
     if (!(gate instanceof Gate)) return refuse(req, res, gate);
     // Left while an earlier handler took its time: there is nobody to run the next one for.
     if (isGone(req, res)) return undefined;
+    if (req.headers.upgrade !== undefined) warnOfHandshake(registry, req);
     const passage = new HttpPassage(req, res, gate.settings, logger);
     if (gate.tryEnter(passage)) {
       onDeparture(req, res, () => depart(gate, req));

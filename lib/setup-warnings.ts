@@ -33,6 +33,22 @@ export function warnOfSetup(
   }
 }
 
+/**
+ * Looks at a request with an `Upgrade` header. Node treats a handshake as an ordinary request if the server
+ * has no `upgrade` listener. A proxy then sends it on, and never hears of the backend's 101.
+ */
+export function warnOfHandshake(registry: PauseRegistry, req: IncomingMessage): void {
+  const { server } = req.socket as { server?: Partial<Server> };
+  if (req.headers.upgrade?.toLowerCase() !== 'websocket') return;
+  if (server?.listenerCount?.('upgrade') !== 0) return;
+  registry.warnOnce(
+    'WRN_ANTRACT_HANDSHAKE',
+    'a WebSocket handshake arrived as an ordinary request, because the server has no `upgrade` ' +
+      'listener. Behind a proxy it may stay in flight until its client leaves. Add the listener before ' +
+      'the first request: server.on("upgrade", antract.upgrade(listener)).',
+  );
+}
+
 function hasParsedBody({ body, headers }: IncomingMessage & { body?: unknown }): boolean {
   const hasBody = 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
   return hasBody && body !== undefined;
