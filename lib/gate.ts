@@ -334,6 +334,12 @@ export class Gate {
     return ticket;
   }
 
+  /** Whether a request in flight would have to wait if it arrived now. */
+  wouldHold(request: RequestLine): boolean {
+    const passage = this.#inFlight.passageOf(request);
+    return passage !== undefined && !this.isOpen && !this.#passesBy(passage);
+  }
+
   /** A request turns out not to be one that can be held. */
   expel(ticket: Ticket, reason: RejectReason): void {
     this.#waiting.reject(ticket, this.#rejection(reason));

@@ -75,6 +75,10 @@ export class InFlight {
     return this.#entries.get(request)?.since;
   }
 
+  passageOf(request: RequestLine): Passage | undefined {
+    return this.#entries.get(request)?.passage;
+  }
+
   /** Undefined when it was not in flight: each request ends once, however often its end is told. */
   remove(request: RequestLine): Entry | undefined {
     const entry = this.#entries.get(request);

@@ -19,6 +19,7 @@ import {
   unframedBodyError,
 } from './failure.ts';
 import { dropHopHeaders, isBodyFramed } from './headers.ts';
+import { isBodyLate, LateBodies } from './late-bodies.ts';
 import type { Note } from './recorder.ts';
 import { looksLikeAuthority } from './request-target.ts';
 import { passTrailers } from './trailers.ts';
@@ -28,6 +29,8 @@ import { joinSockets } from './upgrade-socket.ts';
 export interface Proxy {
   readonly web: (req: IncomingMessage, res: ServerResponse) => void;
   readonly upgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => void;
+  /** Requeues requests of which nothing has been sent because their body has not begun. */
+  readonly requeueLate: () => void;
   /** Closes the connections to the backend that nothing uses at the moment. */
   readonly dropIdle: () => void;
   readonly close: () => void;
@@ -49,6 +52,8 @@ export interface ProxyCalls {
   readonly takeBack: TakeBack;
   /** The same for an upgrade, and {@link Proxy.upgrade}. */
   readonly takeBackUpgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean;
+  /** Whether the pause would hold this request, which it let through, if it arrived now. */
+  readonly wouldHold: (req: IncomingMessage) => boolean;
   /** Whether those held are being let go. */
   readonly isReleasing: () => boolean;
 }
@@ -62,6 +67,7 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
     calls.isReleasing,
   );
   const tries = new Tries();
+  const lateBodies = new LateBodies();
   const paths = new WeakMap<IncomingMessage, string>();
   const options = {
     target: route.target,
@@ -79,20 +85,24 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
     ejectPlugins: true,
     plugins: [
       (server) => (proxyServer = server),
-      createEvents(route, hooks, (req, res) => {
+      createEvents(route, hooks, lateBodies, (req, res) => {
         tries.undo(req, res);
         return calls.takeBack(req, res);
       }),
     ],
   });
+  const send = (req: IncomingMessage, res: ServerResponse): void => {
+    maskPath(req, paths);
+    tries.begin(req, res);
+    void proxy(req, res, (error) => {
+      // An error has been told already; without one the proxy says that this is not for it.
+      if (error === undefined) refuse(req, res, BAD_TARGET);
+    });
+  };
   return {
     web: (req, res) => {
-      maskPath(req, paths);
-      tries.begin(req, res);
-      void proxy(req, res, (error) => {
-        // An error has been told already; without one the proxy says that this is not for it.
-        if (error === undefined) refuse(req, res, BAD_TARGET);
-      });
+      if (isBodyLate(req)) lateBodies.wait(req, res, () => send(req, res));
+      else send(req, res);
     },
     upgrade: (req, socket, head) => {
       const waiting: Waiting = {
@@ -107,8 +117,13 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
       };
       withConnection(waiting, { rejectUnauthorized: !route.insecure });
     },
+    requeueLate: () =>
+      lateBodies.takeBack((req, res) => calls.wouldHold(req) && calls.takeBack(req, res)),
     dropIdle,
-    close,
+    close: () => {
+      lateBodies.close();
+      close();
+    },
   };
 }
 
@@ -122,6 +137,7 @@ function maskPath(req: IncomingMessage, paths: WeakMap<IncomingMessage, string>)
 function createEvents(
   { proxyTimeout }: RouteSettings,
   hooks: ProxyHooks,
+  lateBodies: LateBodies,
   takeBack: TakeBack,
 ): Plugin {
   const keepAlive = `timeout=${hooks.keepAliveSeconds}`;
@@ -148,6 +164,7 @@ function createEvents(
       proxyReq.on('information', (information) => passInformation(information, req, res));
       if (req.headers.trailer !== undefined) passTrailers(req, proxyReq);
       if (!isBodyFramed(req.headers)) proxyReq.write = refuseBody;
+      if (lateBodies.isOverdue(req)) proxyReq.flushHeaders();
     });
 
     proxy.on('proxyRes', (proxyRes, req, res) => {

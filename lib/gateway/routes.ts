@@ -49,6 +49,11 @@ export function createRoutes(
   for (const event of ['drained', 'resumed', 'unreachable', 'reachable'] as const) {
     antract.on(event, dropIdle);
   }
+  // A drain must not wait for a body of which nothing has been sent. After the gate's own step, which
+  // this event is part of.
+  const requeueLate = ({ app }: { app: string }): void =>
+    queueMicrotask(() => proxies.get(app)?.requeueLate());
+  for (const event of ['paused', 'stopped'] as const) antract.on(event, requeueLate);
   return {
     find: (req) => byHost.get(hostApp(req) ?? '') ?? fallback,
     close: () => {
@@ -78,6 +83,7 @@ function createRoute(
         hooks.note(req, { error: undefined });
         proxy.upgrade(req, socket, whole);
       }),
+    wouldHold: (req) => antract.registry.gate(app).wouldHold(req),
     // A status counts all that is in flight, and this is asked for each new connection.
     isReleasing: () => {
       const gate = antract.registry.gate(app);
