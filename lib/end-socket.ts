@@ -8,7 +8,7 @@ import { systemClock } from './clock.ts';
 import { closeLingering, isReceivingBody } from './lingering-close.ts';
 
 /** How long a client has to take what is on its way to it, or to answer a close frame. */
-const ENDING_MS = 1000;
+export const ENDING_MS = 1000;
 
 export interface EndLimit {
   /** Something has moved: the time begins anew. */

@@ -18,6 +18,7 @@ import { readConfig } from './gateway/read-config.ts';
 import { createRecorder } from './gateway/recorder.ts';
 import { createRoutes, type Destination } from './gateway/routes.ts';
 import { Traffic } from './gateway/traffic.ts';
+import { HttpPassage } from './http-passage.ts';
 
 export type {
   AccessLogFormat,
@@ -43,9 +44,10 @@ export interface Gateway {
   /** Starts listening. Rejects with what Node says, such as `EADDRINUSE`; nothing listens then. */
   listen(): Promise<GatewayAddress>;
   /**
-   * Stops accepting, refuses those held, lets those in flight finish within `shutdownTimeout`, and
-   * then closes whatever is left, WebSockets last. Resolves when all is closed; the second call
-   * returns the same promise.
+   * Stops accepting, refuses held requests, and lets requests in flight finish within
+   * `shutdownTimeout`. Event streams, long polls and WebSockets are ended in order when nothing else is
+   * in flight, at the latest one second before that time is over. Then closes whatever is left. Resolves
+   * when all is closed; the second call returns the same promise.
    */
   close(): Promise<void>;
 }
@@ -65,7 +67,12 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   const settings = readConfig(config);
   const antract = createAntract(settings.antract);
   const server = createFrontServer(settings.keepAliveTimeout);
-  const traffic = new Traffic(server);
+  const { settings: core } = antract.registry;
+  antract.registry.endsUpgrades = true;
+  const traffic = new Traffic(server, (req, res) => {
+    const app = routes.find(req)?.app ?? '';
+    return new HttpPassage(req, res, core.apps.get(app) ?? core, core.logger);
+  });
   const log = settings.accessLog
     ? createAccessLog(settings.accessLog, settings.accessLogFormat)
     : undefined;
@@ -142,7 +149,8 @@ function createAdmin(
     return { ...nowhere, find };
   }
   const server = createAdminServer(adminPath, router);
-  const traffic = new Traffic(server);
+  const { settings: core } = antract.registry;
+  const traffic = new Traffic(server, (req, res) => new HttpPassage(req, res, core, core.logger));
   const recorder = createRecorder(traffic, log);
   server.prependListener('request', (req, res) => recorder.watch(req, res, null));
   return { ...nowhere, server, traffic };

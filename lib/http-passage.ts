@@ -19,9 +19,16 @@ const LONG_POLL_ENDED: Refusal = Object.freeze({
   code: 'ERR_ANTRACT_LONG_POLL',
   title: 'Ask again',
   detail:
-    'The service goes into maintenance; ask again, and the answer will take until it is over.',
+    'The service restarts or goes into maintenance. Ask again; the answer comes when it is back.',
   retryAfter: 1,
 });
+
+/** Responses that have been ended here, below their handlers. */
+const ended = new WeakSet<ServerResponse>();
+
+export function isEndedHere(res: ServerResponse): boolean {
+  return ended.has(res);
+}
 
 const TOO_SLOW: Refusal = Object.freeze({
   status: 408,
@@ -37,7 +44,6 @@ export class HttpPassage implements Passage {
   readonly #res: ServerResponse;
   readonly #settings: AppSettings;
   readonly #logger: Logger;
-  #isEnding = false;
 
   constructor(req: AntractRequest, res: ServerResponse, settings: AppSettings, logger: Logger) {
     this.request = req;
@@ -70,13 +76,12 @@ export class HttpPassage implements Passage {
    * gives up the request to its backend as well, and a handler that answers late does not fail.
    */
   end(): void {
-    // Whoever drains asks again whenever one of the others has ended.
-    if (this.#isEnding) return;
-    this.#isEnding = true;
     const res = this.#res;
-    if (res.headersSent) {
-      if (!res.writableEnded) endStream(res);
-    } else if (res.socket && !('stream' in res)) {
+    // Whoever drains asks again whenever one of the others has ended.
+    if (ended.has(res)) return;
+    ended.add(res);
+    if (res.headersSent) endStream(res);
+    else if (res.socket && !('stream' in res)) {
       endSocket(refuseOn(res.socket, this.request, LONG_POLL_ENDED));
     } else refuse(this.request, res, LONG_POLL_ENDED);
   }
@@ -92,10 +97,10 @@ export class HttpPassage implements Passage {
 
   /** Below its handler too, which then finds its request aborted. */
   endSlow(): void {
-    if (this.#isEnding) return;
-    this.#isEnding = true;
     const { request: req } = this;
     const res = this.#res;
+    if (ended.has(res)) return;
+    ended.add(res);
     const isHttp2 = 'stream' in res;
     if (!res.headersSent && isHttp2) return refuse(req, res, TOO_SLOW);
     if (isHttp2) return void (res as unknown as Http2ServerResponse).stream.destroy();
@@ -145,14 +150,19 @@ function endStream(res: ServerResponse): void {
   }
   const { socket } = res;
   if (!socket) {
-    res.destroy();
+    if (!res.writableEnded) res.destroy();
     return;
   }
+  // Where its handler has ended it, only the client has not taken all of it yet.
+  if (!res.writableEnded) writeEnd(res, socket);
+  endSocket(socket);
+}
+
+function writeEnd(res: ServerResponse, socket: Socket): void {
   // What was written in this very turn may still wait for its end, and headers for a first chunk.
   res.flushHeaders();
   for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
   if (res.chunkedEncoding) socket.write('0\r\n\r\n');
-  endSocket(socket);
 }
 
 /** Whether more of its body would be read if it came: else its handler is what it waits for. */

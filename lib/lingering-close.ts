@@ -11,12 +11,8 @@ import { systemClock } from './clock.ts';
 /** A client that is still sending by then is reset: it must not keep the connection open for longer. */
 const LINGER_MS = 2000;
 
+/** Connections that have been ended on this side and wait for their client to end as well. */
 const lingering = new WeakSet<object>();
-
-/** Whether the connection has been ended on this side and waits for its client to end as well. */
-export function isLingering(socket: object): boolean {
-  return lingering.has(socket);
-}
 
 /**
  * Makes `socket.destroySoon()`, by which Node closes a connection after the last response, linger

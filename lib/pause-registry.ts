@@ -52,6 +52,8 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
   spooledBytes: () => number = () => 0;
   /** Whether upgrades pass through a gate as well. */
   hasUpgrade = false;
+  /** Whether upgraded connections may have to be ended whatever `longLived` says: at a shutdown. */
+  endsUpgrades = false;
   readonly #warned = new Set<string>();
   readonly #reports = new PauseReports();
   #closed = false;

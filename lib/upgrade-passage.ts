@@ -16,6 +16,13 @@ export interface UpgradePassageOptions {
   readonly endable: boolean;
 }
 
+const passages = new WeakMap<Duplex, UpgradePassage>();
+
+/** Of a socket that a pause holds or has passed on. */
+export function passageOf(socket: Duplex): UpgradePassage | undefined {
+  return passages.get(socket);
+}
+
 export class UpgradePassage implements Passage {
   readonly request: AntractRequest;
   readonly socket: Duplex;
@@ -36,6 +43,7 @@ export class UpgradePassage implements Passage {
     this.request = req;
     this.socket = socket;
     this.#endable = endable;
+    passages.set(socket, this);
   }
 
   /** A handshake that waits for its answer is as ordinary as any request, and so is one refused. */

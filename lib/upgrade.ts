@@ -44,7 +44,7 @@ export function createUpgradeListener(
     if (!(gate instanceof Gate)) return refuseUpgrade(req, gate);
     if (socket.destroyed) return undefined;
     const passage = new UpgradePassage(req, socket, {
-      endable: gate.settings.longLived === 'close',
+      endable: registry.endsUpgrades || gate.settings.longLived === 'close',
     });
     passages.set(req, passage);
     if (gate.tryEnter(passage)) {

@@ -69,7 +69,10 @@ export interface GatewayConfig extends Omit<AntractOptions, 'apps' | 'maxApps'>,
   accessLog?: LineStream | false | undefined;
   /** Default `auto`: pretty on a terminal, else JSON. */
   accessLogFormat?: AccessLogFormat | undefined;
-  /** How long requests in flight may take to finish after `close()`. Default `10s`. */
+  /**
+   * How long requests in flight may take to finish after `close()`. Event streams, long polls and
+   * WebSockets are ended earlier. Default `10s`.
+   */
   shutdownTimeout?: Duration | undefined;
   /**
    * How long a client's idle connection is kept. Default `75s`. More than what idles in front: many

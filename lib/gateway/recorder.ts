@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemClock } from '../clock.ts';
+import { isEndedHere } from '../http-passage.ts';
 import { refusedWith } from '../refusal.ts';
 import type { AccessLog, Outcome } from './access-log.ts';
 import { plainAddress } from './headers.ts';
@@ -48,7 +49,7 @@ export function createRecorder(traffic: Traffic, log: AccessLog | undefined): Re
           app,
           status,
           error,
-          outcome: refused === undefined ? outcomeOf(res, error, traffic) : 'answered',
+          outcome: refused === undefined ? outcomeOf(req, res, error, traffic) : 'answered',
           ...measure(),
         });
       });
@@ -76,7 +77,13 @@ function startMeasure({ socket }: IncomingMessage) {
   });
 }
 
-function outcomeOf(res: ServerResponse, error: string | undefined, traffic: Traffic): Outcome {
+function outcomeOf(
+  req: IncomingMessage,
+  res: ServerResponse,
+  error: string | undefined,
+  traffic: Traffic,
+): Outcome {
   if (res.writableFinished) return 'answered';
+  if (isEndedHere(res)) return req.socket.writableFinished ? 'answered' : 'cut-off';
   return error !== undefined || traffic.isEnding ? 'cut-off' : 'left';
 }

@@ -6,6 +6,8 @@ import type { Socket } from 'node:net';
 import type { Antract } from '../antract.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
 import { hostApp } from '../request.ts';
+import { passageOf, UpgradePassage } from '../upgrade-passage.ts';
+import type { UpgradeListener } from '../upgrade.ts';
 import type { GatewaySettings, RouteSettings } from './config.ts';
 import { prepareHeaders } from './headers.ts';
 import { createProxy, type Proxy, type ProxyHooks } from './proxy.ts';
@@ -95,7 +97,10 @@ function createRoute(
       const { connection, upgrade } = req.headers;
       prepareHeaders(req, trustForwarded);
       Object.assign(req.headers, { connection, upgrade });
-      proxy.upgrade(req, socket as Socket, head);
+      // One that bypasses the pause has no passage yet, and a shutdown has to end it too.
+      if (passageOf(socket)) return proxy.upgrade(req, socket as Socket, head);
+      const passage = new UpgradePassage(req, socket, { endable: true });
+      return passage.handTo(proxy.upgrade as UpgradeListener, head);
     },
     { app },
   );

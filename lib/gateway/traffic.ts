@@ -6,11 +6,17 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemClock } from '../clock.ts';
 import { onDeparture } from '../departure.ts';
-import { isLingering, lingerOnClose } from '../lingering-close.ts';
+import { ENDING_MS } from '../end-socket.ts';
+import type { HttpPassage } from '../http-passage.ts';
+import { lingerOnClose } from '../lingering-close.ts';
+import { passageOf, type UpgradePassage } from '../upgrade-passage.ts';
 import { answerUnreadable } from './unreadable-request.ts';
+
+export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => HttpPassage;
 
 export class Traffic {
   readonly #server: Server;
+  readonly #describe: DescribeRequest;
   readonly #sockets = new Set<Socket>();
   readonly #upgraded = new Set<Socket>();
   readonly #responses = new Map<ServerResponse, Socket>();
@@ -18,17 +24,22 @@ export class Traffic {
   readonly #closing = new WeakSet<Socket>();
   #draining = false;
   #ending = false;
+  /** There is just enough time left for a connection to be ended in order. */
+  #isLate = false;
+  #isLookingSoon = false;
   #wake: (() => void) | undefined;
 
-  constructor(server: Server) {
+  /** @param describe tells which requests are long-lived. Called only while draining. */
+  constructor(server: Server, describe: DescribeRequest) {
     this.#server = server;
+    this.#describe = describe;
     server.on('connection', (socket: Socket) => {
       if (this.#sockets.has(socket)) return;
       this.#sockets.add(socket);
       lingerOnClose(socket);
       socket.once('close', () => {
         this.#sockets.delete(socket);
-        if (this.#draining) this.#wakeIfDrained();
+        if (this.#sockets.size === 0) this.#wake?.();
       });
     });
     server.on('clientError', answerUnreadable);
@@ -50,7 +61,10 @@ export class Traffic {
   /** `ended` is called once, when the response is over in whatever way. */
   track(req: IncomingMessage, res: ServerResponse, ended: () => void): void {
     this.#responses.set(res, req.socket);
-    if (this.#draining) res.shouldKeepAlive = false;
+    if (this.#draining) {
+      this.#expectEnd(res);
+      this.#lookSoon();
+    }
     onDeparture(req, res, () => {
       if (!this.#responses.delete(res)) return;
       ended();
@@ -60,23 +74,34 @@ export class Traffic {
 
   trackUpgraded(socket: Socket): void {
     this.#upgraded.add(socket);
-    socket.once('close', () => this.#upgraded.delete(socket));
+    socket.once('close', () => {
+      this.#upgraded.delete(socket);
+      if (this.#draining) this.#lookSoon();
+    });
   }
 
   /**
-   * Accepts nothing more; resolves when no response is under way and no connection lingers after
-   * one, or the time is up. Upgraded sockets stay: nothing says when they would be done.
+   * Accepts nothing more; resolves when all connections are closed, or the time is up. Long-lived
+   * responses and upgraded connections don't end by themselves. They are ended when nothing else is in
+   * flight, at the latest {@link ENDING_MS} before the time is up.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
-    for (const res of this.#responses.keys()) res.shouldKeepAlive = false;
+    for (const res of this.#responses.keys()) this.#expectEnd(res);
+    for (const socket of this.#upgraded) passageOf(socket)?.onAnswer(() => this.#lookSoon());
     // Closes idle connections too.
     this.#server.close();
-    if (this.#isDrained()) return;
+    if (this.#sockets.size === 0) return;
+    this.#lookSoon();
     await new Promise<void>((resolve) => {
-      const timer = systemClock.after(timeoutMs, resolve, { ref: true });
+      const cut = systemClock.after(timeoutMs, () => this.#wake?.(), { ref: true });
+      const last = systemClock.after(timeoutMs - ENDING_MS, () => {
+        this.#isLate = true;
+        this.#endLongLived();
+      });
       this.#wake = () => {
-        timer.cancel();
+        cut.cancel();
+        last.cancel();
         resolve();
       };
     });
@@ -92,19 +117,40 @@ export class Traffic {
     await Promise.all(closed);
   }
 
+  #expectEnd(res: ServerResponse): void {
+    res.shouldKeepAlive = false;
+    // When the response begins, it may turn out to be an event stream.
+    this.#describe(res.req, res).onAnswer(() => this.#lookSoon());
+  }
+
   #afterDeparture(): void {
     this.#closeIdle();
-    this.#wakeIfDrained();
+    this.#lookSoon();
   }
 
-  #wakeIfDrained(): void {
-    if (this.#wake && this.#isDrained()) this.#wake();
+  /** Once for all that changes at about the same time. */
+  #lookSoon(): void {
+    if (this.#isLookingSoon) return;
+    this.#isLookingSoon = true;
+    systemClock.after(0, () => {
+      this.#isLookingSoon = false;
+      if (this.#isLate || this.#hasOnlyLongLived()) this.#endLongLived();
+    });
   }
 
-  #isDrained(): boolean {
-    if (this.#responses.size > 0) return false;
-    for (const socket of this.#sockets) if (isLingering(socket)) return false;
+  #hasOnlyLongLived(): boolean {
+    for (const passage of this.#passages()) if (!passage?.isLongLived()) return false;
     return true;
+  }
+
+  #endLongLived(): void {
+    for (const passage of this.#passages()) if (passage?.isLongLived()) passage.end();
+  }
+
+  /** Undefined for an upgraded socket that is being refused. */
+  *#passages(): Iterable<HttpPassage | UpgradePassage | undefined> {
+    for (const res of this.#responses.keys()) yield this.#describe(res.req, res);
+    for (const socket of this.#upgraded) yield passageOf(socket);
   }
 
   #closeIdle(): void {
