@@ -60,6 +60,13 @@ describe('a status line that Node would not write', () => {
     expect(antract.status().inFlight).toBe(0);
   });
 
+  it('of HTTP/1.0 in answer to a handshake is replaced by the version of the gateway', async () => {
+    const chunked = 'Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n';
+    const backend = await rawBackend(`HTTP/1.0 404 Not Found\r\n${chunked}`, { end: true });
+    const { port } = await openGateway({ target: backend.url });
+    expect(await exchange(port, HANDSHAKE)).toMatch(/^HTTP\/1\.1 404 Not Found\r\n/);
+  });
+
   it.each(['O\x01K', '\x1b[2J', 'a\x7fb', '\x00'])(
     'with the control characters %j in its reason phrase loses that phrase alone',
     async (reason) => {
