@@ -8,7 +8,7 @@ import { setUpPrimary } from '../lib/stores/cluster-primary.ts';
 import { ClusterStore } from '../lib/stores/cluster-store.ts';
 import { MemoryStore } from '../lib/stores/memory-store.ts';
 import { storeContract } from '../lib/stores/store-contract.ts';
-import type { Store, StoreListener } from '../lib/stores/store.ts';
+import type { Store, StoredReport, StoreListener } from '../lib/stores/store.ts';
 import { CLOCK_OFFSETS, forkWorker, type StoreProcess } from './support/remote-store.ts';
 
 let workers: StoreProcess[];
@@ -147,10 +147,39 @@ describe('the primary', () => {
     await dying.kill();
     await left;
     expect(memory.listening).toBe(2);
-    // What it had told of itself is there until it is too old: others have to name who is missing.
-    expect(await memory.reports()).toHaveLength(2);
     await primary.stop();
     expect(memory.listening).toBe(0);
+  });
+
+  it('reports the end of a worker that was killed, and not of one that had left', async () => {
+    const name = nextName();
+    const memory = new MemoryStore();
+    const primary = setUpPrimary({ name, store: memory });
+    const dying = forkWorker();
+    for (const [id, values] of [
+      ['killed', ['alive']],
+      ['left', ['alive', null]],
+    ] as const) {
+      const store = await dying.open('cluster', { name });
+      for (const value of values) await store.report({ id, value }, 60_000);
+    }
+    const told: StoredReport[] = [];
+    await memory.subscribe({ intent: () => undefined, report: (report) => told.push(report) });
+    const left = once(cluster, 'exit');
+    const [worker] = Object.values(cluster.workers ?? {}).filter(
+      (one) => one?.process === dying.child,
+    );
+    await dying.kill();
+    await left;
+    expect(told).toEqual([{ id: 'killed', value: 'ended' }]);
+
+    const report = { mark: 'antract:store', name, from: 'late', id: 1, method: 'report' };
+    cluster.emit('message', worker, {
+      ...report,
+      args: [{ id: 'killed', value: 'alive' }, 60_000],
+    });
+    expect(await memory.reports()).toEqual([{ id: 'killed', value: 'ended' }]);
+    await primary.stop();
   });
 
   it('leaves no call without an end where the channel is closed before its answer', async () => {

@@ -70,7 +70,7 @@ describe('the words of the page', () => {
       'Requests go through. Not acknowledged yet by 1 of 2 processes.',
     );
     expect(meaningOf({ ...STATUS, lostProcesses: [{}], store: 'lost' })).toBe(
-      'Requests go through. Processes given up, as nothing is heard of them: 1. ' +
+      'Requests go through. Processes that have ended or are not heard of any more: 1. ' +
         'The store does not answer: commands reach one process alone.',
     );
   });

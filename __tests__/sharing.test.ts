@@ -169,6 +169,48 @@ describe('several processes on one store', () => {
     expect(a!.registry.status().processes).toHaveLength(1);
   });
 
+  it('drop the counts of a process as soon as its primary says that it has ended', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    await a!.registry.enable();
+    b!.registry.gate('default').hold(passage());
+    const waiting = a!.registry.drained();
+    await pass(1000);
+    expect(a!.registry.status()).toMatchObject({ phase: 'pausing', held: 1, inFlight: 1 });
+    const reports = await a!.store.reports();
+    const of = (held: number) => reports.filter(({ value }) => value?.includes(`"held":${held}`));
+    const [{ id, value }] = of(1) as [StoredReport];
+    await a!.store.report({ id, value: 'ended' }, 10_000);
+    // No time has passed.
+    expect(a!.registry.status()).toMatchObject({ phase: 'paused', held: 0, inFlight: 0 });
+    expect(await waiting).toMatchObject({ outcome: 'drained' });
+    expect(a!.registry.status().lostProcesses).toMatchObject([{ pid: process.pid, ended: true }]);
+    expect(a!.warnings.join()).toMatch(
+      /WRN_ANTRACT_PROCESS_LOST: process \d+ on \S+ has ended; it is not waited for any longer/,
+    );
+    // A report from before its end that arrives late, or the same news once more, changes nothing.
+    const late = { ...JSON.parse(value!), beat: 1_000_000 };
+    await a!.store.report({ id, value: JSON.stringify(late) }, 10_000);
+    await a!.store.report({ id, value: 'ended' }, 10_000);
+    expect(a!.registry.status()).toMatchObject({ held: 0, inFlight: 0 });
+    expect(a!.registry.status().lostProcesses).toHaveLength(1);
+    expect(a!.warnings.join().match(/PROCESS_LOST/g)).toHaveLength(1);
+  });
+
+  it('say of a process that was silent that it has ended, once its primary says so', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    const [id] = (await a!.store.reports()).map((report) => report.id).toSorted();
+    const silent = [a, b].find((one) => one!.registry.isSpeaker)!;
+    const other = [a, b].find((one) => one !== silent)!;
+    silent.store.mode = 'frozen';
+    silent.store.isDeaf = true;
+    await pass(6000);
+    expect(other.registry.status().lostProcesses).toMatchObject([{ ended: false }]);
+    await other.store.report({ id: id!, value: 'ended' }, 10_000);
+    expect(other.registry.status().lostProcesses).toMatchObject([{ ended: true }]);
+  });
+
   it('do without one that has left, as soon as nothing is in flight there, and without a word', async () => {
     const [a, b] = await joinAll(2);
     const slow = passage();

@@ -212,10 +212,11 @@ export class Sharing {
     );
     return {
       ...status,
-      lostProcesses: lost.map(({ host, pid, lostAt }) => ({
+      lostProcesses: lost.map(({ host, pid, lostAt, ended }) => ({
         host,
         pid,
         lostForMs: Math.round(now - lostAt),
+        ended,
       })),
       store: this.#outage.isOn ? 'lost' : 'connected',
     };

@@ -44,8 +44,11 @@ export interface AppStatus {
   stragglers?: Straggler[];
   /** With a `store`: the processes that share it, this one included. Counts are sums over them. */
   processes?: ProcessStatus[];
-  /** With a `store`: processes that ended without a word since the app was paused or stopped. */
-  lostProcesses?: { host: string; pid: number; lostForMs: number }[];
+  /**
+   * With a `store`: processes that were lost without having left since the app was paused or stopped.
+   * `ended`: its cluster's primary saw it end; false for one that is only silent, and may still run.
+   */
+  lostProcesses?: { host: string; pid: number; lostForMs: number; ended: boolean }[];
   /**
    * With a `store`: whether it answers. While it does not, commands reach this process alone, and
    * what is said of the others is what was heard of them last.

@@ -12,7 +12,7 @@ export interface Status {
   reason: string | null;
   /** Where several processes share the app. */
   processes?: { pid: number; held: number; inFlight: number }[];
-  lostProcesses?: { pid: number }[];
+  lostProcesses?: { pid: number; ended: boolean }[];
 }
 
 export class Operated {

@@ -272,9 +272,10 @@ function processLines({ processes = [], lostProcesses = [], store }: AppStatus):
   return [
     ...(processes.length > 1 ? [`Processes: ${processes.length}`] : []),
     ...(processes.length > 1 ? processes.map(processLine) : []),
-    ...lostProcesses.map(
-      ({ host, pid, lostForMs }) =>
-        `  ${host} ${pid}: given up ${formatMs(lostForMs)} ago, as it was not heard of any more`,
+    ...lostProcesses.map(({ host, pid, lostForMs, ended }) =>
+      ended
+        ? `  ${host} ${pid}: ended ${formatMs(lostForMs)} ago; the requests it held are lost`
+        : `  ${host} ${pid}: given up ${formatMs(lostForMs)} ago, as it was not heard of any more`,
     ),
     ...(store === 'lost' ? [STORE_LOST] : []),
   ];

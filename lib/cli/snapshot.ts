@@ -71,7 +71,11 @@ function readProcesses({ processes, lostProcesses, store }: Body): string[] {
     ...all
       .filter(({ acknowledged }) => acknowledged === false)
       .map((one) => `${name(one)} has not acknowledged yet`),
-    ...lost.map((one) => `${name(one)} was given up: it is not heard of any more`),
+    ...lost.map((one) =>
+      one['ended'] === true
+        ? `${name(one)} has ended; the requests it held are lost`
+        : `${name(one)} was given up: it is not heard of any more`,
+    ),
     ...(store === 'lost'
       ? ['the store does not answer: commands reach one process alone, and others may not follow']
       : []),

@@ -3,7 +3,7 @@
  * intent.
  */
 import type { Clock, Timer } from '../clock.ts';
-import type { StoredReport } from '../stores/store.ts';
+import { ENDED, type StoredReport } from '../stores/store.ts';
 import { Peers, REPORT_TTL_MS, type LostProcess } from './peers.ts';
 import { readReport, writeReport, type AppReport, type ProcessIdentity } from './process-report.ts';
 import type { StoreLine } from './store-line.ts';
@@ -85,15 +85,14 @@ export class Fleet {
       this.#peers.leave(id);
       return this.changed();
     }
+    if (value === ENDED) return this.#noteLost(this.#peers.end(id, clock.now()));
     const report = readReport(value);
     if (report && this.#peers.hear(report, clock.now())) this.changed();
   }
 
   /** Drops those that have not been heard of for too long. */
   sweep(): void {
-    const lost = this.#peers.sweep(this.#context.clock.now());
-    for (const one of lost) this.#context.warn(lossOf(one));
-    if (lost.length > 0) this.changed();
+    this.#noteLost(this.#peers.sweep(this.#context.clock.now()));
   }
 
   /** Sends nothing more by itself. */
@@ -107,6 +106,11 @@ export class Fleet {
     await this.#sending?.catch(() => undefined);
     const { line, self } = this.#context;
     await line.call(async (store) => store.report?.({ id: self.id, value: null }, 0));
+  }
+
+  #noteLost(lost: readonly LostProcess[]): void {
+    for (const one of lost) this.#context.warn(lossOf(one));
+    if (lost.length > 0) this.changed();
   }
 
   async #sendNews(): Promise<void> {
@@ -125,9 +129,10 @@ export class Fleet {
   }
 }
 
-function lossOf({ host, pid }: LostProcess): string {
+function lossOf({ host, pid, ended }: LostProcess): string {
+  const what = ended ? 'has ended' : `has not been heard of for ${REPORT_TTL_MS} ms`;
   return (
-    `WRN_ANTRACT_PROCESS_LOST: process ${pid} on ${host} has not been heard of for ` +
-    `${REPORT_TTL_MS} ms; it is not waited for any longer. What it held is lost with it.`
+    `WRN_ANTRACT_PROCESS_LOST: process ${pid} on ${host} ${what}; ` +
+    'it is not waited for any longer. What it held is lost with it.'
   );
 }

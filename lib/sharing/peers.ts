@@ -12,6 +12,8 @@ export interface Peer extends ProcessReport {
 
 export interface LostProcess extends ProcessIdentity {
   readonly lostAt: number;
+  /** Its cluster's primary saw it end. Otherwise it was not heard of, and may still be running. */
+  readonly ended: boolean;
 }
 
 /** How long a process is taken to live that is not heard of. */
@@ -37,7 +39,7 @@ export class Peers {
     return [...this.#peers.values()];
   }
 
-  /** Those that ended without a word, the last ones. */
+  /** The last ones that have not said that they leave. */
   get lost(): readonly LostProcess[] {
     return this.#lost;
   }
@@ -65,13 +67,25 @@ export class Peers {
     this.#forget(id, Infinity);
   }
 
+  /** A process has ended without leaving. Names it, unless its end was known. */
+  end(id: string, now: number): LostProcess[] {
+    const peer = this.#peers.get(id) ?? this.#lost.find((one) => one.id === id && !one.ended);
+    // What it reported before its end may arrive later.
+    this.#forget(id, Infinity);
+    if (!peer) return [];
+    const { host, pid } = peer;
+    const lost = [{ id, host, pid, lostAt: now, ended: true }];
+    this.#addLost(lost);
+    return lost;
+  }
+
   /** Drops those that were not heard of for too long, and names them. */
   sweep(now: number): LostProcess[] {
     const lost = this.live
       .filter(({ heardAt }) => heardAt + REPORT_TTL_MS <= now)
-      .map(({ id, host, pid }) => ({ id, host, pid, lostAt: now }));
+      .map(({ id, host, pid }) => ({ id, host, pid, lostAt: now, ended: false }));
     for (const { id } of lost) this.#forget(id, this.#peers.get(id)?.beat ?? 0);
-    this.#lost = [...this.#lost, ...lost].slice(-MAX_LOST);
+    this.#addLost(lost);
     return lost;
   }
 
@@ -94,6 +108,11 @@ export class Peers {
   share(app: string): Share {
     const others = this.live.filter(({ apps }) => apps[app]?.sharesPace).map(({ id }) => id);
     return { index: others.filter((id) => id < this.#self).length, of: others.length + 1 };
+  }
+
+  #addLost(lost: readonly LostProcess[]): void {
+    const others = this.#lost.filter(({ id }) => !lost.some((one) => one.id === id));
+    this.#lost = [...others, ...lost].slice(-MAX_LOST);
   }
 
   #forget(id: string, beat: number): void {

@@ -15,7 +15,7 @@ import {
   type Reply,
 } from './cluster-messages.ts';
 import { MemoryStore } from './memory-store.ts';
-import type { Store } from './store.ts';
+import { ENDED, type Store } from './store.ts';
 
 export interface PrimaryOptions {
   /** Which of several stores in one cluster; workers give it to their `ClusterStore`. Default `antract`. */
@@ -38,6 +38,8 @@ type Unsubscribe = () => Promise<void>;
 
 /** More than that many messages that a worker has not taken yet, and it is told of nothing new. */
 const MAX_BACKLOG = 1000;
+/** For how long a store repeats that a process has ended: a process that missed the message reads it. */
+const ENDED_TTL_MS = 10_000;
 
 /**
  * To be called in the primary, before it forks.
@@ -59,28 +61,36 @@ export function setUpPrimary({ name = DEFAULT_NAME, store }: PrimaryOptions = {}
 
   const receive = (worker: Worker, message: unknown): void => {
     const call = readCall(message, name);
-    if (!call) return;
+    // The last messages of a worker may arrive after its exit. Its report must not replace what the
+    // primary has reported of it, and its subscriptions would never end.
+    if (!call || (worker.isDead() && call.method !== 'publish')) return;
     const line = lines.get(worker) ?? new Line(worker, kept);
     lines.set(worker, line);
     void line.answer(call);
   };
   const leave = (worker: Worker): void => {
-    const line = lines.get(worker);
-    lines.delete(worker);
     // A store that is away has nothing to unsubscribe from.
-    void line?.end().catch(() => undefined);
+    void lines
+      .get(worker)
+      ?.end()
+      .catch(() => undefined);
+  };
+  const exit = (worker: Worker): void => {
+    leave(worker);
+    lines.get(worker)?.reportEnd();
+    lines.delete(worker);
   };
   cluster.on('message', receive);
-  // One that is killed exits, one that is told to leave disconnects first.
+  // A worker that is told to leave disconnects first, and may still have requests in flight.
   cluster.on('disconnect', leave);
-  cluster.on('exit', leave);
+  cluster.on('exit', exit);
 
   return {
     store: kept,
     async stop() {
       cluster.off('message', receive);
       cluster.off('disconnect', leave);
-      cluster.off('exit', leave);
+      cluster.off('exit', exit);
       const all = [...lines.values()];
       lines.clear();
       await Promise.all(all.map((line) => line.end()));
@@ -94,6 +104,8 @@ class Line {
   readonly #store: Store;
   /** By the store in the worker and its number for it. */
   readonly #subscriptions = new Map<string, Map<number, Unsubscribe>>();
+  /** The ids under which the worker has reported and not left. */
+  readonly #reported = new Set<string>();
   #ended = false;
   #backlog = 0;
 
@@ -110,6 +122,14 @@ class Line {
       outcome = { error: error instanceof Error ? error.message : String(error) };
     }
     this.#send(toReply({ to: from, answer: { id, ...outcome } }));
+  }
+
+  /** The worker has exited: the other processes need not wait until its last reports expire. */
+  reportEnd(): void {
+    for (const id of this.#reported) {
+      // A store that is away lets those reports expire.
+      this.#store.report?.({ id, value: ENDED }, ENDED_TTL_MS).catch(() => undefined);
+    }
   }
 
   async end(): Promise<void> {
@@ -129,7 +149,11 @@ class Line {
       publish: (app, publication) => this.#store.publish(app, publication),
       subscribe: (subscription) => this.#subscribe(from, subscription),
       unsubscribe: (subscription) => this.#unsubscribe(from, subscription),
-      report: async (report, ttlMs) => this.#store.report?.(report, ttlMs),
+      report: async (report, ttlMs) => {
+        if (report.value === null) this.#reported.delete(report.id);
+        else this.#reported.add(report.id);
+        await this.#store.report?.(report, ttlMs);
+      },
       reports: async () => this.#store.reports?.() ?? [],
       close: () => this.#unsubscribeAll(from),
     };

@@ -83,5 +83,8 @@ export interface Store {
   close?(): Promise<void>;
 }
 
+/** The value of a report about a process that its cluster's primary saw end before it had left. */
+export const ENDED = 'ended';
+
 /** How many characters a store has to take in one value, of an intent as of a report. */
 export const MAX_VALUE = 64 * 1024;

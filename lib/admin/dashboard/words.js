@@ -28,7 +28,7 @@ function othersOf({ processes = [], lostProcesses = [], store }) {
   return [
     ...(behind > 0 ? [`Not acknowledged yet by ${behind} of ${processes.length} processes.`] : []),
     ...(lostProcesses.length > 0
-      ? [`Processes given up, as nothing is heard of them: ${lostProcesses.length}.`]
+      ? [`Processes that have ended or are not heard of any more: ${lostProcesses.length}.`]
       : []),
     ...(store === 'lost' ? ['The store does not answer: commands reach one process alone.'] : []),
   ];
