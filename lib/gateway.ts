@@ -8,9 +8,11 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { MetricsPeers } from './admin/metrics-peers.ts';
 import { createAntract, type Antract } from './antract.ts';
+import { readDescriptorLimits, type DescriptorLimits } from './descriptors.ts';
 import { AntractError } from './errors.ts';
 import { createAccessLog, type AccessLog } from './gateway/access-log.ts';
 import { adminOptions, createAdminServer, isUnder, listen, mount } from './gateway/admin-server.ts';
+import { ClientOverflow } from './gateway/client-overflow.ts';
 import type { GatewayConfig, GatewaySettings } from './gateway/config.ts';
 import { createFrontServer, serveFront } from './gateway/front.ts';
 import { formatAddress } from './gateway/listen-address.ts';
@@ -19,6 +21,7 @@ import { createRecorder } from './gateway/recorder.ts';
 import { createRoutes, type Destination } from './gateway/routes.ts';
 import { Traffic } from './gateway/traffic.ts';
 import { HttpPassage } from './http-passage.ts';
+import type { Logger } from './options.ts';
 
 export type {
   AccessLogFormat,
@@ -77,6 +80,15 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
     ? createAccessLog(settings.accessLog, settings.accessLogFormat)
     : undefined;
   const recorder = createRecorder(traffic, log);
+  const limits = readDescriptorLimits();
+  warnOfDescriptors(antract, limits, settings.logger);
+  const overflow = new ClientOverflow(server, limits, () => {
+    settings.logger.warn(
+      'WRN_ANTRACT_DESCRIPTORS: clients have as many connections as the limit of open files ' +
+        `(${limits.total}) allows. Commands still work; further clients get 503. Raise the limit ` +
+        '(ulimit -n, LimitNOFILE=).',
+    );
+  });
   const routes = createRoutes(settings, antract, {
     keepAliveSeconds: Math.floor(settings.keepAliveTimeout / 1000),
     note: recorder.note,
@@ -85,7 +97,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   server.setMaxListeners(server.getMaxListeners() + settings.routes.length);
   const admin = createAdmin(settings, antract, log, peers);
   antract.attach(server);
-  serveFront(server, { routes, traffic, recorder, findAdmin: admin.find });
+  serveFront(server, { routes, traffic, recorder, overflow, findAdmin: admin.find });
 
   let opening: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
@@ -123,6 +135,26 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
     },
     close: () => (closing ??= shutDown()),
   };
+}
+
+/** What the process itself has open: its listeners, the event loop, standard output. */
+const OWN_DESCRIPTORS = 32;
+
+/** Each held request keeps the connection of its client. */
+function warnOfDescriptors(
+  { registry: { settings } }: Antract,
+  { total, clients }: DescriptorLimits,
+  logger: Logger,
+): void {
+  const ofApps = [...settings.apps.values()].map(({ maxHeld }) => maxHeld);
+  const maxHeld = Math.max(settings.maxHeld, ...ofApps);
+  const room = Math.max(0, clients - OWN_DESCRIPTORS);
+  if (maxHeld <= room) return;
+  logger.warn(
+    `WRN_ANTRACT_DESCRIPTORS: the limit of open files (${total}) is below what maxHeld (${maxHeld}) ` +
+      `needs: about ${room} clients can be connected, and further ones get 503. Raise the limit ` +
+      '(ulimit -n, LimitNOFILE=), or lower maxHeld.',
+  );
 }
 
 interface Admin {

@@ -195,7 +195,8 @@ class SpoolStore implements Spooler {
     this.#warnOnce(
       'WRN_ANTRACT_SPOOL_DISK',
       `a request's body can't be spooled: ${text(error)}. Requests with large bodies stay held, but ` +
-        'their clients are not noticed when they leave. Make room, or set `spool.directory`.',
+        'their clients are not noticed when they leave. Make room, set `spool.directory`, or raise the ' +
+        'limit of open files where that is the cause.',
     );
   }
 

@@ -121,12 +121,24 @@ export async function serve(
   env?: Record<string, string>,
   options?: CliOptions,
 ): Promise<Serving> {
-  const cli = runCli(['serve', '--port', '0', ...args], env, options);
+  return listening(runCli(['serve', '--port', '0', ...args], env, options));
+}
+
+async function listening(cli: CliProcess): Promise<Serving> {
   const [, url = '', adminUrl = ''] = await cli.saw(
     'stderr',
     /listens on (\S+), admin endpoints: (\S+)/,
   );
   return { cli, url, adminUrl };
+}
+
+/** The same in a process that may have only so many file descriptors. */
+export async function serveWithin(descriptors: number, args: readonly string[]): Promise<Serving> {
+  const limit = ['sh', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`];
+  const cli = track(
+    new CliProcess([...limit, process.execPath, CLI, 'serve', '--port', '0', ...args]),
+  );
+  return listening(cli);
 }
 
 export async function endAll(): Promise<void> {

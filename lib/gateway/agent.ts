@@ -8,6 +8,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { keepReading } from './early-response.ts';
+import { readDescriptorLimits } from '../descriptors.ts';
 import { PROXY_TIMEOUT_CODE, proxyTimeoutError } from './failure.ts';
 import { readEveryHeader } from '../header-limit.ts';
 import {
@@ -18,6 +19,7 @@ import {
 } from './connection-queue.ts';
 import { idleSockets } from './idle-sockets.ts';
 import { Settling } from './settling.ts';
+import { keepToDescriptors, StarvedConnections } from './starved-connections.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -70,16 +72,20 @@ export function createAgent(
   const pending = new Set<Socket>();
   // With TLS nobody but the backend can say that a connection stands.
   const settling = target.protocol === 'http:' && new Settling(addressOf(target));
-  const open: Open = (options, callback) => {
+  const maxDescriptor = readDescriptorLimits().backends;
+  const connectOnce: Open = (options, callback) => {
     const socket = connect(options) as Socket;
     pending.add(socket);
+    keepToDescriptors(socket, maxDescriptor);
     whenReady(socket, { ready, timeoutMs, settling: isDoubtful() && settling }, (error) => {
       pending.delete(socket);
       if (!error) keepReading(socket);
       callback(error, error ? undefined : socket);
     });
   };
-  const queue = new ConnectionQueue(agent, open);
+  const starved = new StarvedConnections(connectOnce, timeoutMs, () => queue.isAhead);
+  const open: Open = (options, callback) => starved.open(options, callback);
+  const queue: ConnectionQueue = new ConnectionQueue(agent, open);
   readAllResponseHeaders(agent);
   return {
     agent,
@@ -93,6 +99,7 @@ export function createAgent(
       queue.dropSpare();
       if (settling) settling.close();
       for (const socket of pending) socket.destroy();
+      starved.close();
     },
   };
 }

@@ -80,6 +80,11 @@ export class ConnectionQueue {
     this.#offer(spare);
   }
 
+  /** Whether more connections are being made than requests wait. */
+  get isAhead(): boolean {
+    return this.#connecting > this.#waiting.length;
+  }
+
   /** Ends the connections that were made and never used. */
   dropSpare(): void {
     this.#spare.drop();

@@ -32,6 +32,15 @@ export const BAD_TARGET: Refusal = Object.freeze({
   detail: 'The request names nothing that this gateway could pass on.',
 });
 
+export const TOO_MANY_CONNECTIONS: Refusal = Object.freeze({
+  status: 503,
+  code: 'ERR_ANTRACT_TOO_MANY_CONNECTIONS',
+  title: 'Too many connections',
+  detail: 'The gateway has as many connections as its system allows.',
+  retryAfter: 5,
+  close: true,
+});
+
 export const SHUTTING_DOWN: Refusal = Object.freeze({
   status: 503,
   code: 'ERR_ANTRACT_SHUTDOWN',

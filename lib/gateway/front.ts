@@ -2,10 +2,17 @@
  * The public server: takes requests and upgrades to where they belong, and sees to their lines in
  * the access log. Knows neither when it listens nor when it ends.
  */
-import { createServer, type IncomingMessage, type Server, type ServerOptions } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { refuse, refuseUpgrade, type Refusal } from '../refusal.ts';
-import { BAD_TARGET, SHUTTING_DOWN, UNKNOWN_HOST } from './failure.ts';
+import type { ClientOverflow } from './client-overflow.ts';
+import { BAD_TARGET, SHUTTING_DOWN, TOO_MANY_CONNECTIONS, UNKNOWN_HOST } from './failure.ts';
 import type { Recorder } from './recorder.ts';
 import { readRequestTarget } from './request-target.ts';
 import type { Destination, Routes } from './routes.ts';
@@ -16,6 +23,7 @@ export interface FrontParts {
   readonly routes: Routes;
   readonly traffic: Traffic;
   readonly recorder: Recorder;
+  readonly overflow: ClientOverflow;
   /** Undefined for a request that is not for the admin endpoints on this server. */
   readonly findAdmin: (req: IncomingMessage) => Destination | undefined;
 }
@@ -39,7 +47,9 @@ export function createFrontServer(keepAliveTimeout: number): Server {
 
 export function serveFront(server: Server, parts: FrontParts): void {
   server.on('request', (req, res) => {
-    const destination = destinationOf(req, parts);
+    const destination = parts.overflow.has(req)
+      ? overflowDestination(req, res, parts)
+      : destinationOf(req, parts);
     parts.recorder.watch(req, res, destination.app);
     destination.handle(req, res);
   });
@@ -57,6 +67,18 @@ function destinationOf(req: IncomingMessage, { routes, findAdmin }: FrontParts):
   return findAdmin(req) ?? routes.find(req) ?? refusing(UNKNOWN_HOST);
 }
 
+/** The connection is closed with the answer, as others wait for its descriptor. */
+function overflowDestination(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { findAdmin, overflow }: FrontParts,
+): Destination {
+  res.shouldKeepAlive = false;
+  const admin = readRequestTarget(req) ? findAdmin(req) : undefined;
+  if (admin) overflow.keep(req);
+  return admin ?? refusing(TOO_MANY_CONNECTIONS);
+}
+
 function refusing(refusal: Refusal): Destination {
   return { app: null, handle: (req, res) => refuse(req, res, refusal) };
 }
@@ -65,13 +87,14 @@ function takeUpgrade(
   req: IncomingMessage,
   socket: Socket,
   head: Buffer,
-  { routes, traffic, recorder, findAdmin }: FrontParts,
+  { routes, traffic, recorder, overflow, findAdmin }: FrontParts,
 ): void {
   // Before anything else: without a listener an error ends the process.
   socket.on('error', () => socket.destroy());
   traffic.trackUpgraded(socket);
   const route = readRequestTarget(req) && !findAdmin(req) ? routes.find(req) : undefined;
   recorder.watchUpgrade(req, socket, route?.app ?? null);
+  if (overflow.has(req)) return refuseUpgrade(req, TOO_MANY_CONNECTIONS);
   if (route && !traffic.isDraining) return route.upgrade(req, socket, head);
   refuseUpgrade(req, traffic.isDraining ? SHUTTING_DOWN : UNKNOWN_HOST);
 }

@@ -10,6 +10,7 @@
 import { readSync } from 'node:fs';
 import type { Agent } from 'node:http';
 import type { Socket } from 'node:net';
+import { descriptorOf } from '../descriptors.ts';
 
 export function idleSockets(agent: Agent): Socket[] {
   return Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
@@ -82,7 +83,7 @@ const byte = Buffer.alloc(1);
  */
 export function isLive(socket: Socket): boolean {
   if (socket.destroyed || socket.readableEnded || socket.readableLength > 0) return false;
-  const fd = descriptorOf(socket);
+  const fd = readableDescriptor(socket);
   if (fd === undefined) return true;
   try {
     withoutStackTrace(() => readSync(fd, byte, 0, 1, null));
@@ -108,8 +109,6 @@ function withoutStackTrace(callback: () => void): void {
  * Undefined where it can't be had, as on Windows; and with TLS, whose session may send messages of
  * its own at any time, which must not be taken away.
  */
-function descriptorOf(socket: Socket & { encrypted?: boolean }): number | undefined {
-  const { _handle: handle } = socket as { _handle?: { fd?: unknown } | null };
-  const fd = handle?.fd;
-  return !socket.encrypted && typeof fd === 'number' && fd >= 0 ? fd : undefined;
+function readableDescriptor(socket: Socket & { encrypted?: boolean }): number | undefined {
+  return socket.encrypted ? undefined : descriptorOf(socket);
 }

@@ -4,6 +4,7 @@
  */
 import { constants, type promises, type StatsFs } from 'node:fs';
 import { mkdir, open, statfs, unlink } from 'node:fs/promises';
+import { outOfDescriptors, readDescriptorLimits } from '../descriptors.ts';
 
 /** The calls a spool makes of the disk, so that a test can make them fail. */
 export interface Disk {
@@ -17,11 +18,25 @@ export interface Disk {
 
 export const systemDisk: Disk = {
   mkdir,
-  open,
+  open: openWithinLimit,
   unlink,
   statfs: (path) => statfs(path),
   unlinksOpenFiles: process.platform !== 'win32',
 };
+
+/** Fails as if no file descriptor were left where the last ones are: connections need those. */
+async function openWithinLimit(
+  path: string,
+  flags: number,
+  mode: number,
+): Promise<promises.FileHandle> {
+  const limit = readDescriptorLimits().clients;
+  const handle = await open(path, flags, mode);
+  if (handle.fd < limit) return handle;
+  await handle.close();
+  await unlink(path);
+  throw outOfDescriptors(`open '${path}'`);
+}
 
 const READ_SIZE = 64 * 1024;
 
