@@ -37,8 +37,15 @@ export function endSocket(socket: Duplex): void {
   if (!socket.writableEnded) socket.end();
 }
 
-/** Destroys a socket that is not closed in time: since it last took something, where it is behind. */
+const limits = new WeakMap<Duplex, EndLimit>();
+
+/**
+ * Destroys a socket that is not closed in time: since it last took something, where it is behind. A
+ * second call for the same socket changes nothing: several events may say that its end has begun.
+ */
 export function limitEnd(socket: Duplex): EndLimit {
+  const known = limits.get(socket);
+  if (known) return known;
   let left = socket.writableLength;
   const start = () => systemClock.after(ENDING_MS, check);
   const check = (): void => {
@@ -51,7 +58,7 @@ export function limitEnd(socket: Duplex): EndLimit {
   };
   let timer = start();
   socket.once('close', () => timer.cancel());
-  return {
+  const limit = {
     restart() {
       timer.cancel();
       left = socket.writableLength;
@@ -59,4 +66,6 @@ export function limitEnd(socket: Duplex): EndLimit {
     },
     cancel: () => timer.cancel(),
   };
+  limits.set(socket, limit);
+  return limit;
 }

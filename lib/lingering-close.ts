@@ -14,6 +14,11 @@ const LINGER_MS = 2000;
 /** Connections that have been ended on this side and wait for their client to end as well. */
 const lingering = new WeakSet<object>();
 
+/** Whether {@link closeLingering} is closing the connection. */
+export function isLingering(socket: object): boolean {
+  return lingering.has(socket);
+}
+
 /**
  * Makes `socket.destroySoon()`, by which Node closes a connection after the last response, linger
  * while a request body is arriving. Any other connection is closed at once, as before.

@@ -6,7 +6,8 @@ import type { Duplex } from 'node:stream';
 import { endSocket, limitEnd, type EndLimit } from './end-socket.ts';
 import type { AntractRequest } from './options.ts';
 import type { Passage } from './passage.ts';
-import { FrameTracker, SERVICE_RESTART_FRAME } from './web-socket-frames.ts';
+import { closeAfterRefusal } from './handshake-socket.ts';
+import { FrameTracker, SERVICE_RESTART_FRAME, statusOf } from './web-socket-frames.ts';
 
 type Write = (chunk: unknown, ...rest: unknown[]) => boolean;
 type Done = () => void;
@@ -51,7 +52,7 @@ export class UpgradePassage implements Passage {
     return this.#isOpen;
   }
 
-  /** Of the answer to a WebSocket's handshake; 0 where it is not known. */
+  /** Of the answer to the handshake; 0 where it is not known. */
   get status(): number {
     return this.#status;
   }
@@ -101,14 +102,18 @@ export class UpgradePassage implements Passage {
     if (frames && this.#isEnding) return this.#finishFrame(frames, toBytes(chunk, rest), rest);
     frames?.takeAll(toBytes(chunk, rest));
     const went = this.#send(chunk, ...rest);
-    if (!this.#isAnswered && (!frames || frames.isAnswered)) this.#noteAnswer();
+    if (this.#isAnswered) return went;
+    if (!frames) this.#noteAnswer(statusOf(toText(toBytes(chunk, rest))));
+    else if (frames.isAnswered) this.#noteAnswer(frames.status);
     return went;
   }
 
-  #noteAnswer(): void {
+  #noteAnswer(status: number): void {
     this.#isAnswered = true;
-    this.#isOpen = this.#frames?.isOpen ?? true;
-    this.#status = this.#frames?.status ?? 0;
+    this.#status = status;
+    // Protocols other than WebSocket may begin without a status line.
+    this.#isOpen = this.#frames?.isOpen ?? status < 200;
+    if (status >= 200) closeAfterRefusal(this.socket);
     if (!this.#isOpen || !this.#endable) this.#frames = undefined;
     // Unless somebody else has put a `write` of their own on top.
     if (!this.#frames && this.socket.write === this.#tap) {
@@ -149,6 +154,12 @@ export class UpgradePassage implements Passage {
 
 function isWebSocket(req: AntractRequest): boolean {
   return req.headers.upgrade?.toLowerCase() === 'websocket';
+}
+
+const LONGEST_STATUS_LINE = 16;
+
+function toText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.subarray(0, LONGEST_STATUS_LINE)).toString('latin1');
 }
 
 function toBytes(chunk: unknown, [encoding]: unknown[]): Uint8Array {

@@ -5,8 +5,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createAdmission, noteHeld, type PauseOptions } from './admission.ts';
+import { limitEnd } from './end-socket.ts';
 import { Gate } from './gate.ts';
+import { readEarlyData, type EarlyData } from './handshake-socket.ts';
 import { isTrouble } from './http-passage.ts';
+import { isLingering } from './lingering-close.ts';
 import type { PauseRegistry } from './pause-registry.ts';
 import type { Rejection } from './phase.ts';
 import { refusalFor, refusedWith, refuseUpgrade } from './refusal.ts';
@@ -24,9 +27,6 @@ export interface PauseUpgradeListener extends UpgradeListener {
   takeBack(req: IncomingMessage, socket: Duplex, head: Buffer, next: UpgradeListener): boolean;
 }
 
-/** How many bytes a client may send ahead of the answer to its handshake, which most never do. */
-const MAX_EARLY = 64 * 1024;
-
 export function createUpgradeListener(
   registry: PauseRegistry,
   handler: UpgradeListener,
@@ -43,6 +43,9 @@ export function createUpgradeListener(
     socket.on('error', destroy);
     if (!(gate instanceof Gate)) return refuseUpgrade(req, gate);
     if (socket.destroyed) return undefined;
+    // When one side has ended, the other one must follow: half-open is allowed on this socket, so it
+    // would never close by itself, and stay in flight.
+    socket.once('end', limit).once('finish', limit);
     const passage = new UpgradePassage(req, socket, {
       endable: registry.endsUpgrades || gate.settings.longLived === 'close',
     });
@@ -114,6 +117,10 @@ function destroy(this: Duplex): void {
   this.destroy();
 }
 
+function limit(this: Duplex): void {
+  if (!isLingering(this)) limitEnd(this);
+}
+
 async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<void> {
   const { request: req, socket } = passage;
   tickets.set(passage, ticket);
@@ -123,7 +130,7 @@ async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<voi
     socket.destroy();
   };
   socket.on('end', leave);
-  const early = readAhead(req, socket, () => gate.expel(ticket, 'too-large'));
+  const early = readWhileHeld(passage, () => gate.expel(ticket, 'too-large'));
   const verdict = await ticket.verdict;
   socket.off('end', leave);
   const sent = early.stop();
@@ -138,30 +145,11 @@ async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<voi
   return passage.handTo(handler, sent.length > 0 ? Buffer.concat([head, ...sent]) : head);
 }
 
-/** Reads on, as only a socket that is read tells when its client leaves. */
-function readAhead(
-  req: IncomingMessage,
-  socket: Duplex,
-  onTooMuch: () => void,
-): { stop(): readonly Buffer[] } {
+const NOTHING_EARLY: EarlyData = { stop: () => [] };
+
+/** Only a socket that is read tells when its client leaves. */
+function readWhileHeld({ request, socket }: UpgradePassage, onTooMuch: () => void): EarlyData {
   // Node 26 hands out a stream of its own where the request has a body, and reading that discards the
   // body. There the server goes on reading the socket, and tells when the client leaves.
-  if (socket !== req.socket) return { stop: () => [] };
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const collect = (chunk: Buffer): void => {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > MAX_EARLY) onTooMuch();
-  };
-  socket.on('data', collect);
-  return {
-    stop() {
-      socket.off('data', collect);
-      socket.pause();
-      // As it came: whoever reads next decides how. Node's own server does the same at an upgrade.
-      (socket as { readableFlowing: boolean | null }).readableFlowing = null;
-      return chunks;
-    },
-  };
+  return socket === request.socket ? readEarlyData(socket, onTooMuch) : NOTHING_EARLY;
 }

@@ -12,7 +12,7 @@ function closeFrame(code: number, reason: string): Buffer {
   return Buffer.concat([head, text]);
 }
 
-const STATUS_LINE = /^HTTP\/1\.1 (\d{3})/;
+const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})/;
 
 const SWITCHING = 101;
 
@@ -21,6 +21,11 @@ const MAX_HEAD = 64 * 1024;
 
 /** The first two bytes of a frame say how long the rest of its header is. */
 const SHORTEST_HEADER = 2;
+
+/** The status of a response that begins with this text; 0 where it is none. */
+export function statusOf(head: string): number {
+  return Number(STATUS_LINE.exec(head)?.[1] ?? 0);
+}
 
 /** Follows what a server sends: the answer to the handshake, then frames. Allocates for no frame. */
 export class FrameTracker {
@@ -66,7 +71,7 @@ export class FrameTracker {
 
   /** Returns where it stopped. */
   #take(bytes: Uint8Array, from: number): number {
-    if (!this.isAnswered) return this.#takeHead(bytes);
+    if (!this.isAnswered) return from + this.#takeHead(bytes.subarray(from));
     if (!this.isOpen) return bytes.length;
     let at = from;
     while (at < bytes.length) {
@@ -88,8 +93,11 @@ export class FrameTracker {
       this.#head = text;
       return bytes.length;
     }
-    this.#head = undefined;
-    if (end >= 0) this.#status = Number(STATUS_LINE.exec(text)?.[1] ?? 0);
+    const status = end < 0 ? 0 : statusOf(text);
+    // The response that counts comes after the informational ones.
+    const isInformational = status >= 100 && status < 200 && status !== SWITCHING;
+    this.#head = isInformational ? '' : undefined;
+    this.#status = isInformational ? 0 : status;
     return end < 0 ? bytes.length : end + 4 - before;
   }
 

@@ -5,6 +5,7 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
+import { closeAfterRefusal, readEarlyData, type EarlyData } from '../handshake-socket.ts';
 import { refuse, refuseUpgrade } from '../refusal.ts';
 import { createAgent, isUnsent } from './agent.ts';
 import { hasBody, passInformation, prepareResponse } from './backend-response.ts';
@@ -105,13 +106,17 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
       else send(req, res);
     },
     upgrade: (req, socket, head) => {
+      const early = readEarly(socket);
+      const stopReading = (): Buffer => Buffer.concat([head, ...early.stop()]);
       const waiting: Waiting = {
         isGone: () => socket.destroyed,
         // Not by the middleware's `upgrade`, which makes its request only after this call.
-        use: () => void proxyServer.ws(req, socket, options, head),
+        use: () => void proxyServer.ws(req, socket, options, stopReading()),
         fail: (error) => {
+          const sent = stopReading();
+          socket.off('end', destroySocket);
           hooks.note(req, { error: reasonOf(error) });
-          if (isUnsent(error) && calls.takeBackUpgrade(req, socket, head)) return;
+          if (isUnsent(error) && calls.takeBackUpgrade(req, socket, sent)) return;
           refuseUpgrade(req, refusalForFailure(error));
         },
       };
@@ -132,6 +137,19 @@ function maskPath(req: IncomingMessage, paths: WeakMap<IncomingMessage, string>)
   if (req.url === undefined || !looksLikeAuthority(req.url)) return;
   paths.set(req, req.url);
   req.url = '/';
+}
+
+/**
+ * Until the backend answers a handshake nobody else reads the client's socket, and its end is the only
+ * sign that the client left.
+ */
+function readEarly(socket: Socket): EarlyData {
+  socket.off('end', destroySocket).on('end', destroySocket);
+  return readEarlyData(socket, () => socket.pause());
+}
+
+function destroySocket(this: Socket): void {
+  this.destroy();
 }
 
 function createEvents(
@@ -194,15 +212,21 @@ function createEvents(
     });
 
     proxy.on('proxyReqWs', (proxyReq, req, socket) => {
-      const note = (res: IncomingMessage): void => {
+      const early = readEarly(socket);
+      const note = (res: IncomingMessage): readonly Buffer[] => {
         answered.add(socket);
         hooks.note(req, { status: res.statusCode ?? 101 });
+        socket.off('end', destroySocket);
+        return early.stop();
       };
       proxyReq.once('response', (res) => {
         answered.add(socket);
         // The proxy writes the backend's version, with chunks that HTTP/1.0 does not have.
         res.httpVersion = '1.1';
-        if (prepareResponse(res)) return note(res);
+        if (prepareResponse(res)) {
+          note(res);
+          return closeAfterRefusal(socket);
+        }
         res.destroy();
         const error = badResponseError();
         hooks.note(req, { error: reasonOf(error) });
@@ -211,7 +235,7 @@ function createEvents(
         socket.end();
       });
       proxyReq.once('upgrade', (res, backend: Socket) => {
-        note(res);
+        for (const chunk of note(res).toReversed()) socket.unshift(chunk);
         // What follows is no body (RFC 9110, 8.6).
         delete res.headers['content-length'];
         delete res.headers['transfer-encoding'];

@@ -3,11 +3,15 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { endSocket, limitEnd } from '../end-socket.ts';
 
-/** Each end of a passed on connection goes when the other has gone; the proxy leaves one standing. */
+/**
+ * Closes each side of an upgraded connection when the other one has ended, after what was read from it
+ * has been written. The proxy itself passes an end on, and leaves open a side that ignores it.
+ */
 export function joinSockets(client: Socket, backend: Socket): void {
-  client.once('close', () => backend.destroy());
-  backend.once('close', () => client.destroySoon());
+  client.once('end', () => limitEnd(backend)).once('close', () => endSocket(backend));
+  backend.once('end', () => limitEnd(client)).once('close', () => endSocket(client));
 }
 
 /** One with a body is none (RFC 6455, 4.1), and Node 26 gives it no socket to talk on. */
