@@ -33,6 +33,15 @@ function countEach<T>(items: readonly T[]): Map<T, number> {
   return counts;
 }
 
+/** More clients than there are descriptors, each of which sends this and no more. */
+async function flood(port: number, sent: string): Promise<void> {
+  const one = async (): Promise<void> => {
+    const client = await connect(port);
+    client.on('data', ignore).write(sent);
+  };
+  await Promise.all(Array.from({ length: 200 }, one));
+}
+
 /** The first of these requests that are answered are the refused ones; resolves when there are so many. */
 async function ended(all: readonly Promise<unknown>[], count: number): Promise<void> {
   let left = count;
@@ -67,19 +76,27 @@ describe('at the limit of open files', () => {
     },
   );
 
-  it('clients that send nothing do not keep commands out, nor clients that were there before', async () => {
-    const backend = await openBackend();
-    const site = await serveWithin(LIMIT, ['--target', backend.url]);
+  it('clients that send nothing keep out neither commands nor clients that were there before', async () => {
+    const site = await serveWithin(LIMIT, ['--target', (await openBackend()).url]);
     const port = Number(new URL(site.url).port);
     const before = await connect(port);
-    const silent = await Promise.all(Array.from({ length: 200 }, () => connect(port)));
-    for (const client of silent) client.on('data', ignore);
-    for (const name of ['status', 'enable', 'status', 'disable']) {
+    await flood(port, '');
+    for (const name of ['status', 'enable', 'disable']) {
       // oxlint-disable-next-line no-await-in-loop
       expect((await command(site, name)).status).toBe(200);
     }
     before.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     expect(String((await once(before, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('clients that never finish a request body do not keep commands out', async () => {
+    const site = await serveWithin(LIMIT, ['--target', (await openBackend()).url]);
+    const port = Number(new URL(site.url).port);
+    await flood(port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx');
+    for (const name of ['status', 'enable', 'status', 'disable']) {
+      // oxlint-disable-next-line no-await-in-loop
+      expect((await command(site, name)).status).toBe(200);
+    }
   });
 
   it('idle clients that all ask at once wait for the few connections to the backend, and get no 502', async () => {

@@ -46,9 +46,9 @@ export class ClientOverflow {
     for (const oldest of this.#closable) {
       if (this.#closable.size <= this.#limits.overflow) return;
       this.#closable.delete(oldest);
-      // Nothing has been asked on it, or its answer has been sent and the client does not close.
-      if (oldest.bytesWritten === 0) oldest.write(ANSWER);
-      oldest.destroySoon();
+      // Not `destroySoon()`, which waits for the client while a request body arrives.
+      if (oldest.bytesWritten > 0) oldest.destroy();
+      else oldest.end(ANSWER, () => oldest.destroy());
     }
   }
 }
