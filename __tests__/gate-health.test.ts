@@ -10,7 +10,11 @@ import { FakeClock } from './support/fake-clock.ts';
 let clock: FakeClock;
 let events: string[];
 /** The probes under way: each can be told that the backend answers, and what it sees. */
-let probes: { healthy(): Promise<void>; seen(what: string): void; signal: AbortSignal }[];
+let probes: {
+  healthy(): Promise<void>;
+  seen(what: string, isGood?: boolean): void;
+  signal: AbortSignal;
+}[];
 
 const probe: Probe = (signal, seen) =>
   new Promise((resolve, reject) => {
@@ -613,5 +617,120 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
     gate.disable();
     await probes.at(-1)?.healthy();
     expect(await verdictOf(refused)).toBe('proceed');
+  });
+});
+
+describe('a connection that the backend drops before it responds', () => {
+  /** A request that passes at once, and whose connection is dropped. */
+  function drop(gate: Gate): void {
+    const one = passage();
+    expect(gate.tryEnter(one)).toBe(true);
+    gate.suspectBackend(one.request);
+    gate.leave(one.request);
+  }
+
+  /** The probe finds the backend well. */
+  async function healthy(): Promise<void> {
+    probes.at(-1)?.seen('ok', true);
+    await probes.at(-1)?.healthy();
+  }
+
+  it('holds requests until the probe has answered, and says nothing if it was a false alarm', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    const held = hold(gate);
+    await healthy();
+    expect(await held.verdict).toMatchObject({ kind: 'proceed' });
+    expect(events).toEqual(['held']);
+    expect(gate.status()).toMatchObject({ phase: 'running', health: null });
+  });
+
+  it('begins a cover if the probe fails', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    probes[0]?.seen('ECONNRESET');
+    const held = hold(gate);
+    expect(events).toEqual(['unreachable', 'held']);
+    await healthy();
+    expect(await held.verdict).toMatchObject({ kind: 'proceed' });
+    expect(events).toEqual(['unreachable', 'held', 'reachable']);
+  });
+
+  it('soon after a false alarm holds nobody, unless the probe fails', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    await healthy();
+    for (let i = 0; i < 10; i++) {
+      drop(gate);
+      expect(gate.isOpen).toBe(true);
+      await healthy();
+    }
+    drop(gate);
+    probes.at(-1)?.seen('ECONNRESET');
+    expect(gate.isOpen).toBe(false);
+    expect(events).toEqual(['unreachable']);
+  });
+
+  it('long after a false alarm holds requests again', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    await healthy();
+    clock.advance(5000);
+    drop(gate);
+    expect(gate.isOpen).toBe(false);
+  });
+
+  it('is ignored if its request was sent before the probe found the backend well', async () => {
+    const gate = createGate({ cover: '10s' });
+    const old = passage();
+    gate.tryEnter(old);
+    clock.advance(1000);
+    drop(gate);
+    await healthy();
+    gate.suspectBackend(old.request);
+    expect(probes).toHaveLength(1);
+  });
+
+  it('is taken for an outage once another connection is refused', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    await healthy();
+    const refused = passage();
+    gate.tryEnter(refused);
+    drop(gate);
+    expect(gate.isOpen).toBe(true);
+    expect(gate.takeBack(refused)).toBeInstanceOf(Ticket);
+    expect(gate.isOpen).toBe(false);
+    expect(events).toEqual(['unreachable', 'held']);
+  });
+
+  it('changes nothing without a cover, nor while the app is paused', () => {
+    const gate = createGate({ cover: 0 });
+    drop(gate);
+    expect(gate.isOpen).toBe(true);
+    const covered = createGate({ cover: '10s' });
+    const one = passage();
+    covered.tryEnter(one);
+    covered.enable({});
+    covered.suspectBackend(one.request);
+    expect(covered.status().health).toBeNull();
+    expect(probes).toHaveLength(0);
+  });
+
+  it('during a release stops it until the probe has answered', async () => {
+    const gate = createGate({ release: { strategy: 'fixed', concurrency: 1 } });
+    gate.enable({});
+    const first = hold(gate);
+    const second = hold(gate);
+    gate.disable();
+    await healthy();
+    expect(gate.pass(first)).toBe(true);
+    clock.advance(5000);
+    gate.suspectBackend(first.request);
+    gate.leave(first.request);
+    expect(gate.held).toBe(1);
+    await healthy();
+    expect(gate.held).toBe(0);
+    expect(await second.verdict).toMatchObject({ kind: 'proceed' });
   });
 });

@@ -7,7 +7,10 @@ import { nextPause } from './backoff.ts';
 import type { Clock } from './clock.ts';
 
 /** Resolves when the backend answers; tells what it saw until then. Ends with the signal. */
-export type Probe = (signal: AbortSignal, seen: (what: string) => void) => Promise<void>;
+export type Probe = (signal: AbortSignal, seen: Seen) => Promise<void>;
+
+/** `isGood`: the backend answered. */
+type Seen = (what: string, isGood?: boolean) => void;
 
 /** `release`: a pause has ended. `cover`: nobody had paused. */
 export type ClosureKind = 'release' | 'cover';
@@ -20,6 +23,13 @@ export class Closure {
   readonly since: number;
   /** What happens at this time is the gate's business. */
   until: number;
+  /**
+   * The backend is known not to answer. Before that it is only suspected, because it dropped a
+   * connection.
+   */
+  isConfirmed = true;
+  /** Requests are held. A suspicion need not hold any. */
+  isHolding = true;
   /** The time is over, and requests are let through to fail by themselves. */
   isSpent = false;
   /** What the probe saw last; null until it has. */
@@ -44,11 +54,15 @@ export class Closure {
   }
 
   /** At once for the first time, and after a pause whenever the last answer was wrong. */
-  ask(healthy: (isFirst: boolean) => void): void {
+  ask(healthy: (isFirst: boolean) => void, failed: () => void): void {
     this.end();
     const asking = new AbortController();
     this.#asking = asking;
-    const look = (): void => this.#look(asking.signal, healthy);
+    const look = (): void =>
+      this.#look(asking.signal, healthy, (what, isGood) => {
+        this.lastSeen = what;
+        if (!isGood) failed();
+      });
     if (this.#pause === 0) look();
     else {
       this.lastSeen = REFUTED;
@@ -69,8 +83,8 @@ export class Closure {
     this.#asking = undefined;
   }
 
-  #look(signal: AbortSignal, healthy: (isFirst: boolean) => void): void {
-    this.#probe(signal, (what) => (this.lastSeen = what)).then(
+  #look(signal: AbortSignal, healthy: (isFirst: boolean) => void, seen: Seen): void {
+    this.#probe(signal, seen).then(
       () => {
         if (signal.aborted) return;
         this.#asking = undefined;

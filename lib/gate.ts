@@ -334,6 +334,16 @@ export class Gate {
     return ticket;
   }
 
+  /** The backend dropped the connection of a request before it responded; the request has failed. */
+  suspectBackend(request: RequestLine): void {
+    const passage = this.#inFlight.passageOf(request);
+    const since = this.#inFlight.sinceOf(request);
+    if (!passage || since === undefined) return;
+    if (this.intent !== 'running' && !this.#isPasserBy(passage)) return;
+    this.#reopening.afterDrop(since, this.intent === 'running' && this.#isReleased(request));
+    this.#schedule();
+  }
+
   /** Whether a request in flight would have to wait if it arrived now. */
   wouldHold(request: RequestLine): boolean {
     const passage = this.#inFlight.passageOf(request);
@@ -488,9 +498,15 @@ export class Gate {
     if (since === undefined) return true;
     if (this.#isPasserBy(passage)) return this.#reopening.afterRefusal(since, false);
     if (this.#state.intent !== 'running') return true;
-    const isReleased = this.held > 0 || this.#release.isOwed(request);
     // Where it is given up for that, the app may be stopped by now.
-    return this.#reopening.afterRefusal(since, isReleased) || this.intent === 'stopped';
+    return (
+      this.#reopening.afterRefusal(since, this.#isReleased(request)) || this.intent === 'stopped'
+    );
+  }
+
+  /** Whether a request was held, or others are. */
+  #isReleased(request: RequestLine): boolean {
+    return this.held > 0 || this.#release.isOwed(request);
   }
 
   /** Let go as it has waited its longest: it would be again at once, as often as it was refused. */

@@ -7,7 +7,7 @@ import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
 import { FIRST_PAUSE_MS, nextPause } from './backoff.ts';
-import type { Clock } from './clock.ts';
+import { systemClock, type Clock, type Timer } from './clock.ts';
 
 /** One look: resolves when the backend is well, or throws what it saw instead. */
 export type HealthCheck = (signal: AbortSignal) => Promise<void>;
@@ -26,13 +26,13 @@ export async function probeUntilHealthy(
   { check, threshold }: ProbeSettings,
   clock: Clock,
   signal: AbortSignal,
-  seen: (what: string) => void,
+  seen: (what: string, isGood: boolean) => void,
 ): Promise<void> {
   let pause = FIRST_PAUSE_MS;
   for (let good = 0; ;) {
     const trouble = await look(check, clock, signal);
     signal.throwIfAborted();
-    seen(trouble ?? 'ok');
+    seen(trouble ?? 'ok', trouble === undefined);
     good = trouble === undefined ? good + 1 : 0;
     if (good >= threshold) return;
     await sleep(good > 0 ? FIRST_PAUSE_MS : pause, clock, signal);
@@ -87,17 +87,30 @@ function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Well when it takes a connection. */
+/**
+ * How long a connection has to stay open. A proxy that accepts connections for a backend, such as
+ * docker-proxy, closes them at once when the backend refuses them.
+ */
+const KEPT_OPEN_MS = 100;
+
+/** Well when it accepts a connection and does not close it at once. */
 export function connectCheck(where: NetConnectOpts): HealthCheck {
   return (signal) =>
     new Promise((resolve, reject) => {
       const socket = connect(where);
-      signal.addEventListener('abort', () => socket.destroy());
-      socket.once('connect', () => {
+      let timer: Timer | undefined;
+      const end = (error?: Error): void => {
+        timer?.cancel();
         socket.destroy();
-        resolve();
-      });
-      socket.once('error', reject);
+        if (error) reject(error);
+        else resolve();
+      };
+      signal.addEventListener('abort', () => end());
+      socket.once('connect', () => (timer = systemClock.after(KEPT_OPEN_MS, () => end())));
+      // A backend that speaks first is there.
+      socket.once('data', () => end());
+      socket.on('error', end);
+      socket.once('close', () => end(new Error('closed the connection at once')));
     });
 }
 

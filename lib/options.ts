@@ -126,7 +126,8 @@ export interface AppOptions {
   /**
    * For how long requests are held when the backend refuses a connection with nobody having paused,
    * as in a plain restart; then 502. Needs `health`, and a proxy that gives requests back. Default 0:
-   * off. The gateway's is `10s`.
+   * off. The gateway's is `10s`. The gateway also holds requests after the backend dropped a
+   * connection before it responded, unless the probe then succeeds.
    */
   cover?: Duration | undefined;
   /**

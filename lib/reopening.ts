@@ -39,6 +39,8 @@ export class Reopening {
   readonly #calls: ReopeningCalls;
   /** The one that lasts, or the last one, as long as the backend has answered nothing since. */
   #closure: Closure | undefined;
+  /** When a probe last found the backend well. */
+  #wellAt = -Infinity;
   /** `unreachable` was the last to be told. */
   #isUnreachable = false;
   #releaseEnd = Infinity;
@@ -51,7 +53,8 @@ export class Reopening {
 
   /** Nobody may pass. */
   get isShut(): boolean {
-    return this.#closure !== undefined && this.#closure.isAsking && !this.#closure.isSpent;
+    const closure = this.#closure;
+    return closure !== undefined && closure.isAsking && closure.isHolding && !closure.isSpent;
   }
 
   /** Nothing is being asked. */
@@ -96,7 +99,10 @@ export class Reopening {
     const closure = this.#closure;
     const now = this.#context.clock.now();
     if (!closure || isGivenUp(closure)) return this.#begin(now, isReleased);
-    if (closure.isAsking) return this.isShut;
+    if (closure.isAsking) {
+      this.#confirm(closure);
+      return this.isShut;
+    }
     if (since - closure.wellSince >= QUIET_MS) return this.#begin(now, isReleased);
     if (closure.until <= now && !closure.isSpent && this.#giveUp(closure)) {
       return this.#begin(now, isReleased);
@@ -104,6 +110,24 @@ export class Reopening {
     // Unless the app has just been stopped.
     if (this.#closure === closure) this.#goOn(closure, now);
     return this.isShut;
+  }
+
+  /**
+   * The backend dropped a connection before it responded to its request. Either the backend is gone
+   * and something accepts connections for it, or the request made it fail. So the probe is asked, and
+   * requests are held meanwhile. That is not done again soon after the probe found the backend well:
+   * otherwise a client that can make the backend drop connections could keep everybody else waiting.
+   * Then requests are held only if the probe finds the backend away.
+   */
+  afterDrop(since: number, isReleased: boolean): void {
+    // A request that was sent before the probe succeeded says nothing about the time after.
+    if (this.#closure?.isAsking || since < this.#wellAt) return;
+    const now = this.#context.clock.now();
+    const isHolding = now - this.#wellAt >= QUIET_MS;
+    if (isReleased && now < this.#releaseEnd) this.#suspect('release', this.#releaseEnd, isHolding);
+    else if (this.#context.settings.cover > 0) {
+      this.#suspect('cover', now + this.#context.settings.cover, isHolding);
+    }
   }
 
   /** The backend has answered a request, and not with trouble. @param since when that was let through. */
@@ -165,10 +189,29 @@ export class Reopening {
     this.#ask(this.#closure);
   }
 
+  #suspect(kind: ClosureKind, until: number, isHolding: boolean): void {
+    this.#shut(kind, until);
+    if (this.#closure) Object.assign(this.#closure, { isConfirmed: false, isHolding });
+  }
+
+  /** The backend does not answer. */
+  #confirm(closure: Closure): void {
+    if (closure.isConfirmed) return;
+    closure.isConfirmed = true;
+    closure.isHolding = true;
+    if (closure.kind !== 'cover' || this.#isUnreachable) return;
+    this.#tellUnreachable(Math.max(0, closure.until - this.#context.clock.now()));
+  }
+
   #ask(closure: Closure): void {
-    closure.ask((isFirst) => {
-      if (this.#closure === closure) this.#onHealthy(closure, isFirst);
-    });
+    closure.ask(
+      (isFirst) => {
+        if (this.#closure === closure) this.#onHealthy(closure, isFirst);
+      },
+      () => {
+        if (this.#closure === closure) this.#confirm(closure);
+      },
+    );
   }
 
   /** The probe had said yes, and was wrong. */
@@ -208,7 +251,9 @@ export class Reopening {
   #onHealthy(closure: Closure, isFirst: boolean): void {
     // Those who waited for it went long ago: what is refused from now on is trouble of its own.
     if (isGivenUp(closure)) this.end();
+    this.#wellAt = this.#context.clock.now();
     if (isFirst) this.#limitRelease(closure);
+    if (!closure.isConfirmed) return this.#endTrouble(closure);
     if (closure.kind === 'cover' && isFirst) this.#tellReachable(closure);
     this.#calls.open();
   }

@@ -176,7 +176,12 @@ function whenReady(
  */
 function isWorthWaiting(error: NodeJS.ErrnoException, isConnected: boolean): boolean {
   if (error.code === PROXY_TIMEOUT_CODE) return false;
-  return !isConnected || AWAY.has(error.code ?? '');
+  return !isConnected || isBroken(error);
+}
+
+/** Whether an error says that the connection to the backend was closed or lost. */
+export function isBroken(error: NodeJS.ErrnoException): boolean {
+  return AWAY.has(error.code ?? '');
 }
 
 const AWAY = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);

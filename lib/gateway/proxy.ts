@@ -5,9 +5,10 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
+import { isGone } from '../departure.ts';
 import { closeAfterRefusal, readEarlyData, type EarlyData } from '../handshake-socket.ts';
 import { refuse, refuseUpgrade } from '../refusal.ts';
-import { createAgent, isUnsent } from './agent.ts';
+import { createAgent, isBroken, isUnsent } from './agent.ts';
 import { hasBody, passInformation, prepareResponse } from './backend-response.ts';
 import type { RouteSettings } from './config.ts';
 import type { Waiting } from './connection-queue.ts';
@@ -50,16 +51,16 @@ export interface ProxyCalls {
    * Takes a request that no connection could be made for, and that is as whole as it came. True where
    * it will be sent again, by another call of {@link Proxy.web}.
    */
-  readonly takeBack: TakeBack;
+  readonly takeBack: (req: IncomingMessage, res: ServerResponse) => boolean;
   /** The same for an upgrade, and {@link Proxy.upgrade}. */
   readonly takeBackUpgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean;
+  /** The backend dropped the connection of this request before it responded. */
+  readonly dropped: (req: IncomingMessage) => void;
   /** Whether the pause would hold this request, which it let through, if it arrived now. */
   readonly wouldHold: (req: IncomingMessage) => boolean;
   /** Whether those held are being let go. */
   readonly isReleasing: () => boolean;
 }
-
-type TakeBack = (req: IncomingMessage, res: ServerResponse) => boolean;
 
 export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: ProxyCalls): Proxy {
   const { agent, withConnection, dropIdle, close } = createAgent(
@@ -86,9 +87,12 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
     ejectPlugins: true,
     plugins: [
       (server) => (proxyServer = server),
-      createEvents(route, hooks, lateBodies, (req, res) => {
-        tries.undo(req, res);
-        return calls.takeBack(req, res);
+      createEvents(route, hooks, lateBodies, {
+        takeBack: (req, res) => {
+          tries.undo(req, res);
+          return calls.takeBack(req, res);
+        },
+        dropped: calls.dropped,
       }),
     ],
   });
@@ -156,7 +160,7 @@ function createEvents(
   { proxyTimeout }: RouteSettings,
   hooks: ProxyHooks,
   lateBodies: LateBodies,
-  takeBack: TakeBack,
+  { takeBack, dropped }: Pick<ProxyCalls, 'takeBack' | 'dropped'>,
 ): Plugin {
   const keepAlive = `timeout=${hooks.keepAliveSeconds}`;
   /** Upgrades that the backend has answered. */
@@ -247,13 +251,17 @@ function createEvents(
       if (!req || !res) return;
       hooks.note(req, { error: reasonOf(error) });
       if (!('writeHead' in res)) {
-        if (!answered.has(res)) refuseUpgrade(req, refusalForFailure(error));
+        if (answered.has(res)) return;
+        if (isBroken(error) && !res.destroyed) dropped(req);
+        refuseUpgrade(req, refusalForFailure(error));
         return;
       }
       if (isUnsent(error) && takeBack(req, res)) return;
       // More bytes than the response has: a body where there can't be one, for example. The client gets
       // the response, and Node has closed that connection.
       if (responses.get(res)?.complete) return;
+      // Unless it was the client that left.
+      if (isBroken(error) && !responses.has(res) && !isGone(req, res)) dropped(req);
       fail(error, req, res);
     });
   };

@@ -85,6 +85,7 @@ function createRoute(
         hooks.note(req, { error: undefined });
         proxy.upgrade(req, socket, whole);
       }),
+    dropped: (req) => antract.registry.gate(app).suspectBackend(req),
     wouldHold: (req) => antract.registry.gate(app).wouldHold(req),
     // A status counts all that is in flight, and this is asked for each new connection.
     isReleasing: () => {
