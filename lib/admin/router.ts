@@ -10,6 +10,7 @@ import { inspect } from 'node:util';
 import { mayLackHeaders } from '../header-limit.ts';
 import type { PauseRegistry } from '../pause-registry.ts';
 import { TOO_MANY_HEADERS } from '../refusal.ts';
+import { pathOf as requestPath } from '../request.ts';
 import { createAccessCheck, readAdminOptions, type AdminOptions } from './access.ts';
 import { createAnswerer, type Answerer } from './answer.ts';
 import { createDashboard } from './dashboard.ts';
@@ -117,15 +118,29 @@ async function serve(
   { registry, readParameters, answerer, views }: Admin,
   name: EndpointName,
   endpoint: Endpoint,
-  req: IncomingMessage & { baseUrl?: string },
+  req: RoutedRequest,
   res: ServerResponse,
 ): Promise<void> {
   const problem = whyNot(endpoint, req);
   if (problem) return answerer.refuse(req, res, problem);
-  const base = req.baseUrl ?? '';
+  const base = mountPathOf(req);
   const parameters = await readParameters(name, req, res);
   const rendered = await endpoint.run({ registry, parameters, req, res, base, views });
   if (rendered) answerer.answer(req, res, rendered);
+}
+
+type RoutedRequest = IncomingMessage & { baseUrl?: string; originalUrl?: string };
+
+/**
+ * Where this router is mounted. Only Express has `baseUrl`, and only for what Express has taken off the
+ * URL itself; middie and Connect keep the whole URL in `originalUrl` instead.
+ */
+function mountPathOf({ url, originalUrl, baseUrl = '' }: RoutedRequest): string {
+  const whole = requestPath({ url: originalUrl ?? url });
+  const rest = requestPath({ url });
+  if (whole.endsWith(rest)) return whole.slice(0, -rest.length);
+  // Mounted at `/_antract` and asked for without a slash at the end: then the rest is `/`.
+  return rest === '/' ? whole : baseUrl;
 }
 
 function whyNot({ crossSite }: Endpoint, req: IncomingMessage): Problem | undefined {
