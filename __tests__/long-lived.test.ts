@@ -219,6 +219,43 @@ describe('a long poll', () => {
     expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
   });
 
+  it.each([
+    ['/shop/_changes?feed=longpoll', '/*/_changes?feed=longpoll'],
+    ['/shop/_changes?since=now&feed=longpoll&limit=1', '/*/_changes?feed=longpoll'],
+    ['/shop/_changes?feed=long%70oll', '/*/_changes?feed=longpoll'],
+    ['/poll?b=2&a=1', '/poll?a=1&b=2'],
+    ['/poll?wait=30', '/poll?wait'],
+    ['/poll?any=thing', '/poll'],
+    ['/a/poll?x', /^\/a\/poll$/],
+  ])('at %s is named by the pattern %s', async (path, isLongLived) => {
+    const site = await start({ longLived: 'close', isLongLived: ['/elsewhere', isLongLived] });
+    const poll = request(`${site.url}${path}`);
+    await site.opened(path);
+    await site.antract.enable();
+    expect(await poll).toMatchObject({ status: 503 });
+    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+  });
+
+  it.each([
+    ['/shop/_changes', '/*/_changes?feed=longpoll'],
+    ['/shop/_changes?feed=normal', '/*/_changes?feed=longpoll'],
+    ['/shop/_changes?feed=longpoll&feed=normal', '/*/_changes?feed=longpoll'],
+    ['/shop/_changes?Feed=longpoll', '/*/_changes?feed=longpoll'],
+    ['/a/b/_changes?feed=longpoll', '/*/_changes?feed=longpoll'],
+    ['/_changes?feed=longpoll', '/*/_changes?feed=longpoll'],
+    ['/poll?b=2', '/poll?a=1&b=2'],
+    ['/poll?x=wait', '/poll?wait'],
+    ['/poll/', '/poll'],
+  ])('is not what %s is where the pattern is %s', async (path, isLongLived) => {
+    const site = await start({ longLived: 'close', isLongLived });
+    const ordinary = request(`${site.url}${path}`);
+    const res = await site.opened(path);
+    await site.antract.enable();
+    expect(site.antract.status()).toMatchObject({ phase: 'pausing', longLived: 0 });
+    res.end('ordinary');
+    expect(await ordinary).toMatchObject({ status: 200, body: 'ordinary' });
+  });
+
   it('is given up by its handler as well, which may be late to notice', async () => {
     const site = await start({ longLived: 'close', isLongLived: '/poll' });
     const poll = request(`${site.url}/poll`);

@@ -137,9 +137,11 @@ export interface AppOptions {
    */
   longLived?: LongLivedPolicy | undefined;
   /**
-   * What is long-lived beside WebSockets and event streams, which are known: whole paths, for GET, or
-   * a function. Default none. Name long polls here; one that is closed gets a 503 to try again, so a
-   * handler in this process must stop when its response closes.
+   * Long polls, which antract can't recognise by itself: GET requests by path, or a function. Default
+   * none. In a path `*` stands for any one segment. `?name=value` names a parameter that the query must
+   * have (`/db/_changes?feed=longpoll`), `?name` one with any value. A RegExp is matched against the path
+   * without the query. A long poll that a drain closes gets a 503 to try again, so a handler in this
+   * process must stop when its response closes.
    */
   isLongLived?:
     | string

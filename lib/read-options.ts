@@ -5,7 +5,8 @@ import { readAppName } from './app-name.ts';
 import { AntractError } from './errors.ts';
 import { readHealth } from './health-option.ts';
 import type { AntractOptions, AntractRequest, Logger, ReleaseOptions } from './options.ts';
-import { hasDotSegment, matchesPath, pathOf } from './request.ts';
+import { isPlainPath, pathOf } from './request.ts';
+import { matchesPattern, readRequestPattern } from './request-pattern.ts';
 import {
   DEFAULT_APP_SETTINGS,
   DEFAULT_SETTINGS,
@@ -135,8 +136,23 @@ function readHeartbeat(name: string, value: unknown): HeartbeatSettings {
 
 function readIsLongLived(name: string, value: unknown): (req: AntractRequest) => boolean {
   if (typeof value === 'function') return value as (req: AntractRequest) => boolean;
-  const paths = readPaths(name, value);
-  return (req) => req.method === 'GET' && matchesPath(paths, pathOf(req));
+  const tests = (Array.isArray(value) ? value : [value]).map((item: unknown) =>
+    readLongPoll(name, item),
+  );
+  return (req) => req.method === 'GET' && tests.some((test) => test(req));
+}
+
+function readLongPoll(name: string, value: unknown): (req: AntractRequest) => boolean {
+  const wanted =
+    "a path that starts with '/', as in a request, with `*` for any one segment and '?name=value' for " +
+    'a parameter that the query must have; or a RegExp for the path, an array of these, or a function';
+  if (typeof value !== 'string') {
+    const path = stringOrRegExp(wanted)(name, value) as RegExp;
+    return (req) => path.test(pathOf(req));
+  }
+  const pattern = readRequestPattern(value);
+  if (!pattern) throw expected(name, wanted, value);
+  return (req) => matchesPattern(pattern, req);
 }
 
 function readPaths(name: string, value: unknown): readonly (string | RegExp)[] {
@@ -148,11 +164,6 @@ function readPaths(name: string, value: unknown): readonly (string | RegExp)[] {
     if (typeof item === 'string' && !isPlainPath(item)) throw expected(name, wanted, item);
     return read(name, item);
   });
-}
-
-/** What a URL parser would read as anything else, such as another host (`//host/up`), is refused. */
-function isPlainPath(path: string): boolean {
-  return /^\/(?!\/)[^?#\\]*$/.test(path) && /^[\x21-\x7e]*$/.test(path) && !hasDotSegment(path);
 }
 
 function readAdminPath(name: string, value: unknown): string | false {

@@ -25,6 +25,13 @@ export function pathOf(request: RequestLine): string {
   return (end < 0 ? target : target.slice(0, end)) || '/';
 }
 
+/** What follows the `?`; empty where there is none. */
+export function queryOf(request: RequestLine): string {
+  const url = request.originalUrl ?? request.url ?? '';
+  const start = url.indexOf('?');
+  return start < 0 ? '' : url.slice(start + 1);
+}
+
 /**
  * The path of a request in origin form (`GET /path`). Undefined for any other target, such as
  * `GET http://host/path`: what a backend takes for the path in it can't be known here.
@@ -52,6 +59,11 @@ export function hostApp(req: { readonly headers: IncomingHttpHeaders }): string 
 /** Whether a part of the path is `.` or `..`, percent-encoded or not. */
 export function hasDotSegment(path: string): boolean {
   return /\/(\.|%2e){1,2}(\/|$)/i.test(path);
+}
+
+/** What a URL parser would read as anything else, such as another host (`//host/up`), is none. */
+export function isPlainPath(path: string): boolean {
+  return /^\/(?!\/)[^?#\\]*$/.test(path) && /^[\x21-\x7e]*$/.test(path) && !hasDotSegment(path);
 }
 
 /** Whole paths, or RegExps for them. */

@@ -126,7 +126,13 @@ export const FLAGS: readonly Flag[] = [
     'what a drain does about WebSockets, event streams and long polls: wait, ignore or close',
     defaults.longLived,
   ),
-  flag('isLongLived', '<path>', 'paths of long polls; may be given several times', undefined, list),
+  flag(
+    'isLongLived',
+    '<path>',
+    'long polls, such as /poll or /*/_changes?feed=longpoll; may be given several times',
+    undefined,
+    list,
+  ),
   flag(
     'drainMinBodyRate',
     '<number>',
