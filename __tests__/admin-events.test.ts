@@ -97,9 +97,20 @@ describe('the event stream', () => {
     const before = listeners(antract);
     const streams = [await openStream(events), await openStream(events)];
     for (const stream of streams) await stream.next();
-    expect(listeners(antract)).toBe(before + 9);
+    expect(listeners(antract)).toBe(before + 14);
     for (const stream of streams) stream.leave();
     await eventually('no listener', () => listeners(antract) === before);
+  });
+
+  it('is woken by every event, those about the backend included', async () => {
+    const { antract, events } = await start();
+    const stream = await openStream(events);
+    await stream.next();
+    const names =
+      'abandoned drained expired forgotten held paused reachable rejected released resumed stopped ' +
+      'tooSlow unhealthy unreachable';
+    expect(antract.registry.eventNames().toSorted().join(' ')).toBe(names);
+    stream.leave();
   });
 
   it('is for those alone whom the access check lets in', async () => {
@@ -140,7 +151,7 @@ describe('the event stream', () => {
     const ask = 'GET /_antract/events HTTP/1.1\r\nHost: localhost\r\n\r\n';
     socket.write(ask + ask);
     await readUntil(socket, (all) => all.includes('"apps"'));
-    expect(listeners(antract)).toBe(before + 9);
+    expect(listeners(antract)).toBe(before + 14);
     socket.destroy();
     await eventually('no listener', () => listeners(antract) === before);
   });

@@ -1,6 +1,7 @@
 /** How the admin endpoints put numbers and states into words. */
 import { describe, expect, it } from '@jest/globals';
-import { formatMs, printable, renderDrain, renderList, renderStatus } from '../lib/admin/render.ts';
+import { formatMs, renderDrain, renderList, renderStatus } from '../lib/admin/render.ts';
+import { printable } from '../lib/printable.ts';
 import type { AppStatus } from '../lib/index.ts';
 
 const status = (given: Partial<AppStatus>): AppStatus => ({
@@ -53,6 +54,24 @@ describe('lines', () => {
     expect(text).toContain('\n  GET /\ufffd2J for 5 ms\n');
   });
 
+  it.each(
+    ['\u061c', '\u200e', '\u200f', '\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2066']
+      .concat(['\u2067', '\u2068', '\u2069', '\u2028', '\u2029', '\u200b', '\ufeff', '\u{e0001}'])
+      .map((character) => [character.codePointAt(0)!.toString(16), character]),
+  )('the character U+%s is replaced wherever it comes from', (_code, character) => {
+    const nasty = `a${character}b`;
+    const stragglers = [{ method: nasty, path: `/${nasty}`, ageMs: 5 }];
+    const health = { lastSeen: nasty, forMs: 1, endsInMs: 1, unplanned: false };
+    const given = { app: nasty, reason: nasty, message: nasty, health };
+    const phases = ['running', 'pausing', 'paused', 'releasing', 'stopped'] as const;
+    const texts = phases.flatMap((phase) => {
+      const one = status({ ...given, phase, ...(phase === 'pausing' && { stragglers }) });
+      return [renderStatus(one, '').text, renderList([status({}), one], status({}), '').text];
+    });
+    expect(texts.join('')).not.toContain(character);
+    expect(texts.join('')).toContain('a\ufffdb');
+  });
+
   it('stragglers beyond those named are counted', () => {
     const stragglers = [{ method: 'GET', path: '/a', ageMs: 61_000 }];
     const { text } = renderStatus(
@@ -79,6 +98,17 @@ describe('lines', () => {
     const { text } = renderStatus(status({ phase: 'releasing', held: 1, oldestHoldMs: 2000 }), '');
     expect(text).toBe(
       'Pause is disabled.\nApp default is releasing: 1 held request still going out.\nLongest held: 2 s\nIn flight: 0\n',
+    );
+  });
+
+  it('a status of six apps lists all six, those that are just running too', () => {
+    const apps = ['default', 'shop', 'blog', 'wiki', 'chat', 'mail'].map((app) => status({ app }));
+    const { text } = renderList(apps, apps[0] as AppStatus, '');
+    expect(text).toBe(
+      'Pause is disabled.\nApp default is running.\nIn flight: 0\n' +
+        'App shop is running: 0 held, 0 in flight.\nApp blog is running: 0 held, 0 in flight.\n' +
+        'App wiki is running: 0 held, 0 in flight.\nApp chat is running: 0 held, 0 in flight.\n' +
+        'App mail is running: 0 held, 0 in flight.\n',
     );
   });
 

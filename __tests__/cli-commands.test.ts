@@ -12,7 +12,7 @@ import { readAdminUrl } from '../lib/cli/admin-url.ts';
 import { addOperatorCommands } from '../lib/cli/operate.ts';
 import { addRun } from '../lib/cli/run.ts';
 import { addStatus } from '../lib/cli/show-status.ts';
-import { plain, plainJson } from '../lib/cli/plain-text.ts';
+import { printable, printableJson } from '../lib/printable.ts';
 import { killBackends } from './support/backend.ts';
 import { createCertificate } from './support/certificate.ts';
 import { endAll, runCli, runOnTerminal } from './support/cli.ts';
@@ -414,10 +414,11 @@ describe('what a terminal is given', () => {
   });
 
   it('stays the same otherwise, and JSON stays JSON', () => {
-    expect(plain('grün 日本 👍')).toBe('grün 日本 👍');
+    const joined = 'grün 日本 👍 👩\u200d🚒 می\u200cخواهم';
+    expect(printable(joined)).toBe(joined);
     const value = { text: `${nasty} \u{e0001}` };
-    expect(JSON.parse(plainJson(value))).toEqual(value);
-    expect(plainJson(value)).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+    expect(JSON.parse(printableJson(value))).toEqual(value);
+    expect(printableJson(value)).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
   });
 
   it('is no live line in CI, on a dumb terminal, or in a pipe', async () => {

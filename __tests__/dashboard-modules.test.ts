@@ -2,12 +2,19 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Status } from '../lib/admin/dashboard/snapshot.d.ts';
 import { formatMs as formatOnServer } from '../lib/admin/render.ts';
+import { printable } from '../lib/printable.ts';
 
 // Plain JavaScript, checked against a browser's types rather than these.
 const load = async (name: string): Promise<Record<string, unknown>> =>
   (await import(new URL(`../lib/admin/dashboard/${name}.js`, import.meta.url).href)) as never;
 
-const { formatMs, formatCountdown, formatCount } = (await load('format')) as {
+const {
+  printable: printableOnPage,
+  formatMs,
+  formatCountdown,
+  formatCount,
+} = (await load('format')) as {
+  printable(value: unknown): unknown;
   formatMs(ms: number): string;
   formatCountdown(ms: number): string;
   formatCount(n: number, noun: string): string;
@@ -37,6 +44,18 @@ const STATUS: Status = {
   reason: null,
   message: null,
 };
+
+describe('foreign text on the page', () => {
+  it('is made printable as in the text answers, and what is no text stays', () => {
+    // The halves of a pair would join.
+    const codes = Array.from({ length: 0x1_0000 }, (_, code) => code).filter(
+      (code) => code < 0xd800 || code > 0xdfff,
+    );
+    const all = codes.map((code) => String.fromCodePoint(code)).join('');
+    expect(printableOnPage(all)).toBe(printable(all));
+    expect([1, null, true].map(printableOnPage)).toEqual([1, null, true]);
+  });
+});
 
 describe('times on the page', () => {
   it('are in the words of the text answers', () => {

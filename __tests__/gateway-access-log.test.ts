@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { EventEmitter, once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import { WebSocket, WebSocketServer } from 'ws';
+import { createAccessLog } from '../lib/gateway/access-log.ts';
 import type { AccessLogFormat, LineStream } from '../lib/gateway.ts';
 import { killBackends, startBackend } from './support/backend.ts';
 import { closeGateways, openGateway } from './support/gateway.ts';
@@ -166,6 +167,19 @@ describe('a line', () => {
       await readUntil(socket, (text) => text.includes('ok'));
       // eslint-disable-next-line no-control-regex
       expect(await lines.next()).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    }
+  });
+
+  it('holds no bidirectional characters of an app that is named after a host', async () => {
+    const app = 'a\u202eb';
+    const finished = { app, remote: undefined, status: 200, outcome: 'answered' } as const;
+    for (const format of ['json', 'pretty'] as const) {
+      let written = '';
+      const log = createAccessLog({ write: (text) => (written += text) !== '' }, format);
+      const req = { method: 'GET', url: '/', headers: {} } as IncomingMessage;
+      log.write({ ...finished, req, bytes: 0, durationMs: 1 });
+      log.close();
+      expect(written).toContain('a\\u202eb');
     }
   });
 

@@ -3,11 +3,12 @@
  */
 import { AntractError } from './errors.ts';
 import type { AppOf } from './options.ts';
+import { isPrintable } from './printable.ts';
 import { expected } from './validate.ts';
 
 /**
- * An app's name may come from a client (a virtual host), and is shown to operators: no control
- * characters, and not longer than a host name can be.
+ * An app's name may come from a client (a virtual host), and is shown to operators: no control or
+ * bidirectional characters, and not longer than a host name can be.
  */
 export function readAppName(name: unknown): string {
   if (isAppName(name)) return name;
@@ -20,7 +21,9 @@ export function readAppName(name: unknown): string {
 const MAX_APP_NAME = 253;
 
 export function isAppName(name: unknown): name is string {
-  return typeof name === 'string' && name.length <= MAX_APP_NAME && /^\P{Cc}+$/u.test(name);
+  return (
+    typeof name === 'string' && name.length <= MAX_APP_NAME && name !== '' && isPrintable(name)
+  );
 }
 
 export function readApp(name: string, value: unknown): AppOf {

@@ -13,6 +13,7 @@ import { addRun } from './cli/run.ts';
 import { addServe } from './cli/serve.ts';
 import { addStatus } from './cli/show-status.ts';
 import { addWorker } from './cli/worker.ts';
+import { printableLines } from './printable.ts';
 
 for (const { env, mayBeEmpty } of FLAGS) {
   if (mayBeEmpty && process.env[env] === '') delete process.env[env];
@@ -43,7 +44,7 @@ try {
   await program.parseAsync(own);
 } catch (error) {
   const { exitCode, message } = explain(error);
-  if (message !== undefined) console.error(`antract: ${message}`);
+  if (message !== undefined) console.error(printableLines(`antract: ${message}`));
   // Whatever was opened before it went wrong must not keep the process.
   process.exit(exitCode);
 }

@@ -5,6 +5,7 @@ import { readAppName } from './app-name.ts';
 import { AntractError } from './errors.ts';
 import { readHealth } from './health-option.ts';
 import type { AntractOptions, AntractRequest, Logger, ReleaseOptions } from './options.ts';
+import { printableLogger } from './printable.ts';
 import { isPlainPath, pathOf } from './request.ts';
 import { matchesPattern, readRequestPattern } from './request-pattern.ts';
 import {
@@ -91,7 +92,11 @@ export const APP_OPTION_NAMES: readonly string[] = Object.keys(appReaders);
 /** Validates what a user passed to `createAntract()`; throws `ERR_ANTRACT_OPTION`. */
 export function readOptions(options: AntractOptions = {}): Settings {
   const { apps, ...settings } = readObject('', options, readers, { ...DEFAULT_SETTINGS, apps: {} });
-  return { ...checkCover('', settings), apps: readApps(apps, settings) };
+  return {
+    ...checkCover('', settings),
+    logger: printableLogger(settings.logger),
+    apps: readApps(apps, settings),
+  };
 }
 
 function readApps(value: unknown, defaults: AppSettings): Map<string, AppSettings> {

@@ -4,8 +4,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { lingerOnClose } from '../lingering-close.ts';
 import type { Express } from './express.ts';
+import { printable, printableJson } from '../printable.ts';
 import { problemBody, type Problem } from './problem.ts';
-import { printable, type Page, type Rendered } from './render.ts';
+import type { Page, Rendered } from './render.ts';
 
 export interface Answerer {
   answer(req: IncomingMessage, res: ServerResponse, answer: Rendered | Page): void;
@@ -71,5 +72,5 @@ function isUnwanted(name: string): boolean {
 }
 
 function toJson(value: object): string {
-  return `${JSON.stringify(value)}\n`;
+  return `${printableJson(value)}\n`;
 }

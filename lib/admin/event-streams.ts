@@ -11,6 +11,7 @@ import { systemClock, type Clock, type Timer } from '../clock.ts';
 import { AntractError } from '../errors.ts';
 import type { AntractEvents } from '../events.ts';
 import type { PauseRegistry } from '../pause-registry.ts';
+import { printableJson } from '../printable.ts';
 import { ProblemError } from './problem.ts';
 
 /** Each open page is one. */
@@ -24,17 +25,23 @@ const SIGN_OF_LIFE_MS = 4000;
 /** Whoever has not read for so long is gone, or may come back when they are. */
 const STUCK_MS = 30_000;
 
-const EVENTS = [
-  'paused',
-  'drained',
-  'held',
-  'released',
-  'abandoned',
-  'rejected',
-  'expired',
-  'resumed',
-  'stopped',
-] as const satisfies (keyof AntractEvents)[];
+/** Each may change a snapshot. The type keeps an event from being forgotten here. */
+const EVENTS = Object.keys({
+  paused: true,
+  drained: true,
+  tooSlow: true,
+  held: true,
+  released: true,
+  abandoned: true,
+  rejected: true,
+  expired: true,
+  resumed: true,
+  stopped: true,
+  unhealthy: true,
+  unreachable: true,
+  reachable: true,
+  forgotten: true,
+} satisfies Record<keyof AntractEvents, true>) as (keyof AntractEvents)[];
 
 export type StreamedRegistry = Pick<PauseRegistry, 'list' | 'on' | 'off' | 'closed'>;
 
@@ -146,7 +153,7 @@ export class EventStreams {
 
   #event(): string {
     const at = this.#clock.date();
-    const data = JSON.stringify({ at, apps: this.#registry.list() });
+    const data = printableJson({ at, apps: this.#registry.list() });
     return `id: ${++this.#id}\ndata: ${data}\n\n`;
   }
 

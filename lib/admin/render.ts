@@ -6,6 +6,7 @@
  * for word as it was there ("1 requests" included). What follows is for whoever is on call.
  */
 import type { Straggler } from '../in-flight.ts';
+import { printable } from '../printable.ts';
 import type {
   AppStatus,
   CommandResult,
@@ -95,9 +96,7 @@ export function renderStatus(status: AppStatus, base: Base): Rendered {
 
 /** `main` is the app whose lines come first, where the original had its only one. */
 export function renderList(apps: readonly AppStatus[], main: AppStatus, base: Base): Rendered {
-  const others = apps
-    .filter(({ app, phase }) => app !== main.app && phase !== 'running')
-    .map(listLine);
+  const others = apps.filter(({ app }) => app !== main.app).map(listLine);
   return rendered(200, [statusLine(main), ...details(main, base), ...others], { apps });
 }
 
@@ -320,9 +319,4 @@ export function formatMs(ms: number): string {
 
 function two(major: number, majorUnit: string, minor: number, minorUnit: string): string {
   return minor === 0 ? `${major} ${majorUnit}` : `${major} ${majorUnit} ${minor} ${minorUnit}`;
-}
-
-/** Paths come from clients, and what is printed here ends up on an operator's terminal. */
-export function printable(line: string): string {
-  return line.replace(/\p{Cc}/gu, '\u{fffd}');
 }

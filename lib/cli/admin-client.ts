@@ -10,7 +10,7 @@ import { systemClock, type Clock } from '../clock.ts';
 import { isPlainObject } from '../validate.ts';
 import type { AdminUrl } from './admin-url.ts';
 import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from './failure.ts';
-import { plain } from './plain-text.ts';
+import { printable } from '../printable.ts';
 
 export type Body = Readonly<Record<string, unknown>>;
 
@@ -130,7 +130,11 @@ export class AdminClient {
   }
 
   #refusal(status: number, code: string, detail: string): Refused {
-    return new Refused(`${this.#sentence(status, plain(detail))} (${plain(code)})`, status, code);
+    return new Refused(
+      `${this.#sentence(status, printable(detail))} (${printable(code)})`,
+      status,
+      code,
+    );
   }
 
   /** A server does not tell a wrong token from none; whoever sent one wants to know. */
@@ -196,5 +200,5 @@ const REASONS: Readonly<Record<string, string>> = {
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  return (code !== undefined && REASONS[code]) || plain(message || String(code));
+  return (code !== undefined && REASONS[code]) || printable(message || String(code));
 }

@@ -5,7 +5,7 @@
 import { formatMs } from '../admin/render.ts';
 import { Refused, type AdminClient, type Body } from './admin-client.ts';
 import { CommandFailure } from './failure.ts';
-import { plainJson } from './plain-text.ts';
+import { printableJson } from '../printable.ts';
 import { readNumber, readSnapshot, type Snapshot } from './snapshot.ts';
 import { oneLine } from './words.ts';
 
@@ -19,7 +19,7 @@ export async function dryRun(client: AdminClient, options: DryRunOptions): Promi
   const { app, drainTimeout, json } = options;
   const status = (await client.call('status', { app })).body;
   const traffic = await askForTraffic(client, app);
-  if (json) console.log(plainJson({ status, traffic }));
+  if (json) console.log(printableJson({ status, traffic }));
   else console.log(dryRunLines(readSnapshot(status), traffic, drainTimeout).join('\n'));
 }
 

@@ -9,7 +9,7 @@ import { duration, type Duration } from '../validate.ts';
 import { addClientOptions, createClient, ONLY, type ClientOptions } from './client-options.ts';
 import type { AdminClient, Body, Parameters } from './admin-client.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from './failure.ts';
-import { plainJson } from './plain-text.ts';
+import { printableJson } from '../printable.ts';
 import { Progress } from './progress.ts';
 import { Screen } from './screen.ts';
 import { settle } from './settle.ts';
@@ -126,7 +126,7 @@ async function waitForDrain(
 function tellDrain(flags: ClientOptions, body: Body): void {
   const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
   if (body['drained'] === true) return tell(flags, body, `Drained after ${waited}.`);
-  if (flags.json) console.log(plainJson(body));
+  if (flags.json) console.log(printableJson(body));
   const snapshot = readSnapshot(body);
   const { app, inFlight, only } = snapshot;
   const what = only === null ? count(inFlight, 'request') : only;
@@ -143,7 +143,7 @@ function tellDrain(flags: ClientOptions, body: Body): void {
 /** What a command prints at its end: the app's state, or the server's answer as it is. */
 function tell({ json }: ClientOptions, body: Body, remark?: string): void {
   if (json) {
-    console.log(plainJson(body));
+    console.log(printableJson(body));
     return;
   }
   console.log(fullLines(readSnapshot(body)).join('\n'));

@@ -11,7 +11,7 @@ import { addClientOptions, createClient, ONLY, type ClientOptions } from './clie
 import { checkCommand } from './child.ts';
 import { dryRun } from './dry-run.ts';
 import { CommandFailure, explain, UsageError } from './failure.ts';
-import { plain, plainJson } from './plain-text.ts';
+import { printable, printableJson } from '../printable.ts';
 import { createRunReport, reportLines, type RunReport } from './run-report.ts';
 import { Screen } from './screen.ts';
 import { endByHangup, ignoreLostOutput, watchSignals } from './signals.ts';
@@ -144,8 +144,8 @@ function createWindow(options: WindowOptions, client: Window['client']): Window 
 function finish({ report, screen, say }: Window, flags: RunFlags, exitCode: number): void {
   report.exitCode = exitCode;
   screen.clear();
-  if (report.drainTries > 0) for (const line of reportLines(report)) say(plain(line));
-  if (flags.json) console.log(plainJson(report));
+  if (report.drainTries > 0) for (const line of reportLines(report)) say(printable(line));
+  if (flags.json) console.log(printableJson(report));
   if (flags.report !== undefined) writeReport(flags.report, report, say);
 }
 

@@ -6,7 +6,7 @@ import { systemClock } from '../clock.ts';
 import { formatMs } from '../admin/render.ts';
 import type { AdminClient, Body } from './admin-client.ts';
 import { addClientOptions, createClient, type ClientOptions } from './client-options.ts';
-import { plainJson } from './plain-text.ts';
+import { printableJson } from '../printable.ts';
 import { delay } from './progress.ts';
 import { Screen } from './screen.ts';
 import { readList, type Snapshot } from './snapshot.ts';
@@ -66,12 +66,12 @@ function ask(
 ): Promise<string> {
   return client.call('status', { app }, { signal }).then(
     ({ body }) => textOf(body, flags),
-    (error: Error) => (flags.json ? plainJson({ error: error.message }) : error.message),
+    (error: Error) => (flags.json ? printableJson({ error: error.message }) : error.message),
   );
 }
 
 function textOf(body: Body, { json }: StatusFlags): string {
-  if (json) return plainJson(body);
+  if (json) return printableJson(body);
   const apps = readList(body);
   const [only] = apps;
   return (apps.length === 1 && only ? fullLines(only) : tableOf(apps)).join('\n');

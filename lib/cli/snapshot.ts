@@ -7,7 +7,7 @@ import type { Phase } from '../phase.ts';
 import { isPlainObject } from '../validate.ts';
 import type { Body } from './admin-client.ts';
 import { CommandFailure } from './failure.ts';
-import { plain } from './plain-text.ts';
+import { printable } from '../printable.ts';
 
 export interface Snapshot {
   readonly app: string;
@@ -102,5 +102,5 @@ export function readNumber(value: unknown): number | null {
 }
 
 export function readText(value: unknown): string | null {
-  return typeof value === 'string' ? plain(value) : null;
+  return typeof value === 'string' ? printable(value) : null;
 }

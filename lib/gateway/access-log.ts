@@ -7,6 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 import { systemClock } from '../clock.ts';
 import { heldMs } from '../admission.ts';
+import { escapeUnprintable } from '../printable.ts';
 import { describe } from '../request.ts';
 import type { AccessLogFormat, LineStream } from './config.ts';
 
@@ -95,7 +96,7 @@ function jsonLine(finished: FinishedRequest): string {
     heldMs: Math.round(heldMs(req) ?? 0),
     userAgent: cut(req.headers['user-agent']),
   });
-  return `${line.replace(UNPRINTABLE, jsonEscape)}\n`;
+  return `${escapeUnprintable(line)}\n`;
 }
 
 function prettyLine({ req, app, status, outcome, error, durationMs }: FinishedRequest): string {
@@ -113,15 +114,7 @@ function prettyLine({ req, app, status, outcome, error, durationMs }: FinishedRe
     app === null || app === 'default' ? '' : `[${app}]`,
   ];
   const line = parts.filter((part) => part !== '').join(' ');
-  return `${line.replace(UNPRINTABLE, jsonEscape)}\n`;
-}
-
-/** Clients choose what paths and headers hold; some terminals take the bytes above 0x7f for commands too. */
-// oxlint-disable-next-line no-control-regex
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
-
-function jsonEscape(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return `${escapeUnprintable(line)}\n`;
 }
 
 const MAX_FIELD = 512;

@@ -8,6 +8,7 @@ import { APP_OPTION_NAMES, OPTION_NAMES } from '../read-options.ts';
 import { DEFAULT_SETTINGS } from '../settings.ts';
 import type { Logger } from '../options.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
+import { printableLogger } from '../printable.ts';
 import {
   boolean,
   duration,
@@ -84,7 +85,7 @@ export function readConfig(config: GatewayConfig): GatewaySettings {
     ...own,
     routes: readRoutes(main, apps),
     adminPath,
-    logger: (read['logger'] ?? DEFAULT_SETTINGS.logger) as Logger,
+    logger: printableLogger((read['logger'] ?? DEFAULT_SETTINGS.logger) as Logger),
     antract: {
       ...readCoreOptions(pick(read, coreNames), main, apps),
       // On a listener of its own the admin path is not ours on the public port.

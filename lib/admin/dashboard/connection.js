@@ -3,6 +3,8 @@
  * of the page.
  */
 
+import { printable } from './format.js';
+
 /** The server gives a sign of life every few seconds. */
 const QUIET_MS = 10_000;
 const RETRY_MS = 2000;
@@ -41,7 +43,7 @@ export class Connection {
     source.addEventListener('message', ({ data }) => {
       this.#openAgainIn(QUIET_MS);
       this.#onChange(true);
-      this.#onSnapshot(JSON.parse(data));
+      this.#onSnapshot(JSON.parse(data, (_name, value) => printable(value)));
     });
     source.addEventListener('error', () => {
       this.#onChange(false);

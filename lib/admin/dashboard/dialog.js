@@ -1,6 +1,7 @@
 /**
  * Asks before it does anything: the one dialog, and the POST that follows a yes.
  */
+import { printable } from './format.js';
 import { questionFor } from './words.js';
 
 const ANSWER_WITHIN_MS = 15_000;
@@ -93,8 +94,8 @@ export class CommandDialog {
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     });
     const { summary, detail } = await answer.json();
-    if (!answer.ok) throw new Error(detail ?? `Answered ${answer.status}.`);
-    return String(summary);
+    if (!answer.ok) throw new Error(printable(detail) ?? `Answered ${answer.status}.`);
+    return printable(String(summary));
   }
 
   /** @param {string} message */

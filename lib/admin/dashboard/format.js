@@ -1,6 +1,20 @@
 /**
- * Times and counts as an operator reads them. Pure.
+ * Times, counts and foreign text as an operator reads them. Pure.
  */
+
+/**
+ * Text without control characters, which bidirectional ones are too: those show a path or a reason in
+ * another order than it has. As the server's own text answers do it; anything but text stays as it is.
+ *
+ * @template T
+ * @param {T} value
+ * @returns {T}
+ */
+export function printable(value) {
+  if (typeof value !== 'string') return value;
+  const text = value.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\u{fffd}');
+  return /** @type {T} */ (text);
+}
 
 /**
  * `850 ms`, `12 s`, `4 min 48 s`, `2 h 5 min`: never more than two units.
