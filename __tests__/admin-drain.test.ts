@@ -160,7 +160,7 @@ describe('enable with wait', () => {
   it('answers 202 when the time is up, and who is still running', async () => {
     const site = await start();
     await keepBusy(site);
-    const answer = await request(`${site.admin}/enable?wait=20`);
+    const answer = await request(`${site.admin}/enable?wait=20ms`);
     expect(answer.status).toBe(202);
     expect(answer.body).toMatch(
       /^Pause is enabled\.\nNot drained after \d+ ms: 1 request still in flight\.\nApp default is draining\.\n(.*\n)*In flight: 1\n {2}GET \/slow for \d+ ms\n/,
@@ -215,7 +215,7 @@ describe('enable with wait', () => {
   it('answers 409 when the pause ends by itself meanwhile', async () => {
     const site = await start();
     await keepBusy(site);
-    expect((await request(`${site.admin}/enable?wait=1m&max_time=20`)).status).toBe(409);
+    expect((await request(`${site.admin}/enable?wait=1m&max_time=20ms`)).status).toBe(409);
   });
 
   it('answers 503 when antract is closed meanwhile', async () => {
@@ -291,7 +291,7 @@ describe('enable with wait', () => {
     const socket = await connect(site.port);
     for (let i = 0; i < 3; i++) {
       const isWaiting = waiting.next();
-      socket.write('GET /_antract/enable?wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      socket.write('GET /_antract/enable?wait=20ms HTTP/1.1\r\nHost: localhost\r\n\r\n');
       await isWaiting;
       await readUntil(socket, (text) => text.includes('202 Accepted'));
     }
@@ -333,7 +333,7 @@ describe('drain', () => {
     const site = await start();
     await keepBusy(site);
     await site.antract.enable();
-    const answer = await request(`${site.admin}/drain?wait=10`, {
+    const answer = await request(`${site.admin}/drain?wait=10ms`, {
       headers: { accept: 'application/json' },
     });
     expect(answer.status).toBe(202);

@@ -49,11 +49,11 @@ describe('a parameter', () => {
     ['/enable?reason', /`reason` to have a value/],
     ['/enable?reason=%20', /`reason` to have a value/],
     ['/enable?max_time=soon', /`max_time` to be a duration.*'soon'/],
-    ['/enable?max_time=0', /`max_time` to be a duration.*'0'/],
+    ['/enable?max_time=0', /`max_time` to be a duration from 1ms to 24 days, got '0'/],
     ['/enable?max_time=-1m', /`max_time` to be a duration/],
     ['/enable?max_time=Infinity', /`max_time` to be a duration/],
     ['/enable?wait=forever', /`wait` to be a duration.*'forever'/],
-    ['/enable?wait=2147483648', /`wait` to be a duration.*'2147483648'/],
+    ['/enable?wait=2147483648ms', /`wait` to be a duration from 0 to 24 days, got '2147/],
     ['/enable?wait=-1', /`wait` to be a duration/],
     ['/drain?wait=NaN', /`wait` to be a duration/],
     [
@@ -76,6 +76,51 @@ describe('a parameter', () => {
     expect(antract.list()).toHaveLength(1);
   });
 
+  it.each(['30', '30000', '1.5', '-5', '1e3', '0x1e', '30 ', '5,5s', ' 30s', '30s5', 's', '1m30s'])(
+    'that is a duration needs one number and its unit, unlike %j',
+    async (value) => {
+      const { antract, url } = await start();
+      for (const name of ['max_time', 'lease', 'wait']) {
+        const answers = [
+          await request(`${url}/enable?${new URLSearchParams({ [name]: value }).toString()}`),
+          await post(`${url}/enable`, FORM, new URLSearchParams({ [name]: value }).toString()),
+          await post(`${url}/enable`, 'application/json', JSON.stringify({ [name]: value })),
+        ];
+        for (const { status, body } of answers) {
+          expect(body).toContain(
+            `Expected \`${name}\` to be a duration with a unit, such as '30s' or '5m', got '${value}'.`,
+          );
+          expect(status).toBe(400);
+        }
+      }
+      expect(antract.status().phase).toBe('running');
+    },
+  );
+
+  it('that is a duration needs a unit in JSON too, where it is a number', async () => {
+    const { antract, url } = await start();
+    const { status, body } = await post(`${url}/enable`, 'application/json', '{"max_time":30}');
+    expect(status).toBe(400);
+    expect(body).toContain("a duration with a unit, such as '30s' or '5m', got 30.");
+    expect(antract.status().phase).toBe('running');
+  });
+
+  it.each(['30s', '30 s', '0.5m', '30000ms', '30 seconds', '30S'])(
+    'that is a duration may be %j',
+    async (value) => {
+      const { antract, url } = await start();
+      await request(`${url}/enable?max_time=${encodeURIComponent(value)}`);
+      expect(antract.status().endsInMs).toBeGreaterThan(25_000);
+      expect(antract.status().endsInMs).toBeLessThanOrEqual(30_000);
+    },
+  );
+
+  it('that is a duration may be 0 without a unit', async () => {
+    const { url } = await start();
+    const answer = await post(`${url}/enable`, 'application/json', '{"lease":0,"wait":"0"}');
+    expect(answer.status).toBe(200);
+  });
+
   it.each(['/enable', '/disable', '/stop', '/status'])(
     'app is taken by %s, as it is written',
     async (endpoint) => {
@@ -90,7 +135,7 @@ describe('a parameter', () => {
 
   it('max_time and reason reach the pause', async () => {
     const { antract, url } = await start();
-    await request(`${url}/enable?max_time=90000&reason=${encodeURIComponent('größere 💾')}`);
+    await request(`${url}/enable?max_time=90s&reason=${encodeURIComponent('größere 💾')}`);
     const { reason, endsInMs } = antract.status();
     expect(reason).toBe('größere 💾');
     expect(endsInMs).toBeGreaterThan(80_000);
@@ -99,7 +144,7 @@ describe('a parameter', () => {
 
   it('the longest of each is taken', async () => {
     const { url } = await start();
-    const target = `/enable?wait=2147483647&max_time=2147483647&reason=${'x'.repeat(500)}`;
+    const target = `/enable?wait=2147483647ms&max_time=2147483647ms&reason=${'x'.repeat(500)}`;
     expect((await request(url + target)).status).toBe(200);
   });
 
@@ -112,7 +157,7 @@ describe('a parameter', () => {
       drain: ['app', 'wait'],
     };
     const { antract, url } = await start();
-    const values = { app: 'default', max_time: '1m', reason: 'x', wait: '1', message: 'x' };
+    const values = { app: 'default', max_time: '1m', reason: 'x', wait: '1ms', message: 'x' };
     for (const endpoint of Object.keys(taken)) {
       const found: string[] = [];
       for (const [name, value] of Object.entries(values)) {
@@ -143,7 +188,7 @@ describe.each([
       200,
     );
     expect(antract.status('shop').reason).toBe('größer');
-    const json = JSON.stringify({ app: 'shop', reason: 'noch größer', max_time: 60_000 });
+    const json = JSON.stringify({ app: 'shop', reason: 'noch größer', max_time: '1m' });
     expect((await post(`${url}/enable`, 'application/json; charset=utf-8', json)).status).toBe(200);
     expect(antract.status('shop').reason).toBe('noch größer');
     expect(antract.status().phase).toBe('running');

@@ -111,6 +111,24 @@ describe('the commands', () => {
   });
 });
 
+it.each([
+  ['pause', '--wait'],
+  ['pause', '--max-time'],
+  ['resume', '--wait'],
+  ['drain', '--wait'],
+])('antract %s refuses a %s without a unit, and changes nothing', async (command, flag) => {
+  const site = await operate();
+  await site.admin('enable');
+  if (command === 'pause') await site.admin('disable');
+  const before = await site.status();
+  const cli = site.antract(command, flag, '30');
+  expect((await cli.exited).code).toBe(2);
+  expect(cli.stderr).toBe(
+    `antract: Expected \`${flag}\` to be a duration with a unit, such as '30s' or '5m', got '30'.\n`,
+  );
+  expect((await site.status()).phase).toBe(before.phase);
+});
+
 describe('a wait for a drain', () => {
   it('that succeeds', async () => {
     const site = await operate();
@@ -207,7 +225,7 @@ describe('a server with a health gate', () => {
     // The wait by itself must not end a pause that somebody has begun in between.
     expect(asked.filter((one) => one.includes('/disable'))).toEqual([
       '/_antract/disable?app=default',
-      '/_antract/disable?app=default&wait=1000&if_pause=none',
+      '/_antract/disable?app=default&wait=1000ms&if_pause=none',
     ]);
   });
 });

@@ -1,8 +1,13 @@
 /** The table of flags against the options that there are. */
 import { describe, expect, it } from '@jest/globals';
 import { Command } from 'commander';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { readConfigFile } from '../lib/cli/config-file.ts';
 import { addFlags, FLAGS, merge, readFlags } from '../lib/cli/flags.ts';
 import { misspeltVariables } from '../lib/cli/misspelt-variables.ts';
+import { createGateway } from '../lib/gateway.ts';
 import { GATEWAY_OPTION_NAMES } from '../lib/gateway/read-config.ts';
 import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../lib/settings.ts';
 
@@ -44,6 +49,43 @@ describe('the flags', () => {
     expect([...keys].sort()).toEqual(
       [...wanted.filter((name) => !NOT_FLAGS.includes(name)), ...ONLY_FLAGS].sort(),
     );
+  });
+
+  const durations = FLAGS.filter(({ isDuration }) => isDuration).map(({ key }) => key);
+  const WANTED = "to be a duration with a unit, such as '30s' or '5m', got";
+
+  /** A configuration in which one option has this value. */
+  const configOf = (key: string, value: unknown): Record<string, unknown> => {
+    const [name = key, inner] = key.split('.');
+    return { [name]: inner === undefined ? value : { [inner]: value } };
+  };
+
+  it.each(durations)('need a unit in the text of %s', (key) => {
+    for (const text of ['30', '1.5', '30 ']) {
+      const config = { target: 'http://127.0.0.1:1', ...configOf(key, text) };
+      expect(() => createGateway(config)).toThrow(`Expected \`${key}\` ${WANTED} '${text}'.`);
+    }
+  });
+
+  it.each(durations)('need a unit in a file for %s, also where it is a number', (key) => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'antract-'));
+    const file = path.join(folder, 'antract.json');
+    const read = (config: object): unknown => {
+      writeFileSync(file, JSON.stringify(config));
+      return readConfigFile(file);
+    };
+    try {
+      for (const value of [30, 0.5, -1]) {
+        const said = `${WANTED} ${value}.`;
+        expect(() => read(configOf(key, value))).toThrow(`${file}: Expected \`${key}\` ${said}`);
+        const apps = { shop: configOf(key, value) };
+        expect(() => read({ apps })).toThrow(`${file}: Expected \`apps.shop.${key}\` ${said}`);
+      }
+      expect(read(configOf(key, 0))).toEqual(configOf(key, 0));
+      expect(read(configOf(key, '30s'))).toEqual(configOf(key, '30s'));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('follow from the names of options, and so do the variables', () => {

@@ -136,6 +136,20 @@ describe('antract run', () => {
     },
   );
 
+  it.each(['max-time', 'drain-timeout', 'lease', 'health-timeout', 'kill-after'])(
+    'refuses a --%s without a unit before anything happens',
+    async (name) => {
+      const site = await operate();
+      const run = site.antract('run', `--${name}`, '30', '--', 'echo', 'ran');
+      expect((await run.exited).code).toBe(2);
+      expect(run.stderr).toBe(
+        `antract: Expected \`--${name}\` to be a duration with a unit, such as '30s' or '5m', got '30'.\n`,
+      );
+      expect(run.stdout).toBe('');
+      expect((await site.admin('report')).report).toBeNull();
+    },
+  );
+
   it('says when it has no command, or one without --', async () => {
     const site = await operate();
     const none = site.antract('run', 'default');
@@ -258,7 +272,7 @@ describe('a pause that ends early', () => {
       '--lease',
       '1s',
       '--max-time',
-      '1500',
+      '1500ms',
       '--',
       ...waitForFile('go'),
     );
@@ -273,7 +287,7 @@ describe('a pause that ends early', () => {
   it('while it drains, and nothing is run', async () => {
     const site = await operate();
     await site.begin();
-    const flags = ['--max-time', '300', '--report', file('report.json')];
+    const flags = ['--max-time', '300ms', '--report', file('report.json')];
     const run = site.antract('run', ...flags, '--', 'echo', 'ran');
     expect((await run.exited).code).toBe(1);
     expect(run.stdout).toBe('');

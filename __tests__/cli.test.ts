@@ -338,6 +338,32 @@ describe('a call that makes no sense ends with 2 and', () => {
     expect(failed.message).toMatch(message);
   });
 
+  it.each<[string, string[], Record<string, string>, string]>([
+    ['a flag', ['--heartbeat-every', '30'], {}, '`--heartbeat-every`'],
+    ['a variable', [], { ANTRACT_MAX_TIME: '30' }, '`ANTRACT_MAX_TIME`'],
+  ])('refuses a duration without a unit from %s', async (_from, args, env, name) => {
+    expect(await failure(['serve', '--target', target, ...args], env)).toEqual({
+      code: 2,
+      message: `antract: Expected ${name} to be a duration with a unit, such as '30s' or '5m', got '30'.`,
+    });
+  });
+
+  it('refuses a duration without a unit from a file, in an app too', async () => {
+    const config = file('antract.json', { apps: { shop: { target, proxyTimeout: 30 } } });
+    expect(await failure(['serve', '--config', config])).toEqual({
+      code: 2,
+      message:
+        `antract: ${config}: Expected \`apps.shop.proxyTimeout\` to be ` +
+        "a duration with a unit, such as '30s' or '5m', got 30.",
+    });
+  });
+
+  it('takes a duration of 0 without a unit, from a flag and a file', async () => {
+    const config = file('antract.json', { target, cover: 0, release: { jitter: 0 } });
+    const { adminUrl } = await serve(['--config', config, '--proxy-timeout', '0']);
+    expect((await request(`${adminUrl}/status`)).status).toBe(200);
+  });
+
   it('names file and key', async () => {
     for (const [content, message] of [
       [{ target, maxTim: 1 }, 'Unknown option `maxTim`. Did you mean `maxTime`?'],

@@ -443,7 +443,7 @@ describe('disable with wait', () => {
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
     await backend.kill();
-    const { status, body } = await request(`${gateway.url}/_antract/disable?wait=200`, {
+    const { status, body } = await request(`${gateway.url}/_antract/disable?wait=200ms`, {
       headers: { accept: 'application/json' },
     });
     expect(status).toBe(202);
@@ -472,7 +472,7 @@ describe('disable with wait', () => {
     expect((await admin(gateway, 'status')).body).toMatch(
       /\nApp default is running\.\nBackend, asked for .*: ECONNREFUSED\n/,
     );
-    expect((await admin(gateway, 'disable?wait=1')).status).toBe(202);
+    expect((await admin(gateway, 'disable?wait=1ms')).status).toBe(202);
     expect(ended).toEqual([]);
     await backend.start();
     expect((await released).status).toBe(200);

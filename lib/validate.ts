@@ -7,7 +7,7 @@ import ms, { type StringValue } from 'ms';
 import { MAX_DELAY_MS } from './clock.ts';
 import { AntractError } from './errors.ts';
 
-/** Milliseconds, or a string that the `ms` package reads: `'30s'`, `'5m'`. */
+/** Milliseconds, or a string with a unit, which the `ms` package reads: `'30s'`, `'5m'`. */
 export type Duration = number | string;
 
 /** Returns what `value` means, or throws `ERR_ANTRACT_OPTION` naming `name`. */
@@ -73,20 +73,45 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return best && best.distance <= Math.max(2, name.length / 4) ? best.candidate : undefined;
 }
 
-/** A duration in milliseconds, at least `min`. `Infinity` only where `infinite` says so. */
-export function duration({ min = 0, infinite = false } = {}): Reader<number> {
+interface DurationLimits {
+  readonly min?: number;
+  /** Whether `Infinity` is a duration. */
+  readonly infinite?: boolean;
+}
+
+/** A duration of at least `min` from JavaScript code: milliseconds, or a string with a unit. */
+export function duration({ min = 0, infinite = false }: DurationLimits = {}): Reader<number> {
   return (name, value) => {
     const read = typeof value === 'string' ? fromText(value) : value;
     if (infinite && read === Infinity) return Infinity;
-    if (typeof read === 'number' && read >= min && read <= MAX_DELAY_MS) return read;
-    const atLeast = min > 0 ? ` of at least ${ms(min)}` : '';
-    throw expected(name, `a duration${atLeast} in ms or like '30s', and at most 24 days`, value);
+    if (typeof read !== 'number' || Number.isNaN(read)) {
+      const wanted = typeof value === 'string' ? WITH_UNIT : `milliseconds or ${WITH_UNIT}`;
+      throw expected(name, wanted, value);
+    }
+    if (read >= min && read <= MAX_DELAY_MS) return read;
+    throw expected(name, `a duration from ${min === 0 ? '0' : ms(min)} to 24 days`, value);
   };
 }
 
-// `ms` says undefined, or NaN, for what it can't read; both fail the comparison above.
+const WITH_UNIT = "a duration with a unit, such as '30s' or '5m'";
+
+/**
+ * A duration from anywhere but JavaScript code: a flag, a variable, a file, a request. There most
+ * people take a bare number for seconds, so only 0 may be one.
+ */
+export function durationWithUnit(limits: DurationLimits = {}): Reader<number> {
+  const read = duration(limits);
+  return (name, value) => {
+    if (typeof value === 'string' || value === 0) return read(name, value);
+    throw expected(name, WITH_UNIT, value);
+  };
+}
+
+// `ms` takes a bare number for milliseconds; for what it can't read it says undefined or NaN, which
+// fail the comparison above.
 function fromText(text: string): number | undefined {
-  return text.length > 0 && text.length <= 100 ? ms(text as StringValue) : undefined;
+  if (text === '0') return 0;
+  return /^.{0,99}[a-z]$/i.test(text) ? ms(text as StringValue) : undefined;
 }
 
 export function integer({ min = 0, infinite = false } = {}): Reader<number> {

@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AntractError } from '../errors.ts';
 import { readAppName } from '../app-name.ts';
 import {
-  duration,
+  durationWithUnit,
   isPlainObject,
   oneOf,
   text,
@@ -51,12 +51,12 @@ export type EndpointName = keyof typeof ENDPOINT_PARAMETERS;
 
 const readers: Readers<Parameters> = {
   app: (_name, value) => readAppName(value),
-  max_time: duration({ min: 1 }),
-  lease: duration(),
+  max_time: durationWithUnit({ min: 1 }),
+  lease: durationWithUnit(),
   only: oneOf('writes'),
   if_pause: text(500),
   reason: text(500),
-  wait: duration(),
+  wait: durationWithUnit(),
   message: text(500),
 };
 

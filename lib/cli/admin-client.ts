@@ -14,7 +14,8 @@ import { printable } from '../printable.ts';
 
 export type Body = Readonly<Record<string, unknown>>;
 
-export type Parameters = Readonly<Record<string, string | number | undefined>>;
+/** Text alone, as a duration that is a bare number has no unit. */
+export type Parameters = Readonly<Record<string, string | undefined>>;
 
 export interface CallOptions {
   /** The longest that the whole call may take. Default 10 s. */
@@ -159,7 +160,7 @@ export class AdminClient {
 function queryOf(parameters: Parameters): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined) query.set(name, String(value));
+    if (value !== undefined) query.set(name, value);
   }
   return query.size === 0 ? '' : `?${query.toString()}`;
 }

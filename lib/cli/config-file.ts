@@ -4,7 +4,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from './failure.ts';
-import { isRecord, type RawConfig } from './flags.ts';
+import { AntractError } from '../errors.ts';
+import { durationWithUnit } from '../validate.ts';
+import { FLAGS, isRecord, type RawConfig } from './flags.ts';
 import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
 
 export function readConfigFile(path: string): RawConfig {
@@ -15,6 +17,7 @@ export function readConfigFile(path: string): RawConfig {
       `${path}: expected \`adminTokenFile\` instead of \`adminToken\`, a secret.`,
     );
   }
+  checkDurations(path, config);
   // Relative to the file, as it can be used from anywhere.
   const { adminTokenFile } = config;
   const result = readRegExps(path, '', config);
@@ -43,6 +46,38 @@ function readRegExps(path: string, prefix: string, config: RawConfig): RawConfig
     );
   }
   return result;
+}
+
+/** In a program a number is milliseconds; in a file people mean seconds by it, so a unit is needed. */
+function checkDurations(path: string, config: RawConfig): void {
+  const apps = isRecord(config['apps']) ? Object.entries(config['apps']) : [];
+  const places = [
+    ['', config],
+    ...apps.map(([name, app]) => [`apps.${name}.`, app] as const),
+  ] as const;
+  const durations = FLAGS.filter(({ isDuration }) => isDuration);
+  for (const [prefix, options] of places) {
+    for (const { key } of durations) {
+      const value = valueAt(options, key);
+      if (typeof value === 'number') readDuration(path, prefix + key, value);
+    }
+  }
+}
+
+/** The value of `release.jitter`, say; undefined where there is none. */
+function valueAt(options: unknown, key: string): unknown {
+  return key
+    .split('.')
+    .reduce((at: unknown, name) => (isRecord(at) ? at[name] : undefined), options);
+}
+
+function readDuration(path: string, name: string, value: unknown): void {
+  try {
+    durationWithUnit()(name, value);
+  } catch (error) {
+    if (!(error instanceof AntractError)) throw error;
+    throw new UsageError(`${path}: ${error.message}`, { cause: error });
+  }
 }
 
 function read(path: string): string {

@@ -25,11 +25,14 @@ export interface Flag {
    * it says who may come in or where something is: there the default could be dangerous.
    */
   readonly mayBeEmpty: boolean;
+  readonly isDuration: boolean;
   readonly option: Option;
 }
 
 /** What the values of flags that name a place are called in the help. */
 const PLACES = ['<url>', '<address>', '<file>', '<path>'];
+
+const DURATION = '<duration>';
 
 type Parse = (text: string, previous: unknown) => unknown;
 
@@ -270,12 +273,13 @@ function flag(
   const shown =
     byDefault === undefined ? help : `${help} (default: ${formatDefault(value, byDefault)})`;
   const option = new Option(`${long} ${value}`, shown).env(env).argParser(parse);
-  return { key, long, env, mayBeEmpty: !PLACES.includes(value), option };
+  const mayBeEmpty = !PLACES.includes(value);
+  return { key, long, env, mayBeEmpty, isDuration: value === DURATION, option };
 }
 
 function formatDefault(value: string, byDefault: unknown): string {
   if (byDefault === Infinity) return 'no limit';
-  return value === '<duration>' && byDefault !== 0
+  return value === DURATION && byDefault !== 0
     ? formatDuration(Number(byDefault))
     : String(byDefault);
 }

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { formatMs } from '../admin/render.ts';
 import { systemClock } from '../clock.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
-import { duration, type Duration } from '../validate.ts';
+import { durationWithUnit } from '../validate.ts';
 import { addClientOptions, createClient, ONLY, type ClientOptions } from './client-options.ts';
 import type { AdminClient, Body, Parameters } from './admin-client.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from './failure.ts';
@@ -18,14 +18,14 @@ import { readNumber, readSnapshot } from './snapshot.ts';
 import { count, fullLines, phaseText, stragglerLines } from './words.ts';
 
 interface PauseFlags extends ClientOptions {
-  readonly wait?: Duration;
-  readonly maxTime?: Duration;
+  readonly wait?: string;
+  readonly maxTime?: string;
   readonly only?: string;
   readonly reason?: string;
 }
 
 interface ResumeFlags extends ClientOptions {
-  readonly wait?: Duration;
+  readonly wait?: string;
 }
 
 interface StopFlags extends ClientOptions {
@@ -64,6 +64,7 @@ export function addOperatorCommands(program: Command): void {
 async function pause(app: string, flags: PauseFlags): Promise<void> {
   const client = createClient(flags);
   const { wait, maxTime, only, reason } = flags;
+  if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
   const parameters = { app, max_time: maxTime, only, reason };
   if (wait !== undefined) return waitForDrain(client, 'enable', parameters, wait, flags);
   const { body } = await client.call('enable', parameters);
@@ -72,12 +73,12 @@ async function pause(app: string, flags: PauseFlags): Promise<void> {
 
 async function drain(app: string, flags: ResumeFlags): Promise<void> {
   const client = createClient(flags);
-  return waitForDrain(client, 'drain', { app }, flags.wait as Duration, flags);
+  return waitForDrain(client, 'drain', { app }, flags.wait as string, flags);
 }
 
 async function resume(app: string, flags: ResumeFlags): Promise<void> {
   const client = createClient(flags);
-  const wait = flags.wait === undefined ? undefined : duration()('--wait', flags.wait);
+  const wait = flags.wait === undefined ? undefined : durationWithUnit()('--wait', flags.wait);
   const { body } = await client.call('disable', { app });
   if (wait === undefined) {
     const held = readNumber(body['heldBefore']) ?? 0;
@@ -99,10 +100,10 @@ async function waitForDrain(
   client: AdminClient,
   endpoint: string,
   parameters: Parameters & { readonly app: string },
-  wait: Duration,
+  wait: string,
   flags: ClientOptions,
 ): Promise<void> {
-  const timeout = duration()('--wait', wait) + ANSWER_TIME;
+  const timeout = durationWithUnit()('--wait', wait) + ANSWER_TIME;
   const screen = new Screen(process.stderr, process.env);
   const leaving = watchSignals();
   const progress = new Progress({ client, app: parameters.app, screen, clock: systemClock });

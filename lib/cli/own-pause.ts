@@ -51,7 +51,7 @@ export class OwnPause {
     try {
       const { body } = await client.call(
         'enable',
-        { app, lease, reason, max_time: maxTime, only, if_pause: ifPause },
+        { app, lease: `${lease}ms`, reason, max_time: maxTime, only, if_pause: ifPause },
         signal && { signal },
       );
       const { pauseId } = readSnapshot(body);
@@ -102,7 +102,7 @@ export class OwnPause {
     this.#over.abort();
     // A renewal on its way would put the lease back.
     await this.#renewing;
-    return this.#end('enable', { lease: 0 });
+    return this.#end('enable', { lease: '0' });
   }
 
   async #end(endpoint: string, parameters: Parameters): Promise<End> {
@@ -159,7 +159,8 @@ export class OwnPause {
     const sentAt = clock.now();
     try {
       const timeout = Math.max(1000, lease / 3);
-      await client.call('enable', { app, lease, if_pause: this.#id }, { timeout });
+      const parameters = { app, lease: `${lease}ms`, if_pause: this.#id };
+      await client.call('enable', parameters, { timeout });
       this.#renewedAt = sentAt;
     } catch (error) {
       if (!isConflict(error)) throw error;

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { systemClock } from '../clock.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
-import { duration, integer, type Duration } from '../validate.ts';
+import { durationWithUnit, integer } from '../validate.ts';
 import { addClientOptions, createClient, ONLY, type ClientOptions } from './client-options.ts';
 import { checkCommand } from './child.ts';
 import { dryRun } from './dry-run.ts';
@@ -19,15 +19,15 @@ import { leaveAtOnce, type Window, type WindowOptions } from './window-context.t
 import { runWindow } from './window.ts';
 
 interface RunFlags extends ClientOptions {
-  readonly drainTimeout: Duration;
+  readonly drainTimeout: string;
   readonly drainTries: string;
-  readonly lease: Duration;
+  readonly lease: string;
   readonly maxTime?: string;
   readonly only?: string;
   readonly reason?: string;
   readonly onFailure: WindowOptions['onFailure'];
-  readonly healthTimeout: Duration;
-  readonly killAfter: Duration;
+  readonly healthTimeout: string;
+  readonly killAfter: string;
   readonly force?: boolean;
   readonly tty?: boolean;
   readonly report?: string;
@@ -70,11 +70,12 @@ number of a signal.`;
 
 async function run(app: string, command: readonly string[], flags: RunFlags): Promise<void> {
   const client = createClient(flags);
+  const durations = readDurations(flags);
   if (flags.dryRun) {
-    const drainTimeout = duration()('--drain-timeout', flags.drainTimeout);
+    const { drainTimeout } = durations;
     return dryRun(client, { app, drainTimeout, json: flags.json === true });
   }
-  const options = readRunFlags(app, command, flags);
+  const options = readRunFlags(app, command, flags, durations);
   const window = createWindow(options, client);
   try {
     await runWindow(window);
@@ -89,7 +90,26 @@ async function run(app: string, command: readonly string[], flags: RunFlags): Pr
   }
 }
 
-function readRunFlags(app: string, command: readonly string[], flags: RunFlags): WindowOptions {
+type Durations = ReturnType<typeof readDurations>;
+
+function readDurations(flags: RunFlags) {
+  const { maxTime } = flags;
+  if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
+  return {
+    drainTimeout: durationWithUnit()('--drain-timeout', flags.drainTimeout),
+    lease: durationWithUnit({ min: MIN_LEASE })('--lease', flags.lease),
+    maxTime,
+    healthTimeout: durationWithUnit()('--health-timeout', flags.healthTimeout),
+    killAfter: durationWithUnit()('--kill-after', flags.killAfter),
+  };
+}
+
+function readRunFlags(
+  app: string,
+  command: readonly string[],
+  flags: RunFlags,
+  durations: Durations,
+): WindowOptions {
   const [file] = command;
   if (file === undefined) {
     throw new UsageError('Expected a command after --, such as `antract run -- ./deploy.sh`.');
@@ -97,15 +117,11 @@ function readRunFlags(app: string, command: readonly string[], flags: RunFlags):
   const options = {
     app,
     command,
-    drainTimeout: duration()('--drain-timeout', flags.drainTimeout),
+    ...durations,
     drainTries: integer({ min: 1 })('--drain-tries', Number(flags.drainTries)),
-    lease: duration({ min: MIN_LEASE })('--lease', flags.lease),
-    maxTime: flags.maxTime,
     only: flags.only,
     reason: flags.reason ?? `antract run ${path.basename(file)}`,
     onFailure: flags.onFailure,
-    healthTimeout: duration()('--health-timeout', flags.healthTimeout),
-    killAfter: duration()('--kill-after', flags.killAfter),
     force: flags.force === true,
     tty: flags.tty === true,
     outputToStderr: flags.json === true,

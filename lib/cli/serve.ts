@@ -60,7 +60,8 @@ async function start(raw: RawConfig, { values, sources }: Given): Promise<string
 const HELP = `
 Each flag can be set by its environment variable, or under its name in the file: maxTime for
 --max-time, release.perSecond for --release-per-second. The command line comes before the
-environment, and the environment before the file. Durations are milliseconds, or such as 30s and 5m.
+environment, and the environment before the file. A duration needs a unit, such as 30s or 5m; only 0
+needs none.
 A URL that holds a secret (--redis, --notify, --health-url) is better given by its variable: arguments
 show in ps. A variable that is empty is not set; one for a URL, an address, a path or a token must not be
 empty.

@@ -43,7 +43,8 @@ async function waitAtServer(watch: Watch, wait: number, signal?: AbortSignal): P
   const { client, app } = watch;
   const options = { timeout: wait + ANSWER_TIME, ...(signal && { signal }) };
   try {
-    const answer = await client.call('disable', { app, wait, if_pause: 'none' }, options);
+    const parameters = { app, wait: `${wait}ms`, if_pause: 'none' };
+    const answer = await client.call('disable', parameters, options);
     if (answer.status === 202) throw notBack(wait, readSnapshot(answer.body));
     return answer.body;
   } catch (error) {

@@ -88,7 +88,7 @@ async function drain(window: Window, pause: OwnPause): Promise<boolean> {
   try {
     const { body } = await client.call(
       'drain',
-      { app, wait: drainTimeout },
+      { app, wait: `${drainTimeout}ms` },
       { timeout: drainTimeout + ANSWER_TIME, signal: leaving.signal },
     );
     const waiting = body['drained'] === true ? progress.lastWaiting : readSnapshot(body);
