@@ -22,6 +22,8 @@ beforeEach(() => {
 const hold = (): Ticket =>
   registry.gate('default').hold(passageOf({ method: 'GET', url: '/' })) as Ticket;
 
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => 'done',
@@ -161,15 +163,68 @@ describe('the report', () => {
     });
   });
 
+  it('covers requests that arrive after the end of the pause, until the backend answers', async () => {
+    let answer = (_isUp: boolean): void => undefined;
+    const check = (): Promise<boolean> => new Promise((resolve) => (answer = resolve));
+    registry = new PauseRegistry({ health: { check }, maxTime: '1m' }, clock);
+    const gate = registry.gate('default');
+    await registry.enable();
+    clock.advance(1000);
+    await registry.disable();
+    expect(registry.report()).toMatchObject({ endedBy: 'resume', complete: false, held: 0 });
+    const late = hold();
+    const stays = hold();
+    clock.advance(1000);
+    gate.depart(late);
+    expect(registry.report()).toMatchObject({ complete: false, held: 2, abandoned: 1 });
+    answer(true);
+    await settled();
+    expect(gate.pass(stays)).toBe(true);
+    expect(registry.report()).toMatchObject({
+      complete: true,
+      pausedForMs: 1000,
+      held: 2,
+      released: 1,
+      longestHoldMs: 1000,
+    });
+  });
+
+  it('leaves out requests that are held for a later outage', async () => {
+    registry = new PauseRegistry(
+      { health: { check: () => true }, maxTime: '1m', cover: '10s' },
+      clock,
+    );
+    await registry.enable();
+    await registry.disable();
+    await settled();
+    expect(registry.report()).toMatchObject({ complete: true, held: 0 });
+    const gate = registry.gate('default');
+    const passage = passageOf({ method: 'GET', url: '/' });
+    gate.tryEnter(passage);
+    expect(gate.takeBack(passage)).toBeDefined();
+    expect(registry.status()).toMatchObject({ held: 1 });
+    expect(registry.report()).toMatchObject({ complete: true, held: 0 });
+  });
+
+  it('is complete after a stop that follows the pause, whether or not the backend answers', async () => {
+    registry = new PauseRegistry({ health: { check: () => false }, maxTime: '1m' }, clock);
+    await registry.enable();
+    hold();
+    await registry.disable();
+    expect(registry.report()).toMatchObject({ complete: false });
+    await registry.stop();
+    expect(registry.report()).toMatchObject({ complete: true, endedBy: 'resume', rejected: 1 });
+  });
+
   it.each([0, 1, 7, 83, 950, 12_345, 2_000_000_000])(
     'finds a median of %d ms within 3 %',
     (median) => {
-      const reports = new PauseReports();
+      const reports = new PauseReports(() => undefined);
       const request = { app: 'a', method: 'GET', path: '/' };
-      reports.record('paused', { app: 'a', pauseId: 'p1', reason: null, endsInMs: 1 }, () => []);
+      reports.record('paused', { app: 'a', pauseId: 'p1', reason: null, endsInMs: 1 });
       for (const heldMs of [0, median, median, median, 2_100_000_000]) {
-        reports.record('held', request, () => []);
-        reports.record('released', { ...request, heldMs }, () => []);
+        reports.record('held', request);
+        reports.record('released', { ...request, heldMs });
       }
       const found = reports.of('a')?.medianHoldMs as number;
       expect(Math.abs(found - median)).toBeLessThanOrEqual(Math.max(1, median * 0.03));

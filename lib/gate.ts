@@ -67,6 +67,7 @@ export class Gate {
   #nextRelease = Infinity;
   #arrivals = 0;
   #heldAtResume = 0;
+  #hasReopened = true;
   /** Whether `drained` has been told, and nothing been let through since. */
   #isKnownDrained = false;
 
@@ -150,6 +151,11 @@ export class Gate {
   /** Open, and not for want of an answer: where the backend has been given up it is still asked. */
   get isReopened(): boolean {
     return this.isOpen && this.#reopening.isIdle;
+  }
+
+  /** Clients have been served again at some moment since the last pause ended. */
+  get hasReopened(): boolean {
+    return this.#hasReopened;
   }
 
   /** Nothing would be forgotten if this gate were. */
@@ -441,6 +447,7 @@ export class Gate {
   }
 
   #afterResume(before: IntentState, { endedBy }: IntentState): void {
+    this.#hasReopened = false;
     const now = this.#clock.now();
     if (endedBy) {
       const pausedForMs = Math.round(now - before.since);
@@ -532,7 +539,10 @@ export class Gate {
       this.#heldAtResume = 0;
       this.#release.end();
     }
-    if (this.isReopened) this.#reopenWatchers.tell('reopened');
+    if (this.isReopened) {
+      this.#hasReopened = true;
+      this.#reopenWatchers.tell('reopened');
+    }
     this.#schedule();
   }
 

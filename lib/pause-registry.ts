@@ -55,7 +55,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
   /** Whether upgraded connections may have to be ended whatever `longLived` says: at a shutdown. */
   endsUpgrades = false;
   readonly #warned = new Set<string>();
-  readonly #reports = new PauseReports();
+  readonly #reports = new PauseReports((app) => this.#gates.find(app));
   #closed = false;
 
   /**
@@ -344,7 +344,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
 
   readonly #announce: EmitEvent = (event, payload, request) => {
     publish(event, payload, request);
-    this.#reports.record(event, payload, (app) => this.#gates.find(app)?.stragglers() ?? []);
+    this.#reports.record(event, payload);
     const warning = warningOf(event, payload);
     if (warning) this.settings.logger.warn(warning);
     try {

@@ -11,13 +11,16 @@ import { oldest, type Straggler } from './in-flight.ts';
 export interface PauseReport {
   pauseId: string;
   reason: string | null;
-  /** Whether it is over for everybody: nobody whom it held still waits. */
+  /**
+   * Whether clients are served again: the pause has ended, the backend has answered since, and all
+   * requests that were held until then have stopped waiting.
+   */
   complete: boolean;
   /** Null while it goes on. */
   pausedForMs: number | null;
   /** How it ended. Null while it goes on. */
   endedBy: 'resume' | 'maxTime' | 'lease' | 'stop' | null;
-  /** Requests that began to wait. */
+  /** Requests that began to wait, in the pause or until clients were served again after it. */
   held: number;
   /** Those let through after waiting. */
   released: number;
@@ -43,18 +46,30 @@ export interface SharedPauseReport extends PauseReport {
 
 type Payload = AntractEvents[keyof AntractEvents][0];
 
-/** Who is in flight in an app. Asked only when a pause begins. */
-type Stragglers = (app: string) => Straggler[];
+/** What a report asks of its app; `Gate` has it. */
+interface ReportedApp {
+  stragglers(): Straggler[];
+  /** Clients have been served again at some moment since the last pause ended. */
+  readonly hasReopened: boolean;
+}
+
+/** Undefined where the app is not known. */
+type FindApp = (app: string) => ReportedApp | undefined;
 
 /** The last pause of each app: its report replaces the one before. */
 export class PauseReports {
   readonly #reports = new Map<string, ReportBuilder>();
+  readonly #find: FindApp;
 
-  record(event: keyof AntractEvents, payload: Payload, stragglers: Stragglers): void {
+  constructor(find: FindApp) {
+    this.#find = find;
+  }
+
+  record(event: keyof AntractEvents, payload: Payload): void {
     if (!('app' in payload)) return;
     if (event === 'paused') {
       const { app, pauseId, reason } = payload as AntractEvents['paused'][0];
-      this.#reports.set(app, new ReportBuilder(pauseId, reason, stragglers(app)));
+      this.#reports.set(app, new ReportBuilder(pauseId, reason, () => this.#find(app)));
     } else {
       this.#reports.get(payload.app)?.record(event, payload);
     }
@@ -72,9 +87,12 @@ export class PauseReports {
 class ReportBuilder {
   readonly #report: PauseReport;
   readonly #waits = new Waits();
+  readonly #findApp: () => ReportedApp | undefined;
   #waiting = 0;
+  #isStopped = false;
 
-  constructor(pauseId: string, reason: string | null, stragglers: Straggler[]) {
+  constructor(pauseId: string, reason: string | null, findApp: () => ReportedApp | undefined) {
+    this.#findApp = findApp;
     this.#report = {
       pauseId,
       reason,
@@ -88,7 +106,7 @@ class ReportBuilder {
       longestHoldMs: null,
       medianHoldMs: null,
       drainedAfterMs: null,
-      stragglers,
+      stragglers: findApp()?.stragglers() ?? [],
     };
   }
 
@@ -119,6 +137,7 @@ class ReportBuilder {
         this.#ended('resume', payload);
         break;
       case 'stopped':
+        this.#isStopped = true;
         this.#ended('stop', payload);
         break;
       default:
@@ -143,7 +162,8 @@ class ReportBuilder {
   }
 
   #isComplete(): boolean {
-    return this.#report.endedBy !== null && this.#waiting === 0;
+    if (this.#report.endedBy === null || this.#waiting > 0) return false;
+    return this.#isStopped || (this.#findApp()?.hasReopened ?? true);
   }
 
   #rejected({ reason, heldMs }: AntractEvents['rejected'][0]): void {
