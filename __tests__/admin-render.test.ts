@@ -1,6 +1,6 @@
 /** How the admin endpoints put numbers and states into words. */
 import { describe, expect, it } from '@jest/globals';
-import { formatMs, renderDrain, renderList, renderStatus } from '../lib/admin/render.ts';
+import { renderDrain, renderList, renderStatus } from '../lib/admin/render.ts';
 import { printable } from '../lib/printable.ts';
 import type { AppStatus } from '../lib/index.ts';
 
@@ -21,24 +21,6 @@ const status = (given: Partial<AppStatus>): AppStatus => ({
   message: null,
   health: null,
   ...given,
-});
-
-describe('durations', () => {
-  it.each([
-    [0, '0 ms'],
-    [999, '999 ms'],
-    [1000, '1 s'],
-    [59_499, '59 s'],
-    [59_500, '1 min'],
-    [60_000, '1 min'],
-    [288_000, '4 min 48 s'],
-    [3_599_600, '1 h'],
-    [7_500_000, '2 h 5 min'],
-    [86_399_000, '1 d'],
-    [2 ** 31 - 1, '24 d 21 h'],
-  ])('%d ms is %s', (ms, shown) => {
-    expect(formatMs(ms)).toBe(shown);
-  });
 });
 
 describe('lines', () => {

@@ -1,8 +1,9 @@
 /**
  * What came of a pause, as text and as JSON. Pure: knows no request and no registry.
  */
+import { formatMs } from '../format-duration.ts';
 import type { PauseReport } from '../pause-report.ts';
-import { formatMs, rendered, type Rendered } from './render.ts';
+import { rendered, type Rendered } from './render.ts';
 
 /** `report` is null in the JSON of an app that was never paused. */
 export function renderReport(app: string, report: PauseReport | undefined): Rendered {
@@ -31,7 +32,7 @@ const ENDED_BY = {
 function endLine(app: string, { endedBy, pausedForMs, complete }: PauseReport): string {
   if (endedBy === null) return `The pause of app ${app} goes on.`;
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
-  const rest = complete ? '' : '; those held are still going out';
+  const rest = complete ? '' : '; not every client is served again yet';
   return `The last pause of app ${app} ${ENDED_BY[endedBy]}${after}${rest}.`;
 }
 

@@ -1,8 +1,9 @@
 /**
  * The last minutes' traffic, as text and as JSON. Pure.
  */
+import { formatMs } from '../format-duration.ts';
 import type { TrafficReport } from '../traffic-stats.ts';
-import { formatMs, rendered, type Rendered } from './render.ts';
+import { rendered, type Rendered } from './render.ts';
 
 export function renderTraffic(report: TrafficReport): Rendered {
   const { app, windowMs, requestsPerSecond, inFlight, slowestMs, expectedHeldIn30s } = report;

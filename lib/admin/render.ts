@@ -5,6 +5,7 @@
  * The first line of each text is read by scripts written for the OpenResty original, and stands word
  * for word as it was there ("1 requests" included). What follows is for whoever is on call.
  */
+import { formatMs } from '../format-duration.ts';
 import type { Straggler } from '../in-flight.ts';
 import { printable } from '../printable.ts';
 import type {
@@ -303,20 +304,4 @@ function link(base: Base, endpoint: string, { app }: AppStatus): string {
 /** `1 request`, `2 requests`. */
 function count(n: number, noun: string): string {
   return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
-}
-
-/** `850 ms`, `12 s`, `4 min 48 s`, `2 h 5 min`: never more than two units. */
-export function formatMs(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return two(Math.floor(seconds / 60), 'min', seconds % 60, 's');
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 1440) return two(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
-  const hours = Math.round(minutes / 60);
-  return two(Math.floor(hours / 24), 'd', hours % 24, 'h');
-}
-
-function two(major: number, majorUnit: string, minor: number, minorUnit: string): string {
-  return minor === 0 ? `${major} ${majorUnit}` : `${major} ${majorUnit} ${minor} ${minorUnit}`;
 }

@@ -5,7 +5,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import { systemClock, type Clock } from '../clock.ts';
 import { isPlainObject } from '../validate.ts';
 import type { AdminUrl } from './admin-url.ts';

@@ -2,7 +2,7 @@
  * The workers of a gateway: as many as were asked for, and for each that ends another one. Knows
  * neither flags nor signals.
  */
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import { systemClock } from '../clock.ts';
 import type { GatewayAddress } from '../gateway.ts';
 import { Member } from './member.ts';

@@ -2,7 +2,7 @@
  * `antract run --dry-run`: what a pause would meet, from the traffic of the last minutes. Changes
  * nothing.
  */
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import { Refused, type AdminClient, type Body } from './admin-client.ts';
 import { CommandFailure } from './failure.ts';
 import { printableJson } from '../printable.ts';

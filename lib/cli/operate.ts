@@ -2,7 +2,7 @@
  * `antract pause`, `resume`, `stop` and `drain`: one call each, and what came of it.
  */
 import type { Command } from 'commander';
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import { systemClock } from '../clock.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
 import { durationWithUnit } from '../validate.ts';

@@ -3,7 +3,7 @@
  * should this process be killed or lose the connection. Every call names the pause by its id, so that
  * nobody else's is ever ended. Knows no command.
  */
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import type { Clock } from '../clock.ts';
 import { Refused, Unreachable, type AdminClient, type Parameters } from './admin-client.ts';
 import { CommandFailure } from './failure.ts';

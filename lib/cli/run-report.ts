@@ -2,7 +2,7 @@
  * What came of one `antract run`: added up over its tries to drain, and put into words. Knows how a
  * server is asked, and nothing of how the run went on.
  */
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import type { Clock } from '../clock.ts';
 import type { Straggler } from '../in-flight.ts';
 import { isPlainObject } from '../validate.ts';

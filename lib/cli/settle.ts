@@ -2,7 +2,7 @@
  * Waits until an app that was resumed is back: nobody is held any more, and the backend answers
  * where the server looks. Knows no command.
  */
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import { Refused, type Body } from './admin-client.ts';
 import { CommandFailure, EXIT_HEALTH_TIMEOUT } from './failure.ts';
 import { delay, Progress, type Watch } from './progress.ts';

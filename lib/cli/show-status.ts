@@ -3,7 +3,7 @@
  */
 import type { Command } from 'commander';
 import { systemClock } from '../clock.ts';
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import type { AdminClient, Body } from './admin-client.ts';
 import { addClientOptions, createClient, type ClientOptions } from './client-options.ts';
 import { printableJson } from '../printable.ts';

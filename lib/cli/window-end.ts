@@ -2,7 +2,7 @@
  * How a maintenance window ends: its pause is ended, waited out, and reported. Knows neither drain
  * nor command.
  */
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
 import type { End, OwnPause } from './own-pause.ts';
 import { addPause, askForReport, whyEnded } from './run-report.ts';

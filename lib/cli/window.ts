@@ -4,7 +4,7 @@
  *
  * However a step ends, the pause it began is ended: by a call, or else by its lease.
  */
-import { formatMs } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import type { Timer } from '../clock.ts';
 import { Child } from './child.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from './failure.ts';

@@ -1,7 +1,8 @@
 /**
  * What is going on in an app, in words for whoever is on call. Pure.
  */
-import { clientWaitText, formatMs } from '../admin/render.ts';
+import { clientWaitText } from '../admin/render.ts';
+import { formatMs } from '../format-duration.ts';
 import type { Straggler } from '../in-flight.ts';
 import type { Snapshot } from './snapshot.ts';
 

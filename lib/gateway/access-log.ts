@@ -7,6 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 import { systemClock } from '../clock.ts';
 import { heldMs } from '../admission.ts';
+import { formatMs } from '../format-duration.ts';
 import { escapeUnprintable } from '../printable.ts';
 import { describe } from '../request.ts';
 import type { AccessLogFormat, LineStream } from './config.ts';
@@ -128,8 +129,4 @@ function cut(text: string | undefined): string | undefined {
 function timeNow(): string {
   // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.
   return new Date(systemClock.date()).toISOString();
-}
-
-function formatMs(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)}ms` : `${(ms / 1000).toFixed(1)}s`;
 }

@@ -17,17 +17,21 @@ export function printable(value) {
 }
 
 /**
- * `850 ms`, `12 s`, `4 min 48 s`, `2 h 5 min`: never more than two units.
+ * The same as in `lib/format-duration.ts`, which browsers can't import; a test compares the two.
  *
  * @param {number} ms
  */
 export function formatMs(ms) {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = Math.floor(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
+  const whole = Math.round(ms);
+  if (whole < 1000) return `${whole} ms`;
+  const short = Number((whole / 1000).toPrecision(3));
+  if (short < 60) return `${short} s`;
+  const seconds = Math.round(whole / 1000);
   if (seconds < 3600) return two(Math.floor(seconds / 60), 'min', seconds % 60, 's');
-  const minutes = Math.floor(seconds / 60);
-  return two(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+  const minutes = Math.round(whole / 60_000);
+  if (minutes < 1440) return two(Math.floor(minutes / 60), 'h', minutes % 60, 'min');
+  const hours = Math.round(whole / 3_600_000);
+  return two(Math.floor(hours / 24), 'd', hours % 24, 'h');
 }
 
 /**
