@@ -315,6 +315,77 @@ describe('enable with wait', () => {
   });
 });
 
+describe('a lease whose holder waits for the drain', () => {
+  /** Calls back for each renewal. */
+  function onRenewal({ antract }: Site, callback: () => void): void {
+    const { registry } = antract;
+    const enable = registry.enable.bind(registry);
+    registry.enable = async (app, options) => {
+      const result = await enable(app, options);
+      if (options?.ifPause !== undefined) callback();
+      return result;
+    };
+  }
+
+  /** Resolves after so many. */
+  function renewals(site: Site, count: number): Promise<void> {
+    return new Promise((resolve) => {
+      let left = count;
+      onRenewal(site, () => --left === 0 && resolve());
+    });
+  }
+
+  it('is renewed until the answer, which tells the id that renews it from then on', async () => {
+    const site = await start();
+    await keepBusy(site);
+    // Three leases.
+    const renewed = renewals(site, 9);
+    const { answer } = await ask(site, '/enable?wait=1m&lease=300', 'application/json');
+    await renewed;
+    expect(site.antract.status()).toMatchObject({ phase: 'pausing' });
+    site.open[0]?.end();
+    const { status, body } = await answer;
+    const { pauseId, leaseEndsInMs } = JSON.parse(body) as Record<string, unknown>;
+    expect(status).toBe(200);
+    expect(leaseEndsInMs).toBeGreaterThan(200);
+    const again = await request(`${site.admin}/enable?lease=1m&if_pause=${pauseId as string}`);
+    expect(again.status).toBe(200);
+  });
+
+  it('runs out when the holder leaves', async () => {
+    const site = await start();
+    await keepBusy(site);
+    const renewed = renewals(site, 1);
+    const leaving = new AbortController();
+    request(`${site.admin}/enable?wait=1m&lease=60`, { signal: leaving.signal }).catch(
+      () => undefined,
+    );
+    await renewed;
+    const expired = once(site.antract.registry, 'expired');
+    leaving.abort();
+    expect(await expired).toMatchObject([{ cause: 'lease' }]);
+    expect(site.errors).toEqual([]);
+  });
+
+  it('stays off once somebody has taken it off', async () => {
+    const site = await start();
+    await keepBusy(site);
+    const { answer } = await ask(site, '/enable?wait=300&lease=60', 'application/json');
+    await site.antract.enable('default', { lease: 0 });
+    expect((await answer).status).toBe(202);
+    expect(site.antract.status()).toMatchObject({ phase: 'pausing', leaseEndsInMs: null });
+  });
+
+  it('does not hold a pause beyond its longest time', async () => {
+    const site = await start();
+    await keepBusy(site);
+    const expired = once(site.antract.registry, 'expired');
+    const answer = request(`${site.admin}/enable?wait=1m&lease=60&max_time=200`);
+    expect(await expired).toMatchObject([{ cause: 'maxTime' }]);
+    expect((await answer).status).toBe(409);
+  });
+});
+
 describe('drain', () => {
   it('only waits, as long as it takes', async () => {
     const site = await start();

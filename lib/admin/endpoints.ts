@@ -6,6 +6,7 @@ import { AntractError } from '../errors.ts';
 import { DEFAULT_APP, type PauseRegistry } from '../pause-registry.ts';
 import type { AppStatus, DrainResult, ReleaseResult } from '../status.ts';
 import { whyForeign, whyNotMeant, whyNotOwnStream, type CrossSiteCheck } from './cross-site.ts';
+import { HeldLease } from './held-lease.ts';
 import type { EventStreams, StreamedRegistry } from './event-streams.ts';
 import type { MeasuredRegistry } from './metrics.ts';
 import type { MetricsText } from './metrics-peers.ts';
@@ -82,8 +83,15 @@ async function enable(call: Call): Promise<Rendered | undefined> {
   const { app, max_time: maxTime, lease, only, reason, wait, if_pause: ifPause } = parameters;
   const result = await registry.enable(app, { maxTime, lease, only, reason, ifPause });
   if (wait === undefined) return renderEnable(result, base);
-  const drained = await waitForDrain(call);
-  return drained && renderEnableAndDrain(result, drained, registry.status(app), base);
+  const held = lease ? new HeldLease(registry, result.status, lease) : undefined;
+  try {
+    const drained = await waitForDrain(call);
+    if (!drained) return undefined;
+    await held?.renew();
+    return renderEnableAndDrain(result, drained, registry.status(app), base);
+  } finally {
+    held?.stop();
+  }
 }
 
 async function disable(call: Call): Promise<Rendered | undefined> {
