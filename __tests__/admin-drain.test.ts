@@ -47,10 +47,10 @@ async function start(adminOptions?: AdminOptions): Promise<Site> {
   const open: ServerResponse[] = [];
   const waits: WaitOptions[] = [];
   const { registry } = antract;
-  const drained = registry.drained.bind(registry);
-  registry.drained = (app, options) => {
-    waits.push(options ?? {});
-    const result = drained(app, options);
+  const drainFor = registry.drainFor.bind(registry);
+  registry.drainFor = (caller, app, options) => {
+    waits.push(options);
+    const result = drainFor(caller, app, options);
     waiting.resolve();
     return result;
   };
@@ -340,7 +340,7 @@ describe('a lease whose holder waits for the drain', () => {
     await keepBusy(site);
     // Three leases.
     const renewed = renewals(site, 9);
-    const { answer } = await ask(site, '/enable?wait=1m&lease=300', 'application/json');
+    const { answer } = await ask(site, '/enable?wait=1m&lease=300ms', 'application/json');
     await renewed;
     expect(site.antract.status()).toMatchObject({ phase: 'pausing' });
     site.open[0]?.end();
@@ -357,7 +357,7 @@ describe('a lease whose holder waits for the drain', () => {
     await keepBusy(site);
     const renewed = renewals(site, 1);
     const leaving = new AbortController();
-    request(`${site.admin}/enable?wait=1m&lease=60`, { signal: leaving.signal }).catch(
+    request(`${site.admin}/enable?wait=1m&lease=60ms`, { signal: leaving.signal }).catch(
       () => undefined,
     );
     await renewed;
@@ -370,7 +370,7 @@ describe('a lease whose holder waits for the drain', () => {
   it('stays off once somebody has taken it off', async () => {
     const site = await start();
     await keepBusy(site);
-    const { answer } = await ask(site, '/enable?wait=300&lease=60', 'application/json');
+    const { answer } = await ask(site, '/enable?wait=300ms&lease=60ms', 'application/json');
     await site.antract.enable('default', { lease: 0 });
     expect((await answer).status).toBe(202);
     expect(site.antract.status()).toMatchObject({ phase: 'pausing', leaseEndsInMs: null });
@@ -380,7 +380,7 @@ describe('a lease whose holder waits for the drain', () => {
     const site = await start();
     await keepBusy(site);
     const expired = once(site.antract.registry, 'expired');
-    const answer = request(`${site.admin}/enable?wait=1m&lease=60&max_time=200`);
+    const answer = request(`${site.admin}/enable?wait=1m&lease=60ms&max_time=200ms`);
     expect(await expired).toMatchObject([{ cause: 'maxTime' }]);
     expect((await answer).status).toBe(409);
   });

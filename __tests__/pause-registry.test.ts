@@ -190,6 +190,15 @@ describe('drained', () => {
     await expect(registry.drained('a', { signal: controller.signal })).rejects.toThrow('enough');
   });
 
+  it.each([null, '5s', { timeOut: '5s' }, { timeout: 'soon' }, { signal: {} }, { signal: 5 }])(
+    'refuses %j as options, and so does `released`',
+    async (options) => {
+      await registry.enable('a');
+      expect(await codeOf(registry.drained('a', options as never))).toBe('ERR_ANTRACT_OPTION');
+      expect(await codeOf(registry.released('a', options as never))).toBe('ERR_ANTRACT_OPTION');
+    },
+  );
+
   it('refuses a running app, where it would mean nothing', async () => {
     expect(await codeOf(registry.drained('a'))).toBe('ERR_ANTRACT_NOT_PAUSED');
   });
@@ -220,6 +229,43 @@ describe('during', () => {
     clock.advance(100);
     expect(await result).toBe('ERR_ANTRACT_DRAIN_TIMEOUT');
     expect([ran, registry.status('a').phase]).toEqual([false, 'running']);
+  });
+
+  it.each([
+    ['no function', undefined, undefined],
+    ['an options object in its place', { maxTime: '1m' }, undefined],
+    ['a promise in its place', Promise.resolve(), undefined],
+    ['options that are null', () => undefined, null],
+    ['options that are text', () => undefined, '30s'],
+    ['a duration that makes no sense', () => undefined, { drainTimeout: 'soon' }],
+    ['a misspelt option', () => undefined, { drainTimout: '1s' }],
+    ['a lease, which nobody would renew', () => undefined, { lease: '1s' }],
+    ['a condition of its own', () => undefined, { ifPause: 'p1' }],
+    ['a reason that is no text', () => undefined, { reason: 5 }],
+  ])('is refused with %s before anything is paused', async (_name, fn, options) => {
+    const paused: unknown[] = [];
+    registry.on('paused', (event) => paused.push(event));
+    expect(await codeOf(registry.during('a', fn as never, options as never))).toBe(
+      'ERR_ANTRACT_OPTION',
+    );
+    expect(paused).toEqual([]);
+  });
+
+  it('is refused with a name that is none before anything is paused', async () => {
+    for (const app of [5, {}, null, '', () => undefined]) {
+      expect(await codeOf(registry.during(app as never, () => undefined))).toBe(
+        'ERR_ANTRACT_APP_NAME',
+      );
+    }
+    expect(registry.list().map(({ phase }) => phase)).toEqual(['running']);
+  });
+
+  it('means the default app where none is named, and sees its pause end', async () => {
+    await registry.during(undefined, async ({ signal }) => {
+      expect(registry.status().phase).toBe('paused');
+      await registry.disable();
+      expect(signal.aborted).toBe(true);
+    });
   });
 
   it('does not end the pause of somebody else', async () => {

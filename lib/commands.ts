@@ -1,7 +1,15 @@
 /**
  * What the registry's calls may be given, and how it is read. Knows no gate.
  */
-import { duration, oneOf, readObject, text, type Duration, type Readers } from './validate.ts';
+import {
+  duration,
+  expected,
+  oneOf,
+  readObject,
+  text,
+  type Duration,
+  type Readers,
+} from './validate.ts';
 import type { WaitLimits } from './wait.ts';
 
 export interface PauseCondition {
@@ -43,7 +51,7 @@ export interface WaitOptions {
 }
 
 // Long enough for a sentence, short enough for every place that shows it.
-const MAX_TEXT = 500;
+export const MAX_TEXT = 500;
 
 const condition = { ifPause: text(MAX_TEXT) };
 
@@ -65,15 +73,26 @@ const stopReaders: Readers<{ message?: string; ifPause?: string }> = {
   message: text(MAX_TEXT),
   ...condition,
 };
+const waitReaders: Readers<{ timeout?: number; signal?: AbortSignal }> = {
+  timeout: duration(),
+  signal: readSignal,
+};
 
 // Each throws `ERR_ANTRACT_OPTION`. Durations are in milliseconds afterwards.
 export const readEnable = (options: EnableOptions) => readObject('', options, enableReaders, {});
 export const readDisable = (options: PauseCondition) => readObject('', options, disableReaders, {});
 export const readStop = (options: StopOptions) => readObject('', options, stopReaders, {});
 
-export function readLimits({ timeout, signal }: WaitOptions): WaitLimits {
-  return {
-    timeoutMs: timeout === undefined ? Infinity : duration()('timeout', timeout),
-    signal,
-  };
+export function readLimits(options: WaitOptions): WaitLimits {
+  const { timeout, signal } = readObject('', options, waitReaders, {});
+  return { timeoutMs: timeout ?? Infinity, signal };
+}
+
+function readSignal(name: string, value: unknown): AbortSignal {
+  // No `instanceof`: it may be of another realm.
+  const signal = value as Partial<AbortSignal> | null;
+  if (typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function') {
+    return value as AbortSignal;
+  }
+  throw expected(name, 'an AbortSignal', value);
 }

@@ -6,6 +6,7 @@ import type { Clock } from './clock.ts';
 import type { InFlight, Straggler } from './in-flight.ts';
 import type { LongLivedPolicy } from './options.ts';
 import type { Passage } from './passage.ts';
+import type { RequestLine } from './request.ts';
 import { SlowClients, type SlowClient, type SlowClientLimits } from './slow-clients.ts';
 import { Watchers } from './watchers.ts';
 
@@ -45,8 +46,18 @@ export class DrainWatch {
 
   /** Nothing is in flight that a drain waits for. */
   get isDrained(): boolean {
-    const counts = this.#longLived === 'ignore' ? this.#isOrdinary : this.#isConcerned;
-    return !this.#inFlight.some(counts);
+    return !this.#inFlight.some((passage) => this.#isAwaited(passage));
+  }
+
+  /** Whether this request is the only one that a drain waits for. */
+  awaitsOnly(request: RequestLine): boolean {
+    const isOther = (passage: Passage): boolean =>
+      passage.request !== request && this.#isAwaited(passage);
+    return !this.isDrained && !this.#inFlight.some(isOther);
+  }
+
+  #isAwaited(passage: Passage): boolean {
+    return this.#longLived === 'ignore' ? this.#isOrdinary(passage) : this.#isConcerned(passage);
   }
 
   /** Those that a drain waits for: without the long-lived ones, unless it waits for them too. */

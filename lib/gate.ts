@@ -181,6 +181,16 @@ export class Gate {
     });
   }
 
+  /** See {@link InFlight.findByAsyncId}. */
+  findByAsyncId(ids: readonly number[]): RequestLine | undefined {
+    return this.#inFlight.findByAsyncId(ids);
+  }
+
+  /** See {@link DrainWatch.awaitsOnly}. */
+  awaitsOnly(request: RequestLine): boolean {
+    return this.#drain.awaitsOnly(request);
+  }
+
   stragglers(): Straggler[] {
     return this.#drain.stragglers(this.#clock.now());
   }

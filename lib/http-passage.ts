@@ -2,6 +2,7 @@
  * A request and its response as a gate sees them: whether it is long-lived, how to end it, how to
  * send a sign of life. Knows no gate.
  */
+import { executionAsyncId } from 'node:async_hooks';
 import { ServerResponse, STATUS_CODES } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -41,6 +42,7 @@ const TOO_SLOW: Refusal = Object.freeze({
 
 export class HttpPassage implements Passage {
   readonly request: AntractRequest;
+  readonly asyncId = executionAsyncId();
   readonly #res: ServerResponse;
   readonly #settings: AppSettings;
   readonly #logger: Logger;

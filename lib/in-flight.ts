@@ -79,6 +79,15 @@ export class InFlight {
     return this.#entries.get(request)?.passage;
   }
 
+  /** The latest one that arrived in one of these callbacks: on one connection there may be several. */
+  findByAsyncId(ids: readonly number[]): RequestLine | undefined {
+    let found: RequestLine | undefined;
+    for (const [request, { passage }] of this.#entries) {
+      if (passage.asyncId !== undefined && ids.includes(passage.asyncId)) found = request;
+    }
+    return found;
+  }
+
   /** Undefined when it was not in flight: each request ends once, however often its end is told. */
   remove(request: RequestLine): Entry | undefined {
     const entry = this.#entries.get(request);

@@ -1,10 +1,11 @@
 /**
  * `during`: pause, drain, run, resume, whatever happens. Knows the registry's calls and no more.
  */
-import type { PauseCondition } from './commands.ts';
 import { AntractError } from './errors.ts';
 import type { CommandResult, DrainResult } from './status.ts';
-import { duration, type Duration } from './validate.ts';
+import { MAX_TEXT, type PauseCondition } from './commands.ts';
+import type { RequestLine } from './request.ts';
+import { duration, func, readObject, text, type Duration, type Readers } from './validate.ts';
 
 export interface DuringOptions {
   /** How long the drain may take before `during` gives up. Default `30s`. */
@@ -28,23 +29,38 @@ export interface WindowCalls {
     options: Pick<DuringOptions, 'maxTime' | 'reason'> & PauseCondition,
   ): Promise<CommandResult>;
   disable(app: string, condition: PauseCondition): Promise<unknown>;
-  drained(app: string, options: { timeout: number; signal: AbortSignal }): Promise<DrainResult>;
+  callingRequest(app: string): RequestLine | undefined;
+  drainFor(
+    caller: RequestLine | undefined,
+    app: string,
+    options: { timeout: number; signal: AbortSignal },
+  ): Promise<DrainResult>;
   on(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
   off(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
 }
 
 const DEFAULT_DRAIN_TIMEOUT = 30_000;
 
+const readers: Readers<{ drainTimeout: number; maxTime?: number; reason?: string }> = {
+  drainTimeout: duration(),
+  maxTime: duration({ min: 1 }),
+  reason: text(MAX_TEXT),
+};
+
 export async function runDuring<T>(
   registry: WindowCalls,
   app: string,
   fn: (window: MaintenanceWindow) => T | Promise<T>,
-  { drainTimeout = DEFAULT_DRAIN_TIMEOUT, ...enableOptions }: DuringOptions,
+  options: DuringOptions,
 ): Promise<T> {
-  const timeout = duration()('drainTimeout', drainTimeout);
-  const pause = await beginPause(registry, app, enableOptions);
+  func('(window) => any')('fn', fn);
+  const defaults = { drainTimeout: DEFAULT_DRAIN_TIMEOUT };
+  const { drainTimeout: timeout, ...terms } = readObject('', options, readers, defaults);
+  // Not known any more after the first `await`.
+  const caller = registry.callingRequest(app);
+  const pause = await beginPause(registry, app, terms);
   try {
-    const drain = await registry.drained(app, { timeout, signal: pause.signal });
+    const drain = await registry.drainFor(caller, app, { timeout, signal: pause.signal });
     if (drain.outcome !== 'drained') throw drainError(app, drain);
     return await fn({ signal: pause.signal });
   } finally {
@@ -99,7 +115,8 @@ function drainError(app: string, { outcome, waitedMs, stragglers }: DrainResult)
   return new AntractError(
     'ERR_ANTRACT_DRAIN_TIMEOUT',
     outcome === 'timeout'
-      ? `App \`${app}\` did not drain within ${waitedMs} ms; still in flight: ${names.join(', ')}.`
+      ? `App \`${app}\` did not drain within ${waitedMs} ms; still in flight: ${names.join(', ')}. ` +
+          'If one of these requests called `during()`, it waits for itself: answer it first, or let it bypass the pause.'
       : `App \`${app}\` did not drain: ${outcome} meanwhile.`,
     { status: 504 },
   );

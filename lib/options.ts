@@ -19,9 +19,9 @@ export interface Logger {
 /** What antract reads of a request. `node:http`, Express, Connect and their like all fit. */
 export interface AntractRequest extends IncomingMessage {
   /** The URL before a router took its mount path off (Express, Connect). */
-  originalUrl?: string;
+  originalUrl?: string | undefined;
   /** Express. */
-  hostname?: string;
+  hostname?: string | undefined;
 }
 
 /** An app's name, or what reads it off a request; undefined stands for the default app. */

@@ -14,6 +14,8 @@ export interface ClientWait {
 
 export interface Passage {
   readonly request: RequestLine;
+  /** `executionAsyncId()` of the callback in which the request arrived, which runs its handler too. */
+  readonly asyncId?: number;
   /**
    * Whether it stays open until somebody ends it: a WebSocket, an event stream, a long poll. Asked
    * while draining only, as for most it shows in the response alone.

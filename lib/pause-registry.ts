@@ -25,9 +25,11 @@ import type { IntentState } from './intent.ts';
 import { probeUntilHealthy } from './health-gate.ts';
 import { runDuring, type DuringOptions, type MaintenanceWindow } from './maintenance-window.ts';
 import { checkPause } from './pause-condition.ts';
+import { callingRequest, watchOwnRequest } from './own-request.ts';
 import { joinReports, PauseReports, type PauseReport } from './pause-report.ts';
 import { readOptions } from './read-options.ts';
 import type { AntractOptions } from './options.ts';
+import type { RequestLine } from './request.ts';
 import type { Settings } from './settings.ts';
 import { Sharing } from './sharing.ts';
 import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from './status.ts';
@@ -123,9 +125,20 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    * Waits until nothing is in flight in an app that is paused or stopped. A value says how it
    * ended, a drain that took too long included.
    *
-   * @throws AntractError `ERR_ANTRACT_NOT_PAUSED`, and as {@link enable}; or the signal's reason.
+   * @throws AntractError `ERR_ANTRACT_NOT_PAUSED`, and as {@link enable}; `ERR_ANTRACT_OWN_REQUEST` where
+   *   the drain waits for the request that called this; or the signal's reason.
    */
-  async drained(app: string = DEFAULT_APP, options: WaitOptions = {}): Promise<DrainResult> {
+  drained(app: string = DEFAULT_APP, options: WaitOptions = {}): Promise<DrainResult> {
+    return this.drainFor(this.callingRequest(app), app, options);
+  }
+
+  /** {@link drained}, called by the handler of `caller` if there is one. */
+  async drainFor(
+    caller: RequestLine | undefined,
+    app: string,
+    options: WaitOptions,
+  ): Promise<DrainResult> {
+    const limits = readLimits(options);
     const gate = this.#existing(app);
     if (!gate || gate.intent === 'running') {
       throw new AntractError(
@@ -135,9 +148,21 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
       );
     }
     const start = this.#clock.now();
-    const outcome = await this.#wait.drained(gate, readLimits(options));
-    const waitedMs = Math.round(this.#clock.now() - start);
-    return { outcome, waitedMs, stragglers: this.#statusOf(gate).stragglers ?? [] };
+    const own = caller && watchOwnRequest(gate, caller, this.#clock);
+    const signals = [limits.signal, own?.signal].filter((signal) => signal !== undefined);
+    const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
+    try {
+      const outcome = await this.#wait.drained(gate, { ...limits, signal });
+      const waitedMs = Math.round(this.#clock.now() - start);
+      return { outcome, waitedMs, stragglers: this.#statusOf(gate).stragglers ?? [] };
+    } finally {
+      own?.stop();
+    }
+  }
+
+  /** See `own-request.ts`. */
+  callingRequest(app: string): RequestLine | undefined {
+    return callingRequest(this.#gates.find(app));
   }
 
   /**
@@ -147,9 +172,10 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    * @throws AntractError as {@link enable}; or the signal's reason.
    */
   async released(app: string = DEFAULT_APP, options: WaitOptions = {}): Promise<ReleaseResult> {
+    const limits = readLimits(options);
     const gate = this.#lookAt(app);
     const start = this.#clock.now();
-    const outcome = await this.#wait.reopened(gate, readLimits(options));
+    const outcome = await this.#wait.reopened(gate, limits);
     return { outcome, waitedMs: Math.round(this.#clock.now() - start) };
   }
 
@@ -158,10 +184,11 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    * `fn` returns.
    *
    * @throws AntractError `ERR_ANTRACT_ALREADY_PAUSED`, as two maintenance windows can't share a
-   *   backend; `ERR_ANTRACT_DRAIN_TIMEOUT`, then `fn` was not run; and as {@link enable}.
+   *   backend; `ERR_ANTRACT_DRAIN_TIMEOUT` or `ERR_ANTRACT_OWN_REQUEST`, then `fn` was not run; and as
+   *   {@link enable}.
    */
   during<T>(
-    app: string,
+    app: string = DEFAULT_APP,
     fn: (window: MaintenanceWindow) => T | Promise<T>,
     options: DuringOptions = {},
   ): Promise<T> {

@@ -31,7 +31,7 @@ import { renderTraffic } from './render-traffic.ts';
 /** The part of a registry that the endpoints use. */
 export type AdminRegistry = Pick<
   PauseRegistry,
-  'enable' | 'disable' | 'stop' | 'status' | 'list' | 'drained' | 'released' | 'report' | 'traffic'
+  'enable' | 'disable' | 'stop' | 'status' | 'list' | 'drainFor' | 'released' | 'report' | 'traffic'
 > &
   StreamedRegistry &
   MeasuredRegistry;
@@ -155,9 +155,10 @@ async function index({ base, views }: Call): Promise<Rendered> {
 
 /** Throws when there is nothing to wait for any more. */
 async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
-  const { app, wait: timeout } = call.parameters;
+  const { app = DEFAULT_APP, wait: timeout } = call.parameters;
+  // Where `adminPath` is not where this router is mounted, the drain may wait for this very request.
   const result = await whilePresent(call, (signal) =>
-    call.registry.drained(app, { timeout, signal }),
+    call.registry.drainFor(call.req, app, { timeout, signal }),
   );
   return result && refuseEndedPause(result);
 }
