@@ -17,7 +17,7 @@ export class Screen {
   readonly isLive: boolean;
   readonly #out: Output;
   #block: readonly string[] = [];
-  #shownRows = 0;
+  #shownWidths: readonly number[] = [];
   /** Somebody else's last line has no end yet: a question, a progress bar. */
   #isMidLine = false;
 
@@ -57,20 +57,59 @@ export class Screen {
 
   #draw(): void {
     if (this.#block.length === 0 || this.#isMidLine) return;
-    const { rows = 24, columns = 80 } = this.#out;
-    const lines = this.#block.slice(0, Math.max(1, rows - 1)).map((line) => line.slice(0, columns));
-    // Without automatic wrapping a line of wide characters stays one row too. It is switched back
-    // on in the same write, so that no way of ending leaves the terminal without it.
+    const lines = this.#block
+      .slice(0, Math.max(1, (this.#out.rows || 24) - 1))
+      .map((line) => cutToWidth(line, this.#columns));
+    // Automatic wrapping is off, in case the terminal shows a character wider than expected. It is
+    // switched back on in the same write, so that the terminal keeps it however this process ends.
     this.#out.write(`${CSI}?7l${lines.join('\n')}${CSI}?7h`);
-    this.#shownRows = lines.length;
+    this.#shownWidths = lines.map(widthOf);
   }
 
   #erase(): void {
-    if (this.#shownRows === 0) return;
-    const up = this.#shownRows > 1 ? `${CSI}${this.#shownRows - 1}A` : '';
+    // A terminal that was made narrower since has wrapped the lines.
+    const rows = this.#shownWidths
+      .map((width) => Math.max(1, Math.ceil(width / this.#columns)))
+      .reduce((sum, count) => sum + count, 0);
+    if (rows === 0) return;
+    const up = rows > 1 ? `${CSI}${rows - 1}A` : '';
     this.#out.write(`\r${up}${CSI}J`);
-    this.#shownRows = 0;
+    this.#shownWidths = [];
   }
+
+  /** Some terminals say 0 where they do not know. */
+  get #columns(): number {
+    return this.#out.columns || 80;
+  }
+}
+
+/** Characters that take two columns, and some that do in certain terminals only. */
+const WIDE =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Extended_Pictographic}\p{Regional_Indicator}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]/u;
+
+/** How many columns a text takes at most. */
+function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    if (!/[\p{Mn}\p{Me}\p{Cf}]/u.test(character)) width += WIDE.test(character) ? 2 : 1;
+  }
+  return width;
+}
+
+/** The text, or its beginning and an ellipsis: cut between words, unless one word fills the line. */
+export function cutToWidth(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text;
+  let kept = '';
+  let width = 1;
+  for (const character of text) {
+    width += widthOf(character);
+    if (width > columns) break;
+    kept += character;
+  }
+  const isBetweenWords = [' ', ','].includes(text[kept.length] ?? '');
+  const whole = isBetweenWords ? kept : kept.slice(0, kept.lastIndexOf(' ') + 1);
+  const isEnough = whole.length >= kept.length / 2;
+  return `${(isEnough ? whole : kept).replace(/[ ,]+$/, '')}…`;
 }
 
 function isEmpty(value: string | undefined): boolean {
