@@ -1,10 +1,10 @@
 /** `antract run`: a maintenance window from the command line, against a gateway process. */
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { killBackends } from './support/backend.ts';
-import { endAll, runCli, type CliProcess } from './support/cli.ts';
+import { endAll, runCli, runOnTerminal, type CliProcess } from './support/cli.ts';
 import { closeAll, listen } from './support/http.ts';
 import { operate, type Operated } from './support/operated.ts';
 
@@ -39,6 +39,11 @@ function isThere(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** The processes that a process has started. */
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
 }
 
 const report = (): Record<string, unknown> =>
@@ -439,6 +444,73 @@ describe('killed', () => {
   });
 });
 
+describe('a signal reaches the command once', () => {
+  /** Notes each signal, ends a while after the first one, and says how often it came. */
+  const COUNT = [
+    'sh',
+    '-c',
+    'n=0; for s in INT TERM HUP; do trap "n=\\$((n+1))" $s; done; echo up $$;' +
+      'while [ $n = 0 ]; do sleep 0.05; done; i=0; while [ $i -lt 30 ]; do i=$((i+1)); sleep 0.05; done; ' +
+      'echo $n > "$0"',
+  ];
+  const count = (): string[] => [...COUNT, file('count')];
+  const counted = (): number => Number(readFileSync(file('count'), 'utf8'));
+
+  it('when Ctrl-C is pressed', async () => {
+    const site = await operate();
+    const run = site.onTerminal('run', '--', ...count());
+    await run.saw('stdout', /\nup \d+\r\n/);
+    run.type('\u0003');
+    expect((await run.exited).code).toBe(130);
+    expect(counted()).toBe(1);
+  });
+
+  it.each([
+    ['antract alone is signalled', 1],
+    ['the whole process group is', -1],
+  ])('on a terminal, when %s', async (_what, sign) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      const site = await operate();
+      const run = site.onTerminal('run', '--', ...count());
+      const [, pid] = await run.saw('stderr', /pid (\d+)/);
+      await run.saw('stdout', /\nup \d+\r\n/);
+      process.kill(sign * Number(pid), signal);
+      await run.exited;
+      expect(counted()).toBe(1);
+    }
+  });
+
+  it.each([
+    ['antract alone is signalled', false],
+    ['a service manager signals every process', true],
+  ])('without a terminal, when %s', async (_what, isEvery) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      const site = await operate();
+      const run = site.antract('run', '--', ...count());
+      await run.saw('stdout', /^up \d+$/m);
+      const children = isEvery ? childrenOf(run.pid) : [];
+      for (const pid of [run.pid, ...children]) process.kill(pid, signal);
+      await run.exited;
+      expect(counted()).toBe(1);
+    }
+  });
+
+  it('where there is no helper process to find out, when Ctrl-C is pressed', async () => {
+    const site = await operate();
+    // Without `cat`, that is.
+    for (const name of ['sleep', 'python3']) symlinkSync(`/usr/bin/${name}`, file(name));
+    const [, ...args] = count();
+    const run = runOnTerminal(['run', '--', '/bin/sh', ...args], {
+      ANTRACT_URL: site.adminUrl,
+      PATH: folder,
+    });
+    await run.saw('stdout', /\nup \d+\r\n/);
+    run.type('\u0003');
+    await run.exited;
+    expect(counted()).toBe(1);
+  });
+});
+
 describe('on a terminal', () => {
   it('shows a live line, and the output of the command above it', async () => {
     const site = await operate();
@@ -476,6 +548,23 @@ describe('on a terminal', () => {
     const run = site.onTerminal('run', '--', 'sh', '-c', `sleep 60 & echo $! > ${file('pid')}`);
     expect((await run.exited).code).toBe(0);
     expect(isThere(commandPid())).toBe(true);
+  });
+
+  it('draws nothing while the command has the terminal with --tty', async () => {
+    const site = await operate();
+    const script = `printf 'sure? '; echo $$ > ${file('pid')}; read x; echo "got $x"`;
+    const run = site.onTerminal('run', '--tty', '--', 'sh', '-c', script);
+    await run.saw('stdout', /sure\? $/);
+    const asked = run.stdout.length;
+    // The live line is drawn twice a second, and says how many are held.
+    for (let i = 0; i < 5; i++) {
+      await site.hold(`/${i}`);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect(run.stdout.slice(asked)).toBe('');
+    run.type('yes\r');
+    expect((await run.exited).code).toBe(0);
+    expect(run.stdout).toContain('got yes');
   });
 
   it('gives the command the terminal itself with --tty', async () => {

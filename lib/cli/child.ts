@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts';
 import { CommandFailure } from './failure.ts';
 import { delay } from './progress.ts';
 import type { Output, Screen } from './screen.ts';
+import { SignalWitness } from './signal-witness.ts';
 import { exitCodeOf, type LeavingSignal } from './signals.ts';
 
 export interface ChildOptions {
@@ -26,9 +27,6 @@ export interface ChildOptions {
 const EXIT_NOT_FOUND = 127;
 const EXIT_NOT_RUN = 126;
 
-/** Ctrl-C reaches a command that shares our terminal by itself; it is told again after this. */
-const CTRL_C_TIME = 1000;
-
 export class Child {
   /** The exit code, as a shell would give it. Never rejects. */
   readonly exited: Promise<number>;
@@ -36,6 +34,7 @@ export class Child {
   readonly #clock: Clock;
   /** Whether it has a process group of its own. */
   readonly #isGroup: boolean;
+  readonly #witness: SignalWitness;
 
   constructor({ command, screen, clock, tty, outputToStderr }: ChildOptions) {
     const [file = '', ...args] = command;
@@ -51,20 +50,21 @@ export class Child {
       through(out) ? 'pipe' : outputToStderr ? 2 : 1,
       through(stderr) ? 'pipe' : 2,
     ];
+    // First, so that it is there whenever the command is.
+    this.#witness = new SignalWitness(this.#isGroup, clock);
     this.#child = spawn(file, args, { stdio, detached: this.#isGroup });
     this.#child.stdout?.on('data', (chunk: Buffer) => screen.pass(chunk, out));
     this.#child.stderr?.on('data', (chunk: Buffer) => screen.pass(chunk, stderr));
     this.exited = this.#waitForExit();
+    void this.exited.then(() => this.#witness.end());
   }
 
-  /** Resolves when it is gone: asked by `signal`, then made to. */
+  /** Resolves when it is gone. `signal` is the one that this process got; the command gets it once. */
   async end(signal: LeavingSignal, killAfter: number): Promise<void> {
     const gone = new AbortController();
     void this.exited.then(() => gone.abort());
-    if (signal === 'SIGINT' && !this.#isGroup) {
-      await delay(this.#clock, CTRL_C_TIME, gone.signal);
-    }
-    if (!gone.signal.aborted) this.#signal(signal);
+    const hasIt = await this.#witness.hasSeen(signal);
+    if (!hasIt && !gone.signal.aborted) this.#signal(signal);
     await delay(this.#clock, killAfter, gone.signal);
     if (!gone.signal.aborted) this.kill();
     await this.exited;

@@ -139,10 +139,11 @@ async function runCommand(window: Window, pause: OwnPause): Promise<void> {
   say(`drained; running ${report.command}.`);
   const start = clock.now();
   const child = new Child({ ...window, ...options });
-  const progress = new Progress({ ...window, app: options.app });
+  // With --tty the terminal is the command's: it may be asking something.
+  const progress = options.tty ? undefined : new Progress({ ...window, app: options.app });
   const onLeave = (): void => {
     const { name = 'SIGTERM' } = leaving;
-    say(`${name}: ending the command; again kills it.`);
+    if (!options.tty) say(`${name}: ending the command; again kills it.`);
     void child.end(name, options.killAfter);
   };
   const onLost = async (): Promise<void> => {
@@ -159,7 +160,7 @@ async function runCommand(window: Window, pause: OwnPause): Promise<void> {
   } finally {
     leaving.signal.removeEventListener('abort', onLeave);
     leaving.onAgain = () => leaveAtOnce(window);
-    progress.stop();
+    progress?.stop();
   }
   report.commandMs = Math.round(clock.now() - start);
   if (report.commandExitCode !== 0) {
