@@ -28,9 +28,17 @@ export function lingerOnClose(socket: Socket): void {
   if (socket instanceof Socket) socket.destroySoon = destroySoon;
 }
 
+const unread = new WeakSet<object>();
+
+/** The same for a connection whose further requests are discarded: it lingers in any case. */
+export function lingerAlways(socket: Socket): void {
+  unread.add(socket);
+  lingerOnClose(socket);
+}
+
 /** One function for all connections. */
 function destroySoon(this: Socket): void {
-  if (lingering.has(this) || isReceivingBody(this)) closeLingering(this);
+  if (lingering.has(this) || unread.has(this) || isReceivingBody(this)) closeLingering(this);
   else Socket.prototype.destroySoon.call(this);
 }
 

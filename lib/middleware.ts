@@ -12,6 +12,7 @@ import { HttpPassage, isTrouble } from './http-passage.ts';
 import type { AntractRequest } from './options.ts';
 import type { PauseRegistry } from './pause-registry.ts';
 import type { Rejection, Verdict } from './phase.ts';
+import { beginHold, endHold, isConnectionFull } from './pipelined-holds.ts';
 import { refusalFor, refuse, statusOf, type Refusal } from './refusal.ts';
 import type { Spool, Spooler } from './spool.ts';
 import { Ticket } from './ticket.ts';
@@ -59,7 +60,7 @@ export function createPauseMiddleware(
   }
 
   function takeBack(req: AntractRequest, res: ServerResponse, next: NextFunction): boolean {
-    if (res.headersSent || isGone(req, res)) return false;
+    if (res.headersSent || isGone(req, res) || isConnectionFull(req)) return false;
     const gate = admit(req);
     if (!(gate instanceof Gate)) return false;
     const ticket = gate.takeBack(new HttpPassage(req, res, gate.settings, logger));
@@ -105,11 +106,14 @@ function depart(gate: Gate, req: AntractRequest): void {
 async function hold({ gate, ticket, req, res, next, spooler }: Hold): Promise<void> {
   noteTicket(gate, req, ticket);
   withholdContinue(req);
+  if (isConnectionFull(req)) gate.expel(ticket, 'full');
+  beginHold(req, res);
   const spool = startSpool(gate, ticket, req, res, spooler);
   const verdict = await ticket.verdict;
+  endHold(req);
   if (verdict.kind !== 'proceed' || !gate.pass(ticket)) {
     spool.discard();
-    return endHold(req, res, verdict);
+    return answerRejected(req, res, verdict);
   }
   // Once for each response, however often its request is held.
   if (heldMs(req) === undefined) onHeaders(res, () => onAnswer(gate, req, res));
@@ -125,7 +129,7 @@ function onAnswer(gate: Gate, req: AntractRequest, res: ServerResponse): void {
   gate.answered(req, !isTrouble(statusOf(req, res)));
 }
 
-function endHold(req: AntractRequest, res: ServerResponse, verdict: Verdict): void {
+function answerRejected(req: AntractRequest, res: ServerResponse, verdict: Verdict): void {
   noteHeld(req, verdict.heldMs, false);
   if (verdict.kind === 'reject') turnAway(req, res, refusalFor(verdict.refusal));
 }

@@ -57,6 +57,9 @@ export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refus
   if (res.headersSent || res.destroyed) return;
   statuses.set(req, refusal.status);
   if (req.httpVersionMajor < 2) lingerOnClose(req.socket);
+  // It is pipelined behind a request that may be held: an unread body would stop the connection, and
+  // nobody would notice that its client left.
+  if (res.socket === null) req.resume();
   if (refusal.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
   if (isTemporary(refusal) && isEventSource(req)) return sendEmptyStream(res, refusal);
   const html = wantsPage(req);

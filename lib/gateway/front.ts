@@ -13,6 +13,7 @@ import type { Socket } from 'node:net';
 import { refuse, refuseUpgrade, type Refusal } from '../refusal.ts';
 import type { ClientOverflow } from './client-overflow.ts';
 import { BAD_TARGET, SHUTTING_DOWN, TOO_MANY_CONNECTIONS, UNKNOWN_HOST } from './failure.ts';
+import { serveInTurn } from './pipeline-turns.ts';
 import type { Recorder } from './recorder.ts';
 import { readRequestTarget } from './request-target.ts';
 import type { Destination, Routes } from './routes.ts';
@@ -46,12 +47,16 @@ export function createFrontServer(keepAliveTimeout: number): Server {
 }
 
 export function serveFront(server: Server, parts: FrontParts): void {
-  server.on('request', (req, res) => {
+  const serve = (req: IncomingMessage, res: ServerResponse): void => {
     const destination = parts.overflow.has(req)
       ? overflowDestination(req, res, parts)
       : destinationOf(req, parts);
     parts.recorder.watch(req, res, destination.app);
     destination.handle(req, res);
+  };
+  server.on('request', (req, res) => {
+    if (res.socket === null) serveInTurn(req, res, serve);
+    else serve(req, res);
   });
   server.on('upgrade', (req, socket, head) => {
     if (isWebSocket(req)) takeUpgrade(req, socket as Socket, head, parts);
