@@ -257,4 +257,67 @@ describe('any other wish to upgrade', () => {
     socket.write(`GET /b HTTP/1.1\r\n${wish}\r\n`);
     await readUntil(socket, (text) => text.includes('GET /b 0 undefined\n'));
   });
+
+  it('is ignored together with what Connection says of it, and the client can still ask to close', async () => {
+    const backend = await listen((req, res) => res.end(`${String(req.headers['x-hop'])}\n`));
+    const { port } = await openGateway({ target: backend.url });
+    const socket = await connect(port);
+    socket.write(
+      'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, X-Hop, close\r\nUpgrade: h2c\r\nX-Hop: 1\r\n\r\n',
+    );
+    const closed = once(socket, 'close');
+    expect(await readUntil(socket, (text) => text.includes('undefined\n'))).toMatch(' 200 ');
+    await closed;
+  });
+
+  it('is ignored in a pipelined request too, and the responses arrive in order', async () => {
+    const backend = await listen((req, res) => void setImmediate(() => res.end(`${req.url}\n`)));
+    const { port } = await openGateway({ target: backend.url });
+    const socket = await connect(port);
+    const wish = 'Host: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n';
+    socket.write(
+      `GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n` +
+        `GET /3 HTTP/1.1\r\n${wish}GET /4 HTTP/1.1\r\n${wish}GET /5 HTTP/1.1\r\nHost: x\r\n\r\n`,
+    );
+    const text = await readUntil(socket, (all) => all.includes('/5\n'));
+    expect(text.match(/^\/\d$/gm)).toEqual(['/1', '/2', '/3', '/4', '/5']);
+  });
+});
+
+describe('a WebSocket handshake that is pipelined behind another request', () => {
+  const first = 'GET /first HTTP/1.1\r\nHost: x\r\n\r\n';
+
+  it('is rejected after the response to that request, and the gateway keeps running', async () => {
+    const { port, url } = await openGateway({ target: (await echoBackend()).url });
+    const socket = await connect(port);
+    socket.write(`${first}GET /_antract/status HTTP/1.1\r\n${HANDSHAKE}`);
+    const text = await readUntil(socket, (all) => all.includes('"code"'));
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 421']);
+    expect((await request(url)).status).toBe(200);
+  });
+
+  it('is answered after the response to that request, and keeps what it sent early', async () => {
+    const { port } = await openGateway({ target: (await echoBackend()).url });
+    const socket = await connect(port);
+    // A masked text frame: hi.
+    const frame = Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]);
+    socket.write(`${first}GET / HTTP/1.1\r\n${HANDSHAKE}`);
+    socket.write(frame);
+    const text = await readUntil(socket, (all) => all.includes('echo: hi'));
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 101']);
+    socket.destroy();
+  });
+
+  it('does not hide that its client disconnects while that request is held', async () => {
+    const { antract, port } = await openGateway({ target: (await echoBackend()).url });
+    await antract.enable();
+    const held = once(antract.registry, 'held');
+    const socket = await connect(port);
+    socket.write(`${first}GET / HTTP/1.1\r\n${HANDSHAKE}`);
+    await held;
+    const abandoned = once(antract.registry, 'abandoned');
+    socket.end();
+    await abandoned;
+    expect(antract.status()).toMatchObject({ held: 0, inFlight: 0 });
+  });
 });

@@ -174,6 +174,63 @@ describe('an upgrade while running', () => {
   });
 });
 
+describe('an upgrade that is pipelined behind another request', () => {
+  it('reaches the handler after the response to that request, without an idle timeout', async () => {
+    const order: string[] = [];
+    let answer = (): void => undefined;
+    const server = http.createServer({ keepAliveTimeout: 5000 }, (_req, res) => {
+      answer = () => {
+        order.push('response');
+        res.end('first.');
+      };
+    });
+    let timeout: number | undefined;
+    const { port } = await startWith(
+      (req, socket) => {
+        order.push('handshake');
+        ({ timeout } = req.socket);
+        socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n');
+      },
+      {},
+      server,
+    );
+    const reported = once(server, 'upgrade');
+    const client = await shake(port, `GET / HTTP/1.1\r\nHost: a\r\n\r\n${HANDSHAKE}`);
+    await reported;
+    answer();
+    const text = await readUntil(client, (all) => all.includes(' 101 '));
+    expect(text.indexOf('first.')).toBeLessThan(text.indexOf(' 101 '));
+    expect(order).toEqual(['response', 'handshake']);
+    expect(timeout ?? 0).toBe(0);
+  });
+
+  it('is rejected after the response to that request while its app is stopped', async () => {
+    const server = http.createServer((_req, res) => void setImmediate(() => res.end('first.')));
+    const { antract, port, thrown } = await startWith(() => undefined, {}, server);
+    await antract.stop();
+    const client = await shake(port, `GET / HTTP/1.1\r\nHost: a\r\n\r\n${HANDSHAKE}`);
+    const text = await readUntil(client, (all) => all.includes('ERR_ANTRACT_STOPPED'));
+
+    expect(text).toMatch('first.HTTP/1.1 503 ');
+    expect(thrown).toEqual([]);
+  });
+
+  it('is dropped when that request had the connection closed', async () => {
+    let handed = 0;
+    const server = http.createServer((_req, res) => {
+      setImmediate(() => {
+        res.shouldKeepAlive = false;
+        res.end('first.');
+      });
+    });
+    const { antract, port } = await startWith(() => handed++, {}, server);
+    const client = await shake(port, `GET / HTTP/1.1\r\nHost: a\r\n\r\n${HANDSHAKE}`);
+    await once(client.resume(), 'close');
+    expect(handed).toBe(0);
+    expect(gone(antract)).toBe(true);
+  });
+});
+
 describe('a held upgrade', () => {
   it('is handed on after the pause, with what the client had sent early', async () => {
     const site = await start();

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import { createAdmission, noteHeld, type PauseOptions } from './admission.ts';
 import { limitEnd } from './end-socket.ts';
 import { Gate } from './gate.ts';
-import { readEarlyData, type EarlyData } from './handshake-socket.ts';
+import { afterEarlierResponses, readEarlyDataOf } from './handshake-socket.ts';
 import { isTrouble } from './http-passage.ts';
 import { isLingering } from './lingering-close.ts';
 import type { PauseRegistry } from './pause-registry.ts';
@@ -37,6 +37,10 @@ export function createUpgradeListener(
   registry.hasUpgrade = true;
 
   function antractUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    afterEarlierResponses(req, socket, head, (whole) => admitUpgrade(req, socket, whole));
+  }
+
+  function admitUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const gate = admit(req);
     if (gate === 'bypass' || gate === 'answer') return handler(req, socket, head);
     // Without a listener an error ends the process.
@@ -130,7 +134,7 @@ async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<voi
     socket.destroy();
   };
   socket.on('end', leave);
-  const early = readWhileHeld(passage, () => gate.expel(ticket, 'too-large'));
+  const early = readEarlyDataOf(req, socket, () => gate.expel(ticket, 'too-large'));
   const verdict = await ticket.verdict;
   socket.off('end', leave);
   const sent = early.stop();
@@ -143,13 +147,4 @@ async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<voi
   // One that is refused is no sign that the backend is well: a proxy may have done it.
   passage.onAnswer(() => gate.answered(req, !isTrouble(passage.status), passage.isLongLived()));
   return passage.handTo(handler, sent.length > 0 ? Buffer.concat([head, ...sent]) : head);
-}
-
-const NOTHING_EARLY: EarlyData = { stop: () => [] };
-
-/** Only a socket that is read tells when its client leaves. */
-function readWhileHeld({ request, socket }: UpgradePassage, onTooMuch: () => void): EarlyData {
-  // Node 26 hands out a stream of its own where the request has a body, and reading that discards the
-  // body. There the server goes on reading the socket, and tells when the client leaves.
-  return socket === request.socket ? readEarlyData(socket, onTooMuch) : NOTHING_EARLY;
 }

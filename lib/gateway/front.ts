@@ -10,6 +10,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { Socket } from 'node:net';
+import { afterEarlierResponses } from '../handshake-socket.ts';
 import { refuse, refuseUpgrade, type Refusal } from '../refusal.ts';
 import type { ClientOverflow } from './client-overflow.ts';
 import { BAD_TARGET, SHUTTING_DOWN, TOO_MANY_CONNECTIONS, UNKNOWN_HOST } from './failure.ts';
@@ -18,7 +19,7 @@ import type { Recorder } from './recorder.ts';
 import { readRequestTarget } from './request-target.ts';
 import type { Destination, Routes } from './routes.ts';
 import type { Traffic } from './traffic.ts';
-import { isWebSocket, withoutUpgrade } from './upgrade-socket.ts';
+import { isWebSocket, takesUpgrade, withoutUpgrade } from './upgrade-socket.ts';
 
 export interface FrontParts {
   readonly routes: Routes;
@@ -40,8 +41,8 @@ export function createFrontServer(keepAliveTimeout: number): Server {
     // So that a held client whose machine went without a word is found out.
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
-    // Any other wish to upgrade may be ignored. Node 20 does not ask, see `withoutUpgrade()`.
-    shouldUpgradeCallback: isWebSocket,
+    // Node 20 does not ask, see `withoutUpgrade()`.
+    shouldUpgradeCallback: takesUpgrade,
   };
   return createServer(options);
 }
@@ -59,11 +60,13 @@ export function serveFront(server: Server, parts: FrontParts): void {
     else serve(req, res);
   });
   server.on('upgrade', (req, socket, head) => {
-    if (isWebSocket(req)) takeUpgrade(req, socket as Socket, head, parts);
-    else {
-      socket.unshift(Buffer.concat([withoutUpgrade(req), head]));
-      server.emit('connection', socket);
-    }
+    afterEarlierResponses(req, socket, head, (whole) => {
+      if (isWebSocket(req)) takeUpgrade(req, socket as Socket, whole, parts);
+      else {
+        socket.unshift(Buffer.concat([withoutUpgrade(req), whole]));
+        server.emit('connection', socket);
+      }
+    });
   });
 }
 
