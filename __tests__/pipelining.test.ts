@@ -275,9 +275,9 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
 
   it('has every request answered in order while its app runs', async () => {
     const site = await start();
-    const { text } = await send(site.port, gets(2000));
-    await until(() => text().includes('</2000>'));
-    expect(answered(text())).toEqual(pathsTo(2000));
+    const { text } = await send(site.port, gets(500));
+    await until(() => text().includes('</500>'));
+    expect(answered(text())).toEqual(pathsTo(500));
   });
 
   it('has its uploads answered in order while its app runs', async () => {
@@ -359,14 +359,14 @@ describe('the gateway, while the backend takes its time', () => {
 
   it('passes on few requests of one connection at a time, and all of them in the end', async () => {
     const { antract, port, open } = await slowSite();
-    const { socket, text } = await send(port, gets(3000));
-    for (let count = 0; count < 3000;) {
+    const { socket, text } = await send(port, gets(1200));
+    for (let count = 0; count < 1200;) {
       while (open.length === 0) await new Promise(setImmediate);
       expect(antract.status().inFlight).toBeLessThanOrEqual(LIMIT + 1);
       for (const res of open.splice(0)) res.end(`<${++count}>`);
     }
-    await until(() => text().includes('<3000>'));
-    expect(answered(text())).toHaveLength(3000);
+    await until(() => text().includes('<1200>'));
+    expect(answered(text())).toHaveLength(1200);
     socket.destroy();
   });
 
