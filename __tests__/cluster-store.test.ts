@@ -4,11 +4,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { machineTime } from '../lib/clock.ts';
+import type { Reply } from '../lib/stores/cluster-messages.ts';
 import { setUpPrimary } from '../lib/stores/cluster-primary.ts';
 import { ClusterStore } from '../lib/stores/cluster-store.ts';
 import { MemoryStore } from '../lib/stores/memory-store.ts';
 import { storeContract } from '../lib/stores/store-contract.ts';
-import type { Store, StoredReport, StoreListener } from '../lib/stores/store.ts';
+import { LATE, type Store, type StoredReport, type StoreListener } from '../lib/stores/store.ts';
 import { CLOCK_OFFSETS, forkWorker, type StoreProcess } from './support/remote-store.ts';
 
 let workers: StoreProcess[];
@@ -22,7 +24,7 @@ afterAll(async () => {
   await Promise.all(workers.map((worker) => worker.kill()));
 });
 
-const publication = { expected: 0, value: 'value', ttlMs: 60_000 };
+const publication = { expected: 0, value: 'value', ttlMs: 60_000, withinMs: 4000 };
 const nextName = () => `store ${(lastName += 1)}`;
 
 storeContract(
@@ -130,6 +132,30 @@ describe('ClusterStore', () => {
 });
 
 describe('the primary', () => {
+  it('rejects a write that it reads after the deadline, as after a freeze, and carries out nothing', async () => {
+    const name = nextName();
+    const memory = new MemoryStore();
+    const primary = setUpPrimary({ name, store: memory });
+    const told: unknown[] = [];
+    await memory.subscribe({
+      intent: (app) => told.push(app),
+      report: (report) => told.push(report),
+    });
+    const { expected, value, ttlMs } = publication;
+    const late = machineTime() - 1;
+    for (const [method, args] of [
+      ['publish', ['app', { expected, value, ttlMs }, late]],
+      ['report', [{ id: 'process', value }, ttlMs, late]],
+    ] as const) {
+      const message = { mark: 'antract:store', name, from: `late ${method}`, id: 1, method, args };
+      const { answer } = (await workers[0]!.ask('sendAndWait', { message })) as Reply;
+      expect(answer?.error).toBe(LATE);
+    }
+    expect(told).toEqual([]);
+    expect((await memory.load()).size).toBe(0);
+    await primary.stop();
+  });
+
   it('forgets what a worker had subscribed to when it is killed', async () => {
     const name = nextName();
     const memory = new Watched();

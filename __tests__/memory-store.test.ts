@@ -33,7 +33,12 @@ storeContract(
 
 describe('MemoryStore', () => {
   it('has nothing in common with another that was not told of it', async () => {
-    await new MemoryStore().publish('app', { expected: 0, value: 'value', ttlMs: 1000 });
+    await new MemoryStore().publish('app', {
+      expected: 0,
+      value: 'value',
+      ttlMs: 1000,
+      withinMs: 1000,
+    });
     expect(await new MemoryStore().load()).toEqual(new Map());
   });
 
@@ -47,7 +52,8 @@ describe('MemoryStore', () => {
     };
     const store = new MemoryStore(undefined, clock);
     const publish = async (expected: number) =>
-      (await store.publish('app', { expected, value: 'v', ttlMs: 1000 })).current!.version;
+      (await store.publish('app', { expected, value: 'v', ttlMs: 1000, withinMs: 1000 })).current!
+        .version;
 
     const first = await publish(0);
     date = 1_000_000;

@@ -5,6 +5,7 @@ import { createClient } from 'redis';
 import { RedisStore } from '../lib/redis.ts';
 import { Heard, isGone, publication } from '../lib/stores/contract/tools.ts';
 import { LossyRedis } from './support/lossy-redis.ts';
+import { RedisLink } from './support/redis-link.ts';
 import { describeWithRedis, startRedis, stopRedis, type RedisServer } from './support/redis.ts';
 import { forkProcess, type StoreProcess } from './support/remote-store.ts';
 
@@ -12,6 +13,26 @@ const AWAY = { code: 'ERR_ANTRACT_STORE' };
 const LIBRARIES = ['node-redis', 'ioredis', 'url', 'node-redis cluster', 'ioredis cluster'];
 
 let server: RedisServer;
+
+/** In this process, as a user opens it. */
+async function openStore(library: string, url: string) {
+  if (library === 'url') {
+    const store = new RedisStore({ url });
+    return { store, client: undefined, end: () => store.close() };
+  }
+  const client = library === 'ioredis' ? new Redis(url) : await createClient({ url }).connect();
+  client.on('error', () => undefined);
+  const store = new RedisStore({ client });
+  return {
+    store,
+    client,
+    async end() {
+      await store.close();
+      if (client instanceof Redis) client.disconnect();
+      else client.destroy();
+    },
+  };
+}
 
 async function untilItWorks<T>(ask: () => Promise<T>): Promise<T> {
   let result: { value: T } | undefined;
@@ -113,6 +134,92 @@ describeWithRedis('RedisStore', () => {
     });
   });
 
+  describe.each(['node-redis', 'ioredis', 'url'])('behind a link, with %s', (library) => {
+    let link: RedisLink;
+    let store: RedisStore;
+    let client: { ping(): Promise<unknown> } | undefined;
+    let end: () => Promise<void>;
+
+    beforeEach(async () => {
+      server = await startRedis();
+      link = await new RedisLink(server.port).start();
+      ({ store, client, end } = await openStore(library, link.url));
+    });
+    afterEach(async () => {
+      await end();
+      await link.close();
+      await stopRedis();
+    });
+
+    it.each(['an intent', 'a report'])(
+      'carries out no write of %s that Redis reads after its deadline',
+      async (what) => {
+        const direct = new RedisStore({ url: server.url });
+        const heard = await Heard.by(direct);
+        const held = link.hold(what === 'a report' ? 'ZREM' : 'HSET');
+        const write =
+          what === 'a report'
+            ? store.report({ id: 'late', value: 'late' }, 60_000, 1500)
+            : store.publish('app', { ...publication('late'), withinMs: 1500 });
+        const outcome = expect(write).rejects.toMatchObject(AWAY);
+        await held;
+        await outcome;
+        await link.release();
+
+        const next = await direct.publish('app', publication('next'));
+        await heard.intent('app', ({ value }) => value === 'next');
+        const reports = await direct.reports();
+        await direct.close();
+        expect(next.published).toBe(true);
+        expect(heard.intents).toHaveLength(1);
+        expect([...heard.reports, ...reports]).toEqual([]);
+      },
+    );
+
+    it('follows a failover to the server that took the place, and so does what listens', async () => {
+      const replica = await startRedis();
+      const heard = await Heard.by(store);
+      await store.publish('before', publication('value'));
+      await heard.intent('before');
+      await server.cli('config', 'set', 'repl-diskless-sync-delay', '0');
+      await replica.cli('replicaof', '127.0.0.1', String(server.port));
+      await isGone('the way to the replica', async () =>
+        (await replica.cli('info', 'replication')).includes('master_link_status:up'),
+      );
+      await replica.cli('replicaof', 'no', 'one');
+      link.target = replica.port;
+      await server.cli('replicaof', '127.0.0.1', String(replica.port));
+
+      await expect(store.publish('lost', publication('value'))).rejects.toMatchObject(AWAY);
+      await untilItWorks(() => store.publish('after', publication('value')));
+      await heard.intent('after');
+      await isGone(
+        'the connection that listens to the old server',
+        async () => (await server.cli('client', 'list', 'type', 'pubsub')) === '',
+      );
+      expect(await replica.cli('client', 'list', 'type', 'pubsub')).not.toBe('');
+      // The client of the caller is left alone.
+      if (client) expect(await client.ping()).toBe('PONG');
+    });
+
+    it('leaves a server that froze, once another one has taken its place', async () => {
+      const other = await startRedis();
+      const heard = await Heard.by(store);
+      await store.publish('before', publication('value'));
+      await heard.intent('before');
+      server.freeze();
+      link.target = other.port;
+      const soon = { ...publication('value'), withinMs: 500 };
+      await untilItWorks(() => store.publish('after', soon));
+      await untilItWorks(async () =>
+        expect(await other.cli('pubsub', 'numsub', '{antract}:news')).toMatch(/1$/),
+      );
+      await store.publish('later', publication('value'));
+      await heard.intent('later');
+      server.thaw();
+    });
+  });
+
   describe('in this process', () => {
     let client: ReturnType<typeof createClient>;
     const stores: RedisStore[] = [];
@@ -176,7 +283,7 @@ describeWithRedis('RedisStore', () => {
     it('leaves nothing but the last version when all has expired', async () => {
       const store = create({ client });
       await store.publish('app', publication('value', 0, 50));
-      await store.report({ id: 'process', value: 'value' }, 50);
+      await store.report({ id: 'process', value: 'value' }, 50, 2000);
       expect((await client.keys('*')).toSorted()).toEqual([
         '{antract}:intent:app',
         '{antract}:intents',

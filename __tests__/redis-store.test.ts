@@ -48,6 +48,8 @@ function testContract(name: string, libraries: string[], server: () => RedisServ
       );
       return {
         stores,
+        freeze: () => server().freeze(),
+        thaw: () => server().thaw(),
         close: async () => void (await Promise.all(stores.map((store) => store.end()))),
       };
     },

@@ -710,7 +710,7 @@ describe('what could go wrong between them', () => {
     const all = await b.store.reports();
     await b.registry.close();
     expect(all).toHaveLength(2);
-    for (const report of all) await new MemoryStore(first, clock).report(report, 5000);
+    for (const report of all) await new MemoryStore(first, clock).report(report, 5000, 5000);
     await settle();
     expect(a.registry.status().processes).toHaveLength(1);
   });
@@ -749,6 +749,7 @@ describe('what could go wrong between them', () => {
       expected: 0,
       value: 'nonsense',
       ttlMs: 600_000,
+      withinMs: 2000,
     });
     await pass(10_000);
     const told = a!.warnings.filter((warning) => warning.includes('WRN_ANTRACT_STORE_VALUE'));
@@ -900,9 +901,9 @@ describe('what processes tell each other', () => {
   it('fits into a value, however much there is to tell, with what matters first', async () => {
     const told: string[] = [];
     class Overheard extends FlakyStore {
-      override report(report: StoredReport, ttlMs: number) {
+      override report(report: StoredReport, ttlMs: number, withinMs: number) {
         told.push(report.value ?? '');
-        return super.report(report, ttlMs);
+        return super.report(report, ttlMs, withinMs);
       }
     }
     const { registry } = join({}, new Overheard(new MemoryStore(first, clock)));

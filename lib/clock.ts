@@ -26,6 +26,14 @@ export interface Clock {
   after(delayMs: number, callback: () => void, options?: TimerOptions): Timer;
 }
 
+/**
+ * Milliseconds on a clock that never jumps and that all processes of this machine share: a deadline in
+ * one process means the same in another. `now()` counts from the start of each process instead.
+ */
+export function machineTime(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
 /** The longest delay `setTimeout` takes; it fires at once when given more. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 

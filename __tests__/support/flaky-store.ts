@@ -32,8 +32,8 @@ export class FlakyStore implements Store {
     );
   }
 
-  report(report: StoredReport, ttlMs: number) {
-    return this.#do(() => this.inner.report(report, ttlMs));
+  report(report: StoredReport, ttlMs: number, withinMs = 2000) {
+    return this.#do(() => this.inner.report(report, ttlMs, withinMs));
   }
 
   reports() {

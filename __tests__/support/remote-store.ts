@@ -112,8 +112,8 @@ export class RemoteStore implements Required<Store> {
     return this.#process.subscribe(this.#store, listener);
   }
 
-  async report(report: StoredReport, ttlMs: number): Promise<void> {
-    await this.#call('report', report, ttlMs);
+  async report(report: StoredReport, ttlMs: number, withinMs = 2000): Promise<void> {
+    await this.#call('report', report, ttlMs, withinMs);
   }
 
   async reports(): Promise<readonly StoredReport[]> {

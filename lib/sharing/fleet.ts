@@ -105,7 +105,9 @@ export class Fleet {
   async leave(): Promise<void> {
     await this.#sending?.catch(() => undefined);
     const { line, self } = this.#context;
-    await line.call(async (store) => store.report?.({ id: self.id, value: null }, 0));
+    await line.call(async (store, withinMs) =>
+      store.report?.({ id: self.id, value: null }, 0, withinMs),
+    );
   }
 
   #noteLost(lost: readonly LostProcess[]): void {
@@ -121,7 +123,9 @@ export class Fleet {
         // What has happened in one go is one report.
         await Promise.resolve();
         const value = writeReport({ ...self, beat: ++this.#beat, apps: apps() });
-        await line.call(async (store) => store.report?.({ id: self.id, value }, REPORT_TTL_MS));
+        await line.call(async (store, withinMs) =>
+          store.report?.({ id: self.id, value }, REPORT_TTL_MS, withinMs),
+        );
       }
     } finally {
       this.#sending = undefined;

@@ -226,8 +226,8 @@ export class SharedIntents {
     const value = writeIntent(next, { id: self, command }, now, known.shared);
     const ttlMs = timeToLive(next, known.shared?.state, now);
     const expected = known.stored;
-    const { published, current } = await line.call((store) =>
-      store.publish(app, { expected, value, ttlMs }),
+    const { published, current } = await line.call((store, withinMs) =>
+      store.publish(app, { expected, value, ttlMs, withinMs }),
     );
     if (published && known.pending === command) known.pending = undefined;
     if (current) this.take(app, current);

@@ -25,15 +25,19 @@ export class StoreLine {
     return this.#store.report !== undefined && this.#store.reports !== undefined;
   }
 
-  /** @throws StoreTrouble. What comes of a call that took too long is not known. */
-  async call<T>(run: (store: Store) => Promise<T>): Promise<T> {
+  /**
+   * @param run receives the store, and the time limit to give with each write.
+   * @throws StoreTrouble. After a call that took too long, a write has either taken effect already or
+   *   never will: the store rejects it from then on.
+   */
+  async call<T>(run: (store: Store, withinMs: number) => Promise<T>): Promise<T> {
     let late!: (error: StoreTrouble) => void;
     const limit = new Promise<never>((_resolve, reject) => (late = reject));
     const timer = this.#clock.after(CALL_MS, () => {
       late(new StoreTrouble(`no answer in ${CALL_MS} ms`));
     });
     try {
-      return await Promise.race([run(this.#store), limit]);
+      return await Promise.race([run(this.#store, CALL_MS), limit]);
     } catch (error) {
       if (error instanceof StoreTrouble) throw error;
       const why = (error instanceof Error && error.message) || String(error);

@@ -11,11 +11,12 @@ export const DEFAULT_NAME = 'antract';
 /** By method of a store, what it is called with. */
 export interface Calls {
   load: [];
-  publish: [app: string, publication: Publication];
+  /** `deadline` is a `machineTime()`: the primary may have been frozen while the message waited. */
+  publish: [app: string, publication: Omit<Publication, 'withinMs'>, deadline: number];
   /** By a number that the worker gives, and that it unsubscribes with. */
   subscribe: [subscription: number];
   unsubscribe: [subscription: number];
-  report: [report: StoredReport, ttlMs: number];
+  report: [report: StoredReport, ttlMs: number, deadline: number];
   reports: [];
   /** All that this store had subscribed to is over. */
   close: [];
@@ -74,18 +75,18 @@ export function readReply(message: unknown, to: string): Reply | undefined {
 /** @throws AntractError `ERR_ANTRACT_STORE` */
 export const readArgs: { [M in Method]: (args: readonly unknown[]) => Calls[M] } = {
   load: () => [],
-  publish: ([app, publication]) => {
+  publish: ([app, publication, deadline]) => {
     const { expected, value, ttlMs } = isRecord(publication) ? publication : {};
     expect(typeof app === 'string' && isCount(expected) && typeof value === 'string');
     expect(isCount(ttlMs));
-    return [app as string, { expected, value, ttlMs } as Publication];
+    return [app as string, { expected, value, ttlMs } as Publication, readCount(deadline)];
   },
   subscribe: ([subscription]) => [readCount(subscription)],
   unsubscribe: ([subscription]) => [readCount(subscription)],
-  report: ([report, ttlMs]) => {
+  report: ([report, ttlMs, deadline]) => {
     const { id, value } = isRecord(report) ? report : {};
     expect(typeof id === 'string' && (typeof value === 'string' || value === null));
-    return [{ id, value } as StoredReport, readCount(ttlMs)];
+    return [{ id, value } as StoredReport, readCount(ttlMs), readCount(deadline)];
   },
   reports: () => [],
   close: () => [],

@@ -3,6 +3,7 @@
  * they share.
  */
 import cluster, { type Worker } from 'node:cluster';
+import { machineTime } from '../clock.ts';
 import { AntractError } from '../errors.ts';
 import {
   DEFAULT_NAME,
@@ -15,7 +16,7 @@ import {
   type Reply,
 } from './cluster-messages.ts';
 import { MemoryStore } from './memory-store.ts';
-import { ENDED, type Store } from './store.ts';
+import { ENDED, LATE, type Store } from './store.ts';
 
 export interface PrimaryOptions {
   /** Which of several stores in one cluster; workers give it to their `ClusterStore`. Default `antract`. */
@@ -128,7 +129,7 @@ class Line {
   reportEnd(): void {
     for (const id of this.#reported) {
       // A store that is away lets those reports expire.
-      this.#store.report?.({ id, value: ENDED }, ENDED_TTL_MS).catch(() => undefined);
+      this.#store.report?.({ id, value: ENDED }, ENDED_TTL_MS, ENDED_TTL_MS).catch(() => undefined);
     }
   }
 
@@ -146,13 +147,15 @@ class Line {
     }
     const calls: { [M in Method]: (...args: Calls[M]) => Promise<unknown> } = {
       load: async () => [...(await this.#store.load())],
-      publish: (app, publication) => this.#store.publish(app, publication),
+      publish: (app, publication, deadline) =>
+        this.#store.publish(app, { ...publication, withinMs: timeLeft(deadline) }),
       subscribe: (subscription) => this.#subscribe(from, subscription),
       unsubscribe: (subscription) => this.#unsubscribe(from, subscription),
-      report: async (report, ttlMs) => {
+      report: async (report, ttlMs, deadline) => {
+        const withinMs = timeLeft(deadline);
         if (report.value === null) this.#reported.delete(report.id);
         else this.#reported.add(report.id);
-        await this.#store.report?.(report, ttlMs);
+        await this.#store.report?.(report, ttlMs, withinMs);
       },
       reports: async () => this.#store.reports?.() ?? [],
       close: () => this.#unsubscribeAll(from),
@@ -198,4 +201,11 @@ class Line {
     // One that dies just now needs no answer.
     this.#worker.process.send(message, undefined, undefined, () => (this.#backlog -= 1));
   }
+}
+
+/** @throws AntractError `ERR_ANTRACT_STORE` where the deadline has passed. */
+function timeLeft(deadline: number): number {
+  const left = deadline - machineTime();
+  if (left > 0) return left;
+  throw new AntractError('ERR_ANTRACT_STORE', LATE, { status: 503 });
 }

@@ -4,7 +4,7 @@
  */
 import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
-import { systemClock, type Clock, type Timer } from '../clock.ts';
+import { machineTime, systemClock, type Clock, type Timer } from '../clock.ts';
 import { AntractError } from '../errors.ts';
 import { DEFAULT_NAME, readReply, toCall, type Calls, type Method } from './cluster-messages.ts';
 import type {
@@ -66,7 +66,10 @@ export class ClusterStore implements Store {
   }
 
   async publish(app: string, publication: Publication): Promise<PublishResult> {
-    const { published, current } = (await this.#call('publish', app, publication)) as PublishResult;
+    const { withinMs, ...rest } = publication;
+    const deadline = machineTime() + withinMs;
+    const answer = await this.#call('publish', app, rest, deadline);
+    const { published, current } = answer as PublishResult;
     return { published, current };
   }
 
@@ -87,8 +90,8 @@ export class ClusterStore implements Store {
     };
   }
 
-  async report(report: StoredReport, ttlMs: number): Promise<void> {
-    await this.#call('report', report, ttlMs);
+  async report(report: StoredReport, ttlMs: number, withinMs: number): Promise<void> {
+    await this.#call('report', report, ttlMs, machineTime() + withinMs);
   }
 
   async reports(): Promise<readonly StoredReport[]> {

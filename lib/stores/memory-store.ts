@@ -3,13 +3,15 @@
  * in a few lines. A cluster's primary keeps one for its workers. Knows no transport.
  */
 import { systemClock, type Clock } from '../clock.ts';
-import type {
-  Publication,
-  PublishResult,
-  Store,
-  StoredIntent,
-  StoredReport,
-  StoreListener,
+import { AntractError } from '../errors.ts';
+import {
+  LATE,
+  type Publication,
+  type PublishResult,
+  type Store,
+  type StoredIntent,
+  type StoredReport,
+  type StoreListener,
 } from './store.ts';
 
 interface Expiring<T> {
@@ -49,7 +51,9 @@ export class MemoryStore implements Store {
     return found;
   }
 
-  async publish(app: string, { expected, value, ttlMs }: Publication): Promise<PublishResult> {
+  async publish(app: string, publication: Publication): Promise<PublishResult> {
+    const { expected, value, ttlMs, withinMs } = publication;
+    assertInTime(withinMs);
     const memory = this.#memory;
     const before = this.#current(app);
     if ((before?.version ?? 0) !== expected) return { published: false, current: before };
@@ -73,7 +77,8 @@ export class MemoryStore implements Store {
     return async () => this.#unsubscribe(own);
   }
 
-  async report(report: StoredReport, ttlMs: number): Promise<void> {
+  async report(report: StoredReport, ttlMs: number, withinMs: number): Promise<void> {
+    assertInTime(withinMs);
     const { clock, reports, listeners } = this.#memory;
     if (report.value === null) reports.delete(report.id);
     else reports.set(report.id, { content: report, until: clock.date() + ttlMs });
@@ -103,6 +108,11 @@ export class MemoryStore implements Store {
     intents.delete(app);
     return undefined;
   }
+}
+
+/** Writes happen during the call itself, so no time passes between the call and the write. */
+function assertInTime(withinMs: number): void {
+  if (withinMs <= 0) throw new AntractError('ERR_ANTRACT_STORE', LATE, { status: 503 });
 }
 
 function createMemory(clock: Clock): Memory {

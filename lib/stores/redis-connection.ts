@@ -4,6 +4,11 @@ export interface RedisConnection {
   eval(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
   /** Over a connection of its own, which this opens. What was subscribed once comes again by itself. */
   createSubscriber(news: News): RedisSubscriber;
+  /**
+   * Opens a new connection in place of the present one. A client of the caller stays as it is, with what
+   * else the caller does over it; a duplicate is used from then on.
+   */
+  replace(): void;
   /** Ends what was not the caller's. */
   close(): void;
 }
@@ -18,6 +23,8 @@ export interface News {
 export interface RedisSubscriber {
   /** Resolves when it is subscribed. Opens it where it is not, or gave up. Rejects where it fails. */
   ready(): Promise<void>;
+  /** Opens a new connection in place of the present one, if there is one. */
+  replace(): void;
   close(): void;
 }
 

@@ -23,15 +23,45 @@ export interface IoRedis {
 const UNDER_WAY = new Set(['connecting', 'connect', 'reconnecting', 'close']);
 
 export function ioRedisConnection(client: IoRedis): RedisConnection {
-  const readiness = new Readiness(client);
-  return {
-    async eval(script, keys, args) {
-      if (UNDER_WAY.has(client.status)) await readiness.next();
-      return client.eval(script, keys.length, ...keys, ...args);
-    },
-    createSubscriber: (news) => new IoRedisSubscriber(client, news),
-    close: ignore,
-  };
+  return new IoRedisConnection(client);
+}
+
+class IoRedisConnection implements RedisConnection {
+  readonly #given: IoRedis;
+  #used: Pick<Opened, 'client' | 'readiness'>;
+
+  constructor(given: IoRedis) {
+    this.#given = given;
+    this.#used = { client: given, readiness: new Readiness(given) };
+  }
+
+  async eval(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    if (this.#isOwn && this.#used.client.status === 'end') this.replace();
+    const { client, readiness } = this.#used;
+    if (UNDER_WAY.has(client.status)) await readiness.next();
+    return client.eval(script, keys.length, ...keys, ...args);
+  }
+
+  createSubscriber(news: News): RedisSubscriber {
+    return new IoRedisSubscriber(this.#given, news);
+  }
+
+  replace(): void {
+    this.close();
+    const client = duplicate(this.#given, {
+      lazyConnect: false,
+      autoResendUnfulfilledCommands: false,
+    });
+    this.#used = { client, readiness: new Readiness(client) };
+  }
+
+  close(): void {
+    if (this.#isOwn) this.#used.client.disconnect();
+  }
+
+  get #isOwn(): boolean {
+    return this.#used.client !== this.#given;
+  }
 }
 
 interface Opened {
@@ -44,6 +74,7 @@ class IoRedisSubscriber implements RedisSubscriber {
   readonly #parent: IoRedis;
   readonly #news: News;
   #opened: Opened | undefined;
+  #hasSubscribed = false;
 
   constructor(parent: IoRedis, news: News) {
     this.#parent = parent;
@@ -57,24 +88,28 @@ class IoRedisSubscriber implements RedisSubscriber {
     await subscribed;
   }
 
+  replace(): void {
+    if (!this.#opened) return;
+    this.close();
+    this.#opened = this.#open();
+  }
+
   close(): void {
     this.#opened?.client.disconnect();
     this.#opened = undefined;
   }
 
   #open(): Opened {
-    const client = duplicate(this.#parent);
+    const client = duplicate(this.#parent, LISTENING);
     const { channel, message, back } = this.#news;
-    client.on('error', ignore);
     client.on('message', (_channel: string, text: string) => message(text));
-    let wasReady = false;
     const subscribed = new Promise<void>((resolve) => {
       client.on('ready', () => {
         // By hand: what ioredis would do by itself leaves a rejection to nobody where the connection
         // is closed meanwhile.
         client.subscribe(channel).then(() => {
-          if (wasReady) back();
-          wasReady = true;
+          if (this.#hasSubscribed) back();
+          this.#hasSubscribed = true;
           resolve();
         }, ignore);
       });
@@ -83,9 +118,17 @@ class IoRedisSubscriber implements RedisSubscriber {
   }
 }
 
-/** Whatever its parent does: one that listens comes back by itself, and has one command to send. */
-function duplicate(parent: IoRedis): IoRedis {
-  const own = { lazyConnect: false, enableOfflineQueue: true };
-  if (parent.isCluster) return parent.duplicate([], own);
-  return parent.duplicate({ ...own, autoResubscribe: false, maxRetriesPerRequest: null });
+/** One that listens comes back by itself, whatever its parent does, and has one command to send. */
+const LISTENING = {
+  lazyConnect: false,
+  enableOfflineQueue: true,
+  autoResubscribe: false,
+  maxRetriesPerRequest: null,
+};
+
+function duplicate(parent: IoRedis, options: object): IoRedis {
+  const client = parent.isCluster ? parent.duplicate([], options) : parent.duplicate(options);
+  // Without a listener ioredis prints the errors.
+  client.on('error', ignore);
+  return client;
 }

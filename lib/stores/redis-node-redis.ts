@@ -24,31 +24,49 @@ export interface NodeRedis {
 
 /** Over a client of the caller. */
 export function nodeRedisConnection(client: NodeRedis): RedisConnection {
-  const readiness = new Readiness(client);
-  // Without a listener an error of a client ends the process: a store must not be what does that.
-  client.on('error', ignore);
-  return {
-    async eval(script, keys, args) {
-      if (client.isOpen && isUnderWay(client)) await readiness.next();
-      return evaluate(client, script, keys, args);
-    },
-    createSubscriber: (news) => new NodeRedisSubscriber(client, news),
-    close: () => void client.off('error', ignore),
-  };
+  return new NodeRedisConnection(client);
 }
 
 /** Over one that was made for this, and is opened when it is asked. */
 export function ownNodeRedisConnection(client: NodeRedis): RedisConnection {
-  const own = new OwnClient(client);
-  return {
-    async eval(script, keys, args) {
-      if (!client.isOpen) own.connect().catch(ignore);
-      if (isUnderWay(client)) await own.readiness.next();
-      return evaluate(client, script, keys, args);
-    },
-    createSubscriber: (news) => new NodeRedisSubscriber(client, news),
-    close: () => own.end(),
-  };
+  return new NodeRedisConnection(client, new OwnClient(client));
+}
+
+class NodeRedisConnection implements RedisConnection {
+  readonly #given: NodeRedis;
+  readonly #givenReadiness: Readiness;
+  /** Undefined while the client of the caller is used. */
+  #own: OwnClient | undefined;
+
+  constructor(given: NodeRedis, own?: OwnClient) {
+    this.#given = given;
+    this.#givenReadiness = new Readiness(given);
+    this.#own = own;
+    // Without a listener an error of a client ends the process: a store must not be what does that.
+    given.on('error', ignore);
+  }
+
+  async eval(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    const client = this.#own?.client ?? this.#given;
+    if (this.#own) await this.#own.ready();
+    else if (client.isOpen && isUnderWay(client)) await this.#givenReadiness.next();
+    return client.eval(script, { keys: [...keys], arguments: [...args] });
+  }
+
+  createSubscriber(news: News): RedisSubscriber {
+    return new NodeRedisSubscriber(this.#given, news);
+  }
+
+  replace(): void {
+    if (this.#own?.isDiscovering) return;
+    this.#own?.end();
+    this.#own = new OwnClient(this.#given.duplicate());
+  }
+
+  close(): void {
+    this.#own?.end();
+    this.#given.off('error', ignore);
+  }
 }
 
 class NodeRedisSubscriber implements RedisSubscriber {
@@ -56,6 +74,7 @@ class NodeRedisSubscriber implements RedisSubscriber {
   readonly #news: News;
   #own: OwnClient | undefined;
   #subscribed: Promise<void> = Promise.resolve();
+  #hasSubscribed = false;
 
   constructor(parent: NodeRedis, news: News) {
     this.#parent = parent;
@@ -70,8 +89,13 @@ class NodeRedisSubscriber implements RedisSubscriber {
     await this.#subscribed;
   }
 
+  replace(): void {
+    if (this.#own && !this.#own.isDiscovering) this.#open();
+  }
+
   close(): void {
     this.#own?.end();
+    this.#own = undefined;
   }
 
   #open(): void {
@@ -85,6 +109,8 @@ class NodeRedisSubscriber implements RedisSubscriber {
     const listen = async (): Promise<void> => {
       await own.connect();
       await client.subscribe(channel, message);
+      if (this.#hasSubscribed) back();
+      this.#hasSubscribed = true;
       wasReady = true;
     };
     this.#own = own;
@@ -100,6 +126,7 @@ class OwnClient {
   /** A socket that is about to connect is none that the client could end: it would stay, unused. */
   #isDialing = false;
   #isEnded = false;
+  #connecting: Promise<unknown> = Promise.resolve();
 
   constructor(client: NodeRedis) {
     this.client = client;
@@ -110,9 +137,26 @@ class OwnClient {
     });
   }
 
+  /**
+   * A cluster client asks its nodes one after another, over connections that can't be ended from
+   * outside: one more client would only add one more connection to a node that does not answer.
+   */
+  get isDiscovering(): boolean {
+    return this.#isDialing && this.client.slots !== undefined;
+  }
+
   async connect(): Promise<void> {
     this.#isDialing = true;
-    await this.client.connect().finally(() => this.#dialed());
+    this.#connecting = this.client.connect().finally(() => this.#dialed());
+    await this.#connecting;
+  }
+
+  /** Connects where it has not yet. A cluster client has no event that tells of it, only the promise. */
+  async ready(): Promise<void> {
+    const { client, readiness } = this;
+    if (!client.isOpen) this.connect().catch(ignore);
+    if (client.slots !== undefined) await this.#connecting;
+    else if (isUnderWay(client)) await readiness.next();
   }
 
   /** At once, whether or not the server answers; one that is about to connect as soon as it has. */
@@ -125,15 +169,6 @@ class OwnClient {
     this.#isDialing = false;
     if (this.#isEnded) this.end();
   }
-}
-
-function evaluate(
-  client: NodeRedis,
-  script: string,
-  keys: readonly string[],
-  args: readonly string[],
-): Promise<unknown> {
-  return client.eval(script, { keys: [...keys], arguments: [...args] });
 }
 
 function isUnderWay(client: NodeRedis): boolean {

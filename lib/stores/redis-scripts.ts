@@ -12,6 +12,21 @@ local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 `;
 
 /**
+ * The beginning of every script that writes. ARGV[1] and ARGV[2] are the span of the server's clock in
+ * which the write may take effect: from the time that the server told last up to the caller's deadline.
+ * A write that Redis gets to later, because it was frozen, changes nothing and answers nil. So does a
+ * write that another server gets, or the same after its clock was set, unless both clocks agree.
+ */
+const WRITE = `${NOW}
+if tonumber(now) < tonumber(ARGV[1]) or tonumber(now) >= tonumber(ARGV[2]) then return false end
+`;
+
+/** KEYS: any, as Redis Cluster sends the script to the server that has it. */
+export const TIME = `${NOW}
+return now
+`;
+
+/**
  * To an index of names, each until its record has expired; the index lives as long as its last. A
  * second more, as the record alone says whether it is there: the clock that it expires by may differ
  * from that of TIME by a moment.
@@ -30,20 +45,21 @@ const VERSION_TTL_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
  * KEYS: the record, the index, the last version.
- * ARGV: the expected version, the value, its time to live, the app, the channel, app and value in JSON.
+ * ARGV: the span of time, the expected version, the value, its time to live, the app, the channel, app and
+ * value in JSON.
  */
-export const PUBLISH = `${NOW}${REMEMBER}
+export const PUBLISH = `${WRITE}${REMEMBER}
 local found = redis.call('HMGET', KEYS[1], 'version', 'at', 'value')
-if (found[1] or '0') ~= ARGV[1] then return { 0, now, found[1], found[2], found[3] } end
+if (found[1] or '0') ~= ARGV[3] then return { 0, now, found[1], found[2], found[3] } end
 local last = redis.call('GET', KEYS[3]) or 0
 local version = string.format('%.0f',
   math.max(time[1] * 1000000 + time[2], last + 1, (found[1] or 0) + 1))
-redis.call('HSET', KEYS[1], 'version', version, 'at', now, 'value', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[1], 'version', version, 'at', now, 'value', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('SET', KEYS[3], version, 'PX', '${VERSION_TTL_MS}')
-remember(KEYS[2], ARGV[4], ARGV[3])
-redis.call('PUBLISH', ARGV[5], '["intent",' .. version .. ',' .. now .. ',' .. ARGV[6] .. ']')
-return { 1, now, version, now, ARGV[2] }
+remember(KEYS[2], ARGV[6], ARGV[5])
+redis.call('PUBLISH', ARGV[7], '["intent",' .. version .. ',' .. now .. ',' .. ARGV[8] .. ']')
+return { 1, now, version, now, ARGV[4] }
 `;
 
 /** KEYS: an index. */
@@ -61,18 +77,18 @@ return { now, all }
 
 /**
  * KEYS: the record, the index.
- * ARGV: the id, the value, its time to live, the channel, what is told in JSON; no value to live at all
- * where the time is 0.
+ * ARGV: the span of time, the id, the value, its time to live, the channel, what is told in JSON; no value
+ * to live at all where the time to live is 0.
  */
-export const REPORT = `${NOW}${REMEMBER}
-if ARGV[3] == '0' then
+export const REPORT = `${WRITE}${REMEMBER}
+if ARGV[5] == '0' then
   redis.call('DEL', KEYS[1])
-  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS[2], ARGV[3])
 else
-  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-  remember(KEYS[2], ARGV[1], ARGV[3])
+  redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[5])
+  remember(KEYS[2], ARGV[3], ARGV[5])
 end
-redis.call('PUBLISH', ARGV[4], ARGV[5])
+redis.call('PUBLISH', ARGV[6], ARGV[7])
 return 1
 `;
 

@@ -6,14 +6,15 @@ import { AntractError } from '../errors.ts';
 import { connectTo, connectToUrl, type RedisClient } from './redis-client.ts';
 import type { RedisConnection, RedisSubscriber } from './redis-connection.ts';
 import { readNews } from './redis-news.ts';
-import { LOAD, NAMES, PUBLISH, REPORT, REPORTS } from './redis-scripts.ts';
-import type {
-  Publication,
-  PublishResult,
-  Store,
-  StoredIntent,
-  StoredReport,
-  StoreListener,
+import { LOAD, NAMES, PUBLISH, REPORT, REPORTS, TIME } from './redis-scripts.ts';
+import {
+  LATE,
+  type Publication,
+  type PublishResult,
+  type Store,
+  type StoredIntent,
+  type StoredReport,
+  type StoreListener,
 } from './store.ts';
 
 export interface RedisStoreOptions {
@@ -38,13 +39,32 @@ type Found = readonly [version: unknown, at: unknown, value: unknown];
 
 /** Of a server that does not answer; one more is refused. */
 const MAX_PENDING = 100;
+/** A read is given up after this time. A write says so itself. */
+const READ_WITHIN_MS = 2000;
+/** A new connection has at least so long to become ready before it is replaced again. */
+const REPLACE_EVERY_MS = 3000;
+/** How often a write asks the server for its time, where another server or another clock got the write. */
+const MAX_TRIES = 3;
+
+/**
+ * Error replies that are about the server and not about the command. Another server may have taken its
+ * place, under the same name, and an open connection never notices. Older servers put the code inside
+ * the message of the script's error.
+ */
+const UNFIT =
+  /\b(READONLY|MASTERDOWN|NOREPLICAS|MISCONF|LOADING|BUSY|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOAUTH)\b/;
+
+/** No answer came in time. */
+class NoAnswer extends Error {}
 
 export class RedisStore implements Store {
   readonly #redis: RedisConnection;
   readonly #subscriber: RedisSubscriber;
   readonly #tag: string;
+  readonly #clock: Clock;
   readonly #listeners = new Set<StoreListener>();
   #pending = 0;
+  #replacedAt = -Infinity;
   #closed = false;
 
   /** @throws AntractError `ERR_ANTRACT_OPTION`; `ERR_ANTRACT_STORE` where `redis` is not installed. */
@@ -56,6 +76,7 @@ export class RedisStore implements Store {
       throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `prefix` to be text without { and }.');
     }
     this.#tag = `{${prefix}}`;
+    this.#clock = clock;
     this.#redis = url === undefined ? connectTo(client) : connectToUrl(url, clock);
     this.#subscriber = this.#redis.createSubscriber({
       channel: this.#channel,
@@ -75,11 +96,16 @@ export class RedisStore implements Store {
     );
   }
 
-  async publish(app: string, { expected, value, ttlMs }: Publication): Promise<PublishResult> {
+  async publish(app: string, publication: Publication): Promise<PublishResult> {
+    const { expected, value, ttlMs, withinMs } = publication;
     const keys = [this.#key('intent', app), this.#key('intents'), this.#key('version')];
     const told = `${JSON.stringify(app)},${JSON.stringify(value)}`;
     const args = [String(expected), value, toTtl(ttlMs), app, this.#channel, told];
-    const answer = (await this.#run(PUBLISH, keys, args)) as [unknown, unknown, ...Found];
+    const answer = (await this.#write(PUBLISH, keys, args, withinMs)) as [
+      unknown,
+      unknown,
+      ...Found,
+    ];
     const [published, now, ...found] = answer;
     return { published: Number(published) === 1, current: toIntent(found, now) };
   }
@@ -100,11 +126,11 @@ export class RedisStore implements Store {
     return async () => void this.#listeners.delete(own);
   }
 
-  async report({ id, value }: StoredReport, ttlMs: number): Promise<void> {
+  async report({ id, value }: StoredReport, ttlMs: number, withinMs: number): Promise<void> {
     const keys = [this.#key('report', id), this.#key('reports')];
     const told = JSON.stringify(['report', id, value]);
     const ttl = value === null ? '0' : toTtl(ttlMs);
-    await this.#run(REPORT, keys, [id, value ?? '', ttl, this.#channel, told]);
+    await this.#write(REPORT, keys, [id, value ?? '', ttl, this.#channel, told], withinMs);
   }
 
   async reports(): Promise<readonly StoredReport[]> {
@@ -138,11 +164,36 @@ export class RedisStore implements Store {
     return ((await this.#run(NAMES, [index])) as unknown[]).map(String);
   }
 
-  #run(script: string, keys: readonly string[], args: readonly string[] = []): Promise<unknown> {
-    return this.#guard(() => this.#redis.eval(script, keys, args));
+  #run(script: string, keys: readonly string[]): Promise<unknown> {
+    return this.#guard(() => this.#redis.eval(script, keys, []));
   }
 
-  async #guard<T>(ask: () => Promise<T>): Promise<T> {
+  /**
+   * The server's clock may differ from the one here by hours. So the server is asked for its time
+   * first. It told that time before its answer arrived here, so the deadline that is computed from it
+   * is never too late.
+   */
+  #write(
+    script: string,
+    keys: readonly string[],
+    args: readonly string[],
+    withinMs: number,
+  ): Promise<unknown> {
+    const deadline = this.#clock.now() + withinMs;
+    return this.#guard(async () => {
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const from = Number(await this.#redis.eval(TIME, keys.slice(0, 1), []));
+        const left = Math.floor(deadline - this.#clock.now());
+        if (left <= 0) break;
+        const span = [String(from), String(from + left)];
+        const answer = await this.#redis.eval(script, keys, [...span, ...args]);
+        if (answer !== null) return answer;
+      }
+      throw new Error(LATE);
+    }, withinMs);
+  }
+
+  async #guard<T>(ask: () => Promise<T>, withinMs = READ_WITHIN_MS): Promise<T> {
     if (this.#closed) {
       throw new AntractError('ERR_ANTRACT_CLOSED', 'This store has been closed.', { status: 503 });
     }
@@ -151,12 +202,35 @@ export class RedisStore implements Store {
     }
     this.#pending += 1;
     try {
-      return await ask();
+      return await this.#limit(ask(), withinMs);
     } catch (cause) {
+      if (cause instanceof NoAnswer || UNFIT.test(explain(cause))) this.#replaceConnections();
       throw away(`Redis: ${explain(cause)}`, cause);
     } finally {
       this.#pending -= 1;
     }
+  }
+
+  async #limit<T>(answer: Promise<T>, withinMs: number): Promise<T> {
+    let giveUp!: (error: NoAnswer) => void;
+    const limit = new Promise<never>((_resolve, reject) => (giveUp = reject));
+    const timer = this.#clock.after(withinMs, () => {
+      giveUp(new NoAnswer(`no answer in ${withinMs} ms`));
+    });
+    try {
+      return await Promise.race([answer, limit]);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** New connections resolve the name of the server again, and leave behind what waits in the old ones. */
+  #replaceConnections(): void {
+    const now = this.#clock.now();
+    if (this.#closed || now - this.#replacedAt < REPLACE_EVERY_MS) return;
+    this.#replacedAt = now;
+    this.#redis.replace();
+    this.#subscriber.replace();
   }
 
   #tell(text: string): void {

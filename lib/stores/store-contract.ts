@@ -3,6 +3,7 @@
  * Jest, Vitest, Mocha. Knows no store, only several linked ones at a time.
  */
 import assert from 'node:assert/strict';
+import { testDeadlines } from './contract/deadlines.ts';
 import { testClosing, testListening } from './contract/listening.ts';
 import { testClock, testExpiry, testPublishing } from './contract/publishing.ts';
 import { testReports } from './contract/reports.ts';
@@ -43,16 +44,17 @@ export function storeContract(
   for (const count of [2, 3]) {
     const test: Test = (behaviour, body) =>
       void runner.it(behaviour, async () => {
-        const { stores, close } = await createLinkedStores(count);
+        const linked = await createLinkedStores(count);
+        const { stores } = linked;
         try {
           assert.equal(
             stores.length,
             count,
             'createLinkedStores(count) makes as many as asked for',
           );
-          await body(stores as ContractStore[]);
+          await body(stores as ContractStore[], linked);
         } finally {
-          await close();
+          await linked.close();
         }
       });
 
@@ -61,6 +63,7 @@ export function storeContract(
       testExpiry(test);
       testClock(test);
       testListening(test);
+      testDeadlines(test, !lacks.has('reports'));
       if (lacks.has('reports')) testLack(test, 'reports', ['report', 'reports']);
       else testReports(test);
       if (lacks.has('close')) testLack(test, 'close', ['close']);

@@ -29,6 +29,14 @@ export interface Publication {
   readonly value: string;
   /** For how long it is kept, unless it is replaced. */
   readonly ttlMs: number;
+  /**
+   * Until how many milliseconds after the call this write may take effect. The caller gives up then, and
+   * the operator may command something else. A store that gets to the write later, because it was
+   * frozen or the message was on its way, must reject the write and change nothing. Compare with the
+   * store's own clock, in the same step as the write: cancelling at the caller can't stop a message
+   * that has left. With 0 the write is always too late.
+   */
+  readonly withinMs: number;
 }
 
 export interface PublishResult {
@@ -71,10 +79,10 @@ export interface Store {
 
   /**
    * Keeps what a process tells of itself, for `ttlMs`, and tells all who have subscribed. A value of
-   * null takes it away. Without this and {@link reports} each process knows its own counts alone, and
+   * null takes it away. `withinMs` as in {@link Publication.withinMs}. Without this and {@link reports} each process knows its own counts alone, and
    * takes a drain of its own for a drain of all.
    */
-  report?(report: StoredReport, ttlMs: number): Promise<void>;
+  report?(report: StoredReport, ttlMs: number, withinMs: number): Promise<void>;
 
   /** What processes have told and is not too old, each by its last. */
   reports?(): Promise<readonly StoredReport[]>;
@@ -88,3 +96,6 @@ export const ENDED = 'ended';
 
 /** How many characters a store has to take in one value, of an intent as of a report. */
 export const MAX_VALUE = 64 * 1024;
+
+/** The message of a write that the store rejected because its time was over. */
+export const LATE = 'The write reached the store after its deadline, and was not carried out.';

@@ -7,19 +7,31 @@ export interface LinkedStores {
   readonly stores: readonly Store[];
   /** Ends them, and what they were linked by. */
   close(): Promise<unknown>;
+  /**
+   * Suspends what keeps the data, as SIGSTOP suspends a server: it answers nothing, and finds everything
+   * that was sent meanwhile when `thaw()` resumes it. Omit both where nothing can be suspended; then a
+   * test of late writes is left out.
+   */
+  freeze?(): void;
+  thaw?(): void;
 }
 
 /** One that has what its tests say that it has. */
 export type ContractStore = Required<Store>;
 
 /** Registers one. */
-export type Test = (behaviour: string, body: (stores: ContractStore[]) => Promise<void>) => void;
+export type Test = (
+  behaviour: string,
+  body: (stores: ContractStore[], linked: LinkedStores) => Promise<void>,
+) => void;
 
 const PATIENCE_MS = 4000;
+/** The deadline of writes that are to succeed. */
+export const WITHIN_MS = 4000;
 
 /** @param ttlMs by default longer than any test. */
 export function publication(value: string, expected = 0, ttlMs = 60_000): Publication {
-  return { expected, value, ttlMs };
+  return { expected, value, ttlMs, withinMs: WITHIN_MS };
 }
 
 /** What a listener was told, and waits for more. */
