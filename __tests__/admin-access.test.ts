@@ -165,6 +165,14 @@ describe('without options', () => {
     expect(await raw(port, ['GET /_antract/status HTTP/1.1', 'Host: localhost'])).toBe(200);
   });
 
+  it('Connection: upgrade without Upgrade, as nginx sends it with WebSockets set up, is refused', async () => {
+    const { port } = await start();
+    const lines = ['GET /_antract/status HTTP/1.1', 'Host: localhost'];
+    expect(await raw(port, [...lines, 'Connection: upgrade'])).toBe(403);
+    expect(await raw(port, [...lines, 'Connection: keep-alive, Upgrade'])).toBe(403);
+    expect(await raw(port, [...lines, 'Connection: Upgrade', 'Upgrade: h2c'])).toBe(200);
+  });
+
   it.each(['10.1.2.3', '::ffff:10.1.2.3', '2001:db8::1', 'fe80::1%eth0'])(
     'a connection from %s is refused',
     async (peer) => {

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { killBackends, startBackend } from './support/backend.ts';
 import { closeGateways, openGateway, type OpenGateway } from './support/gateway.ts';
-import { closeAll, listen, request } from './support/http.ts';
+import { closeAll, connect, listen, request } from './support/http.ts';
 
 afterEach(async () => {
   await closeGateways();
@@ -156,6 +156,27 @@ describe('an upload whose body begins late', () => {
     expect((await request(`${gateway.url}/next`)).status).toBe(200);
     expect(backend.received).toEqual(['GET /next']);
   });
+
+  it('never reaches the backend when it is pipelined and its client disconnects before', async () => {
+    const received: string[] = [];
+    const backend = await listen((req, res) => {
+      received.push(`${req.method} ${req.url}`);
+      if (req.url === '/later') res.end();
+    });
+    const gateway = await openGateway({ target: backend.url });
+    const socket = await connect(gateway.port);
+    const head = 'HTTP/1.1\r\nHost: x\r\n';
+    socket.write(`GET /first ${head}\r\nPOST /gone ${head}Content-Length: 5\r\n\r\n`);
+    await inFlight(gateway, 2);
+    socket.destroy();
+    await inFlight(gateway, 0);
+    // The deadline of this one is later.
+    const { client, answer } = begin(`${gateway.url}/later`);
+    client.on('error', () => undefined);
+    expect((await answer).status).toBe(200);
+    client.destroy();
+    expect(received).toEqual(['GET /first', 'POST /later']);
+  }, 20_000);
 
   it('reaches the backend without its body in the end, as its client may wait for a response', async () => {
     const backend = await listen((_req, res) => {

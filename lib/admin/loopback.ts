@@ -27,6 +27,10 @@ export function whyNotDirectLoopback(req: IncomingMessage): string | undefined {
   if (req.httpVersionMajor < 2 && req.httpVersion !== '1.1') {
     return `it speaks HTTP/${req.httpVersion}, as proxies do`;
   }
+  // nginx as it is often set up for WebSockets: `proxy_set_header Connection "upgrade"` for all requests.
+  if (req.headers.upgrade === undefined && /\bupgrade\b/i.test(req.headers.connection ?? '')) {
+    return 'it has `Connection: upgrade` without `Upgrade`, as proxies send it';
+  }
   // The absolute form is how one speaks to a proxy, and its host would not be the one in Host.
   if (!originalUrl(req).startsWith('/')) return 'it names a whole URL, as requests to proxies do';
   if (!isLoopbackHost(hostOf(req))) return 'its Host is not a loopback name';

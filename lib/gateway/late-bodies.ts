@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Alarm } from '../alarm.ts';
 import { systemClock } from '../clock.ts';
+import { isGone } from '../departure.ts';
 import { isBodyFramed } from './headers.ts';
 
 /**
@@ -34,7 +35,7 @@ export class LateBodies {
   wait(req: IncomingMessage, res: ServerResponse, send: () => void): void {
     const onReadable = (): void => {
       stop();
-      send();
+      if (!isGone(req, res)) send();
     };
     const stop = (): void => {
       this.#waiting.delete(req);
@@ -69,9 +70,11 @@ export class LateBodies {
 
   #onAlarm(): void {
     const now = systemClock.now();
-    for (const [req, { deadline, send, stop }] of this.#waiting) {
+    for (const [req, { res, deadline, send, stop }] of this.#waiting) {
       if (deadline > now) return this.#alarm.set(deadline);
       stop();
+      // Node 22 and older don't close a pipelined response whose client disconnects before its turn.
+      if (isGone(req, res)) continue;
       this.#overdue.add(req);
       send();
     }
