@@ -131,6 +131,16 @@ describe('the metrics', () => {
     expect(value(metrics, 'antract_hold_duration_seconds_count{app="default"}')).toBe(0);
   });
 
+  it('show that an app is stopped, which is no pause', async () => {
+    const { antract, scrape } = await start();
+    const before = await scrape();
+    expect(value(before, 'antract_stopped{app="default"}')).toBe(0);
+    await antract.stop();
+    const metrics = await scrape();
+    expect(value(metrics, 'antract_stopped{app="default"}')).toBe(1);
+    expect(value(metrics, 'antract_paused{app="default"}')).toBe(0);
+  });
+
   it('tell a pause on a lease from one without', async () => {
     const { antract, scrape } = await start({}, { metrics: {} });
     await antract.enable('default', { lease: '10s' });
@@ -353,7 +363,7 @@ describe("Prometheus' own tool", () => {
 
   itWithPromtool('takes the alert rules, and they fire when they should', async () => {
     const checked = await promtool(['check', 'rules', example('alerts.yml')]);
-    expect(checked).toMatchObject({ code: 0, output: expect.stringContaining('2 rules found') });
+    expect(checked).toMatchObject({ code: 0, output: expect.stringContaining('3 rules found') });
     const fixture = fileURLToPath(new URL('./support/alerts.test.yml', import.meta.url));
     expect(await promtool(['test', 'rules', fixture])).toMatchObject({
       code: 0,

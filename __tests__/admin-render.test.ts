@@ -13,6 +13,7 @@ const status = (given: Partial<AppStatus>): AppStatus => ({
   oldestHoldMs: null,
   trend: null,
   pausedForMs: null,
+  stoppedForMs: null,
   endsInMs: null,
   leaseEndsInMs: null,
   pauseId: null,

@@ -287,13 +287,25 @@ describe('text', () => {
     await site.antract.enable();
     const held = await hold(site, 2);
     expect(await text(site, '/stop?message=Back%20at%209')).toMatch(
-      /^App is stopped: requests are answered 503\.\n2 held requests got that answer now\.\nApp default is stopped: .*\nClients are told: Back at 9\n/,
+      /^App is stopped: requests are answered 503\.\n2 held requests got that answer now\.\nApp default is stopped: .*\nStopped for: .*\nDoes not end by itself\.\nClients are told: Back at 9\n/,
     );
     expect((await Promise.all(held)).map(({ status }) => status)).toEqual([503, 503]);
     expect(await firstLine(site, '/stop')).toBe('App is already stopped.');
     expect(await text(site, '/status')).toMatch(
-      /^Pause is disabled\.\nApp default is stopped: requests are answered 503\.\n/,
+      /^Pause is disabled\.\nApp default is stopped: requests are answered 503\.\nStopped for: .* m?s\nDoes not end by itself\.\nClients are told: Back at 9\n/,
     );
+  });
+
+  it('a stop with a longest time tells when it ends, and ends', async () => {
+    const site = await start();
+    expect(await text(site, '/stop?max_time=10m')).toMatch(
+      /\nStopped for: .*\nEnds by itself in: (10 min|9 min \d+ s)\n/,
+    );
+    expect(await text(site, '/status?app=default')).not.toContain('Does not end by itself');
+    const resumed = once(site.antract.registry, 'resumed');
+    await text(site, '/stop?max_time=20ms');
+    await resumed;
+    expect(await json(site, '/status?app=default')).toMatchObject({ phase: 'running' });
   });
 
   it('an app that is releasing is disabled on the first line, and says how many are to go', async () => {
@@ -325,7 +337,7 @@ describe('text', () => {
     const status = await text(site, '/status');
     expect(status.split('\n')[0]).toBe('Pause is disabled.');
     expect(status).toMatch(
-      /\nApp shop is paused: 0 held, 0 in flight, ends by itself in (10 min|9 min \d+ s), reason: new disk\.\nApp blog is running: 0 held, 0 in flight\.\nApp wiki is stopped: 0 held, 0 in flight\.\n$/,
+      /\nApp shop is paused: 0 held, 0 in flight, ends by itself in (10 min|9 min \d+ s), reason: new disk\.\nApp blog is running: 0 held, 0 in flight\.\nApp wiki is stopped for \d+ ms: 0 held, 0 in flight, does not end by itself\.\n$/,
     );
   });
 
@@ -365,6 +377,7 @@ describe('JSON', () => {
       only: null,
       oldestHoldMs: expect.any(Number),
       pausedForMs: expect.any(Number),
+      stoppedForMs: null,
       endsInMs: expect.any(Number),
       leaseEndsInMs: null,
       pauseId: expect.any(String),

@@ -70,6 +70,25 @@ describe('the commands', () => {
     });
   });
 
+  it('stop says since when, and whether that ends by itself', async () => {
+    const site = await operate();
+    await site.antract('stop').exited;
+    const status = await result(site.antract('status'));
+    expect(status.stdout).toMatch(/default is stopped[^]*\n {2}stopped for \d+/);
+    expect(status.stdout).toContain('does not end by itself: `antract resume` ends it');
+    const limited = await result(site.antract('stop', '--max-time', '10m'));
+    expect(limited.stdout).toMatch(/ends by itself in (10|9\.?\d*) min/);
+    expect(limited.stdout).not.toContain('does not end by itself');
+    const refused = await result(site.antract('stop', '--max-time', '10'));
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--max-time') });
+  });
+
+  it('stop --max-time ends by itself', async () => {
+    const site = await operate();
+    await site.antract('stop', '--max-time', '300ms').exited;
+    expect(await site.until(({ phase }) => phase === 'running')).toMatchObject({ endsInMs: null });
+  });
+
   it('resume --wait until everybody is out', async () => {
     const site = await operate('--release-per-second', '4');
     await site.antract('pause').exited;

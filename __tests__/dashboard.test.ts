@@ -177,10 +177,22 @@ describe('the dashboard', () => {
     await page.getByLabel('Message').fill('Back at nine.');
     await button(page, 'Stop').click();
     await shows(field(page, 'phase'), exactly('stopped'));
+    await shows(field(page, 'meaning'), 'This does not end by itself.');
     await shows(field(page, 'reason'), 'Clients are told: Back at nine.');
     expect((await request(serving.url)).status).toBe(503);
     await button(page, 'Resume…').click();
     await button(page, 'Resume').click();
+    await shows(field(page, 'phase'), exactly('running'));
+  });
+
+  itInBrowser('stops for a time, and shows when that is over', async () => {
+    const serving = await serve(['--target', target]);
+    const { page } = await openPage(serving.adminUrl);
+    await button(page, 'Stop…').click();
+    await page.getByLabel('At most').fill('2s');
+    await button(page, 'Stop').click();
+    await shows(field(page, 'phase'), exactly('stopped'));
+    await shows(field(page, 'ends'), /^0:0[0-2]$/);
     await shows(field(page, 'phase'), exactly('running'));
   });
 

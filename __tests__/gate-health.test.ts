@@ -83,6 +83,18 @@ describe('a release', () => {
     expect([gate.isReopened, outcome, gate.status().health]).toEqual([true, 'reopened', null]);
   });
 
+  it('at the end of a stop waits until the backend answers', async () => {
+    const gate = createGate({ maxTime: 5000 });
+    gate.stop({ maxTime: 1000 });
+    clock.advance(1000);
+    expect([gate.intent, gate.isOpen]).toEqual(['running', false]);
+    expect(gate.status().health).toMatchObject({ endsInMs: 5000 });
+    const ticket = hold(gate);
+    await probes[0]?.healthy();
+    expect([await verdictOf(ticket), gate.isReopened]).toEqual(['proceed', true]);
+    expect(events.slice(0, 4)).toEqual(['stopped', 'drained', 'expired', 'resumed']);
+  });
+
   it('waits until the backend answers, newcomers too', async () => {
     const gate = createGate();
     gate.enable({});
@@ -261,7 +273,7 @@ describe('a request that could not be handed over', () => {
     const gate = createGate();
     const one = passage();
     gate.tryEnter(one);
-    gate.stop('Closed.');
+    gate.stop({ message: 'Closed.' });
     expect(gate.takeBack(one)).toMatchObject({ reason: 'stopped', message: 'Closed.' });
     expect(gate.inFlight).toBe(0);
   });

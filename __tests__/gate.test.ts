@@ -117,6 +117,7 @@ describe('a pause', () => {
       oldestHoldMs: 2000,
       trend: null,
       pausedForMs: 3000,
+      stoppedForMs: null,
       endsInMs: 57_000,
       leaseEndsInMs: null,
       pauseId: expect.any(String),
@@ -301,7 +302,7 @@ describe('a request that cannot be held', () => {
     const gate = createGate();
     gate.enable({});
     const ticket = hold(gate);
-    gate.stop('Back on Monday.');
+    gate.stop({ message: 'Back on Monday.' });
     expect(await ticket.verdict).toMatchObject({
       kind: 'reject',
       refusal: { reason: 'stopped', message: 'Back on Monday.' },
@@ -314,6 +315,15 @@ describe('a request that cannot be held', () => {
     });
   });
 
+  it('is refused while stopped, and told when to ask again where the stop has an end', () => {
+    const gate = createGate();
+    gate.stop({ maxTime: 10_000 });
+    expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: 10_000 });
+    gate.disable();
+    gate.stop();
+    expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: undefined });
+  });
+
   it('is refused when shutting down, those already held too', async () => {
     const gate = createGate();
     gate.enable({});
@@ -322,6 +332,69 @@ describe('a request that cannot be held', () => {
     expect(await verdictOf(ticket)).toBe('reject');
     expect(refused(gate)).toMatchObject({ reason: 'shutdown' });
     expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a stop', () => {
+  it('ends by itself after its longest time, and not before', () => {
+    const gate = createGate();
+    gate.stop({ maxTime: 1000 });
+    expect(gate.status()).toMatchObject({ stoppedForMs: 0, endsInMs: 1000, pausedForMs: null });
+    clock.advance(999);
+    expect(gate.status()).toMatchObject({ phase: 'stopped', stoppedForMs: 999, endsInMs: 1 });
+    clock.advance(1);
+    expect(gate.status()).toMatchObject({ phase: 'running', stoppedForMs: null, endsInMs: null });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('has no end where none is given', () => {
+    const gate = createGate({ maxTime: 1000 });
+    gate.stop();
+    clock.advance(1_000_000);
+    expect(gate.status()).toMatchObject({ phase: 'stopped', stoppedForMs: 1_000_000 });
+    expect(gate.status().endsInMs).toBe(null);
+  });
+
+  it('of a stopped app changes only what is named, and starts the countdown anew', () => {
+    const gate = createGate();
+    gate.stop({ message: 'Soon.' });
+    clock.advance(500);
+    expect(gate.stop({ maxTime: 1000 })).toBe(false);
+    expect(gate.status()).toMatchObject({ message: 'Soon.', stoppedForMs: 500, endsInMs: 1000 });
+    clock.advance(500);
+    gate.stop({ message: 'Later.' });
+    expect(gate.status()).toMatchObject({ message: 'Later.', endsInMs: 500 });
+    gate.stop({ maxTime: 1000 });
+    clock.advance(999);
+    expect(gate.intent).toBe('stopped');
+    clock.advance(1);
+    expect(gate.intent).toBe('running');
+  });
+
+  it('takes neither the end nor the lease of the pause before it', () => {
+    const gate = createGate({ maxTime: 1000 });
+    gate.enable({ lease: 500 });
+    gate.stop();
+    clock.advance(10_000);
+    expect(gate.intent).toBe('stopped');
+    gate.disable();
+    gate.enable({});
+    gate.stop({ maxTime: 5000 });
+    clock.advance(4999);
+    expect(gate.intent).toBe('stopped');
+    clock.advance(1);
+    expect(gate.intent).toBe('running');
+  });
+
+  it('leaves its end behind where a pause follows it', () => {
+    const gate = createGate({ maxTime: 5000 });
+    gate.stop({ maxTime: 1000 });
+    gate.enable({});
+    expect(gate.status()).toMatchObject({ pausedForMs: 0, stoppedForMs: null, endsInMs: 5000 });
+    clock.advance(1000);
+    expect(gate.intent).toBe('paused');
+    clock.advance(4000);
+    expect(gate.intent).toBe('running');
   });
 });
 

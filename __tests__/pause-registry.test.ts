@@ -66,6 +66,30 @@ describe('PauseRegistry', () => {
     expect(warnings[0]).toContain("'shop'");
   });
 
+  it('tells when a stop has ended by itself, and warns', async () => {
+    const events: unknown[] = [];
+    for (const name of ['stopped', 'expired', 'resumed'] as const) {
+      registry.on(name, (event: unknown) => events.push([name, event]));
+    }
+    expect(await registry.stop('shop', { maxTime: '10s' })).toMatchObject({ changed: true });
+    clock.advance(10_000);
+    expect(events).toMatchObject([
+      ['stopped', { app: 'shop', endsInMs: 10_000 }],
+      ['expired', { app: 'shop', cause: 'maxTime', ended: 'stop', pausedForMs: 10_000 }],
+      ['resumed', { app: 'shop', pausedForMs: 10_000 }],
+    ]);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/^WRN_ANTRACT_EXPIRED: app 'shop' was stopped for 10000 ms/);
+  });
+
+  it.each([{ maxTime: 'soon' }, { maxTime: 0 }, { max_time: '5m' }, { lease: '5m' }])(
+    'stops nothing with the options %j',
+    async (options) => {
+      expect(await codeOf(registry.stop('a', options as never))).toBe('ERR_ANTRACT_OPTION');
+      expect(registry.status('a').phase).toBe('running');
+    },
+  );
+
   it.each([
     [{ maxTime: 'soon' }, 'ERR_ANTRACT_OPTION'],
     [{ maxtime: 5 }, 'ERR_ANTRACT_OPTION'],

@@ -101,6 +101,51 @@ describe('several processes on one store', () => {
     expect(phases('shop')).toEqual(['running', 'running', 'running']);
   });
 
+  it('stop together, and resume together when the stop is over', async () => {
+    const [a, b] = await joinAll(3);
+    await a!.registry.stop('default', { maxTime: '10s', message: 'Soon.' });
+    await settle();
+    expect(intents()).toEqual(['stopped', 'stopped', 'stopped']);
+    expect(b!.registry.status()).toMatchObject({ message: 'Soon.', endsInMs: 10_000 });
+    await pass(5000);
+    // Only what is named changes, in another process too.
+    await b!.registry.stop('default', { message: 'Later.' });
+    await settle();
+    expect(a!.registry.status()).toMatchObject({ message: 'Later.', stoppedForMs: 5000 });
+    expect(a!.registry.status().endsInMs).toBe(5000);
+    const expired: unknown[] = [];
+    for (const { registry } of members) registry.on('expired', (event) => expired.push(event));
+    // One that joins meanwhile knows the end too.
+    const late = join();
+    await late.registry.ready;
+    await pass(4950);
+    expect(intents()).toEqual(['stopped', 'stopped', 'stopped', 'stopped']);
+    await pass(100);
+    expect(intents()).toEqual(['running', 'running', 'running', 'running']);
+    expect(expired).toHaveLength(3);
+    const [stored] = [...(await first.load()).values()];
+    expect(JSON.parse(stored?.value ?? '{}')).toMatchObject({ intent: 'running', until: null });
+  });
+
+  it('keep a stop without an end, as versions before this one wrote it', async () => {
+    const [a] = await joinAll(1);
+    const value = JSON.stringify({
+      intent: 'stopped',
+      since: { in: 0 },
+      until: null,
+      leaseEnd: null,
+      leaseMs: 0,
+      message: 'Bye.',
+      writer: { id: 'old', command: 1 },
+    });
+    await new MemoryStore(first, clock).publish('default', { expected: 0, value, ttlMs: 600_000 });
+    await pass(100_000);
+    expect(a!.registry.status()).toMatchObject({ phase: 'stopped', endsInMs: null });
+    await a!.registry.stop('default', { maxTime: '1s' });
+    await pass(1100);
+    expect(intents()).toEqual(['running']);
+  });
+
   it('add up what they hold, and tell who holds it', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();

@@ -39,6 +39,11 @@ export interface EnableOptions extends PauseCondition {
 }
 
 export interface StopOptions extends PauseCondition {
+  /**
+   * How long the app stays stopped; then it resumes by itself once the backend answers. Default: until
+   * `disable` or `enable`.
+   */
+  maxTime?: Duration | undefined;
   /** What clients are told. At most 500 characters. */
   message?: string | undefined;
 }
@@ -69,7 +74,8 @@ const enableReaders: Readers<{
   ...condition,
 };
 const disableReaders: Readers<{ ifPause?: string }> = condition;
-const stopReaders: Readers<{ message?: string; ifPause?: string }> = {
+const stopReaders: Readers<{ maxTime?: number; message?: string; ifPause?: string }> = {
+  maxTime: duration({ min: 1 }),
   message: text(MAX_TEXT),
   ...condition,
 };

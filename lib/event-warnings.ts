@@ -9,7 +9,13 @@ export function warningOf<K extends keyof AntractEvents>(
 ): string | undefined {
   switch (event) {
     case 'expired': {
-      const { app, pausedForMs, held, cause } = payload as AntractEvents['expired'][0];
+      const { app, pausedForMs, held, cause, ended } = payload as AntractEvents['expired'][0];
+      if (ended === 'stop') {
+        return (
+          `WRN_ANTRACT_EXPIRED: app '${app}' was stopped for ${pausedForMs} ms. This was its longest ` +
+          'time, so it has resumed by itself; requests reach the backend again once it answers.'
+        );
+      }
       const why =
         cause === 'lease'
           ? `was held by a lease that nobody renewed. After ${pausedForMs} ms it`

@@ -47,6 +47,8 @@ export interface ResumedEvent {
 }
 
 export interface ExpiredEvent extends ResumedEvent {
+  /** What has ended by itself. For a stop, `pausedForMs` is how long it lasted. */
+  readonly ended: 'pause' | 'stop';
   /** What was over: the longest time of a pause, or a lease that nobody renewed. */
   readonly cause: 'maxTime' | 'lease';
 }
@@ -58,6 +60,8 @@ export interface StoppedEvent {
   readonly held: number;
   /** How long the pause was that it ended; null where there was none. */
   readonly pausedForMs: number | null;
+  /** The app resumes by itself after this long; null for a stop without an end. */
+  readonly endsInMs: number | null;
 }
 
 export interface RejectedEvent extends EndedHoldEvent {
@@ -108,7 +112,7 @@ export interface AntractEvents {
   abandoned: [EndedHoldEvent];
   /** A request was refused: at once (`heldMs` 0), or after waiting. */
   rejected: [RejectedEvent];
-  /** A pause has reached its end; `resumed` follows. */
+  /** A pause, or a stop, has reached its end; `resumed` follows. */
   expired: [ExpiredEvent];
   /** A pause has ended; those held are let go. */
   resumed: [ResumedEvent];

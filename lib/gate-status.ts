@@ -28,7 +28,7 @@ export function describeGate(facts: GateFacts): AppStatus {
   const { app, now, state, held, inFlight, longLived, oldestSince, health } = facts;
   const { intent, since, until, leaseEnd } = state;
   const phase = phaseOf({ ...facts, intent });
-  const isPaused = intent === 'paused';
+  const forMs = Math.round(now - since);
   return {
     app,
     phase,
@@ -37,8 +37,9 @@ export function describeGate(facts: GateFacts): AppStatus {
     longLived,
     oldestHoldMs: oldestSince === undefined ? null : Math.round(now - oldestSince),
     trend: phase === 'releasing' ? held - facts.heldAtResume : null,
-    pausedForMs: isPaused ? Math.round(now - since) : null,
-    endsInMs: isPaused ? Math.max(0, Math.round(until - now)) : null,
+    pausedForMs: intent === 'paused' ? forMs : null,
+    stoppedForMs: intent === 'stopped' ? forMs : null,
+    endsInMs: until < Infinity ? Math.max(0, Math.round(until - now)) : null,
     leaseEndsInMs: leaseEnd < Infinity ? Math.max(0, Math.round(leaseEnd - now)) : null,
     pauseId: state.pauseId ?? null,
     only: state.only ?? null,

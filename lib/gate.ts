@@ -12,7 +12,15 @@ import type { EmitEvent } from './events.ts';
 import { describeGate } from './gate-status.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { InFlight, type Straggler } from './in-flight.ts';
-import { endOf, paused, running, stopped, type IntentState, type PauseTerms } from './intent.ts';
+import {
+  endOf,
+  paused,
+  running,
+  stopped,
+  type IntentState,
+  type PauseTerms,
+  type StopTerms,
+} from './intent.ts';
 import type { AppSettings } from './settings.ts';
 import type { Share } from './pacer.ts';
 import type { Passage } from './passage.ts';
@@ -99,7 +107,7 @@ export class Gate {
       },
       fail: () => this.#rejectUnreachable(),
       stop: () => {
-        this.stop(undefined);
+        this.stop();
         this.#changed();
       },
     });
@@ -208,9 +216,9 @@ export class Gate {
     return this.adopt(this.planDisable());
   }
 
-  /** False when the app was stopped already; the message is taken over all the same. */
-  stop(message: string | undefined): boolean {
-    return this.adopt(this.planStop(message));
+  /** False when the app was stopped already; then only what was named is changed. */
+  stop(terms: StopTerms = {}): boolean {
+    return this.adopt(this.planStop(terms));
   }
 
   /** What {@link enable} makes of the present state; likewise the other two. */
@@ -223,8 +231,8 @@ export class Gate {
     return this.intent === 'running' ? this.#state : running(this.#clock.now());
   }
 
-  planStop(message: string | undefined): IntentState {
-    return stopped(this.#state, message, this.#clock.now());
+  planStop(terms: StopTerms): IntentState {
+    return stopped(this.#state, terms, this.#clock.now());
   }
 
   /**
@@ -445,27 +453,34 @@ export class Gate {
     this.#checkDrained();
   }
 
-  #afterStop(before: IntentState, { message }: IntentState): void {
-    const { held } = this;
-    const pausedForMs =
-      before.intent === 'paused' ? Math.round(this.#clock.now() - before.since) : null;
+  #afterStop(before: IntentState, { message, until }: IntentState): void {
+    const { app, held } = this;
+    const now = this.#clock.now();
+    const pausedForMs = before.intent === 'paused' ? Math.round(now - before.since) : null;
+    const endsInMs = until < Infinity ? Math.round(until - now) : null;
+    this.#schedule();
     this.#rejectAll('stopped');
     this.#reopenWatchers.tell('stopped');
-    this.#emit('stopped', { app: this.app, message: message ?? null, held, pausedForMs });
+    this.#emit('stopped', { app, message: message ?? null, held, pausedForMs, endsInMs });
     this.#drain.begin();
     this.#checkDrained();
   }
 
   #afterResume(before: IntentState, { endedBy }: IntentState): void {
     this.#hasReopened = false;
+    const { app, held } = this;
     const now = this.#clock.now();
+    const isStopOver = before.intent === 'stopped';
     if (endedBy) {
       const pausedForMs = Math.round(now - before.since);
-      this.#emit('expired', { app: this.app, pausedForMs, held: this.held, cause: endedBy });
+      const ended = isStopOver ? 'stop' : 'pause';
+      this.#emit('expired', { app, pausedForMs, held, cause: endedBy, ended });
     }
     this.#heldAtResume = this.held;
-    // A lease that ran out says nothing of the backend; the longest time does: enough waited.
-    this.#reopening.afterPause(endedBy === 'maxTime' ? 0 : this.#patience(before, now));
+    // An expired lease tells nothing about the backend, so keep probing. An expired `maxTime` of a pause
+    // ends the wait: its requests have waited long enough. Behind a stop no request has waited.
+    const isPatient = isStopOver || endedBy !== 'maxTime';
+    this.#reopening.afterPause(isPatient ? this.#patience(before, now) : 0);
     this.#drain.tell('resumed');
     this.#emitResumed(before);
     this.#pump();
@@ -476,11 +491,10 @@ export class Gate {
     this.#emit('resumed', { app: this.app, pausedForMs, held: this.held });
   }
 
-  /** How long to wait for the backend to answer after a pause: as set, or what is left of it. */
-  #patience({ until }: IntentState, now: number): number {
-    const left = Math.max(0, until - now);
+  /** How long to wait for the backend to answer: as set, or what is left of a pause. */
+  #patience({ intent, until }: IntentState, now: number): number {
     const { healthTimeout, maxTime } = this.settings;
-    return healthTimeout ?? (left < Infinity ? left : maxTime);
+    return healthTimeout ?? (intent === 'paused' ? Math.max(0, until - now) : maxTime);
   }
 
   /** @param onlyLongLived whether nothing else can have changed: then all others were ended before. */

@@ -9,7 +9,7 @@ export interface IntentState {
   readonly intent: Intent;
   /** When that began. */
   readonly since: number;
-  /** When a pause ends by itself. */
+  /** When a pause, or a stop, ends by itself. A stop has no end unless it was given one. */
   readonly until: number;
   /** When it ends unless its lease is renewed. */
   readonly leaseEnd: number;
@@ -23,7 +23,7 @@ export interface IntentState {
   readonly reason?: string | undefined;
   /** What clients of a stopped app are told. */
   readonly message?: string | undefined;
-  /** Why the pause before has ended by itself. */
+  /** Why the pause, or the stop, before has ended by itself. */
   readonly endedBy?: 'maxTime' | 'lease' | undefined;
 }
 
@@ -40,13 +40,22 @@ export function running(since: number, endedBy?: 'maxTime' | 'lease'): IntentSta
   return { ...plain('running', since), endedBy };
 }
 
+export interface StopTerms {
+  maxTime?: number | undefined;
+  message?: string | undefined;
+}
+
+/** On an app that is stopped already, only what was named is changed. */
 export function stopped(
   current: IntentState,
-  message: string | undefined,
+  { maxTime, message }: StopTerms,
   now: number,
 ): IntentState {
-  const since = current.intent === 'stopped' ? current.since : now;
-  return { ...plain('stopped', since), message };
+  return {
+    ...(current.intent === 'stopped' ? current : plain('stopped', now)),
+    ...(maxTime !== undefined && { until: now + maxTime }),
+    ...(message !== undefined && { message }),
+  };
 }
 
 /** On an app that is paused already, only what was named is changed. */

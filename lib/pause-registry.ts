@@ -115,10 +115,14 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     return this.#command(app, ifPause, (gate) => gate.planDisable());
   }
 
-  /** Answers 503 to those held and to everybody after them, until `enable` or `disable`. Throws as {@link enable}. */
+  /**
+   * Answers 503 to the held requests and to all that follow, until `enable`, `disable`, or the end of
+   * `maxTime`. On an app that is stopped already, an explicit `maxTime` starts the countdown anew and
+   * `message` replaces the old one. Throws as {@link enable}.
+   */
   async stop(app: string = DEFAULT_APP, options: StopOptions = {}): Promise<CommandResult> {
-    const { message, ifPause } = readStop(options);
-    return this.#command(app, ifPause, (gate) => gate.planStop(message));
+    const { ifPause, ...terms } = readStop(options);
+    return this.#command(app, ifPause, (gate) => gate.planStop(terms));
   }
 
   /**

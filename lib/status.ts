@@ -23,7 +23,9 @@ export interface AppStatus {
    */
   trend: number | null;
   pausedForMs: number | null;
-  /** When the pause ends by itself. */
+  /** Since the app was stopped. */
+  stoppedForMs: number | null;
+  /** When the pause, or the stop, ends by itself. Null for a stop without an end. */
   endsInMs: number | null;
   /** When it ends unless its lease is renewed; null for a pause without one. */
   leaseEndsInMs: number | null;

@@ -105,8 +105,8 @@ async function disable(call: Call): Promise<Rendered | undefined> {
 }
 
 async function stop({ registry, parameters, base }: Call): Promise<Rendered> {
-  const { app, message, if_pause: ifPause } = parameters;
-  return renderStop(await registry.stop(app, { message, ifPause }), base);
+  const { app, max_time: maxTime, message, if_pause: ifPause } = parameters;
+  return renderStop(await registry.stop(app, { maxTime, message, ifPause }), base);
 }
 
 async function status({ registry, parameters, base }: Call): Promise<Rendered> {

@@ -122,6 +122,12 @@ function addGauges(
     'max',
   );
   add(
+    'antract_stopped',
+    'Whether the app is stopped, so that requests are answered 503: 1, else 0.',
+    ({ phase }) => (phase === 'stopped' ? 1 : 0),
+    'max',
+  );
+  add(
     'antract_covering',
     'Whether requests are held for a backend that refuses connections with nobody having paused: 1, else 0.',
     ({ health }) => (health?.unplanned ? 1 : 0),

@@ -37,7 +37,7 @@ export type ParameterName = keyof Parameters;
 export const ENDPOINT_PARAMETERS = {
   enable: ['app', 'max_time', 'lease', 'only', 'reason', 'wait', 'if_pause'],
   disable: ['app', 'wait', 'if_pause'],
-  stop: ['app', 'message', 'if_pause'],
+  stop: ['app', 'max_time', 'message', 'if_pause'],
   status: ['app'],
   drain: ['app', 'wait'],
   report: ['app'],

@@ -175,6 +175,7 @@ function details(status: AppStatus, base: Base): string[] {
     case 'stopped':
       return [
         `${app} is stopped: requests are answered 503.`,
+        ...stopLines(status),
         ...(status.message === null ? [] : [`Clients are told: ${status.message}`]),
         ...others,
         `Next: ${link(base, 'disable', status)} lets requests through, ${link(base, 'enable', status)} holds them.`,
@@ -196,6 +197,13 @@ function details(status: AppStatus, base: Base): string[] {
     default:
       return status.phase satisfies never;
   }
+}
+
+function stopLines({ stoppedForMs, endsInMs }: AppStatus): string[] {
+  return [
+    ...(stoppedForMs === null ? [] : [`Stopped for: ${formatMs(stoppedForMs)}`]),
+    endsInMs === null ? 'Does not end by itself.' : `Ends by itself in: ${formatMs(endsInMs)}`,
+  ];
 }
 
 function pauseLines({ pausedForMs, endsInMs, leaseEndsInMs, only, reason }: AppStatus): string[] {
@@ -290,11 +298,15 @@ function processLine({ host, pid, held, inFlight, acknowledged, seenMs }: Proces
   return `  ${host} ${pid}: ${counts}${behind}`;
 }
 
-function listLine({ app, phase, held, inFlight, endsInMs, reason, health }: AppStatus): string {
+function listLine(status: AppStatus): string {
+  const { app, phase, held, inFlight, stoppedForMs, endsInMs, reason, health } = status;
   const seen = health ? `, its backend: ${health.lastSeen ?? 'no answer yet'}` : '';
+  const since = stoppedForMs === null ? '' : ` for ${formatMs(stoppedForMs)}`;
+  const isEndless = phase === 'stopped' && endsInMs === null;
   const end = endsInMs === null ? '' : `, ends by itself in ${formatMs(endsInMs)}`;
+  const endless = isEndless ? ', does not end by itself' : '';
   const why = reason === null ? '' : `, reason: ${reason}`;
-  return `App ${app} is ${phase}: ${held} held, ${inFlight} in flight${end}${seen}${why}.`;
+  return `App ${app} is ${phase}${since}: ${held} held, ${inFlight} in flight${end}${endless}${seen}${why}.`;
 }
 
 function link(base: Base, endpoint: string, { app }: AppStatus): string {

@@ -29,6 +29,7 @@ interface ResumeFlags extends ClientOptions {
 }
 
 interface StopFlags extends ClientOptions {
+  readonly maxTime?: string;
   readonly message?: string;
 }
 
@@ -52,6 +53,7 @@ export function addOperatorCommands(program: Command): void {
   addClientOptions(program.command('stop'))
     .description('Answer 503 to those held and to everybody after them, until resume or pause.')
     .argument('[app]', 'its name', DEFAULT_APP)
+    .option('--max-time <duration>', 'then requests go on by themselves (default: no end)')
     .option('--message <text>', 'what clients are told')
     .action(stop);
   addClientOptions(program.command('drain'))
@@ -91,7 +93,10 @@ async function resume(app: string, flags: ResumeFlags): Promise<void> {
 }
 
 async function stop(app: string, flags: StopFlags): Promise<void> {
-  const { body } = await createClient(flags).call('stop', { app, message: flags.message });
+  const client = createClient(flags);
+  const { maxTime, message } = flags;
+  if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
+  const { body } = await client.call('stop', { app, max_time: maxTime, message });
   tell(flags, body, body['changed'] === false ? 'It was stopped already.' : undefined);
 }
 

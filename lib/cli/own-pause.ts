@@ -175,8 +175,9 @@ function isConflict(error: unknown): boolean {
 
 async function whosePause({ client, app }: OwnPauseOptions): Promise<CommandFailure> {
   const { body } = await client.call('status', { app });
-  const { app: name, phase, pausedForMs, reason, message } = readSnapshot(body);
-  const since = pausedForMs === null ? '' : ` for ${formatMs(pausedForMs)}`;
+  const { app: name, phase, pausedForMs, stoppedForMs, reason, message } = readSnapshot(body);
+  const forMs = pausedForMs ?? stoppedForMs;
+  const since = forMs === null ? '' : ` for ${formatMs(forMs)}`;
   const why = reason ?? message;
   return new CommandFailure(
     `App ${name} is ${phase} already${since}${why === null ? '' : `, reason: ${why}`}. ` +

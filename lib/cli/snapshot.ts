@@ -16,6 +16,7 @@ export interface Snapshot {
   readonly inFlight: number;
   readonly oldestHoldMs: number | null;
   readonly pausedForMs: number | null;
+  readonly stoppedForMs: number | null;
   readonly endsInMs: number | null;
   readonly leaseEndsInMs: number | null;
   readonly pauseId: string | null;
@@ -50,6 +51,7 @@ export function readSnapshot(body: Body): Snapshot {
     inFlight: readNumber(body['inFlight']) ?? 0,
     oldestHoldMs: readNumber(body['oldestHoldMs']),
     pausedForMs: readNumber(body['pausedForMs']),
+    stoppedForMs: readNumber(body['stoppedForMs']),
     endsInMs: readNumber(body['endsInMs']),
     leaseEndsInMs: readNumber(body['leaseEndsInMs']),
     pauseId: readText(body['pauseId']),

@@ -38,10 +38,13 @@ export function liveLines(snapshot: Snapshot): string[] {
 
 /** Everything, a line each. */
 export function fullLines(snapshot: Snapshot): string[] {
-  const { leaseEndsInMs, pausedForMs, reason, message } = snapshot;
+  const { phase, leaseEndsInMs, pausedForMs, stoppedForMs, endsInMs, reason, message } = snapshot;
+  const isEndless = phase === 'stopped' && endsInMs === null;
   return [
     `${oneLine(snapshot)}.`,
     ...(pausedForMs === null ? [] : [`  paused for ${formatMs(pausedForMs)}`]),
+    ...(stoppedForMs === null ? [] : [`  stopped for ${formatMs(stoppedForMs)}`]),
+    ...(isEndless ? ['  does not end by itself: `antract resume` ends it'] : []),
     ...(leaseEndsInMs === null
       ? []
       : [`  ends in ${formatMs(leaseEndsInMs)} unless its lease is renewed`]),

@@ -238,7 +238,7 @@ export class SharedIntents {
 
 /** Longer than anybody who missed it can think that a pause goes on. */
 function timeToLive(next: IntentState, before: IntentState | undefined, now: number): number {
-  if (next.intent === 'stopped') return MAX_DELAY_MS;
+  if (next.intent === 'stopped' && next.until === Infinity) return MAX_DELAY_MS;
   const ends = [next.until, before?.until ?? 0].filter(Number.isFinite);
   return Math.ceil(Math.max(0, ...ends.map((end) => end - now))) + KEEP_MS;
 }

@@ -57,7 +57,8 @@ export class Card {
   /** Time goes on. */
   tick() {
     const passed = performance.now() - this.#receivedAt;
-    const { oldestHoldMs, pausedForMs, endsInMs, leaseEndsInMs, stragglers = [] } = this.status;
+    const { oldestHoldMs, endsInMs, leaseEndsInMs, stragglers = [] } = this.status;
+    const forMs = this.status.pausedForMs ?? this.status.stoppedForMs ?? null;
     this.#write('oldest', oldestHoldMs === null ? '–' : formatMs(oldestHoldMs + passed));
     const end = endsInMs === null ? null : Math.min(endsInMs, leaseEndsInMs ?? Infinity) - passed;
     this.#write('ends', end === null ? '–' : formatCountdown(end));
@@ -66,10 +67,10 @@ export class Card {
       age.textContent = formatMs((stragglers[i]?.ageMs ?? 0) + passed);
     }
     const elapsed = /** @type {HTMLProgressElement} */ (this.#field('elapsed'));
-    elapsed.hidden = pausedForMs === null || endsInMs === null;
-    if (pausedForMs !== null && endsInMs !== null) {
-      elapsed.max = pausedForMs + endsInMs;
-      elapsed.value = pausedForMs + passed;
+    elapsed.hidden = forMs === null || endsInMs === null;
+    if (forMs !== null && endsInMs !== null) {
+      elapsed.max = forMs + endsInMs;
+      elapsed.value = forMs + passed;
     }
     this.#chart.draw(Date.now() / 1000);
   }

@@ -9,6 +9,7 @@ export interface Status {
   inFlight: number;
   oldestHoldMs: number | null;
   pausedForMs: number | null;
+  stoppedForMs?: number | null;
   endsInMs: number | null;
   leaseEndsInMs?: number | null;
   reason: string | null;

@@ -47,7 +47,8 @@ const MEANINGS = {
       ? 'Drained: no write is in flight. New ones wait, reads go through.'
       : 'Drained: nothing is in flight. New requests wait.',
   releasing: () => 'Held requests are going out, in order.',
-  stopped: () => 'Requests are answered 503.',
+  stopped: ({ endsInMs }) =>
+    `Requests are answered 503.${endsInMs === null ? ' This does not end by itself.' : ''}`,
 };
 
 /**
