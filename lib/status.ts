@@ -127,6 +127,8 @@ const REJECTION_CODES = {
   unreachable: 'ERR_ANTRACT_BAD_GATEWAY',
 } as const satisfies Record<RejectReason, AntractErrorCode>;
 
+export const REJECT_REASONS = Object.keys(REJECTION_CODES) as readonly RejectReason[];
+
 export function rejectionCode(reason: RejectReason): AntractErrorCode {
   return REJECTION_CODES[reason];
 }
