@@ -138,7 +138,7 @@ it.each([
 ])('antract %s refuses a %s without a unit, and changes nothing', async (command, flag) => {
   const site = await operate();
   await site.admin('enable');
-  if (command === 'pause') await site.admin('disable');
+  if (command === 'pause') await site.admin('disable?wait=10s');
   const before = await site.status();
   const cli = site.antract(command, flag, '30');
   expect((await cli.exited).code).toBe(2);

@@ -189,7 +189,7 @@ describe('the dashboard', () => {
     const serving = await serve(['--target', target]);
     const { page } = await openPage(serving.adminUrl);
     await button(page, 'Stop…').click();
-    await page.getByLabel('At most').fill('2s');
+    await page.getByLabel('Resume after').fill('2s');
     await button(page, 'Stop').click();
     await shows(field(page, 'phase'), exactly('stopped'));
     await shows(field(page, 'ends'), /^0:0[0-2]$/);
