@@ -152,7 +152,7 @@ describe('a parameter', () => {
     const taken: Record<string, string[]> = {
       enable: ['app', 'max_time', 'reason', 'wait'],
       disable: ['app', 'wait'],
-      stop: ['app', 'message'],
+      stop: ['app', 'max_time', 'message'],
       status: ['app'],
       drain: ['app', 'wait'],
     };

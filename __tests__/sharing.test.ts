@@ -138,7 +138,12 @@ describe('several processes on one store', () => {
       message: 'Bye.',
       writer: { id: 'old', command: 1 },
     });
-    await new MemoryStore(first, clock).publish('default', { expected: 0, value, ttlMs: 600_000 });
+    await new MemoryStore(first, clock).publish('default', {
+      expected: 0,
+      value,
+      ttlMs: 600_000,
+      withinMs: 2000,
+    });
     await pass(100_000);
     expect(a!.registry.status()).toMatchObject({ phase: 'stopped', endsInMs: null });
     await a!.registry.stop('default', { maxTime: '1s' });
