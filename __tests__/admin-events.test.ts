@@ -109,7 +109,7 @@ describe('the event stream', () => {
     const names =
       'abandoned drained expired forgotten held paused reachable rejected released resumed stopped ' +
       'tooSlow unhealthy unreachable';
-    expect(antract.registry.eventNames().toSorted().join(' ')).toBe(names);
+    expect(antract.registry.eventNames().map(String).toSorted().join(' ')).toBe(names);
     stream.leave();
   });
 

@@ -4,26 +4,46 @@
  * Wants a fresh dist, which `npm test` builds.
  */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { satisfies, subset } from 'semver';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SUPPORT = join(ROOT, '__tests__/support');
-const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
 
-/** What must not come along with the core: the proxy and the CLI's needs, and Express unasked. */
+/** Those that the tests run, beside npm. */
+const PACKAGE_MANAGERS = ['yarn@1.22.22', 'pnpm@10.34.8'];
+
+/** What an installation may come to. Raise a limit only for something that every user needs. */
+const MAX_PACKED_KB = 500;
+const MAX_UNPACKED_KB = 1700;
+const MAX_PACKAGES = 20;
+
+/** What the core must not load: what the proxy and the CLI need, and Express. */
 const NOT_THE_CORES = ['commander', 'express', 'http-proxy-middleware'];
+
+const ENTRY_POINTS = ['index', 'gateway', 'redis', 'store-contract'];
 
 const execute = promisify(execFile);
 
 /** What a program printed. Rejects, with all it printed in the message, where it failed. */
 async function run(cwd: string, file: string, ...args: string[]): Promise<string> {
   try {
-    return (await execute(file, args, { cwd })).stdout.trim();
+    return (await execute(file, args, { cwd, timeout: 60_000 })).stdout.trim();
   } catch (error) {
     const { message, stdout = '', stderr = '' } = error as Error & Record<string, string>;
     throw new Error([message, stdout, stderr].join('\n'), { cause: error });
@@ -36,18 +56,43 @@ let work: string;
 let tarball: string;
 let packed: string[];
 let consumer: string;
-let manifest: { version: string; devDependencies: Record<string, string> };
+let size: { packed: number; unpacked: number };
+let manifest: Manifest;
 
-async function install(...packages: string[]): Promise<void> {
-  const quick = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
-  await run(consumer, 'npm', 'install', ...quick, ...packages);
+interface Manifest {
+  version: string;
+  engines: { node: string };
+  dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
 }
 
-/** Compiles as strictly as a user can, our declarations and those they refer to included. */
-async function compile(file: string): Promise<string> {
-  const strict = ['--strict', '--exactOptionalPropertyTypes', '--skipLibCheck', 'false'];
-  const target = ['--module', 'nodenext', '--target', 'es2023', '--types', 'node'];
-  return await node(consumer, TSC, '--noEmit', ...strict, ...target, file);
+async function install(folder: string, ...packages: string[]): Promise<void> {
+  const quick = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
+  // Node 20 is not supported, but the tests run on it.
+  const engines = `--engine-strict=${isSupported()}`;
+  await run(folder, 'npm', 'install', ...quick, engines, ...packages);
+}
+
+const isSupported = (): boolean => satisfies(process.versions.node, manifest.engines.node);
+const nodeTypes = (): string => `@types/node@${manifest.devDependencies['@types/node']}`;
+
+/**
+ * Compiles as strictly as a user can. TypeScript 7 checks our declarations too, and those they refer
+ * to; TypeScript 5 would take many seconds for that.
+ */
+async function compile(
+  folder: string,
+  typescript: string,
+  options: object,
+  ...files: string[]
+): Promise<string> {
+  const skipLibCheck = typescript !== 'typescript';
+  const strict = { strict: true, exactOptionalPropertyTypes: true, skipLibCheck };
+  const compilerOptions = { ...strict, noEmit: true, target: 'es2023', types: [], ...options };
+  const config = join(folder, `tsconfig.${Object.values(options).join('-')}.json`);
+  await writeFile(config, JSON.stringify({ compilerOptions, files }));
+  const tsc = join(ROOT, 'node_modules', typescript, 'bin/tsc');
+  return await node(folder, tsc, '-p', config);
 }
 
 beforeAll(async () => {
@@ -57,14 +102,20 @@ beforeAll(async () => {
   // Without scripts: a rebuild would take dist away from under the tests that run beside this one.
   const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', work];
   const answer = await run(ROOT, 'npm', ...pack);
-  const [made] = Object.values<{ filename: string; files: { path: string }[] }>(JSON.parse(answer));
+  const [made] = Object.values<{
+    filename: string;
+    size: number;
+    unpackedSize: number;
+    files: { path: string }[];
+  }>(JSON.parse(answer));
   tarball = join(work, made!.filename);
   packed = made!.files.map(({ path }) => path);
+  size = { packed: made!.size / 1000, unpacked: made!.unpackedSize / 1000 };
 
   consumer = join(work, 'consumer');
   await cp(join(SUPPORT, 'consumer'), consumer, { recursive: true });
   await writeFile(join(consumer, 'package.json'), '{ "private": true }');
-  await install(tarball, `@types/node@${manifest.devDependencies['@types/node']}`);
+  await install(consumer, tarball);
 }, 180_000);
 
 afterAll(async () => {
@@ -72,21 +123,39 @@ afterAll(async () => {
 });
 
 describe('the packed tarball', () => {
-  it('has each room of lib as code, map and declaration, the dashboard as it is, and documents', async () => {
+  it('has each file of lib as code and declaration, CommonJS, the dashboard as it is, and documents', async () => {
     const sources = await readdir(join(ROOT, 'lib'), { recursive: true });
     const built = sources
       .filter((source) => /(?<!\.d)\.ts$/.test(source))
       .map((source) => join('dist', source.slice(0, -'.ts'.length)))
-      .flatMap((room) => [`${room}.js`, `${room}.js.map`, `${room}.d.ts`]);
+      .flatMap((file) => [`${file}.js`, `${file}.d.ts`]);
+    const chart = ['LICENSE', 'dist/uPlot.iife.min.js', 'dist/uPlot.min.css'].map((file) =>
+      join('dist/admin/dashboard/uplot', file),
+    );
+    const commonJs = ENTRY_POINTS.flatMap((name) => [`${name}.cjs`, `${name}.d.cts`]).map((file) =>
+      join('dist/commonjs', file),
+    );
     const page = sources
-      .filter((source) => /\.(js|css|html)$/.test(source))
+      .filter((source) => /^(?!.*\/uplot\/).*\.(js|css|html)$/.test(source))
       .map((source) => join('dist', source));
     const documents = /^(docs\/[^/]+\.md|README\.md|LICENSE|package\.json)$/;
 
-    expect(packed.filter((path) => !documents.test(path)).toSorted()).toEqual(
-      [...built, ...page].toSorted(),
-    );
+    const sharedPart = /^dist\/commonjs\/part-\w+\.cjs$/;
+
+    expect(
+      packed.filter((path) => !documents.test(path) && !sharedPart.test(path)).toSorted(),
+    ).toEqual([...built, ...page, ...chart, ...commonJs].toSorted());
     expect(packed).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'package.json']));
+  });
+
+  it('is small, and so is what it installs', async () => {
+    const installed = await run(consumer, 'npm', 'ls', '--all', '--parseable');
+    const packages = installed.split('\n').length - 1;
+    const figures = `${Math.round(size.packed)} kB packed, ${Math.round(size.unpacked)} kB unpacked`;
+    process.stdout.write(`antract installs ${packages} packages; itself ${figures}\n`);
+    expect(packages).toBeLessThanOrEqual(MAX_PACKAGES);
+    expect(size.packed).toBeLessThanOrEqual(MAX_PACKED_KB);
+    expect(size.unpacked).toBeLessThanOrEqual(MAX_UNPACKED_KB);
   });
 
   it('pleases publint and "are the types wrong"', async () => {
@@ -95,6 +164,32 @@ describe('the packed tarball', () => {
       types: [],
       entrypoints: ['.', './gateway', './redis', './store-contract', './package.json'],
     });
+  });
+
+  it('exports each type that its exports mention', async () => {
+    const declarations = join(ROOT, 'dist');
+    expect(
+      JSON.parse(await node(SUPPORT, 'check-exports.mjs', declarations, ...ENTRY_POINTS)),
+    ).toEqual([]);
+  });
+});
+
+describe('the versions of Node that the package names', () => {
+  it('are those that every package it installs supports, and no fewer', async () => {
+    const supported = manifest.engines.node;
+    const lock = JSON.parse(await readFile(join(consumer, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { engines?: { node?: string } }>;
+    };
+    const declared = Object.entries(lock.packages)
+      .filter(([path]) => path !== '' && path !== 'node_modules/antract')
+      .map(([path, { engines }]) => [path, engines?.node ?? '*'] as const);
+    expect(declared.filter(([, range]) => !subset(supported, range))).toEqual([]);
+    expect(declared.filter(([, range]) => subset(range, supported))).not.toEqual([]);
+  });
+
+  it('are those that the README names', async () => {
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
+    expect(readme).toContain(`\`${manifest.engines.node}\``);
   });
 });
 
@@ -114,15 +209,12 @@ describe('installed in an empty folder, the package', () => {
     expect(JSON.parse(await node(consumer, 'require.cjs'))).toEqual(works());
   });
 
-  it('loads no proxy, no CLI parser and, before admin() is called, no Express', async () => {
+  it('loads no proxy, no CLI parser and no Express for its middleware and admin endpoints', async () => {
     const elsewhere = join(work, 'core-alone');
     await cp(consumer, elsewhere, { recursive: true });
     for (const name of NOT_THE_CORES) await setTrap(join(elsewhere, 'node_modules', name), name);
 
-    expect((await node(elsewhere, 'core-alone.mjs')).split('\n')).toEqual([
-      'without admin: []',
-      'with admin: ["express"]',
-    ]);
+    expect(JSON.parse(await node(elsewhere, 'core-alone.mjs'))).toEqual([]);
   });
 
   it('serves its dashboard, and names what is missing for its metrics', async () => {
@@ -131,7 +223,7 @@ describe('installed in an empty folder, the package', () => {
       metrics: [
         501,
         [
-          'Metrics need prom-client, an optional peer dependency of antract: `npm install prom-client`.',
+          'Metrics need the package `prom-client`, which is not installed. Run `npm install prom-client` where antract is installed; with npx, run `npx -p antract -p prom-client antract …`.',
           'ERR_ANTRACT_METRICS',
           '',
         ],
@@ -145,25 +237,11 @@ describe('installed in an empty folder, the package', () => {
         code: 'ERR_ANTRACT_STORE',
         status: 500,
         message:
-          'A Redis URL needs redis, an optional peer dependency of antract: `npm install redis`.',
+          'A Redis URL needs the package `redis`, which is not installed. Run `npm install redis` where antract is installed; with npx, run `npx -p antract -p redis antract …`.',
       },
       tests: true,
     });
   });
-
-  it('compiles, declarations included, for a user without the types of Express', async () => {
-    await expect(readdir(join(consumer, 'node_modules/@types'))).resolves.not.toContain('express');
-    expect(await compile('plain.ts')).toBe('');
-  });
-
-  it('compiles for a CommonJS module', async () => {
-    expect(await compile('from-commonjs.cts')).toBe('');
-  });
-
-  it('compiles for a user of Express', async () => {
-    await install(`@types/express@${manifest.devDependencies['@types/express']}`);
-    expect(await compile('with-express.ts')).toBe('');
-  }, 60_000);
 
   it('has a command', async () => {
     expect(await run(consumer, 'npx', '--no-install', 'antract', '--version')).toBe(
@@ -172,13 +250,92 @@ describe('installed in an empty folder, the package', () => {
   });
 });
 
+describe.each(['typescript', 'typescript5'])('a project that compiles with %s', (typescript) => {
+  beforeAll(async () => {
+    await install(consumer, nodeTypes());
+    // The same as a module of each kind; without an ending that says so, it is CommonJS here.
+    await cp(join(consumer, 'plain.ts'), join(consumer, 'plain.mts'));
+  }, 60_000);
+
+  it.each([
+    ['nodenext', { module: 'nodenext' }],
+    ['node16', { module: 'node16' }],
+    ['bundler', { module: 'preserve', moduleResolution: 'bundler' }],
+  ])(
+    'sees the types of antract with module resolution %s',
+    async (_name, options) => {
+      await expect(readdir(join(consumer, 'node_modules/@types'))).resolves.not.toContain(
+        'express',
+      );
+      const files = ['plain.ts', 'plain.mts', 'commonjs.cts', 'ambient-free.ts'];
+      expect(await compile(consumer, typescript, options, ...files)).toBe('');
+    },
+    60_000,
+  );
+
+  it('can use it with Express', async () => {
+    const folder = await besideDevDependencies('with-express');
+    await cp(join(consumer, 'with-express.ts'), join(folder, 'with-express.ts'));
+    const options = { module: 'nodenext', types: ['node'] };
+    expect(await compile(folder, typescript, options, 'with-express.ts')).toBe('');
+  }, 60_000);
+});
+
+describe.each(PACKAGE_MANAGERS)('installed by %s', (manager) => {
+  it('the package can be imported, required and compiled', async () => {
+    const tools = join(work, 'tools');
+    await mkdir(tools, { recursive: true });
+    await install(tools, '--no-save', manager);
+    const [name = ''] = manager.split('@');
+    const folder = join(work, name);
+    await cp(join(SUPPORT, 'consumer'), folder, { recursive: true });
+    await writeFile(join(folder, 'package.json'), '{ "private": true }');
+    const ignore = name === 'yarn' && !isSupported() ? ['--ignore-engines'] : [];
+    const tool = join(tools, 'node_modules/.bin', name);
+    await run(folder, tool, 'add', ...ignore, tarball, nodeTypes());
+
+    for (const file of ['import.mjs', 'require.cjs']) {
+      expect(JSON.parse(await node(folder, file))).toMatchObject({ body: 'let through' });
+    }
+    const options = { module: 'nodenext' };
+    expect(await compile(folder, 'typescript', options, 'ambient-free.ts')).toBe('');
+  }, 90_000);
+});
+
+describe('a request is held, and the admin router answers, in', () => {
+  it.each(['Express 5', 'Express 4', 'Fastify', 'Koa', 'Hono', 'Nest'])('%s', async (framework) => {
+    const folder = await besideDevDependencies('frameworks');
+    expect(JSON.parse(await node(folder, 'framework.mjs', framework))).toEqual([
+      1,
+      'upgrade',
+      'served',
+    ]);
+  });
+});
+
+describe('Jest runs the tests of a project that uses antract', () => {
+  const jest = join(ROOT, 'node_modules/jest/bin/jest.js');
+
+  it('in CommonJS, with TypeScript and Nest', async () => {
+    const folder = await besideDevDependencies('jest-commonjs');
+    await expect(node(folder, jest, '--ci', '--forceExit')).resolves.toBe('');
+  }, 60_000);
+
+  it('in ES modules', async () => {
+    const folder = await besideDevDependencies('jest-esm');
+    await expect(
+      node(folder, '--experimental-vm-modules', jest, '--ci', '--forceExit'),
+    ).resolves.toBe('');
+  }, 60_000);
+});
+
 it('builds a command that can be run as a file', async () => {
   expect(await run(ROOT, join(ROOT, 'dist/cli.js'), '--version')).toBe(manifest.version);
 });
 
 /** Puts a package of that name there that does nothing but say that it was loaded. */
 async function setTrap(folder: string, name: string): Promise<void> {
-  await rm(folder, { recursive: true });
+  await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name, main: 'index.js' }));
   await writeFile(
@@ -186,3 +343,28 @@ async function setTrap(folder: string, name: string): Promise<void> {
     `(globalThis.loaded ??= []).push(${JSON.stringify(name)});\n`,
   );
 }
+
+/**
+ * A folder with antract as npm has installed it. Whatever else is needed comes from this repository's
+ * own packages, so that nothing is downloaded.
+ */
+async function besideDevDependencies(name: string): Promise<string> {
+  const parent = join(work, 'beside-dev-dependencies');
+  const folder = join(parent, name);
+  await mkdir(parent, { recursive: true });
+  await symlink(join(ROOT, 'node_modules'), join(parent, 'node_modules')).catch(ignoreExisting);
+  await cp(join(SUPPORT, name), folder, { recursive: true }).catch(ignoreMissing);
+  for (const installed of await readdir(join(consumer, 'node_modules'))) {
+    if (installed.startsWith('.') || installed === '@types') continue;
+    await cp(join(consumer, 'node_modules', installed), join(folder, 'node_modules', installed), {
+      recursive: true,
+    });
+  }
+  return folder;
+}
+
+const ignoring = (code: string) => (error: unknown) => {
+  if ((error as NodeJS.ErrnoException).code !== code) throw error;
+};
+const ignoreExisting = ignoring('EEXIST');
+const ignoreMissing = ignoring('ENOENT');

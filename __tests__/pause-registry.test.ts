@@ -106,6 +106,24 @@ describe('PauseRegistry', () => {
     }
   });
 
+  const CALLS = ['enable', 'disable', 'stop', 'drained', 'released', 'status', 'report', 'traffic'];
+
+  it.each([...CALLS, 'during'])('%s() without an app says where its name goes', async (call) => {
+    const run = async (argument: unknown): Promise<unknown> =>
+      await (registry as unknown as Record<string, (app: unknown) => unknown>)[call]?.(argument);
+    for (const argument of [{ maxTime: 5000 }, {}, () => undefined]) {
+      await expect(run(argument)).rejects.toMatchObject({
+        code: 'ERR_ANTRACT_APP_NAME',
+        message: expect.stringContaining(`Did you mean \`${call}('default', …)\`?`),
+      });
+    }
+    for (const argument of [5, null, true, ['shop']]) {
+      const error = await run(argument).catch((thrown: unknown) => thrown as Error);
+      expect(error).toMatchObject({ code: 'ERR_ANTRACT_APP_NAME' });
+      expect(String(error)).toMatch(/name of an app, got (5|null|true|an array)\.$/);
+    }
+  });
+
   it('refuses a name that nobody uses, once every pause() has named its app', async () => {
     registry.declare('api');
     expect(await codeOf(registry.enable('apl'))).toBe('ERR_ANTRACT_UNKNOWN_APP');

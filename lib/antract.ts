@@ -16,8 +16,8 @@ import {
   type UpgradeListener,
 } from './upgrade.ts';
 
-/** The calls that work without HTTP, bound so that they can be passed around. */
-type RegistryCalls = Pick<
+/** The calls of the registry are bound, so that they can be passed around. */
+export interface Antract extends Pick<
   PauseRegistry,
   | 'enable'
   | 'disable'
@@ -31,9 +31,7 @@ type RegistryCalls = Pick<
   | 'on'
   | 'once'
   | 'off'
->;
-
-export interface Antract extends RegistryCalls {
+> {
   /** What the middleware and the admin router share. */
   readonly registry: PauseRegistry;
   /** The middleware that holds requests. Mount it ahead of what it is to protect. */

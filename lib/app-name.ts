@@ -4,7 +4,7 @@
 import { AntractError } from './errors.ts';
 import type { AppOf } from './options.ts';
 import { isPrintable } from './printable.ts';
-import { expected } from './validate.ts';
+import { describeValue, expected, isPlainObject } from './validate.ts';
 
 /**
  * An app's name may come from a client (a virtual host), and is shown to operators: no control or
@@ -19,6 +19,20 @@ export function readAppName(name: unknown): string {
 }
 
 const MAX_APP_NAME = 253;
+
+/**
+ * The app that a call such as `enable(app, options)` is for. The options alone, or the function of
+ * `during()`, are a mistake that is easily made where there is one app.
+ */
+export function readAppArgument(call: string, app: unknown): string {
+  if (typeof app === 'string') return readAppName(app);
+  const isNext = isPlainObject(app) || typeof app === 'function';
+  throw new AntractError(
+    'ERR_ANTRACT_APP_NAME',
+    `Expected the first argument of \`${call}()\` to be the name of an app, got ${describeValue(app)}.` +
+      (isNext ? ` Did you mean \`${call}('default', …)\`?` : ''),
+  );
+}
 
 export function isAppName(name: unknown): name is string {
   return (

@@ -8,7 +8,7 @@ import { channel, type Channel } from 'node:diagnostics_channel';
 import type { AntractEvents } from './events.ts';
 import type { RequestLine } from './request.ts';
 
-type TracedEvent = 'held' | 'released' | 'abandoned' | 'rejected';
+export type TracedEvent = 'held' | 'released' | 'abandoned' | 'rejected';
 
 /** What subscribers get: the event's own fields, and the request, to find its span by. */
 export type DiagnosticsMessage<K extends TracedEvent = TracedEvent> = AntractEvents[K][0] & {

@@ -131,6 +131,8 @@ export interface AntractEvents {
   forgotten: [ForgottenEvent];
 }
 
+export type AntractListener<K extends keyof AntractEvents> = (...args: AntractEvents[K]) => unknown;
+
 export type EmitEvent = <K extends keyof AntractEvents>(
   event: K,
   payload: AntractEvents[K][0],

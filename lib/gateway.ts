@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * `createGateway()`: pause, admin endpoints and proxy, wired into servers that are ready to run.
  * Requests go from `node:http` to the pause to the proxy; Express is not on their way. Knows no

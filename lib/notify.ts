@@ -33,7 +33,7 @@ const EVENTS = [
   'stopped',
 ] as const satisfies (keyof AntractEvents)[];
 
-type NotifiedEvent = (typeof EVENTS)[number];
+export type NotifiedEvent = (typeof EVENTS)[number];
 
 /** Of one POST, from the connection to the end of the answer. */
 const TIMEOUT_MS = 5000;

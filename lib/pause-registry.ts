@@ -3,6 +3,7 @@
  * no request beyond its method and path.
  */
 import { EventEmitter } from 'node:events';
+import { readAppArgument } from './app-name.ts';
 import { systemClock, type Clock } from './clock.ts';
 import {
   readDisable,
@@ -17,7 +18,7 @@ import {
 import { publish } from './diagnostics.ts';
 import { AntractError } from './errors.ts';
 import { warningOf } from './event-warnings.ts';
-import type { AntractEvents, EmitEvent } from './events.ts';
+import type { AntractEvents, AntractListener, EmitEvent } from './events.ts';
 import type { Probe } from './closure.ts';
 import { Gate } from './gate.ts';
 import { Gates } from './gates.ts';
@@ -39,20 +40,20 @@ import { GateWait } from './wait-for-gate.ts';
 /** The app's name where there is only one. */
 export const DEFAULT_APP = 'default';
 
-export class PauseRegistry extends EventEmitter<AntractEvents> {
-  /** The options it was made with, complete and in milliseconds. */
+export class PauseRegistry extends EventEmitter {
+  /** @internal The options it was made with, complete and in milliseconds. */
   readonly settings: Settings;
   readonly #closing = new AbortController();
-  /** Aborted by {@link close}: what else lives on this registry ends with it. */
+  /** @internal Aborted by {@link close}: what else lives on this registry ends with it. */
   readonly closed: AbortSignal = this.#closing.signal;
   readonly #clock: Clock;
   readonly #gates: Gates;
   /** Undefined where what is asked for stays in this process. */
   readonly #sharing: Sharing | undefined;
   readonly #wait: GateWait;
-  /** Bytes of held bodies, in memory and on disk. The spool's owner says how many. */
+  /** @internal Bytes of held bodies, in memory and on disk. The spool's owner says how many. */
   spooledBytes: () => number = () => 0;
-  /** Whether upgrades pass through a gate as well. */
+  /** @internal Whether upgrades pass through a gate as well. */
   hasUpgrade = false;
   /** Whether upgraded connections may have to be ended whatever `longLived` says: at a shutdown. */
   endsUpgrades = false;
@@ -86,7 +87,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     return this.#sharing?.ready ?? Promise.resolve();
   }
 
-  /** The same one of all processes that share a store, in each of them: speaks for all. */
+  /** @internal The same one of all processes that share a store, in each of them: speaks for all. */
   get isSpeaker(): boolean {
     return this.#sharing?.isSpeaker ?? true;
   }
@@ -103,7 +104,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    */
   async enable(app: string = DEFAULT_APP, options: EnableOptions = {}): Promise<CommandResult> {
     const { ifPause, ...read } = readEnable(options);
-    return this.#command(app, ifPause, (gate) => {
+    return this.#command('enable', app, ifPause, (gate) => {
       if (ifPause === undefined) checkOnly(gate, read.only);
       return gate.planEnable(read);
     });
@@ -112,7 +113,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
   /** Lets those held go, in order, and everybody after them. Throws as {@link enable}. */
   async disable(app: string = DEFAULT_APP, options: PauseCondition = {}): Promise<CommandResult> {
     const { ifPause } = readDisable(options);
-    return this.#command(app, ifPause, (gate) => gate.planDisable());
+    return this.#command('disable', app, ifPause, (gate) => gate.planDisable());
   }
 
   /**
@@ -122,7 +123,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    */
   async stop(app: string = DEFAULT_APP, options: StopOptions = {}): Promise<CommandResult> {
     const { ifPause, ...terms } = readStop(options);
-    return this.#command(app, ifPause, (gate) => gate.planStop(terms));
+    return this.#command('stop', app, ifPause, (gate) => gate.planStop(terms));
   }
 
   /**
@@ -136,14 +137,14 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     return this.drainFor(this.callingRequest(app), app, options);
   }
 
-  /** {@link drained}, called by the handler of `caller` if there is one. */
+  /** @internal {@link drained}, called by the handler of `caller` if there is one. */
   async drainFor(
     caller: RequestLine | undefined,
     app: string,
     options: WaitOptions,
   ): Promise<DrainResult> {
     const limits = readLimits(options);
-    const gate = this.#existing(app);
+    const gate = this.#existing('drained', app);
     if (!gate || gate.intent === 'running') {
       throw new AntractError(
         'ERR_ANTRACT_NOT_PAUSED',
@@ -164,7 +165,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     }
   }
 
-  /** See `own-request.ts`. */
+  /** @internal See `own-request.ts`. */
   callingRequest(app: string): RequestLine | undefined {
     return callingRequest(this.#gates.find(app));
   }
@@ -177,7 +178,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    */
   async released(app: string = DEFAULT_APP, options: WaitOptions = {}): Promise<ReleaseResult> {
     const limits = readLimits(options);
-    const gate = this.#lookAt(app);
+    const gate = this.#lookAt('released', app);
     const start = this.#clock.now();
     const outcome = await this.#wait.reopened(gate, limits);
     return { outcome, waitedMs: Math.round(this.#clock.now() - start) };
@@ -191,12 +192,12 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
    *   backend; `ERR_ANTRACT_DRAIN_TIMEOUT` or `ERR_ANTRACT_OWN_REQUEST`, then `fn` was not run; and as
    *   {@link enable}.
    */
-  during<T>(
+  async during<T>(
     app: string = DEFAULT_APP,
     fn: (window: MaintenanceWindow) => T | Promise<T>,
     options: DuringOptions = {},
   ): Promise<T> {
-    return runDuring(this, app, fn, options);
+    return runDuring(this, readAppArgument('during', app), fn, options);
   }
 
   /** Refuses those held with 503 and, from now on, whoever would have to be held. */
@@ -211,7 +212,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
 
   /** Throws `ERR_ANTRACT_APP_NAME` and `ERR_ANTRACT_UNKNOWN_APP`. */
   status(app: string = DEFAULT_APP): AppStatus {
-    return this.#statusOf(this.#lookAt(app));
+    return this.#statusOf(this.#lookAt('status', app));
   }
 
   /** Every app that is known, or just the default one. */
@@ -219,49 +220,66 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     return this.#names().map((app) => this.status(app));
   }
 
-  /** The same for this process alone, where others share its store. */
+  /** @internal The same for this process alone, where others share its store. */
   listOwn(): AppStatus[] {
-    return this.#names().map((app) => this.#lookAt(app).status());
+    return this.#names().map((app) => this.#lookAt('status', app).status());
   }
 
   /** What came of the app's last pause, or does so far; undefined where there was none. Throws as {@link status}. */
   report(app: string = DEFAULT_APP): PauseReport | undefined {
-    this.#gates.check(app);
+    this.#gates.check(readAppArgument('report', app));
     const own = this.#reports.of(app);
     return own && joinReports(own, this.#sharing?.reportsElsewhere(app) ?? []);
   }
 
   /** What to expect of a pause, from the last minutes' traffic. Throws as {@link status}. */
   traffic(app: string = DEFAULT_APP): TrafficReport {
-    const gate = this.#lookAt(app);
+    const gate = this.#lookAt('traffic', app);
     return this.#sharing?.traffic(gate) ?? this.#trafficOf(gate);
   }
 
-  /** How many requests of an app were let through at once, since it is known; for metrics. */
+  /** @internal How many requests of an app were let through at once, since it is known; for metrics. */
   passed(app: string): number {
     return this.#gates.find(app)?.traffic.passed ?? 0;
   }
 
+  // ---- Events ---------------------------------------------------------------------------------
+
+  // Declared here, as `EventEmitter<AntractEvents>` says `never` of a misspelt name, and says other
+  // things with other versions of Node's types.
+
+  override on<K extends keyof AntractEvents>(event: K, listener: AntractListener<K>): this {
+    return super.on(event, listener);
+  }
+
+  override once<K extends keyof AntractEvents>(event: K, listener: AntractListener<K>): this {
+    return super.once(event, listener);
+  }
+
+  override off<K extends keyof AntractEvents>(event: K, listener: AntractListener<K>): this {
+    return super.off(event, listener);
+  }
+
   // ---- For the edges ---------------------------------------------------------------------
 
-  /** See {@link Gates.declare}. */
+  /** @internal See {@link Gates.declare}. */
   declare(app: string | undefined): void {
     this.#gates.declare(app);
   }
 
-  /** See {@link Gates.isDeclared}. */
+  /** @internal See {@link Gates.isDeclared}. */
   isDeclared(app: string): boolean {
     return this.#gates.isDeclared(app);
   }
 
-  /** Logs a warning the first time that it is due. */
+  /** @internal Logs a warning the first time that it is due. */
   warnOnce(code: string, message: string): void {
     if (this.#warned.has(code)) return;
     this.#warned.add(code);
     this.settings.logger.warn(`${code}: ${message}`);
   }
 
-  /** @throws AntractError `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_TOO_MANY_APPS`. */
+  /** @internal @throws AntractError `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_TOO_MANY_APPS`. */
   gate(app: string): Gate {
     return this.#gates.get(app);
   }
@@ -284,6 +302,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
   }
 
   async #command(
+    call: 'enable' | 'disable' | 'stop',
     app: string,
     ifPause: string | undefined,
     plan: (gate: Gate) => IntentState,
@@ -293,7 +312,7 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
         status: 503,
       });
     }
-    this.#gates.check(app);
+    this.#gates.check(readAppArgument(call, app));
     const gate = this.gate(app);
     const planNow = (): IntentState => {
       checkPause(app, gate.state, ifPause);
@@ -311,14 +330,14 @@ export class PauseRegistry extends EventEmitter<AntractEvents> {
     this.#announce('drained', { app, afterMs: Math.round(this.#clock.now() - since) });
   }
 
-  #existing(app: string): Gate | undefined {
-    this.#gates.check(app);
+  #existing(call: string, app: string): Gate | undefined {
+    this.#gates.check(readAppArgument(call, app));
     return this.#gates.find(app);
   }
 
   /** An app that nobody has asked for yet runs; looking at it is no reason to remember it. */
-  #lookAt(app: string): Gate {
-    return this.#existing(app) ?? this.#createGate(app);
+  #lookAt(call: string, app: string): Gate {
+    return this.#existing(call, app) ?? this.#createGate(app);
   }
 
   #names(): string[] {

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** What `antract/store-contract` exports, nothing else. */
 export {
   storeContract,

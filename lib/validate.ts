@@ -2,7 +2,6 @@
  * Readers that turn what somebody passed in into what the code can trust, or say what was expected.
  * The only room that knows `ms`. Knows no option by name.
  */
-import leven from 'leven';
 import ms, { type StringValue } from 'ms';
 import { MAX_DELAY_MS } from './clock.ts';
 import { AntractError } from './errors.ts';
@@ -19,7 +18,7 @@ export type Readers<T> = { readonly [K in keyof T]-?: Reader<T[K]> };
 export function expected(name: string, wanted: string, got: unknown): AntractError {
   return new AntractError(
     'ERR_ANTRACT_OPTION',
-    `Expected \`${name}\` to be ${wanted}, got ${describe(got)}.`,
+    `Expected \`${name}\` to be ${wanted}, got ${describeValue(got)}.`,
   );
 }
 
@@ -63,14 +62,19 @@ export function unknownName(
   return new AntractError('ERR_ANTRACT_OPTION', `Unknown ${kind} \`${shown}\`. ${hint}`);
 }
 
-/** The one that was probably meant. */
+/**
+ * The one that was probably meant: the same but for a letter that is wrong, missing or too many, or
+ * two that are swapped. Case and punctuation don't count.
+ */
 export function nearest(name: string, known: readonly string[]): string | undefined {
-  const plain = (text: string) => text.replace(/[^a-z0-9]/gi, '').toLowerCase();
-  const ranked = known
-    .map((candidate) => ({ candidate, distance: leven(plain(name), plain(candidate)) }))
-    .sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best && best.distance <= Math.max(2, name.length / 4) ? best.candidate : undefined;
+  const given = new Set(spellings(name));
+  return known.find((candidate) => spellings(candidate).some((one) => given.has(one)));
+}
+
+/** The letters and digits of a name, and those that are left when any one of them is missing. */
+function spellings(name: string): string[] {
+  const plain = name.replace(/[^a-z0-9]/gi, '').toLowerCase();
+  return [plain, ...Array.from(plain, (_, at) => plain.slice(0, at) + plain.slice(at + 1))];
 }
 
 interface DurationLimits {
@@ -174,7 +178,8 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function describe(value: unknown): string {
+/** What was given, for a message: short, and without a password. */
+export function describeValue(value: unknown): string {
   if (typeof value === 'string') {
     const shown = withoutCredentials(value);
     return `'${shown.length > 60 ? `${shown.slice(0, 60)}…` : shown}'`;

@@ -2,8 +2,8 @@
  * Writes a whole answer in the form that was asked for. Knows HTTP and no state.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import Negotiator from 'negotiator';
 import { lingerOnClose } from '../lingering-close.ts';
-import type { Express } from './express.ts';
 import { printable, printableJson } from '../printable.ts';
 import { problemBody, type Problem } from './problem.ts';
 import type { Page, Rendered } from './render.ts';
@@ -13,29 +13,29 @@ export interface Answerer {
   refuse(req: IncomingMessage, res: ServerResponse, problem: Problem): void;
 }
 
-export function createAnswerer(express: Express): Answerer {
-  const wantsJson = (req: IncomingMessage): boolean => {
-    const type = express.request.accepts.call(req, 'text/plain', ...JSON_TYPES);
-    return type !== false && type !== 'text/plain';
-  };
-  const wantsHtml = (req: IncomingMessage): boolean =>
-    express.request.accepts.call(req, 'text/plain', 'text/html', ...JSON_TYPES) === 'text/html';
-  return {
-    answer(req, res, answer) {
-      if ('body' in answer) return sendPage(res, answer);
-      const { status, text, json, html } = answer;
-      if (html && wantsHtml(req)) sendPage(res, html());
-      else if (wantsJson(req)) send(res, status, 'application/json; charset=utf-8', toJson(json));
-      else send(res, status, TEXT, text);
-    },
-    refuse(req, res, problem) {
-      for (const [name, value] of Object.entries(problem.headers ?? {}))
-        setHeader(res, name, value);
-      if (wantsJson(req))
-        send(res, problem.status, 'application/problem+json', toJson(problemBody(problem)));
-      else send(res, problem.status, TEXT, `${printable(problem.detail)}\n${problem.code}\n`);
-    },
-  };
+export const answerer: Answerer = {
+  answer(req, res, answer) {
+    if ('body' in answer) return sendPage(res, answer);
+    const { status, text, json, html } = answer;
+    if (html && wantsHtml(req)) sendPage(res, html());
+    else if (wantsJson(req)) send(res, status, 'application/json; charset=utf-8', toJson(json));
+    else send(res, status, TEXT, text);
+  },
+  refuse(req, res, problem) {
+    for (const [name, value] of Object.entries(problem.headers ?? {})) setHeader(res, name, value);
+    if (wantsJson(req))
+      send(res, problem.status, 'application/problem+json', toJson(problemBody(problem)));
+    else send(res, problem.status, TEXT, `${printable(problem.detail)}\n${problem.code}\n`);
+  },
+};
+
+function wantsJson(req: IncomingMessage): boolean {
+  const type = new Negotiator(req).mediaType(['text/plain', ...JSON_TYPES]);
+  return type !== undefined && type !== 'text/plain';
+}
+
+function wantsHtml(req: IncomingMessage): boolean {
+  return new Negotiator(req).mediaType(['text/plain', 'text/html', ...JSON_TYPES]) === 'text/html';
 }
 
 const TEXT = 'text/plain; charset=utf-8';

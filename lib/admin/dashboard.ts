@@ -7,7 +7,6 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { Page } from './render.ts';
 
 /** What is used comes before what uses it. */
@@ -20,15 +19,12 @@ export function createDashboard(): () => Page {
 }
 
 function createPage(): Page {
-  const require = createRequire(import.meta.url);
-  const chart = (file: string): string =>
-    readFileSync(require.resolve(`uplot/dist/${file}`), 'utf8').trim();
   const own = (file: string): string =>
     readFileSync(new URL(`./dashboard/${file}`, import.meta.url), 'utf8');
 
-  const style = `${chart('uPlot.min.css')}\n${own('page.css')}`;
+  const style = `${own('uplot/dist/uPlot.min.css').trim()}\n${own('page.css')}`;
   // A classic script, as the variable that it makes is to be seen by the next one.
-  const library = chart('uPlot.iife.min.js');
+  const library = own('uplot/dist/uPlot.iife.min.js').trim();
   const script = MODULES.map((name) => join(own(`${name}.js`))).join('');
   // Functions, as `$` means something in a replacement that is a string.
   const body = own('page.html')

@@ -23,6 +23,7 @@ export interface MetricsSources {
   client?: PromClient;
 }
 
+/** @internal */
 export type MeasuredRegistry = Pick<
   PauseRegistry,
   | 'listOwn'
@@ -47,7 +48,7 @@ type Reason = (typeof REASONS)[number];
 /** From what a person may lose in a page's loading time to the longest pauses. */
 const HOLD_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
-/** @throws AntractError `ERR_ANTRACT_METRICS` where prom-client is not installed. */
+/** @internal @throws AntractError `ERR_ANTRACT_METRICS` where prom-client is not installed. */
 export function createMetrics(
   registry: MeasuredRegistry,
   { register: joined }: MetricsOptions = {},

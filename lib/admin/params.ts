@@ -4,7 +4,7 @@
  *
  * Nothing is overlooked: a misspelt `app` that was ignored would pause another backend.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { AntractError } from '../errors.ts';
 import { readAppName } from '../app-name.ts';
 import {
@@ -16,7 +16,6 @@ import {
   type Reader,
   type Readers,
 } from '../validate.ts';
-import type { Express, Middleware, Verify } from './express.ts';
 import { ProblemError } from './problem.ts';
 
 /** Durations are in milliseconds. */
@@ -63,23 +62,21 @@ const readers: Readers<Parameters> = {
 const MAX_BODY = 4096;
 
 const NOT_UTF8 = 'Expected the body to be UTF-8, and not compressed.';
+const UNREADABLE = 'The body could not be read: it is cut off or malformed.';
 
 /** What was sent, by name, before anything is known of its meaning. */
 type Given = readonly (readonly [name: string, value: unknown])[];
 
-export type ParameterReader = (
-  endpoint: EndpointName,
-  req: IncomingMessage,
-  res: ServerResponse,
-) => Promise<Partial<Parameters>>;
+/** `body`: what a parser of the application has made of the body. */
+type ParsedRequest = IncomingMessage & { body?: unknown };
 
-/** Returns the reader; it rejects with what a 400, 413 or 415 has to say. */
-export function createParameterReader(express: Express): ParameterReader {
-  const readBody = createBodyReader(express);
-  return async (endpoint, req, res) => {
-    const body = await readBody(req, res);
-    return readParameters(ENDPOINT_PARAMETERS[endpoint], [...queryOf(req), ...body]);
-  };
+/** Rejects with what a 400, 413 or 415 has to say. */
+export async function readRequest(
+  endpoint: EndpointName,
+  req: ParsedRequest,
+): Promise<Partial<Parameters>> {
+  const body = await bodyOf(req);
+  return readParameters(ENDPOINT_PARAMETERS[endpoint], [...queryOf(req), ...body]);
 }
 
 function readParameters(known: readonly ParameterName[], given: Given): Partial<Parameters> {
@@ -106,62 +103,81 @@ function queryOf(req: IncomingMessage): Given {
   return start < 0 ? [] : [...new URLSearchParams(url.slice(start + 1))];
 }
 
-function createBodyReader(
-  express: Express,
-): (req: IncomingMessage & { body?: unknown }, res: ServerResponse) => Promise<Given> {
-  const limits = { limit: MAX_BODY, inflate: false };
-  const json = new WeakMap<IncomingMessage, string>();
-  const verify: Verify = (req, _res, bytes, encoding) => {
-    if (encoding !== 'utf-8') throw badBody(415, NOT_UTF8);
-    json.set(req, bytes.toString());
-  };
-  const parsers = new Map<string, Middleware>([
-    ['application/json', express.json({ ...limits, verify, type: ['application/json'] })],
-    [
-      'application/x-www-form-urlencoded',
-      express.urlencoded({
-        ...limits,
-        extended: false,
-        type: ['application/x-www-form-urlencoded'],
-      }),
-    ],
-  ]);
-  return async (req, res) => {
-    if (!hasBody(req)) return [];
-    if (req.method !== 'POST')
-      throw invalid('Expected a GET to have its parameters in the query, not in a body.');
-    const type = (req.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-    const parser = parsers.get(type);
-    if (!parser) throw badBody(415, `Expected the body to be ${[...parsers.keys()].join(' or ')}.`);
-    await parse(parser, req, res);
-    return entriesOf(req.body, json.get(req));
-  };
+/** What the body gives, if there is one. */
+async function bodyOf(req: ParsedRequest): Promise<Given> {
+  if (!hasBody(req)) return [];
+  if (req.method !== 'POST')
+    throw invalid('Expected a GET to have its parameters in the query, not in a body.');
+  const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(';');
+  const parse = PARSERS.get(type.trim());
+  if (!parse) throw badBody(415, `Expected the body to be ${[...PARSERS.keys()].join(' or ')}.`);
+  // A stream that can't be read any more was read by the application, which may have parsed it.
+  if (!req.readable) return entriesOf(req.body);
+  if (!isPlainUtf8(req, parameters)) throw badBody(415, NOT_UTF8);
+  const text = await readText(req);
+  return text.trim() === '' ? [] : parse(text);
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** Does nothing when the application has parsed the body already. */
-function parse(parser: Middleware, req: IncomingMessage, res: ServerResponse): Promise<void> {
+function isPlainUtf8({ headers }: IncomingMessage, parameters: readonly string[]): boolean {
+  const charset = parameters.map((one) => /^\s*charset="?([^"\s]*)/.exec(one)?.[1]).find(Boolean);
+  const encoding = headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
+  return encoding === 'identity' && (charset === undefined || charset === 'utf-8');
+}
+
+/** Rejects when the body is too large or is cut off. The response can still be sent. */
+function readText(req: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
-    parser(req, res, (error) => (error === undefined ? resolve() : reject(bodyError(error))));
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const cutOff = (): void => reject(badBody(400, UNREADABLE));
+    const collect = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size <= MAX_BODY) chunks.push(chunk);
+      else reject(badBody(413, `Expected a body of at most ${MAX_BODY} bytes.`));
+    };
+    req
+      .on('data', collect)
+      .once('end', () => resolve(Buffer.concat(chunks).toString()))
+      .once('error', cutOff)
+      .once('close', cutOff);
   });
 }
 
-/** @param json the text that the body was parsed from; undefined for a form. */
-function entriesOf(body: unknown, json: string | undefined): Given {
+const PARSERS: ReadonlyMap<string, (text: string) => Given> = new Map([
+  ['application/json', parseJson],
+  ['application/x-www-form-urlencoded', (text) => [...new URLSearchParams(text)]],
+]);
+
+function parseJson(text: string): Given {
+  const entries = entriesOf(fromJson(text));
+  if (countNames(text) > countNames(JSON.stringify(Object.fromEntries(entries)))) {
+    throw invalid('Expected each parameter to be given once, but the JSON has a name twice.');
+  }
+  return entries;
+}
+
+// The parser's own message quotes the body, so it is not passed on.
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw badBody(400, UNREADABLE);
+  }
+}
+
+function entriesOf(body: unknown): Given {
   // Undefined where something ahead of this router has read the body and kept it.
   if (!isPlainObject(body)) {
     throw badBody(400, 'Expected the body to be a form, or JSON that is an object.');
   }
   const entries = Object.entries(body);
   for (const [name, value] of entries) {
-    // A form's parser collects what was given twice in an array.
+    // The parser of a form collects what was given twice in an array.
     if (Array.isArray(value)) throw givenTwice(name);
-  }
-  if (json !== undefined && countNames(json) > countNames(JSON.stringify(body))) {
-    throw invalid('Expected each parameter to be given once, but the JSON has a name twice.');
   }
   return entries;
 }
@@ -170,16 +186,6 @@ function entriesOf(body: unknown, json: string | undefined): Given {
 function countNames(json: string): number {
   const strings = json.matchAll(/"(?:[^"\\]|\\.)*"(?<colon>\s*:)?/g);
   return [...strings].filter(({ groups }) => groups?.['colon'] !== undefined).length;
-}
-
-// The parser's own messages quote the body, so they are not passed on.
-function bodyError(error: unknown): unknown {
-  const { status } = error as { status?: unknown };
-  if (status === 413) return badBody(413, `Expected a body of at most ${MAX_BODY} bytes.`);
-  if (status === 415) return badBody(415, NOT_UTF8);
-  if (status === 400)
-    return badBody(400, 'The body could not be read: it is cut off or malformed.');
-  return error;
 }
 
 function isOneOf(known: readonly ParameterName[], name: string): name is ParameterName {

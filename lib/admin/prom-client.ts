@@ -3,13 +3,12 @@
  * Describes the little of it that is used, so that no type of it is part of what this package
  * exports. Knows no metric.
  */
-import { createRequire } from 'node:module';
-import { AntractError } from '../errors.ts';
+import { loadOptionalPackage } from '../optional-package.ts';
 
 /** What a `Registry` has, to be sent to another process. */
 export type MetricsJson = readonly MetricJson[];
 
-interface MetricJson {
+export interface MetricJson {
   readonly name: string;
   readonly type: unknown;
 }
@@ -64,15 +63,12 @@ export interface PromClient {
   readonly Histogram: new (options: MetricOptions) => Histogram;
 }
 
+/** @throws AntractError `ERR_ANTRACT_METRICS` where it is not installed. */
 export function loadPromClient(): PromClient {
-  try {
-    return createRequire(import.meta.url)('prom-client') as PromClient;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw cause;
-    throw new AntractError(
-      'ERR_ANTRACT_METRICS',
-      'Metrics need prom-client, an optional peer dependency of antract: `npm install prom-client`.',
-      { status: 501, cause },
-    );
-  }
+  return loadOptionalPackage({
+    name: 'prom-client',
+    neededBy: 'Metrics need',
+    code: 'ERR_ANTRACT_METRICS',
+    status: 501,
+  }) as PromClient;
 }

@@ -1,6 +1,6 @@
 /**
- * `admin()`: an Express router with the admin endpoints. Knows paths and methods; what the endpoints
- * do, and who may use them, is decided elsewhere.
+ * `admin()`: a middleware with the admin endpoints. Knows paths and methods; what the endpoints do,
+ * and who may use them, is decided elsewhere.
  *
  * It answers every request itself and never passes one on: what is mounted after it must not see
  * requests that were refused here, tokens included.
@@ -10,84 +10,58 @@ import { inspect } from 'node:util';
 import { mayLackHeaders } from '../header-limit.ts';
 import type { PauseRegistry } from '../pause-registry.ts';
 import { TOO_MANY_HEADERS } from '../refusal.ts';
-import { pathOf as requestPath } from '../request.ts';
+import { pathOf } from '../request.ts';
 import { createAccessCheck, readAdminOptions, type AdminOptions } from './access.ts';
-import { createAnswerer, type Answerer } from './answer.ts';
+import { answerer } from './answer.ts';
 import { createDashboard } from './dashboard.ts';
 import { ENDPOINTS, type AdminRegistry, type Endpoint, type Views } from './endpoints.ts';
 import { EventStreams } from './event-streams.ts';
-import { loadExpress, type Express, type Middleware } from './express.ts';
 import { createMetrics } from './metrics.ts';
 import { withPeers } from './metrics-peers.ts';
-import { createParameterReader, type EndpointName, type ParameterReader } from './params.ts';
+import { readRequest, type EndpointName } from './params.ts';
 import type { MetricsRegister } from './prom-client.ts';
-import { FAULT, problemOf, ProblemError, type Problem } from './problem.ts';
+import { FAULT, problemOf, type Problem } from './problem.ts';
 
 export type { AdminOptions } from './access.ts';
 
-/** At run time an Express router; it answers every request and never calls `next`. */
+/** A middleware for Express, Connect and `node:http`. It answers every request and never calls `next`. */
 export type AdminRouter = (
   req: IncomingMessage,
   res: ServerResponse,
   next?: (error?: unknown) => void,
 ) => void;
 
-/** What the routes share. */
-interface Admin {
-  readonly registry: AdminRegistry;
-  readonly readParameters: ParameterReader;
-  readonly answerer: Answerer;
-  readonly views: Views;
-  /** Ends a request that went wrong; tells the log of what must not be told outside. */
-  readonly fail: (req: IncomingMessage, res: ServerResponse, error: unknown) => void;
-}
-
-/**
- * @param express replaced in tests.
- * @throws AntractError `ERR_ANTRACT_OPTION`.
- */
+/** @internal @throws AntractError `ERR_ANTRACT_OPTION`. */
 export function createAdminRouter(
   registry: AdminRegistry & Pick<PauseRegistry, 'settings'>,
   options?: AdminOptions,
-  express: Express = loadExpress(),
 ): AdminRouter {
   const { logger } = registry.settings;
   const keepOut = createAccessCheck(options, logger, registry.closed);
-  const answerer = createAnswerer(express);
-  const readParameters = createParameterReader(express);
+  const views = createViews(registry, options);
 
-  const admin: Admin = {
-    registry,
-    readParameters,
-    answerer,
-    views: createViews(registry, options),
-    fail(req, res, error) {
-      const problem = problemOf(error) ?? FAULT;
-      if (problem === FAULT) logger.error(`An admin request failed: ${inspect(error)}`);
-      answerer.refuse(req, res, problem);
-    },
+  const serve = async (req: MountedRequest, res: ServerResponse): Promise<void> => {
+    const name = endpointOf(req);
+    const problem = (await keepOut(req)) ?? (name ? whyNot(ENDPOINTS[name], req) : UNKNOWN_PATH);
+    if (problem || !name) return answerer.refuse(req, res, problem ?? UNKNOWN_PATH);
+    const base = mountPathOf(req);
+    const parameters = await readRequest(name, req);
+    const rendered = await ENDPOINTS[name].run({ registry, parameters, req, res, base, views });
+    if (rendered) answerer.answer(req, res, rendered);
   };
 
-  const router = express.Router();
-  for (const [name, endpoint] of Object.entries(ENDPOINTS)) {
-    router.all(pathOf(name), createRoute(admin, name as EndpointName, endpoint));
-  }
+  // Ends a request that went wrong; tells the log of what must not be told outside.
+  const fail = (req: IncomingMessage, res: ServerResponse, error: unknown): void => {
+    const problem = problemOf(error) ?? FAULT;
+    if (problem === FAULT) logger.error(`An admin request failed: ${inspect(error)}`);
+    answerer.refuse(req, res, problem);
+  };
 
-  // Access comes ahead of the router rather than first in it: some odd targets match no layer at all
-  // and leave a router at once. For the same reason what leaves it is answered, not passed on.
-  const route = router.handle.bind(router);
-  const leave = (req: IncomingMessage, res: ServerResponse) => (error: unknown) =>
-    admin.fail(req, res, error ?? new ProblemError(UNKNOWN_PATH));
-  router.handle = function antractAdmin(req, res) {
+  return function antractAdmin(req, res) {
     // Without the missing headers nobody can tell a proxy's or another site's request.
     if (mayLackHeaders(req)) return answerer.refuse(req, res, LACKS_HEADERS);
-    keepOut(req)
-      .then((problem) =>
-        problem ? answerer.refuse(req, res, problem) : route(req, res, leave(req, res)),
-      )
-      .catch((error: unknown) => admin.fail(req, res, error));
+    serve(req, res).catch((error: unknown) => fail(req, res, error));
   };
-  return router as AdminRouter;
 }
 
 function createViews(registry: AdminRegistry, options: AdminOptions | undefined): Views {
@@ -104,47 +78,38 @@ function createViews(registry: AdminRegistry, options: AdminOptions | undefined)
   };
 }
 
-function pathOf(name: string): string {
-  return name === 'index' ? '/' : `/${name}`;
+/** In any case, and with a slash at the end or without, as Express takes paths by default. */
+function endpointOf({ url }: IncomingMessage): EndpointName | undefined {
+  return ENDPOINT_OF_PATH.get(
+    pathOf({ url })
+      .toLowerCase()
+      .replace(/(.)\/$/, '$1'),
+  );
 }
 
-function createRoute(admin: Admin, name: EndpointName, endpoint: Endpoint): Middleware {
-  return (req, res) => {
-    serve(admin, name, endpoint, req, res).catch((error: unknown) => admin.fail(req, res, error));
-  };
-}
+const ENDPOINT_OF_PATH: ReadonlyMap<string, EndpointName> = new Map(
+  (Object.keys(ENDPOINTS) as EndpointName[]).map((name) => [
+    name === 'index' ? '/' : `/${name}`,
+    name,
+  ]),
+);
 
-async function serve(
-  { registry, readParameters, answerer, views }: Admin,
-  name: EndpointName,
-  endpoint: Endpoint,
-  req: RoutedRequest,
-  res: ServerResponse,
-): Promise<void> {
-  const problem = whyNot(endpoint, req);
-  if (problem) return answerer.refuse(req, res, problem);
-  const base = mountPathOf(req);
-  const parameters = await readParameters(name, req, res);
-  const rendered = await endpoint.run({ registry, parameters, req, res, base, views });
-  if (rendered) answerer.answer(req, res, rendered);
-}
-
-type RoutedRequest = IncomingMessage & { baseUrl?: string; originalUrl?: string };
+type MountedRequest = IncomingMessage & { baseUrl?: string; originalUrl?: string };
 
 /**
  * Where this router is mounted. Only Express has `baseUrl`, and only for what Express has taken off the
  * URL itself; middie and Connect keep the whole URL in `originalUrl` instead.
  */
-function mountPathOf({ url, originalUrl, baseUrl = '' }: RoutedRequest): string {
-  const whole = requestPath({ url: originalUrl ?? url });
-  const rest = requestPath({ url });
+function mountPathOf({ url, originalUrl, baseUrl = '' }: MountedRequest): string {
+  const whole = pathOf({ url: originalUrl ?? url });
+  const rest = pathOf({ url });
   if (whole.endsWith(rest)) return whole.slice(0, -rest.length);
   // Mounted at `/_antract` and asked for without a slash at the end: then the rest is `/`.
   return rest === '/' ? whole : baseUrl;
 }
 
 function whyNot({ crossSite }: Endpoint, req: IncomingMessage): Problem | undefined {
-  // HEAD included: Express would run a GET's handler for it, and what only asks must change nothing.
+  // HEAD included: what only asks must change nothing.
   if (req.method !== 'GET' && req.method !== 'POST') return WRONG_METHOD;
   const detail = crossSite?.(req);
   return detail === undefined
@@ -169,5 +134,5 @@ const LACKS_HEADERS: Problem = Object.freeze({
 const UNKNOWN_PATH: Problem = Object.freeze({
   status: 404,
   code: 'ERR_ANTRACT_ADMIN_PATH',
-  detail: `Expected one of ${Object.keys(ENDPOINTS).map(pathOf).join(', ')}.`,
+  detail: `Expected one of ${[...ENDPOINT_OF_PATH.keys()].join(', ')}.`,
 });

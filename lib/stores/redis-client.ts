@@ -2,9 +2,9 @@
  * Redis by whichever library: node-redis, ioredis, the cluster clients of both, or a URL. Describes the
  * little of them that is used, so that nobody needs the types of either. Knows no store.
  */
-import { createRequire } from 'node:module';
 import type { Clock } from '../clock.ts';
 import { AntractError } from '../errors.ts';
+import { loadOptionalPackage } from '../optional-package.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { ioRedisConnection, type IoRedis } from './redis-ioredis.ts';
 import { nodeRedisConnection, ownNodeRedisConnection, type NodeRedis } from './redis-node-redis.ts';
@@ -71,16 +71,12 @@ export function connectToUrl(url: string, clock: Clock): RedisConnection {
 }
 
 function loadRedis(): { createClient(options: object): NodeRedis } {
-  try {
-    return createRequire(import.meta.url)('redis') as { createClient(options: object): NodeRedis };
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw cause;
-    throw new AntractError(
-      'ERR_ANTRACT_STORE',
-      'A Redis URL needs redis, an optional peer dependency of antract: `npm install redis`.',
-      { status: 500, cause },
-    );
-  }
+  return loadOptionalPackage({
+    name: 'redis',
+    neededBy: 'A Redis URL needs',
+    code: 'ERR_ANTRACT_STORE',
+    status: 500,
+  }) as { createClient(options: object): NodeRedis };
 }
 
 function hasMethods(value: unknown, names: readonly string[]): boolean {
