@@ -4,7 +4,8 @@
 
 export const FIRST_PAUSE_MS = 250;
 
-const LONGEST_PAUSE_MS = 2000;
+/** Short: a backend that is back, and busy, may refuse connections again soon. */
+const LONGEST_PAUSE_MS = 1000;
 
 /** The pause that follows one of `ms`; 0 is none. */
 export function nextPause(ms: number): number {

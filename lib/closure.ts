@@ -6,8 +6,16 @@
 import { nextPause } from './backoff.ts';
 import type { Clock } from './clock.ts';
 
-/** Resolves when the backend answers; tells what it saw until then. Ends with the signal. */
-export type Probe = (signal: AbortSignal, seen: Seen) => Promise<void>;
+/**
+ * Resolves when the backend answers; tells what it saw until then. Ends with the signal.
+ *
+ * `onHurry` is given the function that brings the next attempt forward.
+ */
+export type Probe = (
+  signal: AbortSignal,
+  seen: Seen,
+  onHurry: (hurry: () => void) => void,
+) => Promise<void>;
 
 /** `isGood`: the backend answered. */
 type Seen = (what: string, isGood?: boolean) => void;
@@ -40,6 +48,7 @@ export class Closure {
   readonly #clock: Clock;
   #asking: AbortController | undefined;
   #pause = 0;
+  #hurry: () => void = () => undefined;
 
   constructor(kind: ClosureKind, until: number, probe: Probe, clock: Clock) {
     this.kind = kind;
@@ -54,14 +63,14 @@ export class Closure {
   }
 
   /** At once for the first time, and after a pause whenever the last answer was wrong. */
-  ask(healthy: (isFirst: boolean) => void, failed: () => void): void {
+  ask(healthy: (isFirst: boolean) => void, looked: (isGood: boolean) => void): void {
     this.end();
     const asking = new AbortController();
     this.#asking = asking;
     const look = (): void =>
       this.#look(asking.signal, healthy, (what, isGood) => {
         this.lastSeen = what;
-        if (!isGood) failed();
+        looked(isGood === true);
       });
     if (this.#pause === 0) look();
     else {
@@ -78,13 +87,18 @@ export class Closure {
     this.#pause = 0;
   }
 
+  /** The next attempt of the probe is made soon. */
+  hurry(): void {
+    this.#hurry();
+  }
+
   end(): void {
     this.#asking?.abort();
     this.#asking = undefined;
   }
 
   #look(signal: AbortSignal, healthy: (isFirst: boolean) => void, seen: Seen): void {
-    this.#probe(signal, seen).then(
+    this.#probe(signal, seen, (hurry) => (this.#hurry = hurry)).then(
       () => {
         if (signal.aborted) return;
         this.#asking = undefined;

@@ -166,6 +166,11 @@ export class Gate {
     return this.#hasReopened;
   }
 
+  /** See {@link Reopening.answers}: other processes hurry when it grows. */
+  get answers(): number {
+    return this.#reopening.answers;
+  }
+
   /** Nothing would be forgotten if this gate were. */
   get isIdle(): boolean {
     return this.isReopened && this.inFlight === 0;
@@ -274,7 +279,13 @@ export class Gate {
 
   /** Whether it is known what is asked for may have changed. */
   reconsider(): void {
+    if (!this.#reopening.isShut) this.#letPassersByGo();
     this.#pump();
+  }
+
+  /** The backend has answered another process: where this gate waits for that, it asks soon. */
+  hurry(): void {
+    this.#reopening.hurry();
   }
 
   /** The share of the pace has changed. */
@@ -429,7 +440,8 @@ export class Gate {
   }
 
   #passesBy(passage: Passage): boolean {
-    return this.#isPasserBy(passage) && !this.#closed && !this.#reopening.isShut;
+    if (!this.#isPasserBy(passage) || this.#closed) return false;
+    return this.#isInformed() && !this.#reopening.isShut;
   }
 
   /** A pause is going on, and this one does not have to wait for its end. */
@@ -581,6 +593,7 @@ export class Gate {
 
   /** The backend answers: a pause keeps back those alone that it is for. */
   #letPassersByGo(): void {
+    if (!this.#isInformed()) return;
     const now = this.#clock.now();
     for (const ticket of this.#passersBy()) this.#letGo(ticket, now);
   }

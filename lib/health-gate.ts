@@ -27,15 +27,18 @@ export async function probeUntilHealthy(
   clock: Clock,
   signal: AbortSignal,
   seen: (what: string, isGood: boolean) => void,
+  onHurry: (hurry: () => void) => void = () => undefined,
 ): Promise<void> {
   let pause = FIRST_PAUSE_MS;
+  const pauses = new Pauses(clock, signal);
+  onHurry(() => pauses.hurry());
   for (let good = 0; ;) {
     const trouble = await look(check, clock, signal);
     signal.throwIfAborted();
     seen(trouble ?? 'ok', trouble === undefined);
     good = trouble === undefined ? good + 1 : 0;
     if (good >= threshold) return;
-    await sleep(good > 0 ? FIRST_PAUSE_MS : pause, clock, signal);
+    await pauses.wait(good > 0 ? FIRST_PAUSE_MS : pause);
     pause = good > 0 ? FIRST_PAUSE_MS : nextPause(pause);
   }
 }
@@ -73,18 +76,45 @@ function reasonOf(error: unknown): string {
   return typeof message === 'string' && message !== '' ? message : String(error);
 }
 
-function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      timer.cancel();
-      reject(signal.reason);
-    };
-    const timer = clock.after(ms, () => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
+/** The pauses between the attempts of one probe. Hurrying makes none shorter than the first. */
+class Pauses {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #isHurried = false;
+  #shorten: (() => void) | undefined;
+
+  constructor(clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  /** Shortens the present pause. During an attempt, which may have begun too early, the next one. */
+  hurry(): void {
+    this.#isHurried = true;
+    this.#shorten?.();
+  }
+
+  wait(ms: number): Promise<void> {
+    const start = this.#clock.now();
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        timer.cancel();
+        this.#signal.removeEventListener('abort', onAbort);
+        this.#shorten = undefined;
+        this.#isHurried = false;
+        settle();
+      };
+      const onAbort = (): void => end(() => reject(this.#signal.reason));
+      const sleep = (pause: number): Timer =>
+        this.#clock.after(Math.max(0, start + pause - this.#clock.now()), () => end(resolve));
+      let timer = sleep(this.#isHurried ? FIRST_PAUSE_MS : ms);
+      this.#shorten = () => {
+        timer.cancel();
+        timer = sleep(FIRST_PAUSE_MS);
+      };
+      this.#signal.addEventListener('abort', onAbort);
     });
-    signal.addEventListener('abort', onAbort);
-  });
+  }
 }
 
 /**

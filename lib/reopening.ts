@@ -19,6 +19,8 @@ export interface ReopeningContext {
   readonly emit: EmitEvent;
   /** Where there is none, a backend is taken for healthy. */
   readonly probe?: Probe | undefined;
+  /** Called when the backend, which had not answered, has answered an attempt of the probe. */
+  readonly answered?: (() => void) | undefined;
 }
 
 export interface ReopeningCalls {
@@ -43,6 +45,7 @@ export class Reopening {
   #wellAt = -Infinity;
   /** `unreachable` was the last to be told. */
   #isUnreachable = false;
+  #answers = 0;
   #releaseEnd = Infinity;
   #closed = false;
 
@@ -60,6 +63,11 @@ export class Reopening {
   /** Nothing is being asked. */
   get isIdle(): boolean {
     return !this.#closure?.isAsking;
+  }
+
+  /** How many attempts of the probe a backend has answered that had not answered before. */
+  get answers(): number {
+    return this.#answers;
   }
 
   /** It matters whether the backend answers: as far as is known it has not, since it was doubted. */
@@ -163,6 +171,11 @@ export class Reopening {
     this.#isUnreachable = false;
   }
 
+  /** The backend has answered another process. This one may see it by another way: it asks, too. */
+  hurry(): void {
+    this.#closure?.hurry();
+  }
+
   close(): void {
     this.end();
     this.#closed = true;
@@ -208,10 +221,17 @@ export class Reopening {
       (isFirst) => {
         if (this.#closure === closure) this.#onHealthy(closure, isFirst);
       },
-      () => {
-        if (this.#closure === closure) this.#confirm(closure);
+      (isGood) => {
+        if (this.#closure !== closure) return;
+        if (!isGood) this.#confirm(closure);
+        else if (closure.isConfirmed) this.#noteAnswer();
       },
     );
+  }
+
+  #noteAnswer(): void {
+    this.#answers++;
+    this.#context.answered?.();
   }
 
   /** The probe had said yes, and was wrong. */
