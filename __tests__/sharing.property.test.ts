@@ -17,8 +17,6 @@ import { FlakyStore } from './support/flaky-store.ts';
 const PROCESSES = 3;
 const MAX_PROCESSES = 6;
 const APP = 'default';
-/** Until a process that can't be reached is given up: it may have told of itself a second before that. */
-const GIVEN_UP_MS = 4000;
 /** Until it tells of itself again: a call that hangs is given up first. */
 const ANEW_MS = 4000;
 
@@ -60,8 +58,6 @@ class Member {
   isDead = false;
   /** It was given a command that only it knew of for a time. */
   hasOwnMind = false;
-  #unreachableSince: number | undefined;
-  #silentUntil = -Infinity;
   #knowsFrom = -Infinity;
   readonly #clock: FakeClock;
 
@@ -88,12 +84,6 @@ class Member {
   setMode(mode: FlakyStore['mode']): void {
     if (this.isDead) return;
     this.store.mode = mode;
-    if (mode !== 'well') {
-      this.#unreachableSince ??= this.#clock.now();
-    } else if (this.#unreachableSince !== undefined) {
-      this.#unreachableSince = undefined;
-      this.#silentUntil = this.#clock.now() + ANEW_MS;
-    }
   }
 
   /** It knows what is asked for by then. */
@@ -103,14 +93,6 @@ class Member {
 
   get isNew(): boolean {
     return this.#clock.now() < this.#knowsFrom;
-  }
-
-  /** Whoever is told that all are drained may have given this one up. */
-  get isGivenUp(): boolean {
-    const now = this.#clock.now();
-    return (
-      this.isNew || now < this.#silentUntil || now - (this.#unreachableSince ?? now) >= GIVEN_UP_MS
-    );
   }
 
   arrive(): void {
@@ -178,7 +160,8 @@ async function run(steps: readonly Step[]): Promise<void> {
   const checkDrained = (outcome: string, asked: Member): void => {
     if (outcome !== 'drained' || asked.isNew) return;
     for (const member of living()) {
-      if (member.isGivenUp || member.hasOwnMind) continue;
+      // One that is not heard of is no excuse: then a drain ends as `lost`.
+      if (member.isNew || member.hasOwnMind) continue;
       expect(member.gate.intent).not.toBe('running');
       expect(member.gate.inFlight).toBe(0);
     }

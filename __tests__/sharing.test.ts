@@ -56,6 +56,17 @@ async function pass(ms: number): Promise<void> {
   }
 }
 
+/** Neither hears nor says anything any more. */
+function isolate({ store }: Member): void {
+  store.mode = 'frozen';
+  store.isDeaf = true;
+}
+
+function reconnect({ store }: Member): void {
+  store.mode = 'well';
+  store.isDeaf = false;
+}
+
 async function joinAll(count: number, options?: AntractOptions): Promise<Member[]> {
   const all = Array.from({ length: count }, () => join(options));
   await Promise.all(all.map(({ registry }) => registry.ready));
@@ -203,20 +214,165 @@ describe('several processes on one store', () => {
     expect([outcome, ...intents()]).toEqual(['drained', 'paused', 'paused']);
   });
 
-  it('do without one that has died, after a while, and name it', async () => {
+  it('a drain is not done while a process is silent that has not acknowledged the pause', async () => {
     const [a, b] = await joinAll(2);
     b!.registry.gate('default').tryEnter(passage());
-    // Neither hears nor says anything any more.
-    b!.store.mode = 'frozen';
-    b!.store.isDeaf = true;
+    isolate(b!);
+    await a!.registry.enable();
+    const told: string[] = [];
+    a!.registry.on('drained', ({ app }) => told.push(app));
+    const waiting = a!.registry.drained();
+    await pass(6000);
+    const missing = [{ pid: process.pid, ended: false, fenced: false, blocksDrain: true }];
+    expect(await waiting).toMatchObject({ outcome: 'lost', missing });
+    expect(a!.warnings.join()).toContain(`WRN_ANTRACT_PROCESS_LOST: process ${process.pid} on `);
+    expect(a!.registry.status()).toMatchObject({ phase: 'pausing', lostProcesses: missing });
+    expect(a!.registry.status().processes).toHaveLength(1);
+    expect(told).toEqual([]);
+    await expect(a!.registry.during('shop', () => 'ran')).rejects.toThrow(
+      /did not drain: processes that are not heard of any more may still send requests.*lost: 'ignore'/,
+    );
+    expect(await a!.registry.during('shop', () => 'ran', { lost: 'ignore' })).toBe('ran');
+  });
+
+  it('a drain is not done either if the process was silent before the pause', async () => {
+    const [a, b] = await joinAll(2);
+    isolate(b!);
+    await pass(60_000);
+    expect(a!.registry.status().lostProcesses).toMatchObject([{ blocksDrain: true }]);
+    await a!.registry.enable();
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    reconnect(b!);
+    await pass(2000);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained', missing: [] });
+  });
+
+  it('a process that starts later knows of one that fell silent before', async () => {
+    const [a, b] = await joinAll(2);
+    isolate(b!);
+    await pass(10_000);
+    isolate(a!);
+    const late = join();
+    await late.registry.ready;
+    await late.registry.enable();
+    const waiting = late.registry.drained();
+    await pass(6000);
+    expect((await waiting).missing).toHaveLength(2);
+  });
+
+  it('a silent process that had acknowledged the pause and drained does not hinder a drain', async () => {
+    const [a, b, c] = await joinAll(3);
+    const slow = passage();
+    a!.registry.gate('default').tryEnter(slow);
+    await a!.registry.enable();
+    await pass(300);
+    isolate(b!);
+    await pass(6000);
+    expect(a!.registry.status().lostProcesses).toMatchObject([{ blocksDrain: false }]);
+    a!.registry.gate('default').leave(slow.request);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    // What it has acknowledged is not this pause.
+    await c!.registry.disable();
+    await c!.registry.enable();
+    await pass(300);
+    expect(await c!.registry.drained()).toMatchObject({ outcome: 'lost' });
+  });
+
+  it('a silent process that lets requests through without its store hinders a drain', async () => {
+    const [a, b] = await joinAll(2, { onStoreError: 'open' });
+    await a!.registry.enable();
+    await pass(300);
+    isolate(b!);
+    await pass(6000);
+    expect(intents()).toEqual(['paused', 'running']);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+  });
+
+  it('an operator can say that a silent process has ended, until it is heard of again', async () => {
+    const [a, b, c] = await joinAll(3);
+    isolate(c!);
+    await a!.registry.enable();
+    // At first it is still waited for.
+    const waiting = a!.registry.drained('default', { lost: 'ignore' });
+    await pass(6000);
+    expect(await waiting).toMatchObject({ outcome: 'drained', missing: [] });
+    expect([a, b].map((one) => one!.registry.status().phase)).toEqual(['paused', 'paused']);
+    expect(await b!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    const late = join();
+    await late.registry.ready;
+    await pass(6000);
+    expect(await late.registry.drained()).toMatchObject({ outcome: 'drained' });
+
+    reconnect(c!);
+    await pass(2000);
+    isolate(c!);
+    await a!.registry.disable();
+    await a!.registry.enable();
+    await pass(6000);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    await expect(a!.registry.drained('default', { lost: 'forget' as 'ignore' })).rejects.toThrow(
+      'Expected `lost` to be',
+    );
+  });
+
+  it('a process that listens where a silent one did has replaced it', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.listensOn('http://0.0.0.0:8080');
+    await settle();
+    isolate(b!);
+    await pass(6000);
+    const elsewhere = join();
+    elsewhere.registry.listensOn('http://0.0.0.0:8081');
+    await elsewhere.registry.ready;
+    await a!.registry.enable();
+    await pass(300);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    const successor = join();
+    successor.registry.listensOn('http://0.0.0.0:8080');
+    await successor.registry.ready;
+    await pass(300);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    expect(a!.registry.status().lostProcesses).toEqual([]);
+  });
+
+  it('another worker of the same cluster does not replace a silent one', async () => {
+    const [a] = await joinAll(1);
+    const report = async (id: string, worker: number): Promise<void> => {
+      const [own] = await a!.store.reports();
+      const at = clock.date();
+      const origin = { id, worker, address: 'http://0.0.0.0:8080', startedAt: at, at, beat: 1 };
+      const value = JSON.stringify({ ...JSON.parse(own!.value!), ...origin });
+      await a!.store.report({ id, value }, 60_000);
+    };
+    await report('silent', 2);
+    await pass(6000);
+    await a!.registry.enable();
+    await report('forked later', 3);
+    expect(a!.registry.status().lostProcesses).toHaveLength(1);
+    await report('of the next cluster', 1);
+    expect(a!.registry.status().lostProcesses).toHaveLength(0);
+  });
+
+  it('a process that has left is not missed by one that did not hear of it', async () => {
+    const [a, b] = await joinAll(2);
+    a!.store.isDeaf = true;
+    await b!.registry.close();
+    await pass(8000);
+    expect(a!.warnings).toEqual([]);
+    await a!.registry.enable();
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+  });
+
+  it('a process that ends with requests in flight does not say that it has left', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    const closing = b!.registry.close();
+    await pass(11_000);
+    await closing;
     await a!.registry.enable();
     const waiting = a!.registry.drained();
     await pass(6000);
-    expect(await waiting).toMatchObject({ outcome: 'drained' });
-    expect(a!.warnings.join()).toContain(`WRN_ANTRACT_PROCESS_LOST: process ${process.pid} on `);
-    expect(a!.registry.status()).toMatchObject({ phase: 'paused' });
-    expect(a!.registry.status().lostProcesses).toMatchObject([{ pid: process.pid }]);
-    expect(a!.registry.status().processes).toHaveLength(1);
+    expect(await waiting).toMatchObject({ outcome: 'lost' });
   });
 
   it('drop the counts of a process as soon as its primary says that it has ended', async () => {
@@ -587,8 +743,62 @@ describe('while the store does not answer', () => {
     store.mode = 'frozen';
     const { registry } = join({}, store);
     expect(registry.gate('default').tryEnter(passage())).toBe(false);
-    await pass(2100);
+    await pass(2900);
+    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    await pass(200);
     await registry.ready;
+    expect(registry.gate('default').tryEnter(passage())).toBe(true);
+  });
+
+  it('`fence` holds all requests 4 s after the last report, and until the store was read again', async () => {
+    const [a, b] = await joinAll(2, { onStoreError: 'fence', maxTime: '10s' });
+    const mayEnter = () => b!.registry.gate('default').tryEnter(passage());
+    isolate(b!);
+    await pass(2900);
+    expect(mayEnter()).toBe(true);
+    await pass(1200);
+    expect(mayEnter()).toBe(false);
+    const ticket = b!.registry.gate('default').hold(passage());
+    // Earlier than the others do without it.
+    expect(a!.registry.status().processes).toHaveLength(2);
+    await pass(60_000);
+    expect(mayEnter()).toBe(false);
+    await a!.registry.enable();
+    expect(await a!.registry.drained()).toMatchObject({ missing: [{ fenced: true }] });
+    reconnect(b!);
+    await pass(4000);
+    expect(intents()).toEqual(['paused', 'paused']);
+    expect(ticket).toHaveProperty('queued', true);
+    await a!.registry.disable();
+    await settle();
+    expect(ticket).toHaveProperty('queued', false);
+    expect(mayEnter()).toBe(true);
+  });
+
+  it('`fence` holds requests as well that pass by a pause of writes', async () => {
+    const [a] = await joinAll(1, { onStoreError: 'fence' });
+    const read = { ...passage(), request: { method: 'GET', url: '/' } };
+    await a!.registry.enable('default', { only: 'writes' });
+    expect(a!.registry.gate('default').tryEnter(read)).toBe(true);
+    isolate(a!);
+    await pass(5000);
+    const held = { ...passage(), request: { method: 'GET', url: '/' } };
+    expect(a!.registry.gate('default').tryEnter(held)).toBe(false);
+    const ticket = a!.registry.gate('default').hold(held);
+    reconnect(a!);
+    await pass(2000);
+    expect(ticket).toHaveProperty('queued', false);
+    expect(intents()).toEqual(['paused']);
+  });
+
+  it('`fence` holds the requests of a process that starts without its store', async () => {
+    const store = new FlakyStore(new MemoryStore(first, clock));
+    store.mode = 'failing';
+    const { registry } = join({ onStoreError: 'fence' }, store);
+    await pass(30_000);
+    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    store.mode = 'well';
+    await pass(1100);
     expect(registry.gate('default').tryEnter(passage())).toBe(true);
   });
 
@@ -970,5 +1180,129 @@ describe('what processes tell each other', () => {
     expect(apps).toHaveProperty(['last.example'], expect.objectContaining({ phase: 'paused' }));
     expect(apps).toHaveProperty(['host-799.example'], expect.objectContaining({ inFlight: 1 }));
     expect(Object.keys(apps).length).toBeGreaterThan(100);
+  });
+});
+
+describe('a store that is empty', () => {
+  /** One that may have lost what it had, unlike the memory of a process. */
+  const joinLossy = (options?: AntractOptions): Member => {
+    const store = new FlakyStore(new MemoryStore(first, clock));
+    store.startsEmpty = false;
+    return join(options, store);
+  };
+  const mayEnter = ({ registry }: Member) => registry.gate('default').tryEnter(passage());
+  const empty = (...which: Member[]): void => {
+    first = new MemoryStore(undefined, clock);
+    // It goes by the time alone to number what it has.
+    clock.advance(1);
+    for (const { store } of which) store.inner = new MemoryStore(first, clock);
+  };
+
+  it('is not relied on for 3 s at the first start, and from then on at once', async () => {
+    const a = joinLossy();
+    await a.registry.joined;
+    expect(mayEnter(a)).toBe(false);
+    const ticket = a.registry.gate('default').hold(passage());
+    await pass(2900);
+    expect(mayEnter(a)).toBe(false);
+    await pass(600);
+    expect(ticket).toHaveProperty('queued', false);
+    expect(mayEnter(a)).toBe(true);
+    await a.registry.ready;
+    await pass(2000);
+    const b = joinLossy();
+    await b.registry.ready;
+    expect(mayEnter(b)).toBe(true);
+    // What makes it known is no app.
+    expect(b.registry.list().map(({ app }) => app)).toEqual(['default']);
+    expect(b.warnings).toEqual([]);
+  });
+
+  it('makes a process hold that starts before a pause is there again which was lost', async () => {
+    const a = joinLossy();
+    await pass(4000);
+    await a.registry.enable('default', { reason: 'deploy' });
+    a.store.mode = 'failing';
+    await pass(2000);
+    empty(a);
+    const late = joinLossy();
+    await late.registry.joined;
+    expect(mayEnter(late)).toBe(false);
+    await pass(2000);
+    expect(mayEnter(late)).toBe(false);
+    a.store.mode = 'well';
+    await pass(1500);
+    await late.registry.ready;
+    expect(mayEnter(late)).toBe(false);
+    expect(late.registry.status()).toMatchObject({ phase: 'paused', reason: 'deploy' });
+  });
+
+  it('ends the wait of a process that starts, once another says that it has all', async () => {
+    const a = joinLossy();
+    await pass(4000);
+    empty(a);
+    const late = joinLossy();
+    await late.registry.joined;
+    expect(mayEnter(late)).toBe(false);
+    await pass(2800);
+    expect(mayEnter(late)).toBe(true);
+  });
+
+  it('tells a process nothing that stood still meanwhile', async () => {
+    const a = joinLossy();
+    await pass(4000);
+    empty(a);
+    clock.leap(10_000);
+    expect(mayEnter(a)).toBe(false);
+    await pass(1000);
+    expect(mayEnter(a)).toBe(false);
+    await pass(3000);
+    expect(mayEnter(a)).toBe(true);
+  });
+
+  it('does not end what `closed` and `fence` hold', async () => {
+    for (const onStoreError of ['closed', 'fence'] as const) {
+      const a = joinLossy({ onStoreError });
+      await pass(5000);
+      a.store.mode = 'failing';
+      await pass(6000);
+      empty(a);
+      a.store.mode = 'well';
+      await pass(1500);
+      expect(mayEnter(a)).toBe(false);
+      await pass(3000);
+      expect(mayEnter(a)).toBe(true);
+    }
+  });
+});
+
+describe('a backend that answers one of several processes', () => {
+  it('is asked at once by the others that wait for it, and none opens by hearsay', async () => {
+    const answers = [false, false];
+    const asked = [0, 0];
+    const [a, b] = [0, 1].map((i) =>
+      join({ health: { check: async () => (asked[i]!++, answers[i]!) } }),
+    ) as [Member, Member];
+    await Promise.all(members.map(({ registry }) => registry.ready));
+    await pass(1000);
+    await a.registry.enable();
+    await pass(300);
+    b.registry.gate('default').hold(passage());
+    await a.registry.disable();
+    await pass(10_000);
+    expect(phases()).toEqual(['releasing', 'releasing']);
+    // Each asks at its own time.
+    const before = asked[0]!;
+    while (asked[0] === before) await pass(50);
+    const asks = asked[1]!;
+    answers[0] = true;
+    const until = asked[0]!;
+    while (asked[0] === until) await pass(50);
+    await pass(300);
+    expect(asked[1]).toBeGreaterThan(asks);
+    expect(b.registry.gate('default').isOpen).toBe(false);
+    answers[1] = true;
+    await pass(2000);
+    expect(phases()).toEqual(['running', 'running']);
   });
 });

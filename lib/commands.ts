@@ -55,6 +55,15 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface DrainOptions extends WaitOptions {
+  /**
+   * With a `store`. `ignore`: processes that are not heard of any more have ended, as you know; neither
+   * this drain nor a later one waits for them. Default: a drain is not done while one is missing that
+   * may still send requests to the backend.
+   */
+  lost?: 'ignore' | undefined;
+}
+
 // Long enough for a sentence, short enough for every place that shows it.
 export const MAX_TEXT = 500;
 
@@ -83,6 +92,10 @@ const waitReaders: Readers<{ timeout?: number; signal?: AbortSignal }> = {
   timeout: duration(),
   signal: readSignal,
 };
+const drainReaders: Readers<{ timeout?: number; signal?: AbortSignal; lost?: 'ignore' }> = {
+  ...waitReaders,
+  lost: oneOf('ignore'),
+};
 
 // Each throws `ERR_ANTRACT_OPTION`. Durations are in milliseconds afterwards.
 export const readEnable = (options: EnableOptions) => readObject('', options, enableReaders, {});
@@ -92,6 +105,11 @@ export const readStop = (options: StopOptions) => readObject('', options, stopRe
 export function readLimits(options: WaitOptions): WaitLimits {
   const { timeout, signal } = readObject('', options, waitReaders, {});
   return { timeoutMs: timeout ?? Infinity, signal };
+}
+
+export function readDrain(options: DrainOptions): WaitLimits & { ignoresLost: boolean } {
+  const { timeout, signal, lost } = readObject('', options, drainReaders, {});
+  return { timeoutMs: timeout ?? Infinity, signal, ignoresLost: lost === 'ignore' };
 }
 
 function readSignal(name: string, value: unknown): AbortSignal {

@@ -129,10 +129,12 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
           status: 503,
         });
       }
-      // Whoever is paused already holds from the first request on.
-      opening = antract.ready().then(() => listenOnAll(settings, server, admin.server));
+      // Requests are held until it is known which apps are paused.
+      opening = antract.registry.joined.then(() => listenOnAll(settings, server, admin.server));
       await opening;
-      return addressOf(settings, server, admin.server);
+      const address = addressOf(settings, server, admin.server);
+      antract.registry.listensOn(address.url);
+      return address;
     },
     close: () => (closing ??= shutDown()),
   };

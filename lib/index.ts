@@ -8,7 +8,13 @@ export type { AdminRouter } from './admin/router.ts';
 export { heldMs, type PauseOptions } from './admission.ts';
 export { createAntract, type Antract } from './antract.ts';
 export type { Clock, Timer, TimerOptions } from './clock.ts';
-export type { EnableOptions, PauseCondition, StopOptions, WaitOptions } from './commands.ts';
+export type {
+  DrainOptions,
+  EnableOptions,
+  PauseCondition,
+  StopOptions,
+  WaitOptions,
+} from './commands.ts';
 export type { DiagnosticsMessage, TracedEvent } from './diagnostics.ts';
 export { AntractError, type AntractErrorCode, type AntractErrorOptions } from './errors.ts';
 export type {
@@ -68,6 +74,7 @@ export type {
   CommandResult,
   DrainResult,
   HealthStatus,
+  LostProcessStatus,
   ProcessStatus,
   ReleaseResult,
 } from './status.ts';

@@ -3,9 +3,17 @@
  */
 import { AntractError } from './errors.ts';
 import type { CommandResult, DrainResult } from './status.ts';
-import { MAX_TEXT, type PauseCondition } from './commands.ts';
+import { MAX_TEXT, type DrainOptions, type PauseCondition } from './commands.ts';
 import type { RequestLine } from './request.ts';
-import { duration, func, readObject, text, type Duration, type Readers } from './validate.ts';
+import {
+  duration,
+  func,
+  oneOf,
+  readObject,
+  text,
+  type Duration,
+  type Readers,
+} from './validate.ts';
 
 export interface DuringOptions {
   /** How long the drain may take before `during` gives up. Default `30s`. */
@@ -14,6 +22,8 @@ export interface DuringOptions {
   maxTime?: Duration | undefined;
   /** Why, for whoever looks at the status. */
   reason?: string | undefined;
+  /** With a `store`: as for `drained()`. Default: `fn` is not run while a process is missing. */
+  lost?: DrainOptions['lost'];
 }
 
 /** What the function that `during` runs is given. */
@@ -33,7 +43,7 @@ export interface WindowCalls {
   drainFor(
     caller: RequestLine | undefined,
     app: string,
-    options: { timeout: number; signal: AbortSignal },
+    options: DrainOptions,
   ): Promise<DrainResult>;
   on(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
   off(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
@@ -41,10 +51,18 @@ export interface WindowCalls {
 
 const DEFAULT_DRAIN_TIMEOUT = 30_000;
 
-const readers: Readers<{ drainTimeout: number; maxTime?: number; reason?: string }> = {
+interface WindowTerms {
+  drainTimeout: number;
+  maxTime?: number;
+  reason?: string;
+  lost?: 'ignore';
+}
+
+const readers: Readers<WindowTerms> = {
   drainTimeout: duration(),
   maxTime: duration({ min: 1 }),
   reason: text(MAX_TEXT),
+  lost: oneOf('ignore'),
 };
 
 export async function runDuring<T>(
@@ -54,13 +72,13 @@ export async function runDuring<T>(
   options: DuringOptions,
 ): Promise<T> {
   func('(window) => any')('fn', fn);
-  const defaults = { drainTimeout: DEFAULT_DRAIN_TIMEOUT };
-  const { drainTimeout: timeout, ...terms } = readObject('', options, readers, defaults);
+  const defaults: WindowTerms = { drainTimeout: DEFAULT_DRAIN_TIMEOUT };
+  const { drainTimeout: timeout, lost, ...terms } = readObject('', options, readers, defaults);
   // Not known any more after the first `await`.
   const caller = registry.callingRequest(app);
   const pause = await beginPause(registry, app, terms);
   try {
-    const drain = await registry.drainFor(caller, app, { timeout, signal: pause.signal });
+    const drain = await registry.drainFor(caller, app, { timeout, lost, signal: pause.signal });
     if (drain.outcome !== 'drained') throw drainError(app, drain);
     return await fn({ signal: pause.signal });
   } finally {
@@ -110,14 +128,31 @@ function ignoreEnded(error: unknown): void {
   if (!(error instanceof AntractError && error.code === 'ERR_ANTRACT_NOT_PAUSED')) throw error;
 }
 
-function drainError(app: string, { outcome, waitedMs, stragglers }: DrainResult): AntractError {
-  const names = stragglers.map(({ method, path, ageMs }) => `${method} ${path} (${ageMs} ms)`);
-  return new AntractError(
-    'ERR_ANTRACT_DRAIN_TIMEOUT',
-    outcome === 'timeout'
-      ? `App \`${app}\` did not drain within ${waitedMs} ms; still in flight: ${names.join(', ')}. ` +
-          'If one of these requests called `during()`, it waits for itself: answer it first, or let it bypass the pause.'
-      : `App \`${app}\` did not drain: ${outcome} meanwhile.`,
-    { status: 504 },
-  );
+function drainError(app: string, drain: DrainResult): AntractError {
+  return new AntractError('ERR_ANTRACT_DRAIN_TIMEOUT', drainErrorText(app, drain), { status: 504 });
+}
+
+function drainErrorText(app: string, { outcome, waitedMs, ...left }: DrainResult): string {
+  switch (outcome) {
+    case 'timeout': {
+      const names = left.stragglers.map(
+        ({ method, path, ageMs }) => `${method} ${path} (${ageMs} ms)`,
+      );
+      return (
+        `App \`${app}\` did not drain within ${waitedMs} ms; still in flight: ${names.join(', ')}. ` +
+        'If one of these requests called `during()`, it waits for itself: answer it first, or let it bypass the pause.'
+      );
+    }
+    case 'lost': {
+      const names = (left.missing ?? []).map(
+        ({ host, pid, silentForMs }) => `${pid} on ${host} (${silentForMs} ms)`,
+      );
+      return (
+        `App \`${app}\` did not drain: processes that are not heard of any more may still send requests ` +
+        `to the backend: ${names.join(', ')}. Restart them, or set \`lost: 'ignore'\` if they have ended.`
+      );
+    }
+    default:
+      return `App \`${app}\` did not drain: ${outcome} meanwhile.`;
+  }
 }

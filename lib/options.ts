@@ -197,9 +197,12 @@ export interface AntractOptions extends AppOptions {
   /**
    * What happens while the store does not answer. `last-known`: what was asked for last goes on, until
    * `maxTime`. `open`: everybody is let through. `closed`: everybody waits, `maxTime` at the longest.
+   * `fence`: a process that could not report to the store for 4 s holds its requests until it can
+   * again, however long that is; choose it where no request may reach a backend that another process
+   * has drained, at the price that requests wait while the store is away.
    * Commands reach the process that they are given to in any case. Default `last-known`.
    */
-  onStoreError?: 'last-known' | 'open' | 'closed' | undefined;
+  onStoreError?: 'last-known' | 'open' | 'closed' | 'fence' | undefined;
   /** Where warnings go. Default `console`. */
   logger?: Logger | undefined;
 }

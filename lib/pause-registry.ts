@@ -7,9 +7,11 @@ import { readAppArgument } from './app-name.ts';
 import { systemClock, type Clock } from './clock.ts';
 import {
   readDisable,
+  readDrain,
   readEnable,
   readLimits,
   readStop,
+  type DrainOptions,
   type EnableOptions,
   type PauseCondition,
   type StopOptions,
@@ -87,6 +89,16 @@ export class PauseRegistry extends EventEmitter {
     return this.#sharing?.ready ?? Promise.resolve();
   }
 
+  /** @internal With a `store`: resolves once it has answered, or failed, for the first time. */
+  get joined(): Promise<void> {
+    return this.#sharing?.joined ?? Promise.resolve();
+  }
+
+  /** @internal Tells the processes that share a store where this one listens, such as `0.0.0.0:8080`. */
+  listensOn(address: string): void {
+    this.#sharing?.listensOn(address);
+  }
+
   /** @internal The same one of all processes that share a store, in each of them: speaks for all. */
   get isSpeaker(): boolean {
     return this.#sharing?.isSpeaker ?? true;
@@ -128,12 +140,12 @@ export class PauseRegistry extends EventEmitter {
 
   /**
    * Waits until nothing is in flight in an app that is paused or stopped. A value says how it
-   * ended, a drain that took too long included.
+   * ended, a drain that took too long included, or one that a process is missing of.
    *
    * @throws AntractError `ERR_ANTRACT_NOT_PAUSED`, and as {@link enable}; `ERR_ANTRACT_OWN_REQUEST` where
    *   the drain waits for the request that called this; or the signal's reason.
    */
-  drained(app: string = DEFAULT_APP, options: WaitOptions = {}): Promise<DrainResult> {
+  drained(app: string = DEFAULT_APP, options: DrainOptions = {}): Promise<DrainResult> {
     return this.drainFor(this.callingRequest(app), app, options);
   }
 
@@ -141,9 +153,9 @@ export class PauseRegistry extends EventEmitter {
   async drainFor(
     caller: RequestLine | undefined,
     app: string,
-    options: WaitOptions,
+    options: DrainOptions,
   ): Promise<DrainResult> {
-    const limits = readLimits(options);
+    const { ignoresLost, ...limits } = readDrain(options);
     const gate = this.#existing('drained', app);
     if (!gate || gate.intent === 'running') {
       throw new AntractError(
@@ -157,9 +169,11 @@ export class PauseRegistry extends EventEmitter {
     const signals = [limits.signal, own?.signal].filter((signal) => signal !== undefined);
     const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
     try {
-      const outcome = await this.#wait.drained(gate, { ...limits, signal });
+      const outcome = await this.#wait.drained(gate, { ...limits, signal }, ignoresLost);
       const waitedMs = Math.round(this.#clock.now() - start);
-      return { outcome, waitedMs, stragglers: this.#statusOf(gate).stragglers ?? [] };
+      const stragglers = this.#statusOf(gate).stragglers ?? [];
+      const missing = this.#sharing?.missing(gate);
+      return { outcome, waitedMs, stragglers, ...(missing && { missing }) };
     } finally {
       own?.stop();
     }
@@ -361,7 +375,8 @@ export class PauseRegistry extends EventEmitter {
     const { health: check, healthThreshold: threshold } = settings;
     const probe: Probe | undefined =
       check &&
-      ((signal, seen) => probeUntilHealthy({ check, threshold }, this.#clock, signal, seen));
+      ((signal, seen, onHurry) =>
+        probeUntilHealthy({ check, threshold }, this.#clock, signal, seen, onHurry));
     const sharing = this.#sharing;
     const gate: Gate = new Gate({
       app,
@@ -372,6 +387,7 @@ export class PauseRegistry extends EventEmitter {
       ...(sharing && {
         isInformed: () => sharing.isInformed,
         changed: () => sharing.changed(gate),
+        answered: () => sharing.noteAnswer(),
         share: () => sharing.share(app),
       }),
     });

@@ -79,7 +79,7 @@ const readers: Readers<Omit<Settings, 'apps'> & { apps: unknown }> = {
   spool: (name, value) => readSpoolOptions(value, `${name}.`),
   notify: readNotify,
   store: readStore,
-  onStoreError: oneOf('last-known', 'open', 'closed'),
+  onStoreError: oneOf('last-known', 'open', 'closed', 'fence'),
   logger: readLogger,
 };
 

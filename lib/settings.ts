@@ -47,7 +47,7 @@ export interface Settings extends AppSettings {
   readonly spool: SpoolSettings;
   readonly notify: string | undefined;
   readonly store: Store | undefined;
-  readonly onStoreError: 'last-known' | 'open' | 'closed';
+  readonly onStoreError: 'last-known' | 'open' | 'closed' | 'fence';
   readonly logger: Logger;
 }
 

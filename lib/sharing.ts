@@ -5,6 +5,7 @@
  * No request waits for the store: gates are told when something is new, and hold what they know while
  * it does not answer.
  */
+import cluster from 'node:cluster';
 import { hostname } from 'node:os';
 import type { Timer } from './clock.ts';
 import type { Gate } from './gate.ts';
@@ -12,15 +13,17 @@ import type { IntentState } from './intent.ts';
 import type { Settings } from './settings.ts';
 import type { Share } from './pacer.ts';
 import type { SharedPauseReport } from './pause-report.ts';
+import { Completeness, PATIENCE_MS } from './sharing/completeness.ts';
 import { Fleet } from './sharing/fleet.ts';
 import { isDrained, isOpen, joinStatus, joinTraffic } from './sharing/fleet-status.ts';
 import { Outage } from './sharing/outage.ts';
 import { reportApp, reportApps, type OwnReportContext } from './sharing/own-report.ts';
-import type { AppReport, ProcessIdentity } from './sharing/process-report.ts';
+import type { LostProcess } from './sharing/peers.ts';
+import type { AppReport, ProcessOrigin } from './sharing/process-report.ts';
 import { Pulse } from './sharing/pulse.ts';
 import { SharedIntents } from './sharing/shared-intents.ts';
 import { StoreLine, StoreTrouble } from './sharing/store-line.ts';
-import type { AppStatus } from './status.ts';
+import type { AppStatus, LostProcessStatus } from './status.ts';
 import type { Store } from './stores/store.ts';
 import type { TrafficReport } from './traffic-stats.ts';
 
@@ -41,13 +44,19 @@ const LOOK_EVERY = 2;
 const LATE_MS = 2000;
 /** How long those in flight keep a process that is closed among the others. */
 const LEAVE_MS = 10_000;
+/** How many lost processes a status names, the last ones. */
+const MAX_LOST = 20;
 
 export class Sharing {
   /** Resolves once it is known what is asked for, or that the store can't be asked. */
   readonly ready: Promise<void>;
+  /** Resolves once the store has answered, or failed, for the first time. */
+  readonly joined: Promise<void>;
 
   readonly #context: SharingContext;
-  readonly #self: ProcessIdentity;
+  #self: ProcessOrigin;
+  readonly #startedAt: number;
+  readonly #completeness: Completeness;
   readonly #line: StoreLine;
   readonly #intents: SharedIntents;
   readonly #fleet: Fleet;
@@ -57,6 +66,8 @@ export class Sharing {
   readonly #untoldDrains = new Set<string>();
   #unsubscribe: (() => Promise<void>) | undefined;
   #isReady = false;
+  #setReady: () => void = () => undefined;
+  #patience: Timer | undefined;
   #beats = 0;
   #beatAt: number;
   #timer: Timer | undefined;
@@ -69,12 +80,17 @@ export class Sharing {
     const warn = (message: string): void => logger.warn(message);
     const random = Math.floor(clock.random() * 2 ** 52).toString(36);
     this.#context = context;
+    this.#startedAt = clock.now();
     this.#self = {
       id: `${hostname()}:${process.pid}:${random}`,
       host: hostname(),
       pid: process.pid,
+      address: null,
+      worker: cluster.worker?.id ?? null,
+      startedAt: clock.date(),
     };
     this.#line = new StoreLine(store, clock);
+    this.#completeness = new Completeness(this.#line, clock);
     this.#pulse = new Pulse(clock);
     this.#outage = new Outage(context);
     this.#intents = new SharedIntents({
@@ -90,13 +106,24 @@ export class Sharing {
       line: this.#line,
       clock,
       self: this.#self,
-      apps: () => reportApps(this.#intents.versions, context),
+      report: () => ({
+        ...this.#self,
+        at: clock.date(),
+        onStoreError: settings.onStoreError,
+        apps: reportApps(this.#intents.versions, context),
+      }),
       warn,
+      answered: (app) => {
+        for (const one of gates()) if (one.app === app) one.hurry();
+      },
       failed: (error) => this.#lose(error),
     });
     this.#fleet.watch(() => this.#onChange());
     this.#beatAt = clock.now();
-    this.ready = this.#beat();
+    this.ready = new Promise((resolve) => (this.#setReady = resolve));
+    // A store that does not answer keeps a beat from its end.
+    this.#patience = clock.after(PATIENCE_MS, () => this.#becomeInformed(this.#pulse.stops));
+    this.joined = this.#beat();
   }
 
   /** Whether gates may let anybody through yet. */
@@ -153,6 +180,11 @@ export class Sharing {
     this.#fleet.sendSoon();
   }
 
+  /** The backend has answered a probe here: other processes may have missed it. */
+  noteAnswer(): void {
+    this.#fleet.sendNow();
+  }
+
   /** An app is drained here: the others wait for it, and it may have to wait for them. */
   noteDrained(app: string): void {
     this.#fleet.sendNow();
@@ -172,6 +204,25 @@ export class Sharing {
   isDrainedElsewhere(app: string): boolean {
     const version = this.#version(app);
     return this.#isShared(app) && this.#others(app).every((other) => isDrained(other, version));
+  }
+
+  /** Processes that are not heard of any more, and may still send requests of an app to its backend. */
+  missing(gate: Gate): LostProcessStatus[] {
+    const now = this.#context.clock.now();
+    return this.#missing(gate).map((one) => lostStatus(one, true, now));
+  }
+
+  /** An operator says that the missing processes have ended. All processes are told. */
+  dismissMissing(gate: Gate): void {
+    this.#fleet.dismiss(this.#missing(gate).map(({ last }) => last.id));
+    this.#fleet.changed();
+  }
+
+  /** Where this process listens: one that listens there later is its successor. */
+  listensOn(address: string): void {
+    this.#self = { ...this.#self, address };
+    this.#fleet.listensOn(address);
+    this.#fleet.sendNow();
   }
 
   /** The same for the end of a release. */
@@ -200,24 +251,21 @@ export class Sharing {
   status(gate: Gate): AppStatus {
     const { app, state } = gate;
     const now = this.#context.clock.now();
+    const missing = new Set(this.#missing(gate));
     const status = joinStatus(app, gate.status(), {
       self: this.#self,
       own: this.#appReport(gate),
       peers: this.#fleet.peers.live,
       version: this.#version(app),
+      isMissing: missing.size > 0,
       now,
     });
     const lost = this.#fleet.peers.lost.filter(
-      ({ lostAt }) => state.intent !== 'running' && lostAt >= state.since,
+      (one) => missing.has(one) || (state.intent !== 'running' && one.lostAt >= state.since),
     );
     return {
       ...status,
-      lostProcesses: lost.map(({ host, pid, lostAt, ended }) => ({
-        host,
-        pid,
-        lostForMs: Math.round(now - lostAt),
-        ended,
-      })),
+      lostProcesses: lost.slice(-MAX_LOST).map((one) => lostStatus(one, missing.has(one), now)),
       store: this.#outage.isOn ? 'lost' : 'connected',
     };
   }
@@ -242,20 +290,23 @@ export class Sharing {
   }
 
   async #leave(): Promise<void> {
-    await this.ready;
-    await this.#untilEmpty();
+    await this.joined;
+    const isEmpty = await this.#untilEmpty();
     this.#closed = true;
+    this.#setReady();
+    this.#patience?.cancel();
     this.#timer?.cancel();
     this.#outage.close();
     this.#pulse.close();
     this.#fleet.stop();
     // If it fails they will find out: it is not heard of any more.
-    if (!this.#outage.isOn) await this.#fleet.leave().catch(ignore);
+    if (!this.#outage.isOn && isEmpty) await this.#fleet.leave().catch(ignore);
     await this.#line.call(async () => this.#unsubscribe?.()).catch(ignore);
     await this.#line.call(async (store) => store.close?.()).catch(ignore);
   }
 
-  async #untilEmpty(): Promise<void> {
+  /** Resolves with whether nothing is in flight that a drain waits for. */
+  async #untilEmpty(): Promise<boolean> {
     const gates = [...this.#context.gates()];
     let timer: Timer | undefined;
     const limit = new Promise<void>((resolve) => {
@@ -263,6 +314,7 @@ export class Sharing {
     });
     await Promise.race([limit, Promise.all(gates.map((gate) => gate.whenEmpty()))]);
     timer?.cancel();
+    return gates.every((gate) => gate.isDrained);
   }
 
   // ---- Beats ----------------------------------------------------------------------------------
@@ -281,16 +333,23 @@ export class Sharing {
     // Whoever could not be heard, as nothing ran here, is not dead for that.
     if (!this.#outage.isOn && this.#pulse.stops === stops) this.#fleet.sweep();
     this.#becomeInformed(stops);
-    if (!this.#closed) this.#timer = clock.after(BEAT_MS, () => void this.#beat());
+    if (this.#closed) return;
+    const isUpToDate = this.#isReady && this.#pulse.isSound;
+    this.#timer = clock.after(isUpToDate ? BEAT_MS : BEAT_MS / 2, () => void this.#beat());
   }
 
   /** @throws StoreTrouble. In this order: whoever publishes afterwards knows of this process. */
   async #lookAfterStore(): Promise<void> {
+    const start = this.#context.clock.now();
     if (!this.#unsubscribe) await this.#line.call((store) => this.#subscribe(store));
     await this.#fleet.send();
-    if (this.#beats++ % LOOK_EVERY !== 0 && !this.#outage.isOn && this.#pulse.isSound) return;
+    const wasHolding = this.#outage.isHolding;
+    const isUpToDate = this.isInformed && !this.#outage.isOn;
+    if (isUpToDate && this.#line.hasReports) this.#outage.noteReport(start);
+    if (this.#beats++ % LOOK_EVERY !== 0 && isUpToDate) return;
     const isNew = this.#outage.isOn || !this.#isReady;
     const snapshot = await this.#line.call((store) => store.load());
+    this.#completeness.note(snapshot);
     this.#intents.takeAll(snapshot);
     if (isNew) {
       if (this.#outage.isOn && this.#context.settings.onStoreError === 'open')
@@ -298,8 +357,13 @@ export class Sharing {
       this.#intents.renewLeases();
     }
     await this.#intents.bringBack(snapshot);
+    await this.#completeness.confirm(isUpToDate);
     await this.#fleet.refresh();
+    // What is held for want of knowledge goes on being held until the store can be relied on.
+    if (wasHolding && !this.#completeness.isTrusted) return;
+    this.#outage.noteReport(start);
     if (this.#outage.isOn) this.#find();
+    else if (wasHolding) this.#reconsider();
   }
 
   async #subscribe(store: Store): Promise<void> {
@@ -314,9 +378,22 @@ export class Sharing {
 
   /** @param stops what has come before the last of them is not known by now, but by the next beat. */
   #becomeInformed(stops: number): void {
-    if (this.#isReady && this.#pulse.isSound) return;
+    if ((this.#isReady && this.#pulse.isSound) || !this.#isPatienceOver) return;
     this.#isReady = true;
+    this.#setReady();
+    this.#patience?.cancel();
     this.#pulse.catchUp(stops);
+    this.#reconsider();
+  }
+
+  /** Whether the store can be relied on, or nobody is expected to tell more than it does. */
+  get #isPatienceOver(): boolean {
+    if (!this.#outage.isOn) return this.#completeness.isTrusted;
+    const forMs = this.#isReady ? this.#outage.forMs : this.#context.clock.now() - this.#startedAt;
+    return forMs >= PATIENCE_MS;
+  }
+
+  #reconsider(): void {
     for (const gate of this.#context.gates()) gate.reconsider();
   }
 
@@ -325,6 +402,7 @@ export class Sharing {
   #lose(error: unknown): void {
     if (this.#outage.isOn || this.#closed) return;
     this.#intents.suspendLeases();
+    this.#completeness.forget();
     this.#outage.begin(error);
     this.#onChange();
   }
@@ -353,7 +431,7 @@ export class Sharing {
   #tellDrained(app: string): void {
     const gate = this.#context.gate(app);
     if (gate && gate.intent !== 'running' && gate.isDrained) {
-      if (!this.isDrainedElsewhere(app)) return;
+      if (!this.isDrainedElsewhere(app) || this.#missing(gate).length > 0) return;
       this.#untoldDrains.delete(app);
       this.#context.drained(app);
     } else {
@@ -367,6 +445,20 @@ export class Sharing {
     return !this.#outage.isOn && !this.#intents.isPending(app);
   }
 
+  /**
+   * A lost process that had acknowledged the pause, and drained, keeps to it: it does not let requests
+   * through while it can't reach the store, unless that is what it is set to do.
+   */
+  #missing({ app, intent }: Gate): LostProcess[] {
+    const version = this.#version(app);
+    const keepsPause = ({ onStoreError, apps }: LostProcess['last']): boolean =>
+      intent !== 'running' &&
+      version > 0 &&
+      onStoreError !== 'open' &&
+      isDrained(apps[app], version);
+    return this.#fleet.peers.lost.filter(({ last, ended }) => !ended && !keepsPause(last));
+  }
+
   #others(app: string): (AppReport | undefined)[] {
     return this.#fleet.peers.of(app);
   }
@@ -378,6 +470,23 @@ export class Sharing {
   #appReport(gate: Gate): AppReport {
     return reportApp(gate, this.#version(gate.app), this.#context);
   }
+}
+
+function lostStatus(
+  { last, lostAt, ended }: LostProcess,
+  blocksDrain: boolean,
+  now: number,
+): LostProcessStatus {
+  const { host, pid, heardAt, onStoreError } = last;
+  return {
+    host,
+    pid,
+    silentForMs: Math.round(now - heardAt),
+    lostForMs: Math.round(now - lostAt),
+    ended,
+    fenced: !ended && onStoreError === 'fence',
+    blocksDrain,
+  };
 }
 
 function ignore(): void {}

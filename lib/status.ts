@@ -47,10 +47,10 @@ export interface AppStatus {
   /** With a `store`: the processes that share it, this one included. Counts are sums over them. */
   processes?: ProcessStatus[];
   /**
-   * With a `store`: processes that were lost without having left since the app was paused or stopped.
-   * `ended`: its cluster's primary saw it end; false for one that is only silent, and may still run.
+   * With a `store`: processes that may still run although they are not heard of, and those that were
+   * lost since the app was paused or stopped.
    */
-  lostProcesses?: { host: string; pid: number; lostForMs: number; ended: boolean }[];
+  lostProcesses?: LostProcessStatus[];
   /**
    * With a `store`: whether it answers. While it does not, commands reach this process alone, and
    * what is said of the others is what was heard of them last.
@@ -70,6 +70,22 @@ export interface ProcessStatus {
   drained: boolean;
   /** How long ago it was heard of. */
   seenMs: number;
+}
+
+/** A process that shares the store, and did not say that it leaves. */
+export interface LostProcessStatus {
+  host: string;
+  pid: number;
+  /** How long ago it was heard of last. */
+  silentForMs: number;
+  /** How long ago it was given up. */
+  lostForMs: number;
+  /** Its cluster's primary saw it end; false for one that is only silent, and may still run. */
+  ended: boolean;
+  /** It holds new requests while it can't report (`onStoreError: 'fence'`); earlier ones may go on. */
+  fenced: boolean;
+  /** It may still send requests of this app to the backend, so no drain is called done. */
+  blocksDrain: boolean;
 }
 
 export interface HealthStatus {
@@ -109,11 +125,14 @@ export interface CommandResult {
 /** How the wait for a drain ended. */
 export interface DrainResult {
   /**
-   * `drained`: nothing is in flight. `timeout`: something still is. `resumed`: the pause ended
-   * meanwhile. `closed`: antract was closed.
+   * `drained`: nothing is in flight. `timeout`: something still is. `lost`: nothing is in flight in
+   * the processes that are heard of, but others are missing. `resumed`: the pause ended meanwhile.
+   * `closed`: antract was closed.
    */
-  outcome: 'drained' | 'timeout' | 'resumed' | 'closed';
+  outcome: 'drained' | 'timeout' | 'lost' | 'resumed' | 'closed';
   waitedMs: number;
+  /** With a `store`: processes that may still send requests although they are not heard of. */
+  missing?: LostProcessStatus[];
   /** Those still in flight, the oldest first, at most 20. */
   stragglers: Straggler[];
 }

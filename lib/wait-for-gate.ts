@@ -6,11 +6,16 @@ import type { Clock } from './clock.ts';
 import type { DrainOutcome } from './drain-watch.ts';
 import type { Gate, ReopenOutcome } from './gate.ts';
 import type { Intent } from './phase.ts';
+import type { LostProcessStatus } from './status.ts';
 import { waitFor, type WaitLimits } from './wait.ts';
 
 /** What is known of the other processes. */
 export interface Elsewhere {
   isDrainedElsewhere(app: string): boolean;
+  /** Processes that are not heard of, and may still send requests of an app to its backend. */
+  missing(gate: Gate): readonly LostProcessStatus[];
+  /** The missing processes have ended, as an operator says. */
+  dismissMissing(gate: Gate): void;
   isOpenElsewhere(app: string): boolean;
   /** Asks them: one that has just come is not heard of otherwise. */
   refresh(): Promise<void>;
@@ -27,53 +32,69 @@ export class GateWait {
     this.#elsewhere = elsewhere;
   }
 
-  async drained(gate: Gate, limits: WaitLimits): Promise<DrainOutcome | 'timeout'> {
-    const isDrained = (): boolean =>
-      gate.isDrained && (this.#elsewhere?.isDrainedElsewhere(gate.app) ?? true);
+  /** @param ignoresLost whether missing processes are taken to have ended. */
+  async drained(
+    gate: Gate,
+    limits: WaitLimits,
+    ignoresLost = false,
+  ): Promise<DrainOutcome | 'lost' | 'timeout'> {
+    const look = (): 'drained' | 'lost' | undefined => {
+      if (!gate.isDrained) return undefined;
+      if (!this.#elsewhere) return 'drained';
+      if (!this.#elsewhere.isDrainedElsewhere(gate.app)) return undefined;
+      if (this.#elsewhere.missing(gate).length === 0) return 'drained';
+      if (!ignoresLost) return 'lost';
+      this.#elsewhere.dismissMissing(gate);
+      return 'drained';
+    };
     if (this.#elsewhere) await this.#elsewhere.refresh();
     // It may have been resumed meanwhile.
-    const now = gate.intent === 'running' ? 'resumed' : isDrained() ? 'drained' : undefined;
-    return waitFor<DrainOutcome>(
+    const now = gate.intent === 'running' ? 'resumed' : look();
+    return waitFor<DrainOutcome | 'lost'>(
       this.#clock,
       limits,
       now,
-      this.#until<DrainOutcome>('drained', isDrained, (told) => gate.watchDrain(told)),
+      this.#until<DrainOutcome | 'lost'>('drained', look, (told) => gate.watchDrain(told)),
     );
   }
 
   async reopened(gate: Gate, limits: WaitLimits): Promise<ReopenOutcome | 'timeout'> {
-    const isOpen = (): boolean =>
-      gate.isReopened && (this.#elsewhere?.isOpenElsewhere(gate.app) ?? true);
+    const look = (): 'reopened' | undefined => {
+      const isOpen = gate.isReopened && (this.#elsewhere?.isOpenElsewhere(gate.app) ?? true);
+      return isOpen ? 'reopened' : undefined;
+    };
     if (this.#elsewhere) await this.#elsewhere.refresh();
     return waitFor<ReopenOutcome>(
       this.#clock,
       limits,
-      isOpen() ? 'reopened' : endOf(gate.intent),
-      this.#until<ReopenOutcome>('reopened', isOpen, (told) => gate.watchReopen(told)),
+      look() ?? endOf(gate.intent),
+      this.#until<ReopenOutcome>('reopened', look, (told) => gate.watchReopen(told)),
     );
   }
 
   /**
-   * Tells `aim` once it holds everywhere, whoever comes as far last, and any other outcome at once.
+   * Tells what `look` finds, in whatever process it happens last; any outcome of this process other
+   * than `aim` at once.
    *
    * @param watchOwn calls back once, and returns what takes the callback off.
    */
   #until<T extends string>(
     aim: T,
-    holds: () => boolean,
+    look: () => T | undefined,
     watchOwn: (told: (outcome: T) => void) => () => void,
   ): (tell: (outcome: T) => void) => () => void {
     return (tell) => {
-      const look = (): void => {
-        if (holds()) tell(aim);
+      const lookAgain = (): void => {
+        const found = look();
+        if (found !== undefined) tell(found);
       };
       const again = (outcome: T): void => {
         unwatch = watchOwn(again);
-        if (outcome === aim) look();
+        if (outcome === aim) lookAgain();
         else tell(outcome);
       };
       let unwatch = watchOwn(again);
-      const ignore = this.#elsewhere?.watch(look);
+      const ignore = this.#elsewhere?.watch(lookAgain);
       return () => {
         unwatch();
         ignore?.();

@@ -11,6 +11,9 @@ export class FlakyStore implements Store {
   /** Whether what is published is told. */
   isDeaf = false;
 
+  /** Whether it is one that can't lose anything. */
+  startsEmpty = true;
+
   constructor(inner: MemoryStore) {
     this.inner = inner;
   }

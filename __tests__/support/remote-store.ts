@@ -90,7 +90,7 @@ export class StoreProcess {
   }
 }
 
-export class RemoteStore implements Required<Store> {
+export class RemoteStore implements Required<Omit<Store, 'startsEmpty'>> {
   readonly #process: StoreProcess;
   readonly #store: number;
 

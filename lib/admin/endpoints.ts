@@ -81,6 +81,9 @@ export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
 async function enable(call: Call): Promise<Rendered | undefined> {
   const { registry, parameters, base } = call;
   const { app, max_time: maxTime, lease, only, reason, wait, if_pause: ifPause } = parameters;
+  if (parameters.lost !== undefined && wait === undefined) {
+    throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `wait` where `lost` is given.');
+  }
   const result = await registry.enable(app, { maxTime, lease, only, reason, ifPause });
   if (wait === undefined) return renderEnable(result, base);
   const held = lease ? new HeldLease(registry, result.status, lease) : undefined;
@@ -155,10 +158,10 @@ async function index({ base, views }: Call): Promise<Rendered> {
 
 /** Throws when there is nothing to wait for any more. */
 async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
-  const { app = DEFAULT_APP, wait: timeout } = call.parameters;
+  const { app = DEFAULT_APP, wait: timeout, lost } = call.parameters;
   // Where `adminPath` is not where this router is mounted, the drain may wait for this very request.
   const result = await whilePresent(call, (signal) =>
-    call.registry.drainFor(call.req, app, { timeout, signal }),
+    call.registry.drainFor(call.req, app, { timeout, signal, lost }),
   );
   return result && refuseEndedPause(result);
 }
@@ -214,6 +217,7 @@ function refuseEndedPause(result: DrainResult): DrainResult {
   switch (result.outcome) {
     case 'drained':
     case 'timeout':
+    case 'lost':
       return result;
     case 'resumed':
       throw new AntractError(

@@ -27,6 +27,7 @@ export interface Parameters {
   readonly if_pause: string;
   readonly reason: string;
   readonly wait: number;
+  readonly lost: 'ignore';
   readonly message: string;
 }
 
@@ -34,11 +35,11 @@ export type ParameterName = keyof Parameters;
 
 /** Which endpoint takes which. */
 export const ENDPOINT_PARAMETERS = {
-  enable: ['app', 'max_time', 'lease', 'only', 'reason', 'wait', 'if_pause'],
+  enable: ['app', 'max_time', 'lease', 'only', 'reason', 'wait', 'lost', 'if_pause'],
   disable: ['app', 'wait', 'if_pause'],
   stop: ['app', 'max_time', 'message', 'if_pause'],
   status: ['app'],
-  drain: ['app', 'wait'],
+  drain: ['app', 'wait', 'lost'],
   report: ['app'],
   traffic: ['app'],
   events: [],
@@ -55,6 +56,7 @@ const readers: Readers<Parameters> = {
   only: oneOf('writes'),
   if_pause: text(500),
   reason: text(500),
+  lost: oneOf('ignore'),
   wait: durationWithUnit(),
   message: text(500),
 };

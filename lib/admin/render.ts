@@ -13,6 +13,7 @@ import type {
   CommandResult,
   DrainResult,
   HealthStatus,
+  LostProcessStatus,
   ProcessStatus,
   ReleaseResult,
 } from '../status.ts';
@@ -139,8 +140,13 @@ function statusLine({ phase, held }: AppStatus): string {
     : 'Pause is disabled.';
 }
 
-function drainLine({ outcome, waitedMs }: DrainResult, { inFlight, only }: AppStatus): string {
+function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {
+  const { outcome, waitedMs, missing = [] } = drain;
   const after = `after ${formatMs(waitedMs)}`;
+  if (outcome === 'lost') {
+    const names = missing.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ');
+    return `Not drained ${after}: ${names} can't be heard, and may still send requests to the backend.`;
+  }
   // Of those in flight some may be reads then.
   const [none, some] = only
     ? ['no write is', 'writes']
@@ -185,6 +191,7 @@ function details(status: AppStatus, base: Base): string[] {
         `${app} is draining.`,
         ...pauseLines(status),
         ...others,
+        ...missingLines(status, base),
         `Next: ${link(base, 'drain', status)} answers once nothing is in flight.`,
       ];
     case 'paused':
@@ -280,12 +287,29 @@ function processLines({ processes = [], lostProcesses = [], store }: AppStatus):
   return [
     ...(processes.length > 1 ? [`Processes: ${processes.length}`] : []),
     ...(processes.length > 1 ? processes.map(processLine) : []),
-    ...lostProcesses.map(({ host, pid, lostForMs, ended }) =>
-      ended
-        ? `  ${host} ${pid}: ended ${formatMs(lostForMs)} ago; the requests it held are lost`
-        : `  ${host} ${pid}: given up ${formatMs(lostForMs)} ago, as it was not heard of any more`,
-    ),
+    ...lostProcesses.map(lostLine),
     ...(store === 'lost' ? [STORE_LOST] : []),
+  ];
+}
+
+function lostLine(lost: LostProcessStatus): string {
+  const { host, pid, lostForMs, silentForMs, ended, fenced, blocksDrain } = lost;
+  const name = `  ${host} ${pid}`;
+  if (ended) return `${name}: ended ${formatMs(lostForMs)} ago; the requests it held are lost`;
+  const silent = `${name}: not heard of for ${formatMs(silentForMs)}`;
+  if (!blocksDrain) return `${silent}; it had drained, and holds requests`;
+  return fenced
+    ? `${silent}; it holds new requests, but earlier ones may still be in flight`
+    : `${silent}; it may still send requests to the backend`;
+}
+
+/** What an operator can do about a process that a drain can't be done without. */
+function missingLines(status: AppStatus, base: Base): string[] {
+  if (!status.lostProcesses?.some(({ blocksDrain }) => blocksDrain)) return [];
+  const drain = link(base, 'drain', status);
+  const ignore = `${drain}${drain.includes('?') ? '&' : '?'}lost=ignore`;
+  return [
+    `Next: restart a process that is not heard of, or its connection to the store. If it has ended, ${ignore} goes on without it.`,
   ];
 }
 

@@ -21,6 +21,22 @@ export const ONLY = new Option(
   'let GET, HEAD, OPTIONS and TRACE pass, and hold all other methods',
 ).choices(['writes']);
 
+export interface IgnoreLost {
+  readonly ignoreLost?: boolean;
+}
+
+export function createIgnoreLost(): Option {
+  return new Option(
+    '--ignore-lost',
+    'drain without processes that are not heard of: choose it only if they have ended',
+  );
+}
+
+/** The parameter of the admin endpoint. */
+export function lostOf({ ignoreLost }: IgnoreLost): 'ignore' | undefined {
+  return ignoreLost === true ? 'ignore' : undefined;
+}
+
 export function addClientOptions(command: Command): Command {
   return command
     .option('--url <url>', `the admin endpoints; or ANTRACT_URL (default: ${DEFAULT_ADMIN_URL})`)

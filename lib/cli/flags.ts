@@ -174,7 +174,7 @@ export const FLAGS: readonly Flag[] = [
   flag(
     'onStoreError',
     '<what>',
-    'what happens while it does not answer: last-known, open or closed',
+    'what happens while it does not answer: last-known, open, closed or fence',
     defaults.onStoreError,
   ),
 

@@ -6,7 +6,15 @@ import { formatMs } from '../format-duration.ts';
 import { systemClock } from '../clock.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
 import { durationWithUnit } from '../validate.ts';
-import { addClientOptions, createClient, ONLY, type ClientOptions } from './client-options.ts';
+import {
+  addClientOptions,
+  createClient,
+  createIgnoreLost,
+  lostOf,
+  ONLY,
+  type ClientOptions,
+  type IgnoreLost,
+} from './client-options.ts';
 import type { AdminClient, Body, Parameters } from './admin-client.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from './failure.ts';
 import { printableJson } from '../printable.ts';
@@ -15,9 +23,9 @@ import { Screen } from './screen.ts';
 import { settle } from './settle.ts';
 import { exitCodeOf, watchSignals } from './signals.ts';
 import { readNumber, readSnapshot } from './snapshot.ts';
-import { count, fullLines, phaseText, stragglerLines } from './words.ts';
+import { count, fullLines, missingText, phaseText, stragglerLines } from './words.ts';
 
-interface PauseFlags extends ClientOptions {
+interface PauseFlags extends ClientOptions, IgnoreLost {
   readonly wait?: string;
   readonly maxTime?: string;
   readonly only?: string;
@@ -26,6 +34,10 @@ interface PauseFlags extends ClientOptions {
 
 interface ResumeFlags extends ClientOptions {
   readonly wait?: string;
+}
+
+interface DrainFlags extends ClientOptions, IgnoreLost {
+  readonly wait: string;
 }
 
 interface StopFlags extends ClientOptions {
@@ -41,6 +53,7 @@ export function addOperatorCommands(program: Command): void {
     .description('Hold new requests of an app; those in flight go on to their end.')
     .argument('[app]', 'its name', DEFAULT_APP)
     .option('--wait <duration>', 'wait that long until nothing is in flight')
+    .addOption(createIgnoreLost())
     .option('--max-time <duration>', 'the longest that this pause lasts')
     .addOption(ONLY)
     .option('--reason <text>', 'why, for whoever looks at the status')
@@ -60,6 +73,7 @@ export function addOperatorCommands(program: Command): void {
     .description('Wait until nothing is in flight in an app that is paused or stopped.')
     .argument('[app]', 'its name', DEFAULT_APP)
     .option('--wait <duration>', 'how long', '30s')
+    .addOption(createIgnoreLost())
     .action(drain);
 }
 
@@ -67,15 +81,15 @@ async function pause(app: string, flags: PauseFlags): Promise<void> {
   const client = createClient(flags);
   const { wait, maxTime, only, reason } = flags;
   if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
-  const parameters = { app, max_time: maxTime, only, reason };
+  const parameters = { app, max_time: maxTime, only, reason, lost: lostOf(flags) };
   if (wait !== undefined) return waitForDrain(client, 'enable', parameters, wait, flags);
   const { body } = await client.call('enable', parameters);
   return tell(flags, body, body['changed'] === false ? 'It was paused already.' : undefined);
 }
 
-async function drain(app: string, flags: ResumeFlags): Promise<void> {
+async function drain(app: string, flags: DrainFlags): Promise<void> {
   const client = createClient(flags);
-  return waitForDrain(client, 'drain', { app }, flags.wait as string, flags);
+  return waitForDrain(client, 'drain', { app, lost: lostOf(flags) }, flags.wait, flags);
 }
 
 async function resume(app: string, flags: ResumeFlags): Promise<void> {
@@ -134,12 +148,14 @@ function tellDrain(flags: ClientOptions, body: Body): void {
   if (body['drained'] === true) return tell(flags, body, `Drained after ${waited}.`);
   if (flags.json) console.log(printableJson(body));
   const snapshot = readSnapshot(body);
-  const { app, inFlight, only } = snapshot;
+  const { app, inFlight, only, missing } = snapshot;
   const what = only === null ? count(inFlight, 'request') : only;
+  const isTimeout = missing.length === 0 || snapshot.stragglers.length > 0;
   throw new CommandFailure(
     [
-      `App ${app} did not drain within ${waited}; ${what} still in flight:`,
+      ...(isTimeout ? [`App ${app} did not drain within ${waited}; ${what} still in flight:`] : []),
       ...stragglerLines(snapshot),
+      ...(missing.length > 0 ? [`App ${app} is not drained: ${missingText(missing)}`] : []),
       `It stays ${phaseText(snapshot)}: \`antract drain\` waits again, \`antract resume\` lets people through.`,
     ].join('\n'),
     EXIT_DRAIN_TIMEOUT,

@@ -7,7 +7,15 @@ import { Option, type Command } from 'commander';
 import { systemClock } from '../clock.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
 import { durationWithUnit, integer } from '../validate.ts';
-import { addClientOptions, createClient, ONLY, type ClientOptions } from './client-options.ts';
+import {
+  addClientOptions,
+  createClient,
+  createIgnoreLost,
+  lostOf,
+  ONLY,
+  type ClientOptions,
+  type IgnoreLost,
+} from './client-options.ts';
 import { checkCommand } from './child.ts';
 import { dryRun } from './dry-run.ts';
 import { CommandFailure, explain, UsageError } from './failure.ts';
@@ -18,7 +26,7 @@ import { endByHangup, ignoreLostOutput, watchSignals } from './signals.ts';
 import { leaveAtOnce, type Window, type WindowOptions } from './window-context.ts';
 import { runWindow } from './window.ts';
 
-interface RunFlags extends ClientOptions {
+interface RunFlags extends ClientOptions, IgnoreLost {
   readonly drainTimeout: string;
   readonly drainTries: string;
   readonly lease: string;
@@ -44,6 +52,7 @@ export function addRun(program: Command, command: readonly string[]): void {
     .argument('[app]', 'its name', DEFAULT_APP)
     .option('--drain-timeout <duration>', 'how long a drain may take', '30s')
     .option('--drain-tries <number>', 'how often it is tried, letting people through between', '3')
+    .addOption(createIgnoreLost())
     .option('--lease <duration>', 'the pause ends that long after this process is gone', '15s')
     .addOption(ONLY)
     .option('--max-time <duration>', "the longest that the pause lasts (default: the app's)")
@@ -119,6 +128,7 @@ function readRunFlags(
     command,
     ...durations,
     drainTries: integer({ min: 1 })('--drain-tries', Number(flags.drainTries)),
+    lost: lostOf(flags),
     only: flags.only,
     reason: flags.reason ?? `antract run ${path.basename(file)}`,
     onFailure: flags.onFailure,

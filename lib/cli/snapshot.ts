@@ -2,6 +2,7 @@
  * Reads what a server says of an app, without trusting its shape: it may be of another version. All
  * text is fit for a terminal from here on. Knows no command.
  */
+import { formatMs } from '../format-duration.ts';
 import type { Straggler } from '../in-flight.ts';
 import type { Phase } from '../phase.ts';
 import { isPlainObject } from '../validate.ts';
@@ -27,6 +28,8 @@ export interface Snapshot {
   readonly stragglers: readonly Straggler[];
   /** What the server last saw of the backend, where it looks. */
   readonly lastSeen: string | null;
+  /** Processes that are not heard of, and may still send requests to the backend. */
+  readonly missing: readonly string[];
   /** What there is to know of other processes that share the app, a line each. */
   readonly processes: readonly string[];
 }
@@ -60,24 +63,39 @@ export function readSnapshot(body: Body): Snapshot {
     message: readText(body['message']),
     stragglers: readStragglers(body['stragglers']),
     lastSeen: isPlainObject(health) ? readText(health['lastSeen']) : null,
+    missing: readLost(body)
+      .filter(({ blocksDrain }) => blocksDrain === true)
+      .map(nameProcess),
     processes: readProcesses(body),
   };
 }
 
-function readProcesses({ processes, lostProcesses, store }: Body): string[] {
+function readLost({ lostProcesses }: Body): Record<string, unknown>[] {
+  return Array.isArray(lostProcesses) ? lostProcesses.filter(isPlainObject) : [];
+}
+
+function nameProcess({ host, pid }: Record<string, unknown>): string {
+  return `process ${readNumber(pid) ?? '?'} on ${readText(host) ?? '?'}`;
+}
+
+function lostText(one: Record<string, unknown>): string {
+  const name = nameProcess(one);
+  if (one['ended'] === true) return `${name} has ended; the requests it held are lost`;
+  const silent = `${name} has not been heard of for ${formatMs(readNumber(one['silentForMs']) ?? 0)}`;
+  if (one['blocksDrain'] !== true) return `${silent}; it had drained, and holds requests`;
+  return one['fenced'] === true
+    ? `${silent}; it holds new requests, but earlier ones may still be in flight`
+    : `${silent}; it may still send requests to the backend`;
+}
+
+function readProcesses(body: Body): string[] {
+  const { processes, store } = body;
   const all = Array.isArray(processes) ? processes.filter(isPlainObject) : [];
-  const lost = Array.isArray(lostProcesses) ? lostProcesses.filter(isPlainObject) : [];
-  const name = ({ host, pid }: Record<string, unknown>): string =>
-    `process ${readNumber(pid) ?? '?'} on ${readText(host) ?? '?'}`;
   return [
     ...all
       .filter(({ acknowledged }) => acknowledged === false)
-      .map((one) => `${name(one)} has not acknowledged yet`),
-    ...lost.map((one) =>
-      one['ended'] === true
-        ? `${name(one)} has ended; the requests it held are lost`
-        : `${name(one)} was given up: it is not heard of any more`,
-    ),
+      .map((one) => `${nameProcess(one)} has not acknowledged yet`),
+    ...readLost(body).map(lostText),
     ...(store === 'lost'
       ? ['the store does not answer: commands reach one process alone, and others may not follow']
       : []),

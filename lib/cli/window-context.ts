@@ -14,6 +14,7 @@ export interface WindowOptions {
   readonly command: readonly string[];
   readonly drainTimeout: number;
   readonly drainTries: number;
+  readonly lost: 'ignore' | undefined;
   readonly lease: number;
   readonly maxTime: string | undefined;
   readonly only: string | undefined;

@@ -14,7 +14,7 @@ import { settle } from './settle.ts';
 import { readSnapshot } from './snapshot.ts';
 import { isHealthTimeout, leaveAtOnce, refuseWhenLeaving, type Window } from './window-context.ts';
 import { endWindow, lostText, resume } from './window-end.ts';
-import { nameAll } from './words.ts';
+import { missingText, nameAll } from './words.ts';
 
 const ANSWER_TIME = 10_000;
 /** How long an answer is waited for when somebody wants us to leave. */
@@ -81,19 +81,22 @@ async function beginPause(window: Window): Promise<OwnPause> {
 /** False when it took too long. */
 async function drain(window: Window, pause: OwnPause): Promise<boolean> {
   const { options, client, leaving, report, say } = window;
-  const { app, drainTimeout } = options;
+  const { app, drainTimeout, lost } = options;
   refuseWhenLeaving(window);
   say('paused; waiting until nothing is in flight.');
   const progress = new Progress({ ...window, app });
   try {
     const { body } = await client.call(
       'drain',
-      { app, wait: `${drainTimeout}ms` },
+      { app, wait: `${drainTimeout}ms`, lost },
       { timeout: drainTimeout + ANSWER_TIME, signal: leaving.signal },
     );
     const waiting = body['drained'] === true ? progress.lastWaiting : readSnapshot(body);
     report.stragglers = waiting?.stragglers ?? [];
     if (body['drained'] !== true) {
+      const { missing, stragglers } = readSnapshot(body);
+      // Another try would only interrupt the traffic again: the operator has to act first.
+      if (missing.length > 0 && stragglers.length === 0) throw processMissing(window, missing);
       say(
         `not drained within ${formatMs(drainTimeout)}; in the way: ${nameAll(report.stragglers)}.`,
       );
@@ -130,6 +133,11 @@ function notDrained({ options, report }: Window): CommandFailure {
     `Gave up after ${options.drainTries === 1 ? '1 try' : `${options.drainTries} tries`}; people are let through.`,
     EXIT_DRAIN_TIMEOUT,
   );
+}
+
+function processMissing({ report }: Window, missing: readonly string[]): CommandFailure {
+  report.outcome = 'not drained';
+  return new CommandFailure(`Not drained: ${missingText(missing)}`, EXIT_DRAIN_TIMEOUT);
 }
 
 // ---- The command ------------------------------------------------------------------------------

@@ -65,6 +65,14 @@ export function stragglerLines({ stragglers, inFlight, only }: Snapshot): string
   ];
 }
 
+/** Why a drain is not done, and what the operator can do. */
+export function missingText(missing: readonly string[]): string {
+  return (
+    `${missing.join(', ')} can't be heard, and may still send requests to the backend. ` +
+    'Restart it or its connection to the store, then try again; if it has ended, --ignore-lost goes on without it.'
+  );
+}
+
 export function stragglerText({ method, path, ageMs, waitsFor }: Straggler): string {
   return `${method} ${path} for ${formatMs(ageMs)}${clientWaitText(waitsFor)}`;
 }

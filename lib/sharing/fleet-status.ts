@@ -13,6 +13,8 @@ export interface Fleet {
   readonly peers: readonly Peer[];
   /** What they have to have understood. */
   readonly version: number;
+  /** Whether a process that is not heard of may still send requests. */
+  readonly isMissing: boolean;
   readonly now: number;
 }
 
@@ -50,7 +52,7 @@ export function joinStatus(app: string, status: AppStatus, fleet: Fleet): AppSta
   };
 }
 
-/** Paused only when all are: each has acknowledged the pause, and drained. */
+/** Paused only when all are: each has acknowledged the pause, and drained, also those that are lost. */
 function joinPhase(app: string, { phase }: AppStatus, fleet: Fleet): AppStatus['phase'] {
   const others = fleet.peers.map(({ apps }) => apps[app]);
   switch (phase) {
@@ -59,7 +61,9 @@ function joinPhase(app: string, { phase }: AppStatus, fleet: Fleet): AppStatus['
       return others.some((other) => other && isBehind(other)) ? 'releasing' : phase;
     case 'pausing':
     case 'paused':
-      return phase === 'paused' && others.every((other) => isDrained(other, fleet.version))
+      return phase === 'paused' &&
+        !fleet.isMissing &&
+        others.every((other) => isDrained(other, fleet.version))
         ? 'paused'
         : 'pausing';
     case 'stopped':

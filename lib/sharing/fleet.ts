@@ -3,18 +3,25 @@
  * intent.
  */
 import type { Clock, Timer } from '../clock.ts';
-import { ENDED, type StoredReport } from '../stores/store.ts';
-import { Peers, REPORT_TTL_MS, type LostProcess } from './peers.ts';
-import { readReport, writeReport, type AppReport, type ProcessIdentity } from './process-report.ts';
+import { DISMISSED, ENDED, LEFT, REPORT_TTL_MS, type StoredReport } from '../stores/store.ts';
+import { LOST_AFTER_MS, Peers, type LostProcess } from './peers.ts';
+import {
+  readReport,
+  writeReport,
+  type ProcessOrigin,
+  type ProcessReport,
+} from './process-report.ts';
 import type { StoreLine } from './store-line.ts';
 
 export interface FleetContext {
   readonly line: StoreLine;
   readonly clock: Clock;
-  readonly self: ProcessIdentity;
-  /** What there is to tell of each app. */
-  readonly apps: () => Readonly<Record<string, AppReport>>;
+  readonly self: ProcessOrigin;
+  /** What there is to tell. */
+  readonly report: () => Omit<ProcessReport, 'beat'>;
   readonly warn: (message: string) => void;
+  /** The backend of an app has answered the probe of another process. */
+  readonly answered: (app: string) => void;
   /** A report could not be sent. */
   readonly failed: (error: unknown) => void;
 }
@@ -34,11 +41,17 @@ export class Fleet {
 
   constructor(context: FleetContext) {
     this.#context = context;
-    this.#peers = new Peers(context.self.id);
+    this.#peers = new Peers(context.self);
   }
 
   get peers(): Peers {
     return this.#peers;
+  }
+
+  /** Where this process listens. */
+  listensOn(address: string): void {
+    this.#peers.listensOn(address);
+    this.#dismissReplaced();
   }
 
   /** Calls back whenever something was heard. Returns what takes the callback off. */
@@ -81,18 +94,44 @@ export class Fleet {
 
   hear({ id, value }: StoredReport): void {
     const { clock } = this.#context;
-    if (value === null) {
-      this.#peers.leave(id);
-      return this.changed();
-    }
     if (value === ENDED) return this.#noteLost(this.#peers.end(id, clock.now()));
+    if (value === null || value === LEFT) {
+      if (this.#peers.leave(id)) this.changed();
+      return;
+    }
+    if (value === DISMISSED) {
+      if (this.#peers.dismiss(id)) this.changed();
+      return;
+    }
     const report = readReport(value);
-    if (report && this.#peers.hear(report, clock.now())) this.changed();
+    if (!report) return;
+    const before = this.#peers.find(id);
+    if (!this.#peers.hear(report, clock.now())) return;
+    this.#dismissReplaced();
+    this.changed();
+    for (const [app, { answers = 0 }] of Object.entries(report.apps)) {
+      if (answers > (before?.apps[app]?.answers ?? Infinity)) this.#context.answered(app);
+    }
+  }
+
+  /** Tells all processes not to expect a lost process back. */
+  dismiss(ids: readonly string[]): void {
+    const { line, failed } = this.#context;
+    for (const id of ids) {
+      this.#peers.dismiss(id);
+      line
+        .call(async (store, withinMs) =>
+          store.report?.({ id, value: DISMISSED }, REPORT_TTL_MS, withinMs),
+        )
+        .catch(failed);
+    }
   }
 
   /** Drops those that have not been heard of for too long. */
   sweep(): void {
-    this.#noteLost(this.#peers.sweep(this.#context.clock.now()));
+    const lost = this.#peers.sweep(this.#context.clock.now());
+    this.#dismissReplaced();
+    this.#noteLost(lost);
   }
 
   /** Sends nothing more by itself. */
@@ -106,23 +145,30 @@ export class Fleet {
     await this.#sending?.catch(() => undefined);
     const { line, self } = this.#context;
     await line.call(async (store, withinMs) =>
-      store.report?.({ id: self.id, value: null }, 0, withinMs),
+      store.report?.({ id: self.id, value: LEFT }, REPORT_TTL_MS, withinMs),
     );
   }
 
+  #dismissReplaced(): void {
+    const replaced = this.#peers.replaced();
+    if (replaced.length > 0) this.dismiss(replaced);
+  }
+
   #noteLost(lost: readonly LostProcess[]): void {
-    for (const one of lost) this.#context.warn(lossOf(one));
+    for (const one of lost) {
+      if (this.#peers.lost.includes(one)) this.#context.warn(lossOf(one));
+    }
     if (lost.length > 0) this.changed();
   }
 
   async #sendNews(): Promise<void> {
-    const { line, self, apps } = this.#context;
+    const { line, self, report } = this.#context;
     try {
       while (this.#hasNews && !this.#closed && line.hasReports) {
         this.#hasNews = false;
         // What has happened in one go is one report.
         await Promise.resolve();
-        const value = writeReport({ ...self, beat: ++this.#beat, apps: apps() });
+        const value = writeReport({ ...report(), beat: ++this.#beat });
         await line.call(async (store, withinMs) =>
           store.report?.({ id: self.id, value }, REPORT_TTL_MS, withinMs),
         );
@@ -133,10 +179,10 @@ export class Fleet {
   }
 }
 
-function lossOf({ host, pid, ended }: LostProcess): string {
-  const what = ended ? 'has ended' : `has not been heard of for ${REPORT_TTL_MS} ms`;
-  return (
-    `WRN_ANTRACT_PROCESS_LOST: process ${pid} on ${host} ${what}; ` +
-    'it is not waited for any longer. What it held is lost with it.'
-  );
+function lossOf({ last: { host, pid }, ended }: LostProcess): string {
+  const what = ended
+    ? 'has ended; it is not waited for any longer. What it held is lost with it.'
+    : `has not been heard of for ${LOST_AFTER_MS} ms. It may still be running: a drain that it has ` +
+      'not acknowledged is not called done.';
+  return `WRN_ANTRACT_PROCESS_LOST: process ${pid} on ${host} ${what}`;
 }

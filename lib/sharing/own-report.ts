@@ -55,6 +55,7 @@ export function reportApp(gate: Gate, version: number, context: OwnReportContext
     isDrained: gate.isDrained,
     isOpen: gate.isReopened,
     sharesPace: gate.sharesPace,
+    answers: gate.answers,
     stragglers: gate.intent === 'running' ? [] : shorten(gate.stragglers()),
     traffic: { windowMs, requestsPerSecond, slowestMs },
     pause: reportPause(gate, context),

@@ -3,78 +3,112 @@
  * time. Knows no store.
  */
 import type { Share } from '../pacer.ts';
-import type { AppReport, ProcessIdentity, ProcessReport } from './process-report.ts';
+import type { AppReport, ProcessOrigin, ProcessReport } from './process-report.ts';
 
 export interface Peer extends ProcessReport {
   /** When it was heard of last. */
   readonly heardAt: number;
 }
 
-export interface LostProcess extends ProcessIdentity {
+export interface LostProcess {
+  /** The last that was heard of it. */
+  readonly last: Peer;
   readonly lostAt: number;
   /** Its cluster's primary saw it end. Otherwise it was not heard of, and may still be running. */
   readonly ended: boolean;
 }
 
-/** How long a process is taken to live that is not heard of. */
-export const REPORT_TTL_MS = 5000;
+/** A process that was not heard of for that long is lost: nobody waits for it any longer. */
+export const LOST_AFTER_MS = 5000;
 
-/** Of those that were lost, and beyond which no more processes are known. */
-const MAX_LOST = 20;
+/** Beyond it no more processes are known; likewise of those that were lost. */
 const MAX_PEERS = 1000;
 
 export class Peers {
-  readonly #self: string;
+  #own: ProcessOrigin;
   readonly #peers = new Map<string, Peer>();
   /** Those that have left or were lost: what they had told comes late, and may come twice. */
   readonly #gone = new Map<string, number>();
   #lost: LostProcess[] = [];
+  /** Those that are not expected to be heard of again. */
+  readonly #dismissed = new Set<string>();
 
-  /** @param self the id of this process, whose own reports come back to it. */
-  constructor(self: string) {
-    this.#self = self;
+  /** @param own this process, whose own reports come back to it. */
+  constructor(own: ProcessOrigin) {
+    this.#own = own;
+  }
+
+  listensOn(address: string): void {
+    this.#own = { ...this.#own, address };
+  }
+
+  find(id: string): Peer | undefined {
+    return this.#peers.get(id);
   }
 
   get live(): readonly Peer[] {
     return [...this.#peers.values()];
   }
 
-  /** The last ones that have not said that they leave. */
+  /** Those that have not said that they leave, until they are heard of again, or known to have ended. */
   get lost(): readonly LostProcess[] {
     return this.#lost;
   }
 
   /** The same one of all processes, in each of them: speaks where one voice is enough. */
   get isSpeaker(): boolean {
-    for (const id of this.#peers.keys()) if (id < this.#self) return false;
+    for (const id of this.#peers.keys()) if (id < this.#own.id) return false;
     return true;
   }
 
   /** True where it is news. */
   hear(report: ProcessReport, now: number): boolean {
     const { id, beat } = report;
-    if (id === this.#self || beat <= (this.#gone.get(id) ?? -1)) return false;
+    if (id === this.#own.id || beat <= (this.#gone.get(id) ?? -1)) return false;
     const known = this.#peers.get(id);
     if (known ? beat <= known.beat : this.#peers.size >= MAX_PEERS) return false;
     this.#peers.set(id, { ...report, heardAt: now });
+    this.#dismissed.delete(id);
     // It was frozen, or out of reach, rather than dead.
-    this.#lost = this.#lost.filter((one) => one.id !== id);
+    this.#lost = this.#lost.filter(({ last }) => last.id !== id);
     return true;
   }
 
-  /** It has said that it leaves. */
-  leave(id: string): void {
-    this.#forget(id, Infinity);
+  /** It has said that it leaves. True where that is news. */
+  leave(id: string): boolean {
+    const isKnown = this.#peers.has(id) || this.#lost.some(({ last }) => last.id === id);
+    this.#dismissed.delete(id);
+    if (isKnown || !this.#gone.has(id)) this.#forget(id, Infinity);
+    this.#lost = this.#lost.filter(({ last }) => last.id !== id);
+    return isKnown;
+  }
+
+  /** A lost process is not expected back. One that is heard of again counts as before. */
+  dismiss(id: string): boolean {
+    // Here it may not be lost yet.
+    if (this.#peers.has(id)) this.#dismissed.add(id);
+    const before = this.#lost.length;
+    this.#lost = this.#lost.filter(({ last, ended }) => last.id !== id || ended);
+    return this.#lost.length < before;
+  }
+
+  /** Lost processes of which a successor has reported: what started later listens in the same place. */
+  replaced(): string[] {
+    const all: ProcessOrigin[] = [this.#own, ...this.#peers.values()];
+    return this.#lost
+      .filter(({ last, ended }) => !ended && all.some((one) => isSuccessor(one, last)))
+      .map(({ last }) => last.id);
   }
 
   /** A process has ended without leaving. Names it, unless its end was known. */
   end(id: string, now: number): LostProcess[] {
-    const peer = this.#peers.get(id) ?? this.#lost.find((one) => one.id === id && !one.ended);
+    const silent = this.#lost.find(({ last, ended }) => last.id === id && !ended);
+    const last = this.#peers.get(id) ?? silent?.last;
+    this.#dismissed.delete(id);
     // What it reported before its end may arrive later.
-    this.#forget(id, Infinity);
-    if (!peer) return [];
-    const { host, pid } = peer;
-    const lost = [{ id, host, pid, lostAt: now, ended: true }];
+    if (last || !this.#gone.has(id)) this.#forget(id, Infinity);
+    if (!last) return [];
+    const lost = [{ last, lostAt: now, ended: true }];
     this.#addLost(lost);
     return lost;
   }
@@ -82,10 +116,10 @@ export class Peers {
   /** Drops those that were not heard of for too long, and names them. */
   sweep(now: number): LostProcess[] {
     const lost = this.live
-      .filter(({ heardAt }) => heardAt + REPORT_TTL_MS <= now)
-      .map(({ id, host, pid }) => ({ id, host, pid, lostAt: now, ended: false }));
-    for (const { id } of lost) this.#forget(id, this.#peers.get(id)?.beat ?? 0);
-    this.#addLost(lost);
+      .filter(({ heardAt }) => heardAt + LOST_AFTER_MS <= now)
+      .map((last) => ({ last, lostAt: now, ended: false }));
+    for (const { last } of lost) this.#forget(last.id, last.beat);
+    this.#addLost(lost.filter(({ last }) => !this.#dismissed.delete(last.id)));
     return lost;
   }
 
@@ -107,12 +141,12 @@ export class Peers {
   /** Of the pace of a release, for as many as have a part in it now, this process included. */
   share(app: string): Share {
     const others = this.live.filter(({ apps }) => apps[app]?.sharesPace).map(({ id }) => id);
-    return { index: others.filter((id) => id < this.#self).length, of: others.length + 1 };
+    return { index: others.filter((id) => id < this.#own.id).length, of: others.length + 1 };
   }
 
   #addLost(lost: readonly LostProcess[]): void {
-    const others = this.#lost.filter(({ id }) => !lost.some((one) => one.id === id));
-    this.#lost = [...others, ...lost].slice(-MAX_LOST);
+    const others = this.#lost.filter(({ last }) => !lost.some((one) => one.last.id === last.id));
+    this.#lost = [...others, ...lost].slice(-MAX_PEERS);
   }
 
   #forget(id: string, beat: number): void {
@@ -124,4 +158,15 @@ export class Peers {
       this.#gone.delete(first);
     }
   }
+}
+
+/**
+ * Two processes can't listen in one place, so the earlier one does not listen any more. Workers of one
+ * cluster can: there a later worker has a higher number, and only one of another cluster starts anew.
+ */
+function isSuccessor(one: ProcessOrigin, lost: ProcessReport): boolean {
+  const isSamePlace =
+    one.address !== null && one.address === lost.address && one.host === lost.host;
+  if (!isSamePlace || !(one.startedAt > lost.at)) return false;
+  return one.worker === null || lost.worker === null || one.worker <= lost.worker;
 }

@@ -3,9 +3,12 @@
  */
 import type { Straggler } from '../in-flight.ts';
 import type { SharedPauseReport } from '../pause-report.ts';
+import type { Settings } from '../settings.ts';
 import type { AppStatus } from '../status.ts';
 import type { TrafficReport } from '../traffic-stats.ts';
 import { isPlainObject } from '../validate.ts';
+
+type Policy = Settings['onStoreError'];
 
 /** Which process. */
 export interface ProcessIdentity {
@@ -28,13 +31,29 @@ export interface AppReport extends Pick<
   readonly isOpen: boolean;
   /** It has requests to let go, or that are not answered yet, and so a part of the pace. */
   readonly sharesPace: boolean;
+  /** How often the backend has answered its probe after it had not; not told by other versions. */
+  readonly answers?: number;
   readonly stragglers: readonly Straggler[];
   readonly traffic: Pick<TrafficReport, 'windowMs' | 'requestsPerSecond' | 'slowestMs'>;
   /** What came of its last pause here. */
   readonly pause: SharedPauseReport | null;
 }
 
-export interface ProcessReport extends ProcessIdentity {
+/** What tells the successor of a process from other processes on the same host. */
+export interface ProcessOrigin extends ProcessIdentity {
+  /** Where it listens, such as `0.0.0.0:8080`; null where that is not known. */
+  readonly address: string | null;
+  /** Its number among the workers of a cluster, which only grows; null where it is no worker. */
+  readonly worker: number | null;
+  /** When it started, by the clock of its host. */
+  readonly startedAt: number;
+}
+
+export interface ProcessReport extends ProcessOrigin {
+  /** When this was written, by the same clock as {@link startedAt}. */
+  readonly at: number;
+  /** What it does while it can't reach the store. */
+  readonly onStoreError: Policy;
   /** Grows with each report: an old one that is read again is no sign of life. */
   readonly beat: number;
   readonly apps: Readonly<Record<string, AppReport>>;
@@ -48,7 +67,7 @@ export function writeReport(report: ProcessReport): string {
 export function readReport(text: string): ProcessReport | undefined {
   const report = parse(text);
   if (!report) return undefined;
-  const { id, host, pid, beat, apps } = report;
+  const { id, host, pid, beat, apps, address, worker, startedAt, at, onStoreError } = report;
   const isWhole =
     typeof id === 'string' &&
     typeof host === 'string' &&
@@ -56,7 +75,16 @@ export function readReport(text: string): ProcessReport | undefined {
     typeof beat === 'number' &&
     isPlainObject(apps) &&
     Object.values(apps).every(isAppReport);
-  return isWhole ? (report as unknown as ProcessReport) : undefined;
+  if (!isWhole) return undefined;
+  // A process of another version may not tell these: then it replaces nothing, and promises nothing.
+  return {
+    ...(report as unknown as ProcessReport),
+    address: typeof address === 'string' ? address : null,
+    worker: typeof worker === 'number' ? worker : null,
+    startedAt: typeof startedAt === 'number' ? startedAt : NaN,
+    at: typeof at === 'number' ? at : NaN,
+    onStoreError: typeof onStoreError === 'string' ? (onStoreError as Policy) : 'open',
+  };
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

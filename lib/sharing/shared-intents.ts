@@ -9,6 +9,7 @@ import { AntractError } from '../errors.ts';
 import type { Gate } from '../gate.ts';
 import { endOf, running, type IntentState } from '../intent.ts';
 import type { StoredIntent } from '../stores/store.ts';
+import { COMPLETE } from './completeness.ts';
 import { readIntent, writeIntent, type SharedIntent } from './intent-text.ts';
 import type { StoreLine } from './store-line.ts';
 
@@ -98,6 +99,7 @@ export class SharedIntents {
 
   /** Something was published, or found in the store. */
   take(app: string, stored: StoredIntent): void {
+    if (app === COMPLETE) return;
     const known = this.#of(app);
     known.stored = stored.version;
     if (stored.version <= this.version(app) || stored.version === known.nonsense) return;

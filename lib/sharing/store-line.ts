@@ -25,6 +25,11 @@ export class StoreLine {
     return this.#store.report !== undefined && this.#store.reports !== undefined;
   }
 
+  /** Whether an empty store has lost nothing. */
+  get startsEmpty(): boolean {
+    return this.#store.startsEmpty === true;
+  }
+
   /**
    * @param run receives the store, and the time limit to give with each write.
    * @throws StoreTrouble. After a call that took too long, a write has either taken effect already or

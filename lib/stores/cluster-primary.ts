@@ -16,7 +16,7 @@ import {
   type Reply,
 } from './cluster-messages.ts';
 import { MemoryStore } from './memory-store.ts';
-import { ENDED, LATE, type Store } from './store.ts';
+import { ENDED, LATE, LEFT, REPORT_TTL_MS, type Store } from './store.ts';
 
 export interface PrimaryOptions {
   /** Which of several stores in one cluster; workers give it to their `ClusterStore`. Default `antract`. */
@@ -39,8 +39,8 @@ type Unsubscribe = () => Promise<void>;
 
 /** More than that many messages that a worker has not taken yet, and it is told of nothing new. */
 const MAX_BACKLOG = 1000;
-/** For how long a store repeats that a process has ended: a process that missed the message reads it. */
-const ENDED_TTL_MS = 10_000;
+/** A store that is away for longer is not told that a worker has ended: it counts as silent then. */
+const END_WITHIN_MS = 10_000;
 
 /**
  * To be called in the primary, before it forks.
@@ -128,8 +128,9 @@ class Line {
   /** The worker has exited: the other processes need not wait until its last reports expire. */
   reportEnd(): void {
     for (const id of this.#reported) {
-      // A store that is away lets those reports expire.
-      this.#store.report?.({ id, value: ENDED }, ENDED_TTL_MS, ENDED_TTL_MS).catch(() => undefined);
+      this.#store
+        .report?.({ id, value: ENDED }, REPORT_TTL_MS, END_WITHIN_MS)
+        .catch(() => undefined);
     }
   }
 
@@ -153,7 +154,7 @@ class Line {
       unsubscribe: (subscription) => this.#unsubscribe(from, subscription),
       report: async (report, ttlMs, deadline) => {
         const withinMs = timeLeft(deadline);
-        if (report.value === null) this.#reported.delete(report.id);
+        if (report.value === null || report.value === LEFT) this.#reported.delete(report.id);
         else this.#reported.add(report.id);
         await this.#store.report?.(report, ttlMs, withinMs);
       },
@@ -165,7 +166,8 @@ class Line {
     );
   }
 
-  async #subscribe(from: string, subscription: number): Promise<void> {
+  /** Resolves with whether the store can only be empty because nothing was published. */
+  async #subscribe(from: string, subscription: number): Promise<boolean> {
     const tell = (told: Omit<NonNullable<Reply['told']>, 'subscription'>): void => {
       // It may miss some: it looks again by itself.
       if (this.#backlog < MAX_BACKLOG) {
@@ -177,9 +179,12 @@ class Line {
       report: (report) => tell({ report }),
     });
     // It may have died meanwhile.
-    if (this.#ended) return unsubscribe();
-    const own = this.#subscriptions.get(from) ?? new Map<number, Unsubscribe>();
-    this.#subscriptions.set(from, own.set(subscription, unsubscribe));
+    if (this.#ended) await unsubscribe();
+    else {
+      const own = this.#subscriptions.get(from) ?? new Map<number, Unsubscribe>();
+      this.#subscriptions.set(from, own.set(subscription, unsubscribe));
+    }
+    return this.#store.startsEmpty === true;
   }
 
   async #unsubscribe(from: string, subscription: number): Promise<void> {

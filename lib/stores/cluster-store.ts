@@ -39,6 +39,7 @@ export class ClusterStore implements Store {
   readonly #address = randomUUID();
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Map<number, StoreListener>();
+  #startsEmpty = false;
   /** Of calls and of subscriptions. */
   #lastNumber = 0;
   #closing: Promise<void> | undefined;
@@ -61,6 +62,11 @@ export class ClusterStore implements Store {
     this.#worker.on('disconnect', this.#lose);
   }
 
+  /** That of the store which the primary keeps; known from the first subscription on. */
+  get startsEmpty(): boolean {
+    return this.#startsEmpty;
+  }
+
   async load(): Promise<ReadonlyMap<string, StoredIntent>> {
     return new Map((await this.#call('load')) as [string, StoredIntent][]);
   }
@@ -78,7 +84,7 @@ export class ClusterStore implements Store {
     // Before the answer, as what is told may come ahead of it.
     this.#listeners.set(subscription, listener);
     try {
-      await this.#call('subscribe', subscription);
+      this.#startsEmpty = (await this.#call('subscribe', subscription)) === true;
     } catch (error) {
       this.#listeners.delete(subscription);
       throw error;

@@ -30,6 +30,8 @@ interface Memory {
 }
 
 export class MemoryStore implements Store {
+  /** It is not older than the process whose memory it is in. */
+  readonly startsEmpty = true;
   readonly #memory: Memory;
   readonly #own = new Set<StoreListener>();
 

@@ -8,7 +8,6 @@ import { testClosing, testListening } from './contract/listening.ts';
 import { testClock, testExpiry, testPublishing } from './contract/publishing.ts';
 import { testReports } from './contract/reports.ts';
 import type { ContractStore, LinkedStores, Test } from './contract/tools.ts';
-import type { Store } from './store.ts';
 
 export type { LinkedStores } from './contract/tools.ts';
 
@@ -72,7 +71,7 @@ export function storeContract(
   }
 }
 
-function testLack(test: Test, what: string, methods: readonly (keyof Store)[]): void {
+function testLack(test: Test, what: string, methods: readonly (keyof ContractStore)[]): void {
   test(`has no ${what}, as its tests say`, async ([store]) => {
     for (const method of methods) assert.equal(store![method], undefined);
   });

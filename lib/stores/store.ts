@@ -62,6 +62,13 @@ export interface StoreListener {
 }
 
 export interface Store {
+  /**
+   * Whether an empty store means that nothing was ever published: it can't lose what it has while a
+   * process that uses it runs. Processes that start on any other empty store hold requests for 3 s,
+   * as another process may know of a pause that the store has lost. Default false.
+   */
+  readonly startsEmpty?: boolean;
+
   /** All that it has, by app. */
   load(): Promise<ReadonlyMap<string, StoredIntent>>;
 
@@ -93,6 +100,18 @@ export interface Store {
 
 /** The value of a report about a process that its cluster's primary saw end before it had left. */
 export const ENDED = 'ended';
+
+/** The value of the last report of a process that leaves. Kept: a process may miss the message. */
+export const LEFT = 'left';
+
+/** The value of a report about a silent process: its successor was seen, or an operator says that it has ended. */
+export const DISMISSED = 'dismissed';
+
+/**
+ * How long a store keeps a report. A process is taken for lost much earlier, but a process that starts
+ * later has to know that it may still be running.
+ */
+export const REPORT_TTL_MS = 3_600_000;
 
 /** How many characters a store has to take in one value, of an intent as of a report. */
 export const MAX_VALUE = 64 * 1024;

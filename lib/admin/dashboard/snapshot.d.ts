@@ -25,7 +25,7 @@ export interface Status {
   health?: { unplanned: boolean } | null;
   // Where several processes share a store.
   processes?: { acknowledged: boolean }[];
-  lostProcesses?: object[];
+  lostProcesses?: { blocksDrain?: boolean }[];
   store?: 'connected' | 'lost';
 }
 

@@ -24,11 +24,17 @@ export function meaningOf(status) {
  * @param {Status} status
  */
 function othersOf({ processes = [], lostProcesses = [], store }) {
+  const missing = lostProcesses.filter(({ blocksDrain }) => blocksDrain).length;
   const behind = processes.filter(({ acknowledged }) => !acknowledged).length;
   return [
     ...(behind > 0 ? [`Not acknowledged yet by ${behind} of ${processes.length} processes.`] : []),
-    ...(lostProcesses.length > 0
-      ? [`Processes that have ended or are not heard of any more: ${lostProcesses.length}.`]
+    ...(missing > 0
+      ? [`Processes that can't be heard and may still send requests: ${missing}.`]
+      : []),
+    ...(lostProcesses.length > missing
+      ? [
+          `Processes that have ended or are not heard of any more: ${lostProcesses.length - missing}.`,
+        ]
       : []),
     ...(store === 'lost' ? ['The store does not answer: commands reach one process alone.'] : []),
   ];

@@ -17,7 +17,7 @@ export interface LinkedStores {
 }
 
 /** One that has what its tests say that it has. */
-export type ContractStore = Required<Store>;
+export type ContractStore = Required<Omit<Store, 'startsEmpty'>>;
 
 /** Registers one. */
 export type Test = (
