@@ -4,13 +4,17 @@ import dns from 'node:dns';
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
+import { createCertificate } from './support/certificate.ts';
 import { closeGateways, openGateway, type OpenGateway } from './support/gateway.ts';
 import { closeAll, listen, request, type Answer } from './support/http.ts';
+import { bareBackend, closeRawBackends } from './support/raw-backend.ts';
 
 afterEach(async () => {
   jest.restoreAllMocks();
   await closeGateways();
+  await closeRawBackends();
   await closeAll();
 });
 
@@ -225,6 +229,49 @@ describe('a connection that was made and never used', () => {
     const answer = request(`${gateway.url}/third`);
     await backend.answer('/third');
     expect((await answer).body).toBe('/third');
+  });
+});
+
+describe.each(['http', 'https'])('an idle connection to a backend of %s', (protocol) => {
+  const respond = (body: string): string =>
+    `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+
+  /** Answers the requests of each connection with its number, and HEAD as if a body followed. */
+  async function numberingBackend() {
+    const connections: Socket[] = [];
+    const serve = (socket: Socket): void => {
+      const number = connections.push(socket.setNoDelay());
+      const body = String(number);
+      socket
+        .on('error', () => undefined)
+        .on('data', (bytes) => {
+          const isHead = String(bytes).startsWith('HEAD');
+          socket.write(isHead ? respond(body).slice(0, -body.length) : respond(body));
+        });
+    };
+    const secure = tls.createServer(createCertificate(), serve);
+    const { url } = await bareBackend((socket) =>
+      protocol === 'http' ? serve(socket) : void secure.emit('connection', socket),
+    );
+    const target = url.replace('http:', `${protocol}:`);
+    return { connections, gateway: await openGateway({ target, insecure: true }) };
+  }
+
+  it('is used for the next request', async () => {
+    const { gateway } = await numberingBackend();
+    await request(gateway.url, { method: 'HEAD' });
+    expect((await request(gateway.url)).body).toBe('1');
+    expect((await request(gateway.url)).body).toBe('1');
+  });
+
+  it('is used for no other request once the late body of a response to HEAD has arrived', async () => {
+    const { connections, gateway } = await numberingBackend();
+    await request(gateway.url, { method: 'HEAD' });
+    connections[0]?.write('x');
+    // By the time this has been answered, the gateway has read what is above.
+    await request(`${gateway.url}/_antract/status`);
+    expect((await request(gateway.url)).body).toBe('2');
+    expect((await request(gateway.url)).body).toBe('2');
   });
 });
 

@@ -9,7 +9,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Agent, ClientRequest, ClientRequestArgs } from 'node:http';
 import type { Socket } from 'node:net';
-import { endDead, hasIdle, SpareConnections } from './idle-sockets.ts';
+import { endDead, hasIdle, noteIdle, SpareConnections } from './idle-sockets.ts';
 
 export type Open = (options: ClientRequestArgs, ready: Ready) => void;
 type Ready = (error: Error | null, socket?: Socket) => void;
@@ -66,7 +66,8 @@ export class ConnectionQueue {
       isGone: () => req.destroyed,
     });
     // After Node's own listener, which has kept the connection by then, or ended it.
-    agent.on('free', () => {
+    agent.on('free', (socket: Socket) => {
+      noteIdle(socket);
       if (this.#waiting.length > 0 && hasIdle(agent)) this.#useNext();
     });
   }

@@ -33,6 +33,17 @@ function endDeadOf(sockets: Socket[]): void {
   }
 }
 
+/** How much each connection had received when it became idle. */
+const received = new WeakMap<Socket, number>();
+
+/**
+ * A connection is idle from now on. Node reads what arrives meanwhile and drops it: the next response
+ * would begin in the middle of what nobody asked for, such as the late body of a response to HEAD.
+ */
+export function noteIdle(socket: Socket): void {
+  received.set(socket, socket.bytesRead);
+}
+
 /** Whether the agent has an idle connection that is alive. */
 export function hasIdle(agent: Agent): boolean {
   endDead(agent);
@@ -83,6 +94,7 @@ const byte = Buffer.alloc(1);
  */
 export function isLive(socket: Socket): boolean {
   if (socket.destroyed || socket.readableEnded || socket.readableLength > 0) return false;
+  if (socket.bytesRead !== (received.get(socket) ?? 0)) return false;
   const fd = readableDescriptor(socket);
   if (fd === undefined) return true;
   try {
