@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { renderDrain, renderList, renderStatus } from '../lib/admin/render.ts';
 import { printable } from '../lib/printable.ts';
 import type { AppStatus } from '../lib/index.ts';
+import { UNKNOWN_BACKEND } from './support/unknown-backend.ts';
 
 const status = (given: Partial<AppStatus>): AppStatus => ({
   app: 'default',
@@ -21,6 +22,7 @@ const status = (given: Partial<AppStatus>): AppStatus => ({
   reason: null,
   message: null,
   health: null,
+  backend: UNKNOWN_BACKEND,
   ...given,
 });
 

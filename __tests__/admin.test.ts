@@ -14,6 +14,7 @@ import {
   type AppOf,
 } from '../lib/index.ts';
 import { closeAll, listen, request, type Answer } from './support/http.ts';
+import { UNKNOWN_BACKEND } from './support/unknown-backend.ts';
 
 afterEach(closeAll);
 
@@ -369,6 +370,7 @@ describe('JSON', () => {
       inFlight: 0,
       longLived: 0,
       trend: null,
+      backend: UNKNOWN_BACKEND,
       health: null,
       only: null,
       oldestHoldMs: expect.any(Number),

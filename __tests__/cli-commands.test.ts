@@ -426,6 +426,29 @@ describe('the way to the server', () => {
   });
 });
 
+describe('a status of a backend that is down', () => {
+  const backend = {
+    state: 'down',
+    forMs: 12_000,
+    summary: 'The backend is down: connection refused (ECONNREFUSED).',
+    next: 'Requests are passed on; the next one shows whether the backend answers.',
+  };
+
+  it('says so in the words of the server, of one app and in a table of several', async () => {
+    const status = { app: 'shop', phase: 'running', held: 0, inFlight: 0, backend };
+    const one = await impostor(200, JSON.stringify(status));
+    expect((await result(runCli(['status', '--url', one]))).stdout).toBe(
+      'shop is running, 0 held, 0 in flight, the backend is down: connection refused (ECONNREFUSED), for 12 s.\n' +
+        '  Requests are passed on; the next one shows whether the backend answers.\n',
+    );
+    const apps = [status, { ...status, app: 'blog', backend: undefined }];
+    const two = await impostor(200, JSON.stringify({ apps }));
+    expect((await result(runCli(['status', '--url', two]))).stdout).toMatch(
+      /\nshop {2}running, backend down .*\nblog {2}running  /,
+    );
+  });
+});
+
 describe('what a terminal is given', () => {
   const nasty = 'a\u001b]0;x\u0007\u009b31m\u202eb\u2028c\u007f';
 

@@ -16,7 +16,8 @@ const {
   formatCountdown(ms: number): string;
   formatCount(n: number, noun: string): string;
 };
-const { meaningOf, commandsFor, questionFor } = (await load('words')) as {
+const { badgeOf, meaningOf, commandsFor, questionFor } = (await load('words')) as {
+  badgeOf(status: Status): string;
   meaningOf(status: Status): string;
   commandsFor(phase: Status['phase']): string[];
   questionFor(command: string, status: Status): { title: string; text: string; confirm: string };
@@ -41,6 +42,32 @@ const STATUS: Status = {
   reason: null,
   message: null,
 };
+
+describe('a backend on the page', () => {
+  const summary = 'The backend is down: connection refused (ECONNREFUSED).';
+  const backend = { state: 'down', forMs: 1, summary, next: 'Next.' } as const;
+
+  it('is what the badge is about where requests fail or wait for it, and not in a pause', () => {
+    for (const phase of ['running', 'releasing'] as const) {
+      expect(badgeOf({ ...STATUS, phase, backend })).toBe('Backend down');
+      expect(meaningOf({ ...STATUS, phase, backend })).toBe(`${summary} Next.`);
+    }
+    for (const phase of ['pausing', 'paused', 'stopped'] as const) {
+      expect(badgeOf({ ...STATUS, phase, backend })).toBe(phase);
+      expect(meaningOf({ ...STATUS, phase, backend })).toContain(`${summary} Next.`);
+    }
+  });
+
+  it('is no reason to say that held requests go out while it is being asked', () => {
+    const health = { unplanned: false };
+    expect(meaningOf({ ...STATUS, phase: 'releasing', health })).toBe(
+      'Held requests wait for the backend.',
+    );
+    expect(meaningOf({ ...STATUS, phase: 'releasing' })).toBe(
+      'Held requests are going out, in order.',
+    );
+  });
+});
 
 describe('foreign text on the page', () => {
   it('is made printable as in the text answers, and what is no text stays', () => {

@@ -1,6 +1,7 @@
 /** The dashboard, driven in a real browser before a real gateway process. Wants a fresh dist. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import type { ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect } from '@jest/globals';
@@ -140,6 +141,45 @@ describe('the dashboard', () => {
     }
   });
 
+  itInBrowser(
+    'says that the backend is down, why, and what happens next, until it answers',
+    async () => {
+      const gone = await listen((_req, res) => void res.end());
+      const { port } = gone;
+      await closeAll();
+      const serving = await serve(['--target', gone.url, '--cover', '1s']);
+      const { page, complaints } = await openPage(serving.adminUrl);
+      await shows(field(page, 'phase'), exactly('running'));
+      const answer = request(serving.url);
+      // Held for it first: amber.
+      await page.locator('article[data-phase="releasing"][data-backend="down"]').waitFor();
+      await shows(field(page, 'meaning'), 'Held requests wait until the backend answers');
+      expect((await answer).status).toBe(502);
+      await page.locator('article[data-phase="running"][data-backend="down"]').waitFor();
+      await shows(field(page, 'phase'), exactly('Backend down'));
+      await shows(
+        field(page, 'meaning'),
+        exactly(
+          'The backend is down: connection refused \\(ECONNREFUSED\\)\\. Requests are passed on, and fail until the backend answers\\. It is probed meanwhile\\.',
+        ),
+      );
+      expect(await page.title()).toBe('Backend down, 0 held · antract');
+      // In a pause that is expected.
+      await button(page, 'Pause…').click();
+      await button(page, 'Pause').click();
+      await shows(field(page, 'phase'), exactly('paused'));
+      await page.locator('article[data-backend=""]').waitFor();
+      const back = createServer((_req, res) => void res.end('back')).listen(port, '127.0.0.1');
+      await once(back, 'listening');
+      await button(page, 'Resume…').click();
+      await button(page, 'Resume').click();
+      await shows(field(page, 'phase'), exactly('running'));
+      await shows(field(page, 'meaning'), exactly('Requests go through\\.'));
+      expect(complaints).toEqual([]);
+      back.close();
+    },
+  );
+
   itInBrowser('names what a drain waits for', async () => {
     const serving = await serve(['--target', target]);
     const { page } = await openPage(`${serving.adminUrl}/`);
@@ -149,12 +189,13 @@ describe('the dashboard', () => {
     await button(page, 'Pause').click();
     await shows(field(page, 'phase'), exactly('pausing'));
     await shows(field(page, 'meaning'), 'Draining: 1 request still in flight.');
-    await shows(field(page, 'straggler-list'), /^PUT \/slow\/import\d+ m?s$/);
+    await shows(field(page, 'straggler-list'), /^PUT \/slow\/import[\d.]+ m?s$/);
     // Time goes on also where there is no news.
     serving.cli.signal('SIGSTOP');
-    const [, age = '0'] = /(\d+) s$/.exec(await field(page, 'straggler-list').innerText()) ?? [];
+    const shown = await field(page, 'straggler-list').innerText();
+    const [, age = '0'] = /import(\d+)[.\d]* s$/.exec(shown) ?? [];
     const later = [3, 4, 5, 6].map((more) => Number(age) + more).join('|');
-    await shows(field(page, 'straggler-list'), new RegExp(`import(${later}) s$`));
+    await shows(field(page, 'straggler-list'), new RegExp(`import(${later})(\\.\\d+)? s$`));
     serving.cli.signal('SIGCONT');
     open.get('/slow/import?secret=1')?.end('done');
     await shows(field(page, 'phase'), exactly('paused'));

@@ -7,6 +7,7 @@ import type { Passage } from '../lib/passage.ts';
 import type { RequestLine } from '../lib/request.ts';
 import { Ticket } from '../lib/ticket.ts';
 import { FakeClock } from './support/fake-clock.ts';
+import { UNKNOWN_BACKEND } from './support/unknown-backend.ts';
 
 let clock: FakeClock;
 let events: string[];
@@ -124,6 +125,7 @@ describe('a pause', () => {
       only: null,
       reason: 'migration',
       message: null,
+      backend: UNKNOWN_BACKEND,
       health: null,
     });
   });

@@ -309,7 +309,8 @@ describe('the probe', () => {
     const answer = request(`${gateway.url}/held`);
     await held(gateway, 1);
     await gateway.antract.disable();
-    while (asked.length < 2) await once(backend.server, 'request');
+    // The gateway asks once at its start, too.
+    while (asked.length < 3) await once(backend.server, 'request');
     expect(gateway.antract.status()).toMatchObject({
       phase: 'releasing',
       held: 1,
@@ -332,7 +333,8 @@ describe('the probe', () => {
       await gateway.antract.enable();
       await gateway.antract.disable();
       await gateway.antract.released();
-      expect(asked).toEqual([`${new URL(backend.url).host} ${healthCheckPath}`]);
+      // At the start, and at the release.
+      expect(new Set(asked)).toEqual(new Set([`${new URL(backend.url).host} ${healthCheckPath}`]));
     },
   );
 

@@ -417,6 +417,54 @@ describe('several processes on one store', () => {
     expect(other.registry.status().lostProcesses).toMatchObject([{ ended: true }]);
   });
 
+  it('say that the backend is down where one of them sees it down, until all see it answer', async () => {
+    const check = { health: { check: () => false }, cover: '10s' };
+    const [a, b] = await joinAll(2, check);
+    const backend = () => a!.registry.status().backend;
+    const seen = passage();
+    a!.registry.gate('default').noteAnswer(seen.request);
+    expect(backend().state).toBe('up');
+    await pass(500);
+    b!.registry.gate('default').tryEnter(seen);
+    b!.registry.gate('default').noteFailure(seen.request, 'ECONNREFUSED');
+    await pass(1500);
+    expect(backend()).toMatchObject({
+      state: 'down',
+      reason: 'ECONNREFUSED',
+      summary: 'The backend is down: connection refused (ECONNREFUSED).',
+    });
+    // What one saw earlier, and looks into no more, is outdated by an answer since.
+    a!.registry.gate('default').noteAnswer(seen.request);
+    expect(backend().state).toBe('up');
+    expect(b!.registry.gate('default').status().backend.state).toBe('down');
+    await pass(1500);
+    expect(b!.registry.status().backend.state).toBe('up');
+    // One that still probes knows better.
+    b!.registry.gate('default').takeBack(seen);
+    await pass(1500);
+    a!.registry.gate('default').noteAnswer(seen.request);
+    expect(backend()).toMatchObject({ state: 'down', probing: true });
+  });
+
+  it('understand reports of an older version, which say nothing of the backend', async () => {
+    const [a, b] = await joinAll(2);
+    await b!.registry.enable();
+    await pass(1500);
+    const reports = await a!.store.reports();
+    for (const { id, value } of reports) {
+      const { beat, apps, ...rest } = JSON.parse(value!);
+      expect(apps.default).not.toHaveProperty('backend');
+      const newer = { ...rest, id: `${id}-old`, beat, apps };
+      await a!.store.report({ id: newer.id, value: JSON.stringify(newer) }, 5000);
+    }
+    expect(a!.registry.status().processes).toHaveLength(4);
+    expect(a!.registry.status().backend.state).toBe('unknown');
+    const wrong = JSON.parse(reports[0]!.value!);
+    wrong.apps.default.backend = { state: 'sideways' };
+    await a!.store.report({ id: 'wrong', value: JSON.stringify({ ...wrong, id: 'wrong' }) }, 5000);
+    expect(a!.registry.status().processes).toHaveLength(4);
+  });
+
   it('do without one that has left, as soon as nothing is in flight there, and without a word', async () => {
     const [a, b] = await joinAll(2);
     const slow = passage();

@@ -1,9 +1,12 @@
 /**
  * One app's gate in words and numbers, made of what the gate knows. Pure: is given the time.
  */
+import type { BackendFacts } from './backend.ts';
+import { describeBackend } from './backend-status.ts';
 import type { Straggler } from './in-flight.ts';
 import type { IntentState } from './intent.ts';
 import { phaseOf } from './phase.ts';
+import type { AppSettings } from './settings.ts';
 import type { AppStatus, HealthStatus } from './status.ts';
 
 export interface GateFacts {
@@ -20,6 +23,8 @@ export interface GateFacts {
   readonly isDrained: boolean;
   readonly isShut: boolean;
   readonly health: HealthStatus | null;
+  readonly backend: BackendFacts;
+  readonly settings: AppSettings;
   /** Asked only where a drain waits for them. */
   readonly stragglers: () => Straggler[];
 }
@@ -46,6 +51,7 @@ export function describeGate(facts: GateFacts): AppStatus {
     reason: state.reason ?? null,
     message: state.message ?? null,
     health,
+    backend: describeBackend(facts.backend, { ...facts, phase }),
     ...(phase === 'pausing' && { stragglers: facts.stragglers() }),
   };
 }

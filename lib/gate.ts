@@ -6,6 +6,8 @@
  * nowhere else, so that a drain can never miss a request.
  */
 import { Alarm } from './alarm.ts';
+import { Backend } from './backend.ts';
+import { UNREACHABLE } from './backend-status.ts';
 import type { Clock } from './clock.ts';
 import { DrainWatch, type DrainOutcome } from './drain-watch.ts';
 import type { EmitEvent } from './events.ts';
@@ -70,6 +72,7 @@ export class Gate {
   readonly #release: Release;
   readonly #reopening: Reopening;
   readonly #reopenWatchers = new Watchers<ReopenOutcome>();
+  readonly #backend = new Backend();
   readonly #heartbeat: Heartbeat | undefined;
   readonly #alarm: Alarm;
   #nextRelease = Infinity;
@@ -97,20 +100,33 @@ export class Gate {
       slow: (client) => this.#endSlow(client),
     });
     this.#release = new Release(settings.release, clock, context.share);
-    this.#reopening = new Reopening(context, {
-      held: () => this.held,
-      open: () => {
-        // Those who came while it was shut were not too many for the pace.
-        this.#heldAtResume = Math.max(this.#heldAtResume, this.held);
-        this.#letPassersByGo();
-        this.#pump();
+    const { probe } = context;
+    const observed: typeof probe =
+      probe &&
+      ((signal, seen, onHurry) => {
+        const note: typeof seen = (what, isGood = false) => {
+          this.noteProbe(what, isGood);
+          seen(what, isGood);
+        };
+        return probe(signal, note, onHurry);
+      });
+    this.#reopening = new Reopening(
+      { ...context, probe: observed },
+      {
+        held: () => this.held,
+        open: () => {
+          // Those who came while it was shut were not too many for the pace.
+          this.#heldAtResume = Math.max(this.#heldAtResume, this.held);
+          this.#letPassersByGo();
+          this.#pump();
+        },
+        fail: () => this.#rejectUnreachable(),
+        stop: () => {
+          this.stop();
+          this.#changed();
+        },
       },
-      fail: () => this.#rejectUnreachable(),
-      stop: () => {
-        this.stop();
-        this.#changed();
-      },
-    });
+    );
     this.#heartbeat = createHeartbeat(settings.heartbeat, clock, this.#waiting);
     this.#alarm = new Alarm(clock, () => this.#onAlarm());
   }
@@ -190,6 +206,8 @@ export class Gate {
       isDrained: this.isDrained,
       isShut: !this.#isInformed() || this.#reopening.isShut,
       health: this.#reopening.status(now),
+      backend: this.#backend.facts,
+      settings: this.settings,
       stragglers: () => this.stragglers(),
     });
   }
@@ -256,6 +274,7 @@ export class Gate {
       return false;
     }
     this.#state = next;
+    this.#backend.forget();
     this.#isKnownDrained = false;
     this.#drain.end();
     this.#reopening.end();
@@ -357,6 +376,7 @@ export class Gate {
    */
   takeBack(passage: Passage): Ticket | Rejection | undefined {
     const arrival = this.#inFlight.arrivalOf(passage.request);
+    if (arrival && !this.#backend.isDown) this.noteFailure(passage.request, UNREACHABLE);
     if (!arrival || !this.#mayTakeBack(passage) || this.#isOverdue(arrival)) return undefined;
     const refusal = this.#refusal(this.#inFlight.wasHeld(passage.request));
     this.#release.answered(passage.request, false);
@@ -367,6 +387,24 @@ export class Gate {
     this.#schedule();
     this.#heartbeat?.start();
     return ticket;
+  }
+
+  /** The backend has begun to answer a request, as its proxy sees it. */
+  noteAnswer(request: RequestLine): void {
+    this.#backend.answered(this.#clock.now(), this.#inFlight.sinceOf(request));
+  }
+
+  /** The backend did not answer a request. @param reason such as `ECONNREFUSED`. */
+  noteFailure(request: RequestLine, reason: string): void {
+    this.#backend.failed(reason, this.#clock.now(), this.#inFlight.sinceOf(request));
+  }
+
+  get isCheckWrong(): boolean {
+    return this.#backend.isCheckWrong;
+  }
+
+  noteProbe(what: string, isGood: boolean): void {
+    this.#backend.probed(what, isGood, this.#clock.now());
   }
 
   /** The backend dropped the connection of a request before it responded; the request has failed. */
@@ -421,7 +459,10 @@ export class Gate {
     if (entry.ticket && !entry.ticket.passed) this.#waiting.abandoned(entry.ticket);
     if (this.#emptied && this.inFlight === 0) this.#emptied();
     this.#checkDrained(entry.passage.isLongLived());
-    if (this.#reopening.isDoubtful && entry.passage.isAnswered?.()) {
+    // Where only `takeBack` tells of failures, only this tells of answers.
+    const isUnreachable = this.#backend.reason === UNREACHABLE;
+    if ((isUnreachable || this.#reopening.isDoubtful) && entry.passage.isAnswered?.()) {
+      if (isUnreachable) this.#backend.answered(now, entry.since);
       this.#reopening.afterAnswer(entry.since);
     }
     if (this.#release.left(request)) this.#pump();

@@ -134,6 +134,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
       await opening;
       const address = addressOf(settings, server, admin.server);
       antract.registry.listensOn(address.url);
+      void antract.registry.checkBackends();
       return address;
     },
     close: () => (closing ??= shutDown()),

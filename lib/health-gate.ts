@@ -10,7 +10,11 @@ import { FIRST_PAUSE_MS, nextPause } from './backoff.ts';
 import { systemClock, type Clock, type Timer } from './clock.ts';
 
 /** One look: resolves when the backend is well, or throws what it saw instead. */
-export type HealthCheck = (signal: AbortSignal) => Promise<void>;
+export interface HealthCheck {
+  (signal: AbortSignal): Promise<void>;
+  /** Which path is asked, where it is one of HTTP. */
+  readonly path?: string;
+}
 
 export interface ProbeSettings {
   readonly check: HealthCheck;
@@ -44,7 +48,7 @@ export async function probeUntilHealthy(
 }
 
 /** What was wrong; undefined when nothing was. */
-async function look(
+export async function look(
   check: HealthCheck,
   clock: Clock,
   signal: AbortSignal,
@@ -148,7 +152,7 @@ export function connectCheck(where: NetConnectOpts): HealthCheck {
 export function httpCheck(where: URL | RequestOptions): HealthCheck {
   const request = where.protocol === 'https:' ? httpsRequest : httpRequest;
   const options = where instanceof URL ? urlToHttpOptions(where) : where;
-  return (signal) =>
+  const check = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       const req = request({ ...options, signal, agent: false });
       req.once('response', (res: IncomingMessage) => {
@@ -165,4 +169,5 @@ export function httpCheck(where: URL | RequestOptions): HealthCheck {
       req.on('error', reject);
       req.end();
     });
+  return Object.assign(check, { path: (options.path ?? '/').split('?')[0] as string });
 }

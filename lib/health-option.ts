@@ -48,7 +48,10 @@ export function readHealth(name: string, value: unknown): HealthCheck {
 }
 
 function ownCheck(check: OwnCheck): HealthCheck {
-  return async (signal) => {
+  const own = async (signal: AbortSignal): Promise<void> => {
     if ((await check(signal)) === false) throw new Error('the check said no');
   };
+  // A gateway's own check of a path comes this way too.
+  const { path } = check as HealthCheck;
+  return typeof path === 'string' ? Object.assign(own, { path }) : own;
 }

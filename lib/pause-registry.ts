@@ -25,7 +25,7 @@ import type { Probe } from './closure.ts';
 import { Gate } from './gate.ts';
 import { Gates } from './gates.ts';
 import type { IntentState } from './intent.ts';
-import { probeUntilHealthy } from './health-gate.ts';
+import { look, probeUntilHealthy } from './health-gate.ts';
 import { runDuring, type DuringOptions, type MaintenanceWindow } from './maintenance-window.ts';
 import { checkPause } from './pause-condition.ts';
 import { callingRequest, watchOwnRequest } from './own-request.ts';
@@ -60,6 +60,8 @@ export class PauseRegistry extends EventEmitter {
   /** Whether upgraded connections may have to be ended whatever `longLived` says: at a shutdown. */
   endsUpgrades = false;
   readonly #warned = new Set<string>();
+  /** The apps whose health check must be wrong. */
+  readonly #wrongChecks = new Set<string>();
   readonly #reports = new PauseReports((app) => this.#gates.find(app));
   #closed = false;
 
@@ -257,6 +259,28 @@ export class PauseRegistry extends EventEmitter {
     return this.#gates.find(app)?.traffic.passed ?? 0;
   }
 
+  /**
+   * Asks the backends of all apps that have a health check path once, so that a path that is wrong is
+   * known before a release waits for it. Never rejects.
+   */
+  async checkBackends(): Promise<void> {
+    await Promise.all(this.#names().map((app) => this.#checkBackend(this.gate(app))));
+  }
+
+  async #checkBackend(gate: Gate): Promise<void> {
+    const { health } = gate.settings;
+    if (health?.path === undefined) return;
+    const trouble = await look(health, this.#clock, this.closed);
+    // While an app is paused its backend may be away, and during a release the probe sees it.
+    if (this.#closed || !gate.isReopened || gate.intent !== 'running') return;
+    gate.noteProbe(trouble ?? 'ok', trouble === undefined);
+    this.#warnOfCheck(gate);
+    const { state, summary } = gate.status().backend;
+    if (state === 'down' && this.isSpeaker) {
+      this.settings.logger.info(`App '${gate.app}': ${summary} It may still be starting.`);
+    }
+  }
+
   // ---- Events ---------------------------------------------------------------------------------
 
   // Declared here, as `EventEmitter<AntractEvents>` says `never` of a misspelt name, and says other
@@ -375,8 +399,13 @@ export class PauseRegistry extends EventEmitter {
     const { health: check, healthThreshold: threshold } = settings;
     const probe: Probe | undefined =
       check &&
-      ((signal, seen, onHurry) =>
-        probeUntilHealthy({ check, threshold }, this.#clock, signal, seen, onHurry));
+      ((signal, seen, onHurry) => {
+        const note: typeof seen = (what, isGood) => {
+          seen(what, isGood);
+          this.#warnOfCheck(gate);
+        };
+        return probeUntilHealthy({ check, threshold }, this.#clock, signal, note, onHurry);
+      });
     const sharing = this.#sharing;
     const gate: Gate = new Gate({
       app,
@@ -395,7 +424,19 @@ export class PauseRegistry extends EventEmitter {
     return gate;
   }
 
+  /** Once, until the check succeeds; and once for all processes that share a store. */
+  #warnOfCheck(gate: Gate): void {
+    const { app, isCheckWrong } = gate;
+    const isNews = isCheckWrong && !this.#wrongChecks.has(app);
+    if (isCheckWrong) this.#wrongChecks.add(app);
+    else this.#wrongChecks.delete(app);
+    if (!isNews || !this.isSpeaker) return;
+    const { summary, next } = gate.status().backend;
+    this.settings.logger.warn(`WRN_ANTRACT_HEALTH_CHECK: app '${app}': ${summary} ${next}`);
+  }
+
   #forget({ app, traffic }: Gate): void {
+    this.#wrongChecks.delete(app);
     this.#reports.forget(app);
     this.#tell('forgotten', { app, passed: traffic.passed });
   }

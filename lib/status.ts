@@ -42,6 +42,8 @@ export interface AppStatus {
    * until the time is over.
    */
   health: HealthStatus | null;
+  /** Whether the backend answers, as far as is known. */
+  backend: BackendStatus;
   /** While draining: the requests it waits for, the oldest first, at most 20. */
   stragglers?: Straggler[];
   /** With a `store`: the processes that share it, this one included. Counts are sums over them. */
@@ -86,6 +88,27 @@ export interface LostProcessStatus {
   fenced: boolean;
   /** It may still send requests of this app to the backend, so no drain is called done. */
   blocksDrain: boolean;
+}
+
+export interface BackendStatus {
+  /**
+   * As the last request that was passed on found it, or the probe. `unknown` where nothing was seen
+   * since the app was last paused, resumed or stopped. A middleware sees the probe and requests that
+   * are taken back, and nothing else.
+   */
+  state: 'unknown' | 'up' | 'down';
+  /** What was seen of a backend that is down, such as `ECONNREFUSED` or `HTTP 502`; else null. */
+  reason: string | null;
+  /** How long it has been in this state; null where that is unknown. */
+  forMs: number | null;
+  /** How long ago it was last seen to be in this state; null where that is unknown. */
+  seenMs: number | null;
+  /** Whether a probe asks it until it answers. */
+  probing: boolean;
+  /** What is wrong and why, as a sentence to show; null where nothing is known to be wrong. */
+  summary: string | null;
+  /** What happens next, likewise. */
+  next: string | null;
 }
 
 export interface HealthStatus {

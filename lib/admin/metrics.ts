@@ -45,6 +45,8 @@ const REASONS = ['asked', 'lease', 'unplanned'] as const;
 
 type Reason = (typeof REASONS)[number];
 
+const BACKEND_UP = { up: 1, down: 0, unknown: undefined } as const;
+
 /** From what a person may lose in a page's loading time to the longest pauses. */
 const HOLD_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
@@ -91,13 +93,14 @@ function addGauges(
 ): void {
   /**
    * @param aggregator what those of several processes come to.
+   * @param read undefined where there is no value.
    * @param join what two apps that share a label come to.
    */
   const add = (
     name: string,
     help: string,
-    read: (status: AppStatus) => number,
-    aggregator: 'sum' | 'max' = 'sum',
+    read: (status: AppStatus) => number | undefined,
+    aggregator: 'sum' | 'max' | 'min' = 'sum',
     join = (a: number, b: number) => a + b,
   ): void => {
     const gauge = new client.Gauge({
@@ -108,7 +111,10 @@ function addGauges(
         for (const status of registry.listOwn()) {
           const app = labels.of(status.app);
           const before = values.get(app);
-          values.set(app, before === undefined ? read(status) : join(before, read(status)));
+          const value = read(status);
+          if (value !== undefined) {
+            values.set(app, before === undefined ? value : join(before, value));
+          }
         }
         // An app that was forgotten has no value any more, rather than its last one for ever.
         gauge.reset();
@@ -133,6 +139,13 @@ function addGauges(
     'Whether requests are held for a backend that refuses connections with nobody having paused: 1, else 0.',
     ({ health }) => (health?.unplanned ? 1 : 0),
     'max',
+  );
+  add(
+    'antract_backend_up',
+    'Whether the backend answers, as all processes see it: 1, else 0; no value while that is unknown.',
+    ({ app }) => BACKEND_UP[registry.status(app).backend.state],
+    'min',
+    Math.min,
   );
   add('antract_held', 'Requests that wait here.', ({ held }) => held);
   add(

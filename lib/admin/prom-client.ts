@@ -30,7 +30,7 @@ interface MetricOptions {
   labelNames?: readonly string[];
   registers: readonly MetricsRegister[];
   /** How those of several processes are joined. Default: by adding them up. */
-  aggregator?: 'sum' | 'max';
+  aggregator?: 'sum' | 'max' | 'min';
   /** Called before the metric is read. */
   collect?: () => void;
   /** Of a histogram. */

@@ -156,10 +156,14 @@ function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {
     : `Not drained ${after}: ${some} still in flight.`;
 }
 
-function releaseLine({ outcome, waitedMs }: ReleaseResult, { held, health }: AppStatus): string {
+function releaseLine(
+  { outcome, waitedMs }: ReleaseResult,
+  { held, health, backend }: AppStatus,
+): string {
   const after = `after ${formatMs(waitedMs)}`;
   if (outcome === 'reopened') return `Released ${after}: nobody is held, and the backend answers.`;
-  const why = health ? ', and the backend does not answer yet' : '';
+  const asked = health ? ', and the backend does not answer yet' : '';
+  const why = backend.summary === null ? asked : `; ${clause(backend.summary)}`;
   return `Not released ${after}: ${count(held, 'request')} still held${why}.`;
 }
 
@@ -169,6 +173,7 @@ function details(status: AppStatus, base: Base): string[] {
   const app = `App ${status.app}`;
   const others = [
     ...healthLines(status),
+    ...backendLines(status),
     ...holdLines(status),
     ...inFlightLines(status),
     ...processLines(status),
@@ -230,12 +235,23 @@ function trendLines({ trend, health }: AppStatus): string[] {
   return trend && !health ? [`Since it began: ${trend > 0 ? '+' : ''}${trend} held`] : [];
 }
 
-function releasingLine({ held, health }: AppStatus): string {
+function releasingLine({ held, health, backend }: AppStatus): string {
   const requests = count(held, 'held request');
+  if (!health && backend.state === 'down') return `releasing: ${requests}; its backend is down.`;
   if (!health) return `releasing: ${requests} still going out.`;
   return health.unplanned
     ? `covering for its backend, which refuses connections with nobody having paused: ${requests}.`
     : `releasing: ${requests} once the backend answers.`;
+}
+
+function backendLines({ backend }: AppStatus): string[] {
+  const { state, summary, next, forMs } = backend;
+  const isDown = state === 'down' && forMs !== null;
+  return [
+    ...(summary === null ? [] : [summary]),
+    ...(isDown ? [`Backend down for: ${formatMs(forMs)}`] : []),
+    ...(next === null ? [] : [next]),
+  ];
 }
 
 /** What the probe sees; also while requests are let through to fail, as a cover was over. */
@@ -323,14 +339,20 @@ function processLine({ host, pid, held, inFlight, acknowledged, seenMs }: Proces
 }
 
 function listLine(status: AppStatus): string {
-  const { app, phase, held, inFlight, stoppedForMs, endsInMs, reason, health } = status;
-  const seen = health ? `, its backend: ${health.lastSeen ?? 'no answer yet'}` : '';
+  const { app, phase, held, inFlight, stoppedForMs, endsInMs, reason, health, backend } = status;
+  const asked = health ? `, its backend: ${health.lastSeen ?? 'no answer yet'}` : '';
+  const seen = backend.summary === null ? asked : `, ${clause(backend.summary)}`;
   const since = stoppedForMs === null ? '' : ` for ${formatMs(stoppedForMs)}`;
   const isEndless = phase === 'stopped' && endsInMs === null;
   const end = endsInMs === null ? '' : `, ends by itself in ${formatMs(endsInMs)}`;
   const endless = isEndless ? ', does not end by itself' : '';
   const why = reason === null ? '' : `, reason: ${reason}`;
   return `App ${app} is ${phase}${since}: ${held} held, ${inFlight} in flight${end}${endless}${seen}${why}.`;
+}
+
+/** A sentence as a part of another. */
+export function clause(sentence: string): string {
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, '');
 }
 
 function link(base: Base, endpoint: string, { app }: AppStatus): string {

@@ -82,7 +82,7 @@ function tableOf(apps: readonly Snapshot[]): string[] {
     ['APP', 'PHASE', 'HELD', 'IN FLIGHT', 'OLDEST WAIT', 'ENDS IN', 'REASON'],
     ...apps.map((one) => [
       one.app,
-      phaseText(one),
+      one.backend.downForMs === null ? phaseText(one) : `${phaseText(one)}, backend down`,
       String(one.held),
       String(one.inFlight),
       one.oldestHoldMs === null ? '-' : formatMs(one.oldestHoldMs),

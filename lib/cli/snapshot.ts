@@ -30,8 +30,17 @@ export interface Snapshot {
   readonly lastSeen: string | null;
   /** Processes that are not heard of, and may still send requests to the backend. */
   readonly missing: readonly string[];
+  readonly backend: BackendSnapshot;
   /** What there is to know of other processes that share the app, a line each. */
   readonly processes: readonly string[];
+}
+
+/** As the server words it. All null where nothing is wrong, or the server is older. */
+export interface BackendSnapshot {
+  readonly summary: string | null;
+  readonly next: string | null;
+  /** How long it has been down. */
+  readonly downForMs: number | null;
 }
 
 const PHASES: readonly string[] = [
@@ -66,7 +75,17 @@ export function readSnapshot(body: Body): Snapshot {
     missing: readLost(body)
       .filter(({ blocksDrain }) => blocksDrain === true)
       .map(nameProcess),
+    backend: readBackend(body['backend']),
     processes: readProcesses(body),
+  };
+}
+
+function readBackend(value: unknown): BackendSnapshot {
+  const { state, summary, next, forMs } = isPlainObject(value) ? value : {};
+  return {
+    summary: readText(summary),
+    next: readText(next),
+    downForMs: state === 'down' ? readNumber(forMs) : null,
   };
 }
 

@@ -1,25 +1,33 @@
 /**
  * What is going on in an app, in words for whoever is on call. Pure.
  */
-import { clientWaitText } from '../admin/render.ts';
+import { clause, clientWaitText } from '../admin/render.ts';
 import { formatMs } from '../format-duration.ts';
 import type { Straggler } from '../in-flight.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { BackendSnapshot, Snapshot } from './snapshot.ts';
 
 /** How many stragglers are named where there is little room. */
 const NAMED = 5;
 
 /** All on one line: phase, held, in flight, oldest wait, time left. */
 export function oneLine(snapshot: Snapshot): string {
-  const { app, phase, held, inFlight, oldestHoldMs, endsInMs, lastSeen } = snapshot;
+  const { app, phase, held, inFlight, oldestHoldMs, endsInMs, lastSeen, backend } = snapshot;
   return [
     `${app} is ${phaseText(snapshot)}`,
     `${held} held`,
     `${inFlight} in flight`,
     ...(oldestHoldMs === null ? [] : [`oldest wait ${formatMs(oldestHoldMs)}`]),
     ...(endsInMs === null ? [] : [`ends by itself in ${formatMs(endsInMs)}`]),
-    ...(lastSeen === null || phase !== 'releasing' ? [] : [`backend: ${lastSeen}`]),
+    ...(backend.summary === null && lastSeen !== null && phase === 'releasing'
+      ? [`backend: ${lastSeen}`]
+      : []),
+    ...backendParts(backend),
   ].join(', ');
+}
+
+function backendParts({ summary, downForMs }: BackendSnapshot): string[] {
+  if (summary === null) return [];
+  return [downForMs === null ? clause(summary) : `${clause(summary)}, for ${formatMs(downForMs)}`];
 }
 
 /** Who is told that an app is paused must not take a pause of writes for one of all. */
@@ -38,10 +46,12 @@ export function liveLines(snapshot: Snapshot): string[] {
 
 /** Everything, a line each. */
 export function fullLines(snapshot: Snapshot): string[] {
-  const { phase, leaseEndsInMs, pausedForMs, stoppedForMs, endsInMs, reason, message } = snapshot;
+  const { phase, leaseEndsInMs, pausedForMs, stoppedForMs, endsInMs, reason, message, backend } =
+    snapshot;
   const isEndless = phase === 'stopped' && endsInMs === null;
   return [
     `${oneLine(snapshot)}.`,
+    ...(backend.next === null ? [] : [`  ${backend.next}`]),
     ...(pausedForMs === null ? [] : [`  paused for ${formatMs(pausedForMs)}`]),
     ...(stoppedForMs === null ? [] : [`  stopped for ${formatMs(stoppedForMs)}`]),
     ...(isEndless ? ['  does not end by itself: `antract resume` ends it'] : []),

@@ -63,6 +63,19 @@ export function reasonOf(error: Error): string {
   return (error as NodeJS.ErrnoException).code ?? error.name;
 }
 
+/** Not the backend's fault: a limit of this machine, or a request that can't be passed on. */
+const OWN_FAULTS = new Set<string>([
+  'EMFILE',
+  'ENFILE',
+  'EADDRNOTAVAIL',
+  'ENOBUFS',
+  'ERR_ANTRACT_UNFRAMED_BODY',
+]);
+
+export function isOwnFault(error: Error): boolean {
+  return OWN_FAULTS.has(reasonOf(error));
+}
+
 /** The body headers were removed on the way, such as by a `bypass` or `hold` function. */
 export function unframedBodyError(): Error {
   return Object.assign(

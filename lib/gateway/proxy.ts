@@ -15,6 +15,7 @@ import type { Waiting } from './connection-queue.ts';
 import {
   BAD_TARGET,
   badResponseError,
+  isOwnFault,
   proxyTimeoutError,
   reasonOf,
   refusalForFailure,
@@ -54,6 +55,10 @@ export interface ProxyCalls {
   readonly takeBack: (req: IncomingMessage, res: ServerResponse) => boolean;
   /** The same for an upgrade, and {@link Proxy.upgrade}. */
   readonly takeBackUpgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean;
+  /** The backend has begun to answer this request. */
+  readonly answered: (req: IncomingMessage, status: number) => void;
+  /** It has not, and its client still waits. Called before all that requeue a request. */
+  readonly failed: (req: IncomingMessage, reason: string) => void;
   /** The backend dropped the connection of this request before it responded. */
   readonly dropped: (req: IncomingMessage) => void;
   /** Whether the pause would hold this request, which it let through, if it arrived now. */
@@ -69,6 +74,9 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
     calls.isReleasing,
   );
   const tries = new Tries();
+  const failed = (req: IncomingMessage, error: Error): void => {
+    if (!isOwnFault(error)) calls.failed(req, reasonOf(error));
+  };
   const lateBodies = new LateBodies();
   const paths = new WeakMap<IncomingMessage, string>();
   const options = {
@@ -93,6 +101,8 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
           return calls.takeBack(req, res);
         },
         dropped: calls.dropped,
+        answered: calls.answered,
+        failed,
       }),
     ],
   });
@@ -120,6 +130,7 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
           const sent = stopReading();
           socket.off('end', destroySocket);
           hooks.note(req, { error: reasonOf(error) });
+          if (!socket.destroyed) failed(req, error);
           if (isUnsent(error) && calls.takeBackUpgrade(req, socket, sent)) return;
           refuseUpgrade(req, refusalForFailure(error));
         },
@@ -156,11 +167,15 @@ function destroySocket(this: Socket): void {
   this.destroy();
 }
 
+interface EventCalls extends Pick<ProxyCalls, 'takeBack' | 'dropped' | 'answered'> {
+  readonly failed: (req: IncomingMessage, error: Error) => void;
+}
+
 function createEvents(
   { proxyTimeout }: RouteSettings,
   hooks: ProxyHooks,
   lateBodies: LateBodies,
-  { takeBack, dropped }: Pick<ProxyCalls, 'takeBack' | 'dropped'>,
+  { takeBack, dropped, answered: noteAnswer, failed }: EventCalls,
 ): Plugin {
   const keepAlive = `timeout=${hooks.keepAliveSeconds}`;
   /** Upgrades that the backend has answered. */
@@ -195,8 +210,10 @@ function createEvents(
         proxyRes.destroy();
         const error = badResponseError();
         hooks.note(req, { error: reasonOf(error) });
+        failed(req, error);
         return fail(error, req, res);
       }
+      noteAnswer(req, proxyRes.statusCode ?? 0);
       responses.set(res, proxyRes);
       dropHopHeaders(proxyRes.headers);
       const endsWithConnection = isEndedByConnection(req, proxyRes);
@@ -220,6 +237,7 @@ function createEvents(
       const note = (res: IncomingMessage): readonly Buffer[] => {
         answered.add(socket);
         hooks.note(req, { status: res.statusCode ?? 101 });
+        noteAnswer(req, res.statusCode ?? 101);
         socket.off('end', destroySocket);
         return early.stop();
       };
@@ -234,6 +252,7 @@ function createEvents(
         res.destroy();
         const error = badResponseError();
         hooks.note(req, { error: reasonOf(error) });
+        failed(req, error);
         refuseUpgrade(req, refusalForFailure(error));
         // The proxy writes no response to a socket that has been ended.
         socket.end();
@@ -252,10 +271,13 @@ function createEvents(
       hooks.note(req, { error: reasonOf(error) });
       if (!('writeHead' in res)) {
         if (answered.has(res)) return;
+        if (!res.destroyed) failed(req, error);
         if (isBroken(error) && !res.destroyed) dropped(req);
         refuseUpgrade(req, refusalForFailure(error));
         return;
       }
+      // A response that has begun was an answer; and not where it was the client that left.
+      if (!responses.has(res) && !isGone(req, res)) failed(req, error);
       if (isUnsent(error) && takeBack(req, res)) return;
       // More bytes than the response has: a body where there can't be one, for example. The client gets
       // the response, and Node has closed that connection.

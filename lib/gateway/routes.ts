@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Antract } from '../antract.ts';
+import { isTrouble } from '../http-passage.ts';
 import { DEFAULT_APP } from '../pause-registry.ts';
 import { hostApp } from '../request.ts';
 import { passageOf, UpgradePassage } from '../upgrade-passage.ts';
@@ -85,6 +86,13 @@ function createRoute(
         hooks.note(req, { error: undefined });
         proxy.upgrade(req, socket, whole);
       }),
+    answered: (req, status) => {
+      const gate = antract.registry.gate(app);
+      if (!isTrouble(status)) gate.noteAnswer(req);
+      // A server that limits its load answers 503, and is there.
+      else if (status !== 503) gate.noteFailure(req, `HTTP ${status}`);
+    },
+    failed: (req, reason) => antract.registry.gate(app).noteFailure(req, reason),
     dropped: (req) => antract.registry.gate(app).suspectBackend(req),
     wouldHold: (req) => antract.registry.gate(app).wouldHold(req),
     // A status counts all that is in flight, and this is asked for each new connection.

@@ -2,7 +2,7 @@
  * One app as all processes see it, made of what each tells. Pure.
  */
 import { oldest } from '../in-flight.ts';
-import type { AppStatus, ProcessStatus } from '../status.ts';
+import type { AppStatus, BackendStatus, ProcessStatus } from '../status.ts';
 import { reportTraffic, type TrafficReport } from '../traffic-stats.ts';
 import type { Peer } from './peers.ts';
 import type { AppReport, ProcessIdentity } from './process-report.ts';
@@ -40,6 +40,7 @@ export function joinStatus(app: string, status: AppStatus, fleet: Fleet): AppSta
   return {
     ...rest,
     phase,
+    backend: joinBackend(app, status, fleet),
     held: sum('held'),
     inFlight: sum('inFlight'),
     longLived: sum('longLived'),
@@ -50,6 +51,28 @@ export function joinStatus(app: string, status: AppStatus, fleet: Fleet): AppSta
     }),
     processes: processesOf(app, fleet),
   };
+}
+
+/**
+ * The backend is down where any process sees it down; but not by what one saw earlier, and looks no
+ * more, where another has had an answer since.
+ */
+function joinBackend(app: string, { backend: own }: AppStatus, fleet: Fleet): BackendStatus {
+  const others = fleet.peers.flatMap(({ apps, heardAt }) => {
+    const { backend } = apps[app] ?? {};
+    const age = Math.round(fleet.now - heardAt);
+    const seenMs = (backend?.seenMs ?? 0) + age;
+    return backend ? [{ ...backend, seenMs, forMs: (backend.forMs ?? 0) + age }] : [];
+  });
+  const all = [own, ...others];
+  const answers = all.filter(({ state }) => state === 'up').map(({ seenMs }) => seenMs ?? 0);
+  const lastAnswer = Math.min(...answers);
+  const isDown = ({ state, seenMs, probing }: BackendStatus): boolean =>
+    state === 'down' && (probing || (seenMs ?? 0) <= lastAnswer);
+  const down = all.find(isDown);
+  if (down) return down;
+  const saysSomething = own.state !== 'down' && (own.state === 'up' || own.summary !== null);
+  return saysSomething ? own : (all.find(({ state }) => state === 'up') ?? own);
 }
 
 /** Paused only when all are: each has acknowledged the pause, and drained, also those that are lost. */

@@ -42,7 +42,7 @@ const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
 
 /** @param version what is understood of the app. */
 export function reportApp(gate: Gate, version: number, context: OwnReportContext): AppReport {
-  const { phase, held, inFlight, longLived, oldestHoldMs, trend } = gate.status();
+  const { phase, held, inFlight, longLived, oldestHoldMs, trend, backend } = gate.status();
   const { windowMs, requestsPerSecond, slowestMs } = context.traffic(gate);
   return {
     version,
@@ -53,6 +53,7 @@ export function reportApp(gate: Gate, version: number, context: OwnReportContext
     oldestHoldMs,
     trend,
     isDrained: gate.isDrained,
+    ...(backend.state !== 'unknown' && { backend }),
     isOpen: gate.isReopened,
     sharesPace: gate.sharesPace,
     answers: gate.answers,

@@ -4,7 +4,7 @@
 import type { Straggler } from '../in-flight.ts';
 import type { SharedPauseReport } from '../pause-report.ts';
 import type { Settings } from '../settings.ts';
-import type { AppStatus } from '../status.ts';
+import type { AppStatus, BackendStatus } from '../status.ts';
 import type { TrafficReport } from '../traffic-stats.ts';
 import { isPlainObject } from '../validate.ts';
 
@@ -27,6 +27,8 @@ export interface AppReport extends Pick<
   readonly version: number;
   /** Nothing is in flight that a drain waits for. */
   readonly isDrained: boolean;
+  /** How this process sees the backend. Missing where that is unknown, or the process is older. */
+  readonly backend?: BackendStatus;
   /** Nobody is held, and as far as is known the backend answers. */
   readonly isOpen: boolean;
   /** It has requests to let go, or that are not answered yet, and so a part of the pace. */
@@ -99,12 +101,23 @@ function parse(text: string): Record<string, unknown> | undefined {
 const NUMBERS = ['version', 'held', 'inFlight', 'longLived'] as const;
 const FLAGS = ['isDrained', 'isOpen', 'sharesPace'] as const;
 
+function isBackend(backend: unknown): boolean {
+  if (backend === undefined) return true;
+  return (
+    isPlainObject(backend) &&
+    (backend['state'] === 'up' || backend['state'] === 'down') &&
+    typeof backend['forMs'] === 'number' &&
+    typeof backend['seenMs'] === 'number'
+  );
+}
+
 function isAppReport(app: unknown): boolean {
   return (
     isPlainObject(app) &&
     NUMBERS.every((name) => typeof app[name] === 'number') &&
     FLAGS.every((name) => typeof app[name] === 'boolean') &&
     Array.isArray(app['stragglers']) &&
-    isPlainObject(app['traffic'])
+    isPlainObject(app['traffic']) &&
+    isBackend(app['backend'])
   );
 }

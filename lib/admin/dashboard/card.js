@@ -4,7 +4,7 @@
 import { Chart } from './chart.js';
 import { formatCount, formatCountdown, formatMs } from './format.js';
 import { History } from './history.js';
-import { commandsFor, meaningOf } from './words.js';
+import { badgeOf, commandsFor, isAlarming, meaningOf } from './words.js';
 
 /** @typedef {import('./snapshot.d.ts').Status} Status */
 
@@ -42,6 +42,8 @@ export class Card {
     this.#receivedAt = performance.now();
     this.#history.add(Date.now() / 1000, status.held, status.inFlight);
     if (this.element.dataset['phase'] !== status.phase) this.#showPhase(status.phase);
+    this.element.dataset['backend'] = isAlarming(status) ? 'down' : '';
+    this.#write('phase', badgeOf(status));
     this.#write('meaning', meaningOf(status));
     this.#showReason(status);
     this.#write('held', status.held.toLocaleString('en'));
@@ -96,7 +98,6 @@ export class Card {
   /** @param {Status['phase']} phase */
   #showPhase(phase) {
     this.element.dataset['phase'] = phase;
-    this.#write('phase', phase);
     const commands = commandsFor(phase);
     const offers = (/** @type {HTMLButtonElement} */ button) =>
       commands.some((command) => command === button.dataset['command']);

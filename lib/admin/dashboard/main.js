@@ -5,7 +5,7 @@ import { Card } from './card.js';
 import { Connection } from './connection.js';
 import { CommandDialog } from './dialog.js';
 import { formatMs } from './format.js';
-import { meaningOf } from './words.js';
+import { badgeOf, isAlarming, meaningOf } from './words.js';
 
 /** From here on one has to look for an app. */
 const MANY = 7;
@@ -62,10 +62,10 @@ function show({ apps }) {
  */
 function update(status) {
   const known = cards.get(status.app);
-  const before = known?.status.phase;
+  const before = known && badgeOf(known.status);
   const card = known ?? add(status);
   card.update(status);
-  return before === undefined || before === status.phase
+  return before === undefined || before === badgeOf(status)
     ? []
     : [`${status.app} is ${status.phase}. ${meaningOf(status)}`];
 }
@@ -90,8 +90,8 @@ function applyFilter() {
 /** @param {import('./snapshot.d.ts').Status[]} apps */
 function showTitle(apps) {
   const held = apps.reduce((sum, app) => sum + app.held, 0);
-  const other = apps.find(({ phase }) => phase !== 'running');
-  document.title = other ? `${other.phase}, ${held} held · antract` : 'antract';
+  const other = apps.find(isAlarming) ?? apps.find(({ phase }) => phase !== 'running');
+  document.title = other ? `${badgeOf(other)}, ${held} held · antract` : 'antract';
 }
 
 /** @param {boolean} live */

@@ -23,6 +23,12 @@ export interface Status {
   // Not every version says these.
   only?: 'writes' | null;
   health?: { unplanned: boolean } | null;
+  backend?: {
+    state: 'unknown' | 'up' | 'down';
+    forMs: number | null;
+    summary: string | null;
+    next: string | null;
+  };
   // Where several processes share a store.
   processes?: { acknowledged: boolean }[];
   lostProcesses?: { blocksDrain?: boolean }[];

@@ -12,10 +12,33 @@ import { formatCount } from './format.js';
  * @param {Status} status
  */
 export function meaningOf(status) {
-  const parts = [MEANINGS[status.phase](status)];
-  if (status.health?.unplanned) parts.push('Nobody asked for it: the backend does not answer.');
+  const { summary = null, next = null } = status.backend ?? {};
+  const parts = summary === null || !isAlarming(status) ? [MEANINGS[status.phase](status)] : [];
+  if (summary !== null) parts.push(summary);
+  else if (status.health?.unplanned)
+    parts.push('Nobody asked for it: the backend does not answer.');
+  if (next !== null) parts.push(next);
   parts.push(...othersOf(status));
   return parts.join(' ');
+}
+
+/**
+ * Whether requests fail or wait because the backend is down. While an app is paused or stopped that is
+ * expected.
+ *
+ * @param {Status} status
+ */
+export function isAlarming({ phase, backend }) {
+  return backend?.state === 'down' && (phase === 'running' || phase === 'releasing');
+}
+
+/**
+ * What the badge says.
+ *
+ * @param {Status} status
+ */
+export function badgeOf(status) {
+  return isAlarming(status) ? 'Backend down' : status.phase;
 }
 
 /**
@@ -52,7 +75,8 @@ const MEANINGS = {
     only === 'writes'
       ? 'Drained: no write is in flight. New ones wait, reads go through.'
       : 'Drained: nothing is in flight. New requests wait.',
-  releasing: () => 'Held requests are going out, in order.',
+  releasing: ({ health }) =>
+    health ? 'Held requests wait for the backend.' : 'Held requests are going out, in order.',
   stopped: ({ endsInMs }) =>
     `Requests are answered 503.${endsInMs === null ? ' This does not end by itself.' : ''}`,
 };
