@@ -145,7 +145,94 @@ it.each([
   expect(cli.stderr).toBe(
     `antract: Expected \`${flag}\` to be a duration with a unit, such as '30s' or '5m', got '30'.\n`,
   );
-  expect((await site.status()).phase).toBe(before.phase);
+  expect((await site.status()).pauseId).toBe(before.pauseId);
+});
+
+describe('a command with --json that fails prints one JSON object', () => {
+  const NOWHERE = 'http://127.0.0.1:1/_antract';
+  const failure = async (cli: ReturnType<typeof runCli>): Promise<unknown> => {
+    const { code } = await cli.exited;
+    const printed = JSON.parse(cli.stdout) as { error: { exitCode: number } };
+    expect(printed.error.exitCode).toBe(code);
+    return printed;
+  };
+  const error = (code: string, message: RegExp, exitCode: number): object => ({
+    error: { code, message: expect.stringMatching(message), exitCode },
+  });
+
+  it.each([
+    ['status'],
+    ['status', '--watch'],
+    ['pause'],
+    ['pause', '--wait', '1s'],
+    ['resume'],
+    ['resume', '--wait', '1s'],
+    ['stop'],
+    ['drain'],
+    ['run', '--dry-run'],
+    ['run', '--', 'true'],
+  ])('when nobody listens: %s %s', async (command, ...rest) => {
+    const cli = runCli([command ?? '', '--json', '--url', NOWHERE, ...rest]);
+    const wanted = error('ERR_ANTRACT_UNREACHABLE', /^Could not reach antract.*refused/, 1);
+    expect(await failure(cli)).toMatchObject(wanted);
+  });
+
+  it.each([
+    ['ERR_ANTRACT_OPTION', ['pause', '--wait', '30']],
+    ['ERR_ANTRACT_OPTION', ['pause', '--wiat', '30s']],
+    ['ERR_ANTRACT_OPTION', ['pause', '--only', 'reads']],
+    ['ERR_ANTRACT_OPTION', ['run', '--max-time', '30', '--', 'true']],
+    ['ERR_ANTRACT_OPTION', ['run']],
+    ['ERR_ANTRACT_OPTION', ['status', '--url', 'nowhere']],
+    ['ERR_ANTRACT_FAILED', ['run', '--', './no-such-command']],
+  ])('when it is called wrongly, with %s: %j', async (code, args) => {
+    const [command = '', ...rest] = args;
+    const printed = await failure(runCli([command, '--json', ...rest]));
+    expect(printed).toMatchObject(error(code, /./, code === 'ERR_ANTRACT_FAILED' ? 127 : 2));
+  });
+
+  it('when the server refuses', async () => {
+    const site = await operate();
+    const cli = site.antract('drain', '--json');
+    expect(await failure(cli)).toEqual(error('ERR_ANTRACT_NOT_PAUSED', /./, 1));
+  });
+
+  it('when a drain takes too long, with the state of the app', async () => {
+    const site = await operate();
+    await site.begin();
+    const cli = site.antract('pause', '--json', '--wait', '50ms');
+    expect(await failure(cli)).toMatchObject({
+      app: 'default',
+      drained: false,
+      ...error('ERR_ANTRACT_DRAIN_TIMEOUT', /did not drain/, 3),
+    });
+  });
+
+  it('when the command of a run fails, with the report', async () => {
+    const site = await operate();
+    const cli = site.antract('run', '--json', '--', 'false');
+    expect(await failure(cli)).toMatchObject({
+      outcome: 'command failed',
+      exitCode: 1,
+      commandExitCode: 1,
+      ...error('ERR_ANTRACT_COMMAND_FAILED', /^false failed with exit code 1/, 1),
+    });
+  });
+
+  it('when a run is interrupted, with the report', async () => {
+    const site = await operate();
+    const cli = site.antract('run', '--json', '--', 'sleep', '60');
+    await cli.saw('stderr', /running sleep/);
+    cli.signal('SIGTERM');
+    expect(await failure(cli)).toMatchObject({
+      outcome: 'interrupted',
+      ...error(
+        'ERR_ANTRACT_INTERRUPTED',
+        /^Interrupted by SIGTERM\. sleep ended with exit code 143 \(SIGTERM\)/,
+        143,
+      ),
+    });
+  });
 });
 
 describe('a wait for a drain', () => {

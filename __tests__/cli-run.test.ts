@@ -96,26 +96,99 @@ describe('antract run', () => {
   });
 
   it.each([
-    ['resume', 'running', null],
-    ['stop', 'stopped', null],
-    ['keep', 'paused', null],
-  ])('passes on the code of a command that fails; --on-failure %s', async (what, phase) => {
+    [
+      'resume',
+      'running',
+      'Requests to default reach the backend again. ' +
+        'Next: `antract pause` holds them, `antract stop` answers 503.',
+    ],
+    [
+      'stop',
+      'stopped',
+      'default is STOPPED: clients get 503. ' +
+        'Next: `antract resume` lets requests through, `antract pause` holds them.',
+    ],
+    [
+      'keep',
+      'paused',
+      'default is STILL PAUSED: 0 requests held, for another TIME at most. ' +
+        'Next: `antract resume` releases them, `antract stop` answers 503.',
+    ],
+  ])('says once that the command failed; --on-failure %s', async (what, phase, said) => {
     const site = await operate();
-    const run = site.antract(
-      'run',
-      '--lease',
-      '1s',
-      '--on-failure',
-      what,
-      '--',
-      'sh',
-      '-c',
-      'exit 7',
-    );
+    const flags = ['--lease', '1s', '--on-failure', what];
+    const run = site.antract('run', ...flags, '--', 'sh', '-c', 'exit 7');
     expect((await run.exited).code).toBe(7);
     expect(await site.status()).toMatchObject({ phase, leaseEndsInMs: null });
     expect(/was paused for/.test(run.stderr)).toBe(what !== 'keep');
+    const line = run.stderr
+      .trimEnd()
+      .split('\n')
+      .at(-1)
+      ?.replace(/after [\d.]+ m?s\./, 'after TIME.')
+      .replace(/another .* at/, 'another TIME at');
+    expect(line).toBe(`antract: sh failed with exit code 7 after TIME. ${said}`);
+    expect(run.stderr.match(/fail/g)).toHaveLength(1);
   });
+
+  it('suggests commands for the same app and server', async () => {
+    const site = await operate();
+    const url = `${site.adminUrl}?`.slice(0, -1);
+    const run = runCli(['run', 'default', '--url', url, '--', 'false']);
+    expect((await run.exited).code).toBe(1);
+    expect(run.stderr).toContain(`\`antract pause --url ${url}\` holds them`);
+  });
+
+  it('reports requests that are held after a command that failed, for a backend that is away', async () => {
+    const site = await operate();
+    const limit = ['--health-timeout', '300ms', '--report', file('report.json')];
+    const run = site.antract(
+      'run',
+      ...limit,
+      '--',
+      'sh',
+      '-c',
+      `${waitForFile('go').at(-1)}; exit 7`,
+    );
+    await run.saw('stdout', /up/);
+    await site.backend.kill();
+    const { answer } = await site.hold();
+    answer.catch(() => undefined);
+    go();
+    expect((await run.exited).code).toBe(7);
+    expect(run.stderr).toMatch(
+      /1 request to default is still held: the backend does not answer \(.*\), for another .* at most\. Next: `antract status --watch`/,
+    );
+    expect(report()).toMatchObject({ outcome: 'command failed', held: 1, stillHeld: 1 });
+    expect(report()['longestHoldMs']).toBeGreaterThan(300);
+  });
+
+  it.each([0, 7])(
+    'reports requests that arrive after the pause, until the backend is back; the command ends with %d',
+    async (code) => {
+      const site = await operate();
+      const flags = ['--report', file('report.json'), '--json'];
+      const run = site.antract(
+        'run',
+        ...flags,
+        '--',
+        'sh',
+        '-c',
+        `${waitForFile('go').at(-1)}; exit ${code}`,
+      );
+      await run.saw('stderr', /up/);
+      await site.backend.kill();
+      go();
+      await site.until(({ phase }) => phase === 'releasing');
+      const held = [await site.hold('/1'), await site.hold('/2')];
+      await site.backend.start();
+      for (const { answer } of held) expect((await answer).status).toBe(200);
+      expect((await run.exited).code).toBe(code);
+      expect(report()).toMatchObject({ held: 2, released: 2, stillHeld: 0 });
+      expect(report()['longestHoldMs']).toBeGreaterThan(0);
+      expect(JSON.parse(run.stdout)).toMatchObject({ held: 2, exitCode: code });
+    },
+  );
 
   it('passes on the signal that ended the command', async () => {
     const site = await operate();
@@ -169,7 +242,7 @@ describe('antract run', () => {
     const run = site.antract('run', '--', 'true');
     expect((await run.exited).code).toBe(1);
     expect(run.stderr).toMatch(
-      /is paused already for .*, reason: mine\. Wait .* --force\. Nothing was run\.\n$/,
+      /is paused already for .*, reason: mine\. Wait .* --force\. true was not run\.\n$/,
     );
     expect(await site.status()).toMatchObject({ phase: 'paused', reason: 'mine' });
     expect((await site.antract('run', '--force', '--', 'true').exited).code).toBe(0);
@@ -214,7 +287,9 @@ describe('a drain that takes too long', () => {
     expect((await run.exited).code).toBe(3);
     expect((await held.answer).status).toBe(200);
     expect(run.stderr.match(/in the way: GET \/hang for/g)).toHaveLength(2);
-    expect(run.stderr).toMatch(/Gave up after 2 tries.*Nothing was run\./);
+    expect(run.stderr).toMatch(
+      /default did not drain within \d+ ms in any of 2 tries; in the way: GET \/hang for .*touch was not run\. Requests to default reach the backend again/,
+    );
     expect(existsSync(file('ran'))).toBe(false);
     expect((await site.status()).phase).toBe('running');
   });
@@ -224,7 +299,7 @@ describe('a drain that takes too long', () => {
     const slow = await site.begin();
     const limits = ['--drain-timeout', '400ms', '--drain-tries', '9'];
     const run = site.antract('run', ...limits, '--report', file('report.json'), '--', 'true');
-    await run.saw('stderr', /letting people through; then try 2 of 9/);
+    await run.saw('stderr', /letting people through, then try 2 of 9/);
     slow.leave();
     expect((await run.exited).code).toBe(0);
     expect(report()['drainTries']).toBeGreaterThan(1);
@@ -286,7 +361,7 @@ describe('a pause that ends early', () => {
     await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: its longest time was over/);
     go();
     expect((await run.exited).code).toBe(1);
-    expect(run.stderr).toMatch(/pause lost: default was paused for \d s, [^]*1 held, 1 released/);
+    expect(run.stderr).toMatch(/default was paused for [\d.]+ s, [^]*1 held, 1 released/);
   });
 
   it('while it drains, and nothing is run', async () => {
@@ -377,7 +452,7 @@ describe('killed', () => {
       else if (held && phase !== 'releasing')
         await site.gateway.saw('stderr', /WRN_ANTRACT_EXPIRED.*lease/);
       if (held) expect((await held.answer).status).toBe(200);
-      expect(await site.until((status) => status.held === 0)).toMatchObject({ phase: 'running' });
+      await site.until((status) => status.held === 0 && status.phase === 'running');
       if (phase === 'running the command' && signal !== 'SIGKILL') {
         expect(isThere(commandPid())).toBe(false);
       }
@@ -433,7 +508,7 @@ describe('killed', () => {
     await run.saw('stderr', /ending the command/);
     // Those that come within a moment of the first are the same request.
     if (times === 2) {
-      while (!run.stderr.includes('has ended with')) {
+      while (isThere(commandPid())) {
         run.signal('SIGTERM');
         await site.status();
       }
@@ -468,7 +543,7 @@ open(sys.argv[1], "w").write(str(count))
   it('when Ctrl-C is pressed', async () => {
     const site = await operate();
     const run = site.onTerminal('run', '--', ...count());
-    await run.saw('stdout', /\nup\r\n/);
+    await run.saw('stdout', /up\r\n/);
     run.type('\u0003');
     expect((await run.exited).code).toBe(130);
     expect(counted()).toBe(1);
@@ -485,7 +560,7 @@ open(sys.argv[1], "w").write(str(count))
     const site = await operate();
     const run = site.onTerminal('run', '--', ...count());
     const [, pid] = await run.saw('stderr', /pid (\d+)/);
-    await run.saw('stdout', /\nup\r\n/);
+    await run.saw('stdout', /up\r\n/);
     process.kill(sign * Number(pid), signal);
     await run.exited;
     expect(counted()).toBe(1);
@@ -514,7 +589,7 @@ open(sys.argv[1], "w").write(str(count))
       ANTRACT_URL: site.adminUrl,
       PATH: folder,
     });
-    await run.saw('stdout', /\nup\r\n/);
+    await run.saw('stdout', /up\r\n/);
     run.type('\u0003');
     await run.exited;
     expect(counted()).toBe(1);
@@ -528,7 +603,7 @@ describe('on a terminal', () => {
     const run = site.onTerminal('run', '--', ...waitForFile('go'));
     await run.saw('stdout', /default is pausing, 0 held, 1 in flight.*\r\n {2}GET \/hang for /);
     slow.leave();
-    await run.saw('stdout', /\nup\r\n/);
+    await run.saw('stdout', /up\r\n/);
     const held = await site.hold();
     await run.saw(
       'stdout',
@@ -567,14 +642,16 @@ describe('on a terminal', () => {
     await run.saw('stdout', /sure\? $/);
     const asked = run.stdout.length;
     // The live line is drawn twice a second, and says how many are held.
+    const answers: Promise<unknown>[] = [];
     for (let i = 0; i < 5; i++) {
-      await site.hold(`/${i}`);
+      answers.push((await site.hold(`/${i}`)).answer.catch(() => undefined));
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
     expect(run.stdout.slice(asked)).toBe('');
     run.type('yes\r');
     expect((await run.exited).code).toBe(0);
     expect(run.stdout).toContain('got yes');
+    await Promise.all(answers);
   });
 
   it('gives the command the terminal itself with --tty', async () => {
@@ -587,7 +664,7 @@ describe('on a terminal', () => {
     const site = await operate();
     if (phase === 'draining') await site.begin();
     const run = site.onTerminal('run', '--', ...LONG());
-    await run.saw('stdout', phase === 'draining' ? /waiting until/ : /\nup\r\n/);
+    await run.saw('stdout', phase === 'draining' ? /waiting until/ : /up\r\n/);
     await site.until(({ pauseId }) => pauseId !== null);
     run.type('\u0003');
     expect((await run.exited).code).toBe(130);
@@ -600,7 +677,7 @@ describe('on a terminal', () => {
       const site = await operate();
       if (phase === 'draining') await site.begin();
       const run = site.onTerminal('run', '--lease', '60s', '--', ...LONG());
-      await run.saw('stdout', phase === 'draining' ? /waiting until/ : /\nup\r\n/);
+      await run.saw('stdout', phase === 'draining' ? /waiting until/ : /up\r\n/);
       await site.until(({ pauseId }) => pauseId !== null);
       run.closeTerminal();
       expect((await run.exited).code).toBe(129);

@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addDemo } from './cli/demo.ts';
-import { explain } from './cli/failure.ts';
+import { explain, failureJson } from './cli/failure.ts';
 import { FLAGS } from './cli/flags.ts';
 import { addOperatorCommands } from './cli/operate.ts';
 import { addRun } from './cli/run.ts';
@@ -45,6 +45,7 @@ try {
 } catch (error) {
   const { exitCode, message } = explain(error);
   if (message !== undefined) console.error(printableLines(`antract: ${message}`));
+  if (exitCode !== 0 && own.includes('--json')) console.log(failureJson(error));
   // Whatever was opened before it went wrong must not keep the process.
   process.exit(exitCode);
 }

@@ -35,14 +35,11 @@ export class Unreachable extends CommandFailure {}
 /** antract answered that it won't. */
 export class Refused extends CommandFailure {
   readonly status: number;
-  /** `ERR_ANTRACT_*` */
-  readonly code: string;
 
   constructor(message: string, status: number, code: string) {
     // What was asked for can't work, however often: the app's name, a value.
-    super(message, status === 400 || status === 404 ? EXIT_USAGE : EXIT_FAILED);
+    super(message, status === 400 || status === 404 ? EXIT_USAGE : EXIT_FAILED, { code });
     this.status = status;
-    this.code = code;
   }
 }
 
@@ -150,9 +147,7 @@ export class AdminClient {
     return new Unreachable(
       `Could not reach antract at ${this.url.shown}: ${reason}.`,
       EXIT_FAILED,
-      {
-        cause,
-      },
+      { code: 'ERR_ANTRACT_UNREACHABLE', cause },
     );
   }
 }

@@ -3,7 +3,8 @@
  * and what a command says beyond that. Knows no command.
  */
 import { CommanderError } from 'commander';
-import { AntractError } from '../errors.ts';
+import { AntractError, type AntractErrorCode } from '../errors.ts';
+import { printableJson } from '../printable.ts';
 
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
@@ -16,17 +17,47 @@ export class UsageError extends Error {}
 /** It was asked for rightly and could not be done; its message is for people. */
 export class CommandFailure extends Error {
   readonly exitCode: number;
+  /** `ERR_ANTRACT_*`; a server of another version may have codes that are not known here. */
+  readonly code: string;
+  /** What `--json` prints beside the error, such as a report. */
+  readonly details: object | undefined;
 
-  constructor(message: string, exitCode: number = EXIT_FAILED, options?: ErrorOptions) {
+  constructor(message: string, exitCode: number = EXIT_FAILED, options: FailureOptions = {}) {
     super(message, options);
     this.exitCode = exitCode;
+    this.code = options.code ?? CODES[exitCode] ?? 'ERR_ANTRACT_FAILED';
+    this.details = options.details;
   }
 }
+
+export interface FailureOptions extends ErrorOptions {
+  readonly code?: string;
+  readonly details?: object;
+}
+
+const CODES: Readonly<Record<number, AntractErrorCode>> = {
+  [EXIT_USAGE]: 'ERR_ANTRACT_OPTION',
+  [EXIT_DRAIN_TIMEOUT]: 'ERR_ANTRACT_DRAIN_TIMEOUT',
+  [EXIT_HEALTH_TIMEOUT]: 'ERR_ANTRACT_HEALTH_TIMEOUT',
+};
 
 export interface Failure {
   readonly exitCode: number;
   /** Undefined when it has been said already. */
   readonly message?: string;
+}
+
+/** What `--json` prints on standard output when a command fails. */
+export function failureJson(error: unknown): string {
+  const { exitCode, message = (error as Error).message.replace(/^error: /, '') } = explain(error);
+  const details = error instanceof CommandFailure ? error.details : undefined;
+  return printableJson({ ...details, error: { code: failureCode(error), message, exitCode } });
+}
+
+export function failureCode(error: unknown): string {
+  if (error instanceof AntractError || error instanceof CommandFailure) return error.code;
+  const isUsage = error instanceof CommanderError || error instanceof UsageError;
+  return isUsage ? 'ERR_ANTRACT_OPTION' : 'ERR_ANTRACT_FAILED';
 }
 
 export function explain(error: unknown): Failure {

@@ -136,6 +136,7 @@ async function waitForDrain(
     throw new CommandFailure(
       `${leaving.name}: waiting no longer. What was paused stays so; \`antract resume\` ends it.`,
       exitCodeOf(leaving.name),
+      { code: 'ERR_ANTRACT_INTERRUPTED' },
     );
   } finally {
     progress.stop();
@@ -146,7 +147,6 @@ async function waitForDrain(
 function tellDrain(flags: ClientOptions, body: Body): void {
   const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
   if (body['drained'] === true) return tell(flags, body, `Drained after ${waited}.`);
-  if (flags.json) console.log(printableJson(body));
   const snapshot = readSnapshot(body);
   const { app, inFlight, only, missing } = snapshot;
   const what = only === null ? count(inFlight, 'request') : only;
@@ -159,6 +159,7 @@ function tellDrain(flags: ClientOptions, body: Body): void {
       `It stays ${phaseText(snapshot)}: \`antract drain\` waits again, \`antract resume\` lets people through.`,
     ].join('\n'),
     EXIT_DRAIN_TIMEOUT,
+    { details: body },
   );
 }
 

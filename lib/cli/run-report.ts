@@ -44,6 +44,8 @@ export interface RunReport {
   abandoned: number | null;
   rejected: number | null;
   longestHoldMs: number | null;
+  /** Requests that still wait at the end of a run that failed; null where the server could not tell. */
+  stillHeld: number | null;
   /** Of the last try in which somebody waited. */
   medianHoldMs: number | null;
   /** All that went otherwise than it should. */
@@ -69,6 +71,7 @@ export function createRunReport(app: string, command: string, clock: Clock): Run
     abandoned: 0,
     rejected: 0,
     longestHoldMs: null,
+    stillHeld: 0,
     medianHoldMs: null,
     problems: [],
   };
@@ -138,19 +141,25 @@ export function reportLines(report: RunReport): string[] {
     ...(drainedAfterMs === null ? [] : [`drained after ${formatMs(drainedAfterMs)}`]),
     ...(commandMs === null ? [] : [`the command took ${formatMs(commandMs)}`]),
   ];
+  // Of a failure it is said at the very end what happened.
+  const what = outcome === 'done' ? [outcome] : [];
+  const figures = parts.length === 0 ? [] : [parts.join(', ')];
   return [
-    `${[outcome, ...(parts.length === 0 ? [] : [parts.join(', ')])].join(': ')}.`,
+    ...(what.length + figures.length === 0 ? [] : [`${[...what, ...figures].join(': ')}.`]),
     countsLine(report),
-    ...(stragglers.length === 0 ? [] : [`The drain waited for ${nameAll(stragglers)}.`]),
+    ...(stragglers.length === 0 || outcome === 'not drained'
+      ? []
+      : [`The drain waited for ${nameAll(stragglers)}.`]),
   ];
 }
 
 function countsLine(report: RunReport): string {
-  const { held, released, abandoned, rejected, longestHoldMs, medianHoldMs } = report;
+  const { held, released, abandoned, rejected, stillHeld, longestHoldMs, medianHoldMs } = report;
   if (held === null) return 'How many waited is not known: the server could not tell.';
   const waits =
     longestHoldMs === null
       ? ''
-      : `; longest wait ${formatMs(longestHoldMs)}, median ${formatMs(medianHoldMs ?? 0)}`;
-  return `${held} held, ${released} released, ${abandoned} abandoned, ${rejected} rejected${waits}.`;
+      : `; longest wait ${formatMs(longestHoldMs)}${medianHoldMs === null ? '' : `, median ${formatMs(medianHoldMs)}`}`;
+  const still = stillHeld ? `, ${stillHeld} still held` : '';
+  return `${held} held, ${released} released, ${abandoned} abandoned, ${rejected} rejected${still}${waits}.`;
 }

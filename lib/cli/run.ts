@@ -18,7 +18,8 @@ import {
 } from './client-options.ts';
 import { checkCommand } from './child.ts';
 import { dryRun } from './dry-run.ts';
-import { CommandFailure, explain, UsageError } from './failure.ts';
+import { UsageError } from './failure.ts';
+import { describeFailure } from './run-failure.ts';
 import { printable, printableJson } from '../printable.ts';
 import { createRunReport, reportLines, type RunReport } from './run-report.ts';
 import { Screen } from './screen.ts';
@@ -88,15 +89,15 @@ async function run(app: string, command: readonly string[], flags: RunFlags): Pr
   const window = createWindow(options, client);
   try {
     await runWindow(window);
-    finish(window, flags, 0);
   } catch (error) {
-    const { exitCode, message } = explain(error);
-    if (message !== undefined) window.report.problems.push(message);
-    finish(window, flags, exitCode);
+    const failure = await describeFailure(window, error);
+    window.report.problems.push(failure.message);
+    finish(window, flags, failure.exitCode);
     endByHangup(window.leaving);
-    const nothing = window.report.commandExitCode === null ? ' Nothing was run.' : '';
-    throw new CommandFailure(`${message}${nothing}`, exitCode, { cause: error });
+    throw failure;
   }
+  finish(window, flags, 0);
+  if (flags.json) console.log(printableJson(window.report));
 }
 
 type Durations = ReturnType<typeof readDurations>;
@@ -134,7 +135,11 @@ function readRunFlags(
     onFailure: flags.onFailure,
     force: flags.force === true,
     tty: flags.tty === true,
-    outputToStderr: flags.json === true,
+    json: flags.json === true,
+    clientFlags: [
+      ...(flags.url === undefined ? [] : ['--url', flags.url]),
+      ...(flags.tokenFile === undefined ? [] : ['--token-file', flags.tokenFile]),
+    ],
   };
   checkCommand(file);
   if (flags.report !== undefined) checkReportFile(flags.report);
@@ -171,7 +176,6 @@ function finish({ report, screen, say }: Window, flags: RunFlags, exitCode: numb
   report.exitCode = exitCode;
   screen.clear();
   if (report.drainTries > 0) for (const line of reportLines(report)) say(printable(line));
-  if (flags.json) console.log(printableJson(report));
   if (flags.report !== undefined) writeReport(flags.report, report, say);
 }
 

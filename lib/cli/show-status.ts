@@ -6,6 +6,7 @@ import { systemClock } from '../clock.ts';
 import { formatMs } from '../format-duration.ts';
 import type { AdminClient, Body } from './admin-client.ts';
 import { addClientOptions, createClient, type ClientOptions } from './client-options.ts';
+import { failureJson } from './failure.ts';
 import { printableJson } from '../printable.ts';
 import { delay } from './progress.ts';
 import { Screen } from './screen.ts';
@@ -66,7 +67,7 @@ function ask(
 ): Promise<string> {
   return client.call('status', { app }, { signal }).then(
     ({ body }) => textOf(body, flags),
-    (error: Error) => (flags.json ? printableJson({ error: error.message }) : error.message),
+    (error: Error) => (flags.json ? failureJson(error) : error.message),
   );
 }
 

@@ -28,6 +28,8 @@ export interface Snapshot {
   readonly stragglers: readonly Straggler[];
   /** What the server last saw of the backend, where it looks. */
   readonly lastSeen: string | null;
+  /** How much longer the server waits for the backend, where it does. */
+  readonly healthEndsInMs: number | null;
   /** Processes that are not heard of, and may still send requests to the backend. */
   readonly missing: readonly string[];
   readonly backend: BackendSnapshot;
@@ -72,6 +74,7 @@ export function readSnapshot(body: Body): Snapshot {
     message: readText(body['message']),
     stragglers: readStragglers(body['stragglers']),
     lastSeen: isPlainObject(health) ? readText(health['lastSeen']) : null,
+    healthEndsInMs: isPlainObject(health) ? readNumber(health['endsInMs']) : null,
     missing: readLost(body)
       .filter(({ blocksDrain }) => blocksDrain === true)
       .map(nameProcess),

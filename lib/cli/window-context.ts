@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../clock.ts';
 import type { AdminClient } from './admin-client.ts';
-import { CommandFailure, EXIT_HEALTH_TIMEOUT } from './failure.ts';
+import { CommandFailure, EXIT_HEALTH_TIMEOUT, failureJson } from './failure.ts';
 import type { RunReport } from './run-report.ts';
 import type { Screen } from './screen.ts';
 import { endByHangup, exitCodeOf, type Leaving } from './signals.ts';
@@ -24,7 +24,10 @@ export interface WindowOptions {
   readonly killAfter: number;
   readonly force: boolean;
   readonly tty: boolean;
-  readonly outputToStderr: boolean;
+  /** Whether standard output is for the report alone. */
+  readonly json: boolean;
+  /** What commands that are suggested need to reach the same server, such as `--url`. */
+  readonly clientFlags: readonly string[];
 }
 
 export interface Window {
@@ -39,17 +42,25 @@ export interface Window {
 }
 
 /** The lease ends the pause then. */
-export function leaveAtOnce({ leaving, say }: Window): void {
-  say('leaving at once; a pause that is left ends by itself.');
+export function leaveAtOnce({ leaving, say, options, report }: Window): void {
+  const text = 'leaving at once; a pause that is left ends by itself.';
+  say(text);
   endByHangup(leaving);
-  process.exit(exitCodeOf(leaving.name ?? 'SIGTERM'));
+  const exitCode = exitCodeOf(leaving.name ?? 'SIGTERM');
+  report.exitCode = exitCode;
+  report.outcome = 'interrupted';
+  const failure = { code: 'ERR_ANTRACT_INTERRUPTED', details: report };
+  if (options.json) console.log(failureJson(new CommandFailure(text, exitCode, failure)));
+  process.exit(exitCode);
 }
 
 /** Thrown where it is not too late to go back. */
 export function refuseWhenLeaving({ leaving, report }: Window): void {
   if (leaving.name === undefined) return;
   report.outcome = 'interrupted';
-  throw new CommandFailure(`${leaving.name}: leaving.`, exitCodeOf(leaving.name));
+  throw new CommandFailure(`Interrupted by ${leaving.name}.`, exitCodeOf(leaving.name), {
+    code: 'ERR_ANTRACT_INTERRUPTED',
+  });
 }
 
 export function isHealthTimeout(error: unknown): boolean {

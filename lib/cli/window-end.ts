@@ -1,6 +1,5 @@
 /**
- * How a maintenance window ends: its pause is ended, waited out, and reported. Knows neither drain
- * nor command.
+ * How a maintenance window ends: its pause is ended, waited out, and reported.
  */
 import { formatMs } from '../format-duration.ts';
 import { CommandFailure, EXIT_FAILED } from './failure.ts';
@@ -8,6 +7,13 @@ import type { End, OwnPause } from './own-pause.ts';
 import { addPause, askForReport, whyEnded } from './run-report.ts';
 import { PausedAgain, settle } from './settle.ts';
 import { isHealthTimeout, refuseWhenLeaving, type Window } from './window-context.ts';
+
+/** The pause has ended, and this run did not end it. */
+export class PauseLost extends CommandFailure {
+  constructor(message: string) {
+    super(message, EXIT_FAILED, { code: 'ERR_ANTRACT_PAUSE_LOST' });
+  }
+}
 
 export async function endWindow(window: Window, pause: OwnPause): Promise<void> {
   const { options, report } = window;
@@ -17,17 +23,20 @@ export async function endWindow(window: Window, pause: OwnPause): Promise<void> 
     refuseWhenLeaving(window);
   }
   if (commandCode !== 0) {
+    report.outcome = 'command failed';
     if (options.onFailure === 'resume') await resume(window, pause);
     else await stopOrKeep(window, pause);
-    report.outcome = 'command failed';
-    throw new CommandFailure('The command failed.', commandCode);
+    throw new CommandFailure(`${report.command} failed.`, commandCode, {
+      code: 'ERR_ANTRACT_COMMAND_FAILED',
+    });
   }
   const end = await pause.resume();
   await noteEnd(window, pause, end);
   if (end !== 'done') {
     await collectReport(window, pause);
     report.outcome = 'pause lost';
-    throw new CommandFailure('The command was done, but not all of it within the pause.');
+    const why = end === 'ended before' ? `${report.problems.at(-1)} ` : '';
+    throw new PauseLost(`${why}${report.command} was done, but not all of it within the pause.`);
   }
   try {
     await waitUntilBack(window);
@@ -37,10 +46,29 @@ export async function endWindow(window: Window, pause: OwnPause): Promise<void> 
   report.outcome = 'done';
 }
 
-/** Never fails: what goes wrong is said, and the lease does the rest. */
-export async function resume(window: Window, pause: OwnPause): Promise<void> {
-  await noteEnd(window, pause, await pause.resume());
+/**
+ * Ends the pause and waits until clients are served again, so that the report covers that time too.
+ * Never fails: what goes wrong is noted, and the lease does the rest.
+ */
+export async function resume(
+  window: Window,
+  pause: OwnPause,
+  patience: number = window.options.healthTimeout,
+): Promise<void> {
+  const end = await pause.resume();
+  await noteEnd(window, pause, end);
+  if (end === 'done') await waitWhileReleasing(window, patience);
   await collectReport(window, pause);
+}
+
+async function waitWhileReleasing(window: Window, patience: number): Promise<void> {
+  const { options, leaving } = window;
+  if (leaving.name !== undefined) return;
+  try {
+    await settle({ ...window, app: options.app }, patience, leaving.signal);
+  } catch (error) {
+    if (leaving.name === undefined && !(error instanceof CommandFailure)) throw error;
+  }
 }
 
 async function waitUntilBack(window: Window): Promise<void> {
@@ -58,30 +86,21 @@ async function waitUntilBack(window: Window): Promise<void> {
 }
 
 async function stopOrKeep(window: Window, pause: OwnPause): Promise<void> {
-  const { options, say } = window;
-  const isStop = options.onFailure === 'stop';
-  const end = isStop ? await pause.stop() : await pause.keep();
+  const end = window.options.onFailure === 'stop' ? await pause.stop() : await pause.keep();
   await noteEnd(window, pause, end);
   await collectReport(window, pause);
-  if (end !== 'done') return;
-  say(
-    isStop
-      ? 'STOPPED, as --on-failure says: requests are answered 503 until `antract resume`.'
-      : 'STILL PAUSED, as --on-failure says: until `antract resume`, or its longest time is over.',
-  );
 }
 
 async function noteEnd(window: Window, pause: OwnPause, end: End): Promise<void> {
   const { options, report, say } = window;
   if (end === 'ended before' && report.outcome === 'failed') report.outcome = 'pause lost';
-  // That has been said when it was found.
-  if (end === 'done' || (end === 'ended before' && pause.lost.aborted)) return;
-  const text =
-    end === 'ended before'
-      ? await lostText(window, pause)
-      : `THE PAUSE COULD NOT BE ENDED; nobody renews it any more, so it ends within ${formatMs(options.lease)}.`;
-  report.problems.push(text);
-  say(text);
+  if (end === 'not reached') {
+    const text = `THE PAUSE COULD NOT BE ENDED; nobody renews it any more, so it ends within ${formatMs(options.lease)}.`;
+    report.problems.push(text);
+    say(text);
+  }
+  // Where it was found earlier, it has been noted.
+  if (end === 'ended before' && !pause.lost.aborted) await noteLost(window, pause);
 }
 
 async function collectReport(
@@ -91,10 +110,13 @@ async function collectReport(
   addPause(report, await askForReport(client, options.app, pause.id, clock));
 }
 
-export async function lostText(
-  { client, clock, options }: Window,
+/** Adds to the report's problems why the pause has ended, and returns it. */
+export async function noteLost(
+  { client, clock, options, report }: Window,
   pause: OwnPause,
 ): Promise<string> {
   const ended = await askForReport(client, options.app, pause.id, clock);
-  return `THE PAUSE HAS ENDED EARLY: ${whyEnded(ended)}. Requests reach the backend, unless somebody else holds them.`;
+  const text = `THE PAUSE HAS ENDED EARLY: ${whyEnded(ended)}.`;
+  report.problems.push(text);
+  return text;
 }

@@ -6,14 +6,14 @@
  */
 import { formatMs } from '../format-duration.ts';
 import type { Timer } from '../clock.ts';
+import type { Straggler } from '../in-flight.ts';
 import { Child } from './child.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from './failure.ts';
 import { OwnPause } from './own-pause.ts';
 import { delay, Progress } from './progress.ts';
-import { settle } from './settle.ts';
 import { readSnapshot } from './snapshot.ts';
-import { isHealthTimeout, leaveAtOnce, refuseWhenLeaving, type Window } from './window-context.ts';
-import { endWindow, lostText, resume } from './window-end.ts';
+import { leaveAtOnce, refuseWhenLeaving, type Window } from './window-context.ts';
+import { endWindow, noteLost, PauseLost, resume } from './window-end.ts';
 import { missingText, nameAll } from './words.ts';
 
 const ANSWER_TIME = 10_000;
@@ -42,14 +42,16 @@ async function pauseAndDrain(window: Window): Promise<OwnPause> {
     refuseWhenLeaving(window);
     const pause = await beginPause(window);
     report.drainTries++;
+    const isLast = report.drainTries >= options.drainTries;
     let isDrained = false;
     try {
       isDrained = await drain(window, pause);
+      if (!isDrained && !isLast) sayNextTry(window);
     } finally {
-      if (!isDrained) await resume(window, pause);
+      if (!isDrained) await resume(window, pause, isLast ? undefined : options.drainTimeout);
     }
     if (isDrained) return pause;
-    if (report.drainTries >= options.drainTries) throw notDrained(window);
+    if (isLast) throw notDrained(window);
     await letPeopleThrough(window);
   }
 }
@@ -97,9 +99,6 @@ async function drain(window: Window, pause: OwnPause): Promise<boolean> {
       const { missing, stragglers } = readSnapshot(body);
       // Another try would only interrupt the traffic again: the operator has to act first.
       if (missing.length > 0 && stragglers.length === 0) throw processMissing(window, missing);
-      say(
-        `not drained within ${formatMs(drainTimeout)}; in the way: ${nameAll(report.stragglers)}.`,
-      );
       return false;
     }
   } catch (error) {
@@ -109,28 +108,33 @@ async function drain(window: Window, pause: OwnPause): Promise<boolean> {
     progress.stop();
   }
   // The last moment to find out: from here on somebody relies on it.
-  if (!(await pause.check())) throw new CommandFailure(await lostText(window, pause));
+  if (!(await pause.check())) throw new PauseLost(await noteLost(window, pause));
   refuseWhenLeaving(window);
   return true;
 }
 
-async function letPeopleThrough(window: Window): Promise<void> {
-  const { options, clock, leaving, say } = window;
-  const { app, drainTimeout, drainTries } = options;
-  say(`letting people through; then try ${window.report.drainTries + 1} of ${drainTries}.`);
-  try {
-    await settle({ ...window, app }, drainTimeout, leaving.signal);
-  } catch (error) {
-    refuseWhenLeaving(window);
-    if (!isHealthTimeout(error)) throw error;
-  }
-  await delay(clock, Math.min(BREATHER, drainTimeout), leaving.signal);
+function sayNextTry({ options, report, say }: Window): void {
+  const { drainTimeout, drainTries } = options;
+  say(
+    `not drained within ${formatMs(drainTimeout)}${inTheWay(report.stragglers)}; ` +
+      `letting people through, then try ${report.drainTries + 1} of ${drainTries}.`,
+  );
+}
+
+function inTheWay(stragglers: readonly Straggler[]): string {
+  return stragglers.length === 0 ? '' : `; in the way: ${nameAll(stragglers)}`;
+}
+
+async function letPeopleThrough({ options, clock, leaving }: Window): Promise<void> {
+  await delay(clock, Math.min(BREATHER, options.drainTimeout), leaving.signal);
 }
 
 function notDrained({ options, report }: Window): CommandFailure {
   report.outcome = 'not drained';
+  const { app, drainTries, drainTimeout } = options;
+  const tries = drainTries === 1 ? '' : ` in any of ${drainTries} tries`;
   return new CommandFailure(
-    `Gave up after ${options.drainTries === 1 ? '1 try' : `${options.drainTries} tries`}; people are let through.`,
+    `${app} did not drain within ${formatMs(drainTimeout)}${tries}${inTheWay(report.stragglers)}.`,
     EXIT_DRAIN_TIMEOUT,
   );
 }
@@ -146,7 +150,7 @@ async function runCommand(window: Window, pause: OwnPause): Promise<void> {
   const { options, clock, leaving, report, say } = window;
   say(`drained; running ${report.command}.`);
   const start = clock.now();
-  const child = new Child({ ...window, ...options });
+  const child = new Child({ ...window, ...options, outputToStderr: options.json });
   // With --tty the terminal is the command's: it may be asking something.
   const progress = options.tty ? undefined : new Progress({ ...window, app: options.app });
   const onLeave = (): void => {
@@ -155,9 +159,7 @@ async function runCommand(window: Window, pause: OwnPause): Promise<void> {
     void child.end(name, options.killAfter);
   };
   const onLost = async (): Promise<void> => {
-    const text = await lostText(window, pause);
-    report.problems.push(text);
-    say(`${text} The command still runs.`);
+    say(`${await noteLost(window, pause)} The command still runs.`);
   };
   leaving.onAgain = (times) => (times === 2 ? child.kill() : leaveAtOnce(window));
   leaving.signal.addEventListener('abort', onLeave);
@@ -171,7 +173,4 @@ async function runCommand(window: Window, pause: OwnPause): Promise<void> {
     progress?.stop();
   }
   report.commandMs = Math.round(clock.now() - start);
-  if (report.commandExitCode !== 0) {
-    say(`the command has ended with ${report.commandExitCode}.`);
-  }
 }
