@@ -10,6 +10,7 @@ import { Backend } from './backend.ts';
 import { UNREACHABLE } from './backend-status.ts';
 import type { Clock } from './clock.ts';
 import { DrainWatch, type DrainOutcome } from './drain-watch.ts';
+import { engineIoSession } from './engine-io.ts';
 import type { EmitEvent } from './events.ts';
 import { describeGate } from './gate-status.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
@@ -455,6 +456,8 @@ export class Gate {
     if (!entry) return;
     const now = this.#clock.now();
     this.traffic.record(now, now - entry.since);
+    const session = entry.passage.unfinishedSession?.();
+    if (session !== undefined) this.#rejectPoll(session);
     // Let go, but its client left before it could go on.
     if (entry.ticket && !entry.ticket.passed) this.#waiting.abandoned(entry.ticket);
     if (this.#emptied && this.inFlight === 0) this.#emptied();
@@ -649,6 +652,14 @@ export class Gate {
   #passersBy(): Ticket[] {
     if (this.intent !== 'paused') return [];
     return [...this.#waiting].filter(({ passage }) => this.#isPasserBy(passage));
+  }
+
+  /** An engine.io client has lost its WebSocket before it moved there, and would not poll again. */
+  #rejectPoll(session: string): void {
+    const polls = [...this.#waiting].filter(
+      ({ request }) => request.method === 'GET' && engineIoSession(request) === session,
+    );
+    for (const poll of polls) this.#waiting.reject(poll, this.#rejection('long-poll'));
   }
 
   #rejectAll(reason: RejectReason): void {

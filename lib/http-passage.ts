@@ -13,16 +13,9 @@ import { endSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from './options.ts';
 import type { AppSettings } from './settings.ts';
 import type { ClientWait, Passage } from './passage.ts';
-import { refuse, statusOf, type Refusal } from './refusal.ts';
+import { refusalFor, refuse, statusOf, type Refusal } from './refusal.ts';
 
-const LONG_POLL_ENDED: Refusal = Object.freeze({
-  status: 503,
-  code: 'ERR_ANTRACT_LONG_POLL',
-  title: 'Ask again',
-  detail:
-    'The service restarts or goes into maintenance. Ask again; the answer comes when it is back.',
-  retryAfter: 1,
-});
+const LONG_POLL_ENDED: Refusal = Object.freeze(refusalFor({ reason: 'long-poll' }));
 
 /** Responses that have been ended here, below their handlers. */
 const ended = new WeakSet<ServerResponse>();

@@ -30,6 +30,8 @@ export interface Passage {
   end(): void;
   /** What a request in flight waits for, where that is its client. Asked while draining only. */
   clientWait?(): ClientWait | undefined;
+  /** Of a WebSocket to which an engine.io client has not moved yet: its session. */
+  unfinishedSession?(): string | undefined;
   /** Ends a request whose client is too slow, so that neither side takes it for complete. */
   endSlow?(): void;
   /** Calls back when the response begins, after which {@link isLongLived} may say otherwise. */

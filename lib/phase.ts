@@ -16,7 +16,8 @@ export type RejectReason =
   | 'full'
   | 'shutdown'
   | 'too-large'
-  | 'unreachable';
+  | 'unreachable'
+  | 'long-poll';
 
 /** What a held request is told. */
 export type Verdict =

@@ -113,6 +113,12 @@ const REFUSALS = {
     detail: 'The service behind this gateway could not be reached.',
     retryAfter: 5,
   },
+  'long-poll': {
+    title: 'Ask again',
+    detail:
+      'The service restarts or goes into maintenance. Ask again; the answer comes when it is back.',
+    retryAfter: 1,
+  },
   'too-large': {
     title: 'Content too large',
     detail: 'The service is under maintenance, and this body is too large to be kept meanwhile.',

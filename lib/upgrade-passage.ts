@@ -3,7 +3,9 @@
  * long-lived, and ended by the close frame that tells a WebSocket client to come back. Knows no gate.
  */
 import type { Duplex } from 'node:stream';
-import { endSocket, limitEnd, type EndLimit } from './end-socket.ts';
+import { systemClock } from './clock.ts';
+import { ENDING_MS, endSocket, limitEnd, type EndLimit } from './end-socket.ts';
+import { engineIoSession, PROBE_BYTES } from './engine-io.ts';
 import type { AntractRequest } from './options.ts';
 import type { Passage } from './passage.ts';
 import { closeAfterRefusal } from './handshake-socket.ts';
@@ -38,6 +40,11 @@ export class UpgradePassage implements Passage {
   #status = 0;
   #onAnswer: (() => void) | undefined;
   #isEnding = false;
+  /** Of an engine.io client. */
+  #session: string | undefined;
+  /** How much its client has sent since the handshake, control frames left out. */
+  #received = 0;
+  #onReceived: (() => void) | undefined;
   #limit: EndLimit | undefined;
 
   constructor(req: AntractRequest, socket: Duplex, { endable }: UpgradePassageOptions) {
@@ -71,7 +78,13 @@ export class UpgradePassage implements Passage {
     const { socket } = this;
     this.#write = socket.write as Write;
     this.#tap = (chunk, ...rest) => this.#follow(chunk, rest);
-    if (isWebSocket(this.request)) this.#frames = new FrameTracker();
+    if (isWebSocket(this.request)) {
+      this.#frames = new FrameTracker();
+      const session = engineIoSession(this.request);
+      // Once, however often it is handed over.
+      if (session !== undefined && this.#session === undefined) this.#countReceived();
+      this.#session = session;
+    }
     socket.write = this.#tap as Duplex['write'];
     try {
       handler(this.request, socket, head);
@@ -89,8 +102,45 @@ export class UpgradePassage implements Passage {
     this.#onAnswer = undefined;
   }
 
+  unfinishedSession(): string | undefined {
+    return this.#received <= PROBE_BYTES ? this.#session : undefined;
+  }
+
   end(): void {
-    if (this.#isEnding) return;
+    if (this.#isEnding || this.#onReceived) return;
+    if (this.unfinishedSession() !== undefined && this.#isOpen) this.#endOnceFinished();
+    else this.#endNow();
+  }
+
+  /** If the client is about to move to this WebSocket, it must have done so before it can be closed. */
+  #endOnceFinished(): void {
+    const end = (): void => {
+      timer.cancel();
+      if (!this.socket.destroyed) this.#endNow();
+    };
+    const timer = systemClock.after(ENDING_MS, end);
+    this.#onReceived = () => {
+      if (this.unfinishedSession() === undefined) end();
+    };
+    this.socket.once('close', () => timer.cancel());
+  }
+
+  /** The stream's own `push` is what Node calls with what has arrived, before its handler reads it. */
+  #countReceived(): void {
+    const { socket } = this;
+    const push = socket.push.bind(socket);
+    socket.push = (chunk: Uint8Array | null, ...rest) => {
+      const isRoomLeft = push(chunk, ...rest);
+      if (chunk && !isControlFrame(chunk)) this.#received += chunk.length;
+      if (this.unfinishedSession() === undefined) {
+        socket.push = push;
+        this.#onReceived?.();
+      }
+      return isRoomLeft;
+    };
+  }
+
+  #endNow(): void {
     this.#isEnding = true;
     if (!this.#frames) return endSocket(this.socket);
     this.#limit = limitEnd(this.socket);
@@ -150,6 +200,11 @@ export class UpgradePassage implements Passage {
   #send(...what: unknown[]): boolean {
     return (this.#write as (...what: unknown[]) => boolean).apply(this.socket, what);
   }
+}
+
+/** Close, ping or pong (RFC 6455, 5.5). Clients send each frame by itself. */
+function isControlFrame(chunk: Uint8Array): boolean {
+  return ((chunk[0] ?? 0) & 0x08) !== 0;
 }
 
 function isWebSocket(req: AntractRequest): boolean {
