@@ -119,7 +119,7 @@ describe('enable with wait', () => {
     const answer = await request(`${site.admin}/enable?wait=1m`);
     expect(answer.status).toBe(200);
     expect(answer.body).toMatch(
-      /^Pause is enabled\.\nDrained after \d+ ms: nothing is in flight\.\nApp default is drained\.\n/,
+      /^Pause is enabled\.\nDrained after [\d.]+ m?s: nothing is in flight\.\nApp default is drained\.\n/,
     );
   });
 
@@ -163,7 +163,7 @@ describe('enable with wait', () => {
     const answer = await request(`${site.admin}/enable?wait=20ms`);
     expect(answer.status).toBe(202);
     expect(answer.body).toMatch(
-      /^Pause is enabled\.\nNot drained after \d+ ms: 1 request still in flight\.\nApp default is draining\.\n(.*\n)*In flight: 1\n {2}GET \/slow for \d+ ms\n/,
+      /^Pause is enabled\.\nNot drained after [\d.]+ m?s: 1 request still in flight\.\nApp default is draining\.\n(.*\n)*In flight: 1\n {2}GET \/slow for [\d.]+ m?s\n/,
     );
     const json = await request(`${site.admin}/enable?wait=0`, {
       headers: { accept: 'application/json' },
@@ -396,7 +396,7 @@ describe('drain', () => {
     site.open[0]?.end();
     expect((await answer).status).toBe(200);
     expect((await answer).body).toMatch(
-      /^Drained after \d+ m?s: nothing is in flight\.\nApp default is drained\.\n/,
+      /^Drained after [\d.]+ m?s: nothing is in flight\.\nApp default is drained\.\n/,
     );
   });
 
@@ -411,7 +411,7 @@ describe('drain', () => {
     expect(parse(answer)).toMatchObject({
       drained: false,
       phase: 'pausing',
-      summary: expect.stringMatching(/^Not drained after \d+ ms: 1 request still in flight\.$/),
+      summary: expect.stringMatching(/^Not drained after [\d.]+ m?s: 1 request still in flight\.$/),
       stragglers: [{ path: '/slow' }],
     });
   });

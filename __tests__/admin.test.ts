@@ -256,18 +256,18 @@ describe('text', () => {
         [
           '^Pause is enabled\\.',
           'App default is draining\\.',
-          'Paused for: \\d+ ms',
+          'Paused for: [\\d.]+ m?s',
           'Ends by itself in: 1 h',
           'Reason: new disk',
           'In flight: 1',
-          '  GET /slow for \\d+ ms',
+          '  GET /slow for [\\d.]+ m?s',
           'Next: /_antract/drain answers once nothing is in flight\\.',
           '$',
         ].join('\n'),
       ),
     );
     void (await hold(site, 1));
-    expect(await text(site, '/status')).toMatch(/^Longest held: \d+ ms$/m);
+    expect(await text(site, '/status')).toMatch(/^Longest held: [\d.]+ m?s$/m);
     site.open[0]?.end();
     await slow;
     expect(await text(site, '/status')).toMatch(
@@ -334,7 +334,7 @@ describe('text', () => {
     const status = await text(site, '/status');
     expect(status.split('\n')[0]).toBe('Pause is disabled.');
     expect(status).toMatch(
-      /\nApp shop is paused: 0 held, 0 in flight, ends by itself in (10 min|9 min \d+ s), reason: new disk\.\nApp blog is running: 0 held, 0 in flight\.\nApp wiki is stopped for \d+ ms: 0 held, 0 in flight, does not end by itself\.\n$/,
+      /\nApp shop is paused: 0 held, 0 in flight, ends by itself in (10 min|9 min \d+ s), reason: new disk\.\nApp blog is running: 0 held, 0 in flight\.\nApp wiki is stopped for [\d.]+ m?s: 0 held, 0 in flight, does not end by itself\.\n$/,
     );
   });
 

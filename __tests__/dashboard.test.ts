@@ -98,7 +98,7 @@ describe('the dashboard', () => {
     await shows(field(page, 'held'), exactly(3));
     const second = hold(serving, 4);
     await shows(field(page, 'held'), exactly(7));
-    await shows(field(page, 'oldest'), /^\d+ m?s$/);
+    await shows(field(page, 'oldest'), /^[\d.]+ m?s$/);
     expect(await page.title()).toBe('paused, 7 held · antract');
 
     await button(page, 'Resume…').click();

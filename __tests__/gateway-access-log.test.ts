@@ -192,7 +192,7 @@ describe('a line', () => {
   it('is for people on a terminal, unless JSON is asked for', async () => {
     const terminal = await open('auto', true);
     await request(`${terminal.url}/path`);
-    expect(await terminal.lines.next()).toMatch(/^\d\d:\d\d:\d\d 200 GET {2}\/path \d+ ms$/);
+    expect(await terminal.lines.next()).toMatch(/^\d\d:\d\d:\d\d 200 GET {2}\/path [\d.]+ m?s$/);
     const json = await open('json', true);
     await request(json.url);
     expect(await json.lines.json()).toMatchObject({ status: 200 });
