@@ -392,7 +392,9 @@ export class Gate {
 
   /** The backend has begun to answer a request, as its proxy sees it. */
   noteAnswer(request: RequestLine): void {
-    this.#backend.answered(this.#clock.now(), this.#inFlight.sinceOf(request));
+    // Looked up only where it matters: this is called for each response.
+    const since = this.#backend.isDown ? this.#inFlight.sinceOf(request) : undefined;
+    this.#backend.answered(this.#clock.now(), since);
   }
 
   /** The backend did not answer a request. @param reason such as `ECONNREFUSED`. */

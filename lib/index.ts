@@ -73,6 +73,7 @@ export type {
   AppStatus,
   CommandResult,
   DrainResult,
+  BackendStatus,
   HealthStatus,
   LostProcessStatus,
   ProcessStatus,
