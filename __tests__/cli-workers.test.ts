@@ -233,7 +233,7 @@ describe('several workers', () => {
 });
 
 describe('the signals of several workers', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)(
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     'on %s refuse those held, let others finish, and end with 0',
     async (signal) => {
       const gateway = await operate('--workers', '2');

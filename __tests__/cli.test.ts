@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { FLAGS } from '../lib/cli/flags.ts';
 import { killBackends, startBackend } from './support/backend.ts';
-import { endAll, runCli, serve } from './support/cli.ts';
+import { endAll, runCli, runOnTerminal, serve } from './support/cli.ts';
 import { closeAll, listen, request } from './support/http.ts';
 
 const directories: string[] = [];
@@ -398,7 +398,7 @@ describe('ending', () => {
     other.close();
   });
 
-  it.each(['SIGTERM', 'SIGINT'] as const)(
+  it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
     'on %s refuses those held, lets others finish, and ends with 0',
     async (signal) => {
       const backend = await startBackend();
@@ -419,6 +419,21 @@ describe('ending', () => {
       expect(await cli.exited).toEqual({ code: 0, signal: null });
     },
   );
+
+  it('by SIGHUP, and after the answers to held requests, when its terminal is closed', async () => {
+    const backend = await startBackend();
+    const cli = runOnTerminal(['serve', '--port', '0', '--target', backend.url]);
+    const [, url = ''] = await cli.saw('stdout', /(http:\/\/127\.0\.0\.1:\d+)\D/);
+    await request(`${url}/_antract/enable`);
+    const held = request(url);
+    for (;;) {
+      const { body } = await request(`${url}/_antract/status`);
+      if (body.startsWith('Pause is enabled, 1 requests')) break;
+    }
+    cli.closeTerminal();
+    expect((await held).status).toBe(503);
+    expect(await cli.exited).toEqual({ code: 129, signal: null });
+  });
 
   it.each([
     ['SIGTERM', 143],

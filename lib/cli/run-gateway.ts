@@ -1,11 +1,12 @@
 /**
- * Starts a gateway and ends it with the process: SIGTERM and SIGINT close it in good order, a second
- * one ends the process at once. Knows no flag.
+ * Starts a gateway and ends it with the process: SIGTERM, SIGINT and SIGHUP close it in good order, and
+ * a second signal ends the process at once.
  */
 import { constants } from 'node:os';
 import { createGateway, type GatewayAddress, type GatewayConfig } from '../gateway.ts';
 import type { Logger } from '../options.ts';
 import { EXIT_FAILED } from './failure.ts';
+import { endBySignal } from './signals.ts';
 
 /** Standard output is for access lines alone. */
 export const stderrLogger: Logger = {
@@ -14,7 +15,8 @@ export const stderrLogger: Logger = {
   error: (message) => console.error(message),
 };
 
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** What asks a gateway to close. Without a listener each of them would end the process at once. */
+export const CLOSING_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /** @param closeMore what is to be closed after the gateway. */
 export async function runGateway(
@@ -39,7 +41,9 @@ export function endOnSignals(
   endAtOnce: () => void = () => undefined,
 ): void {
   let ending = false;
-  const end = (signal: (typeof SIGNALS)[number]): void => {
+  const end = (signal: (typeof CLOSING_SIGNALS)[number]): void => {
+    // The shell and the kernel both send one when a terminal is closed.
+    if (ending && signal === 'SIGHUP') return;
     if (ending) {
       endAtOnce();
       // As if the signal had ended the process: 128 and its number.
@@ -48,12 +52,19 @@ export function endOnSignals(
     ending = true;
     stderrLogger.info(`${signal}: closing; again ends at once.`);
     close().then(
-      (code) => process.exit(code),
+      (code) => {
+        if (signal === 'SIGHUP' && isOnTerminal()) endBySignal(signal);
+        else process.exit(code);
+      },
       (error: unknown) => {
         stderrLogger.error(String(error));
         process.exit(EXIT_FAILED);
       },
     );
   };
-  for (const signal of SIGNALS) process.on(signal, () => end(signal));
+  for (const signal of CLOSING_SIGNALS) process.on(signal, () => end(signal));
+}
+
+function isOnTerminal(): boolean {
+  return process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
 }

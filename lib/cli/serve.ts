@@ -66,8 +66,8 @@ A URL that holds a secret (--redis, --notify, --health-url) is better given by i
 show in ps. A variable that is empty is not set; one for a URL, an address, a path or a token must not be
 empty.
 
-SIGTERM and SIGINT close in good order: requests held are answered 503, those in flight finish, then
-event streams, long polls and WebSockets are ended so that their clients reconnect.
+SIGTERM, SIGINT and SIGHUP close in good order: held requests are answered 503, requests in flight
+finish, then event streams, long polls and WebSockets are ended so that their clients reconnect.
 Exit code: 0 after that, 1 when it could not start, 2 when it was called wrongly; a second signal
 ends at once with 128 and its number (130 for SIGINT, 143 for SIGTERM).`;
 

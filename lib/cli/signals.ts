@@ -64,14 +64,18 @@ export function exitCodeOf(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
-/**
- * Ends this process by the SIGHUP that it was sent, if it was: a regular exit wants to reset the
- * terminal first, and Node aborts when that is gone.
- */
+/** Ends this process by the SIGHUP that it was sent, if it was sent one. */
 export function endByHangup(leaving: Leaving): void {
-  if (leaving.name !== 'SIGHUP') return;
-  leaving.stop();
-  process.kill(process.pid, 'SIGHUP');
+  if (leaving.name === 'SIGHUP') endBySignal('SIGHUP');
+}
+
+/**
+ * For a SIGHUP from a terminal: a regular exit resets the terminal first, and Node crashes when the
+ * terminal is gone.
+ */
+export function endBySignal(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 /** A terminal or a pipe that is gone must not end what is under way. */

@@ -11,7 +11,7 @@ import { ClusterStore } from '../stores/cluster-store.ts';
 import { EXIT_FAILED, EXIT_USAGE, explain, UsageError } from './failure.ts';
 import { toGatewayConfig } from './gateway-config.ts';
 import { delay } from './progress.ts';
-import { stderrLogger } from './run-gateway.ts';
+import { CLOSING_SIGNALS, stderrLogger } from './run-gateway.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
 import {
   hearPrimary,
@@ -36,7 +36,7 @@ function runWorker(worker: Worker): void {
   const metrics = new WorkerMetrics(worker, stderrLogger.warn);
   // A terminal, and many a service manager, sends them to all processes; the primary passes on what
   // they mean.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+  for (const signal of CLOSING_SIGNALS) process.on(signal, () => undefined);
   let gateway: Gateway | undefined;
   let isEnding = false;
   const end = async (): Promise<void> => {
