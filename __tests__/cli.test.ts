@@ -294,7 +294,12 @@ describe('a call that makes no sense ends with 2 and', () => {
       {},
       /unknown option '--targt'\n\(Did you mean --target\?\)/,
     ],
-    ['what is missing', [], {}, 'antract: Expected `--target`, or at least one of `apps`.'],
+    [
+      'both ways to give a backend where there is none',
+      [],
+      {},
+      /^antract: Expected `--target`, or at least one of `apps` in the file of `--config`\.$/,
+    ],
     ['the flag', ['--target', 'nowhere'], {}, /^antract: Expected `--target` to be the backend's/],
     [
       'the flag, nested',
@@ -498,5 +503,29 @@ describe('antract', () => {
     expect((await help.exited).code).toBe(0);
     expect(help.stdout).toMatch(/--max-time <duration>[^]*ANTRACT_MAX_TIME/);
     expect((await runCli([]).exited).code).toBe(2);
+  });
+
+  it('lists each command in its help with all that the command takes', async () => {
+    const help = runCli(['--help']);
+    expect((await help.exited).code).toBe(0);
+    expect(help.stdout).toContain('  run [options] [app] -- command...');
+    for (const line of ['serve [options]', 'pause [options] [app]', 'status [options] [app]']) {
+      expect(help.stdout).toContain(`  ${line}`);
+    }
+    expect(help.stdout).not.toContain('worker');
+  });
+
+  it('says in the help of each command which app it acts on without a name', async () => {
+    for (const name of ['run', 'pause', 'resume', 'stop', 'drain']) {
+      const help = runCli([name, '--help']);
+      expect((await help.exited).code).toBe(0);
+      expect([name, help.stdout]).toEqual([
+        name,
+        expect.stringMatching(/app +its name \(default: "default"\)/),
+      ]);
+    }
+    const status = runCli(['status', '--help']);
+    expect((await status.exited).code).toBe(0);
+    expect(status.stdout).toMatch(/app +its name \(default: all apps\)/);
   });
 });

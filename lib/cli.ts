@@ -31,6 +31,8 @@ const { version } = JSON.parse(
 const program = new Command('antract')
   .description('Holds HTTP requests while a backend is away, and lets them go once it is back.')
   .version(version)
+  // As the command's own help has it: `run` takes a command after `--`, which is no argument of ours.
+  .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
   .exitOverride()
   .showHelpAfterError('(--help tells more)');
 addServe(program);

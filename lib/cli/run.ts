@@ -49,7 +49,7 @@ const MIN_LEASE = 1000;
 export function addRun(program: Command, command: readonly string[]): void {
   addClientOptions(program.command('run'))
     .description('Pause, drain, run a command, resume, and report.')
-    .usage('[app] [options] -- command [arguments...]')
+    .usage('[options] [app] -- command...')
     .argument('[app]', 'its name', DEFAULT_APP)
     .option('--drain-timeout <duration>', 'how long a drain may take', '30s')
     .option('--drain-tries <number>', 'how often it is tried, letting people through between', '3')

@@ -20,7 +20,7 @@ import { runWorkers } from './workers.ts';
 export function addServe(program: Command): void {
   const command = program
     .command('serve')
-    .description('Run a gateway in front of a backend, or of several.')
+    .description('Run a gateway in front of a backend (--target), or of several (--config).')
     .addHelpText('after', HELP);
   addFlags(command).action(async () => {
     const given = readFlags(command);

@@ -23,7 +23,7 @@ const EVERY = 1000;
 export function addStatus(program: Command): void {
   addClientOptions(program.command('status'))
     .description('Tell what is going on, in one app or in all.')
-    .argument('[app]')
+    .argument('[app]', 'its name (default: all apps)')
     .option('--watch', 'go on telling, until Ctrl-C')
     .action(async (app: string | undefined, flags: StatusFlags) => {
       const client = createClient(flags);

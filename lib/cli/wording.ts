@@ -25,6 +25,7 @@ function isFromFile(key: string, { sources, file }: Written): boolean {
 
 function wordFor(key: string, { sources }: Written): string | undefined {
   if (key === 'adminToken') return '`--admin-token-file` or `ANTRACT_ADMIN_TOKEN`';
+  if (key === 'apps') return '`apps` in the file of `--config`';
   const flag = FLAGS.find((one) => one.key === key);
   if (!flag) return undefined;
   return `\`${sources.get(flag.key) === 'env' ? flag.env : flag.long}\``;
