@@ -542,6 +542,120 @@ describe('a probe that says yes while connections are refused', () => {
   });
 });
 
+describe('an outage after the release of a pause is over', () => {
+  const COVER = { cover: '10s', maxTime: '5m' } as const;
+
+  it.each(['pause', 'stop'])(
+    'is bounded by the cover, although the %s had time left and no request was answered',
+    async (before) => {
+      const gate = createGate(COVER);
+      if (before === 'stop') gate.stop();
+      else gate.enable({});
+      gate.disable();
+      await probes.at(-1)?.healthy();
+      clock.advance(1000);
+      const ticket = refuse(gate) as Ticket;
+      expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+      expect(events.at(-2)).toBe('unreachable');
+      clock.advance(10_000);
+      expect(await ticket.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
+    },
+  );
+
+  it('fails its request at once without a cover, and does not stop the app', async () => {
+    const gate = createGate({ healthTimeout: '1s', onHealthTimeout: 'stop' });
+    gate.enable({});
+    gate.disable();
+    clock.advance(900);
+    await probes.at(-1)?.healthy();
+    clock.advance(200);
+    expect(refuse(gate)).toBeUndefined();
+    expect(gate.status()).toMatchObject({ phase: 'running', held: 0 });
+    expect(events).not.toContain('unhealthy');
+  });
+
+  it('is bounded by the cover while requests that it interrupted are released', async () => {
+    const gate = createGate({ ...COVER, release: { concurrency: 1 } });
+    const one = refuse(gate) as Ticket;
+    const [two, three] = [hold(gate), hold(gate)];
+    await probes.at(-1)?.healthy();
+    gate.pass(one);
+    gate.answered(one.request, true);
+    gate.pass(two);
+    expect(gate.held).toBe(1);
+    gate.takeBack(two.passage);
+    expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+    clock.advance(10_000);
+    expect(await verdictOf(three)).toBe('reject');
+  });
+
+  it('has the time of the pause while a request that the pause had held still waits', async () => {
+    const gate = createGate({ ...COVER, release: { concurrency: 1 } });
+    gate.enable({});
+    const [one, two] = [hold(gate), hold(gate)];
+    clock.advance(10_000);
+    gate.disable();
+    await probes.at(-1)?.healthy();
+    gate.pass(one);
+    gate.takeBack(one.passage);
+    const newcomer = hold(gate);
+    expect(gate.status().health).toMatchObject({ endsInMs: 290_000, unplanned: false });
+    clock.advance(60_000);
+    expect(await Promise.all([two, newcomer].map(verdictOf))).toEqual([undefined, undefined]);
+  });
+
+  it('has the time of the release when a request that the pause had held is refused after a later one', async () => {
+    const gate = createGate(COVER);
+    gate.enable({});
+    const one = await release(gate);
+    refuse(gate);
+    expect(gate.status().health).toMatchObject({ unplanned: true });
+    expect(gate.takeBack(one)).toBeInstanceOf(Ticket);
+    expect(gate.status().health).toMatchObject({ unplanned: false });
+    clock.advance(10_000);
+    expect(gate.held).toBe(2);
+  });
+
+  it.each([{ cover: '10s' }, {}] as const)(
+    'is unplanned once the clients of the requests that the pause had held have left (%j)',
+    async (options) => {
+      const gate = createGate({ maxTime: '5m', ...options });
+      gate.enable({});
+      const one = await release(gate);
+      const again = gate.takeBack(one) as Ticket;
+      gate.depart(again);
+      if ('cover' in options) {
+        expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+        const newcomer = hold(gate);
+        clock.advance(10_000);
+        expect(await verdictOf(newcomer)).toBe('reject');
+      } else {
+        expect(refuse(gate)).toBeUndefined();
+        expect(gate.isReopened).toBe(false);
+      }
+    },
+  );
+
+  it('is bounded by the cover when requests had waited because the state was not known', async () => {
+    let isInformed = false;
+    const settings = readOptions({ health: { check: () => true }, cover: '10s' });
+    const gate = new Gate({
+      app: 'a',
+      settings,
+      clock,
+      probe,
+      emit: (event) => events.push(event),
+      isInformed: () => isInformed,
+    });
+    const ticket = hold(gate);
+    isInformed = true;
+    gate.reconsider();
+    gate.pass(ticket);
+    gate.takeBack(ticket.passage);
+    expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+  });
+});
+
 describe('the end of a release', () => {
   it('is told when everybody is through, or when it is broken off', async () => {
     const told: string[] = [];

@@ -9,8 +9,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { GatewayConfig } from '../lib/gateway.ts';
 import { httpCheck } from '../lib/health-gate.ts';
-import { killBackends, startBackend } from './support/backend.ts';
+import { MemoryStore } from '../lib/stores/memory-store.ts';
+import { killBackends, startBackend, type Backend } from './support/backend.ts';
 import { createCertificate } from './support/certificate.ts';
 import { closeGateways, openGateway, type OpenGateway } from './support/gateway.ts';
 import { closeAll, listen, readUntil, connect, request } from './support/http.ts';
@@ -502,6 +504,78 @@ describe('disable with wait', () => {
       status: 200,
       body: expect.stringMatching(/^Pause is already disabled\.\nReleased after 0 ms/),
     });
+  });
+});
+
+describe('a backend that dies soon after a pause or stop that held nothing', () => {
+  async function resumeAndKill(
+    command: 'enable' | 'stop',
+    config: Partial<GatewayConfig> = {},
+  ): Promise<{ backend: Backend; gateway: OpenGateway }> {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url, cover: 300, ...config });
+    await gateway.antract[command]();
+    await gateway.antract.disable();
+    await gateway.antract.released();
+    await backend.kill();
+    return { backend, gateway };
+  }
+
+  it.each(['enable', 'stop'] as const)(
+    'makes the next request wait for the cover and not for the longest pause (%s)',
+    async (command) => {
+      const { gateway } = await resumeAndKill(command);
+      const answer = request(gateway.url);
+      await held(gateway, 1);
+      const { health } = gateway.antract.status();
+      expect(health?.unplanned).toBe(true);
+      expect(health?.endsInMs).toBeLessThanOrEqual(300);
+      expect((await answer).status).toBe(502);
+    },
+  );
+
+  it('makes the next WebSocket handshake wait for the cover', async () => {
+    const { gateway } = await resumeAndKill('enable');
+    const client = new WebSocket(`ws://127.0.0.1:${gateway.port}/`);
+    const [error] = (await once(client, 'error')) as [Error];
+    expect(error.message).toMatch('502');
+  });
+
+  it('fails the next request at once without a cover', async () => {
+    const { gateway } = await resumeAndKill('enable', { cover: 0 });
+    expect((await request(gateway.url)).status).toBe(502);
+    expect(gateway.antract.status()).toMatchObject({ phase: 'running', held: 0 });
+  });
+
+  it('makes requests wait for the cover in each process that shares the pause', async () => {
+    const store = new MemoryStore();
+    const backend = await startBackend();
+    const both = await Promise.all(
+      [store, new MemoryStore(store)].map((one) =>
+        openGateway({ target: backend.url, cover: 300, store: one }),
+      ),
+    );
+    await both[0]?.antract.enable();
+    await both[0]?.antract.disable();
+    for (const { antract } of both) {
+      while (antract.status().processes?.some(({ acknowledged }) => !acknowledged)) await wait(1);
+      await antract.released();
+    }
+    await backend.kill();
+    const answers = await Promise.all(both.map(({ url }) => request(url)));
+    expect(answers.map(({ status }) => status)).toEqual([502, 502]);
+  });
+
+  it('answers a request that the pause had held once it is back, although the cover is shorter', async () => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url, cover: 1 });
+    await gateway.antract.enable();
+    const answer = request(gateway.url);
+    await held(gateway, 1);
+    await backend.kill();
+    await gateway.antract.disable();
+    await backend.start();
+    expect((await answer).status).toBe(200);
   });
 });
 

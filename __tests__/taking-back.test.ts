@@ -6,7 +6,7 @@ import http2 from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { createAntract, type Antract } from '../lib/index.ts';
 import { listen as listenOn } from './support/bodies.ts';
-import { closeAll, listen } from './support/http.ts';
+import { closeAll, listen, request } from './support/http.ts';
 import { watchListeners } from './support/warnings.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -182,4 +182,29 @@ describe('a client that leaves', () => {
       }
     },
   );
+});
+
+describe('a middleware whose backend is refused soon after a pause that held nothing', () => {
+  it('holds the request for the cover and not for the longest pause', async () => {
+    const antract = createAntract({
+      logger: { info() {}, warn() {}, error() {} },
+      health: { check: () => true },
+      cover: '10s',
+    });
+    cleanups.push(() => antract.close());
+    const pause = antract.pause();
+    let tries = 0;
+    const handle = (req: IncomingMessage, res: ServerResponse): void => {
+      if (tries++ > 0) return void res.end('served');
+      expect(pause.takeBack(req, res, () => handle(req, res))).toBe(true);
+      const { health } = antract.status();
+      expect(health).toMatchObject({ unplanned: true });
+      expect(health?.endsInMs).toBeLessThanOrEqual(10_000);
+    };
+    const { url } = await listen((req, res) => pause(req, res, () => handle(req, res)));
+    await antract.stop();
+    await antract.disable();
+    await antract.released();
+    expect((await request(url)).body).toBe('served');
+  });
 });

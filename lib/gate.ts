@@ -593,9 +593,10 @@ export class Gate {
     );
   }
 
-  /** Whether a request was held, or others are. */
+  /** Whether a pause had held a request, or others wait for the release of a pause. */
   #isReleased(request: RequestLine): boolean {
-    return this.held > 0 || this.#release.isOwed(request);
+    const isWaitedFor = this.held > 0 && this.#reopening.isAfterPause;
+    return isWaitedFor || this.#release.isOwedAfterPause(request);
   }
 
   /** Let go as it has waited its longest: it would be again at once, as often as it was refused. */
@@ -617,6 +618,7 @@ export class Gate {
       }
       this.#letGo(this.#waiting.head, now);
     }
+    if (this.held === 0 && this.intent === 'running') this.#reopening.onNothingHeld(now);
     if (this.isOpen) {
       this.#heldAtResume = 0;
       this.#release.end();
@@ -631,7 +633,8 @@ export class Gate {
   #letGo(ticket: Ticket, now: number): void {
     this.#inFlight.addHeld(ticket, now);
     this.#waiting.letGo(ticket);
-    this.#release.letGo(ticket.request, now, this.held);
+    const isOfPause = this.intent === 'running' && this.#reopening.isAfterPause;
+    this.#release.letGo(ticket.request, now, this.held, isOfPause);
     if (this.intent === 'running' || this.#isPasserBy(ticket.passage)) return;
     this.#isKnownDrained = false;
     this.#drain.expect(ticket.passage);

@@ -12,11 +12,18 @@ import {
 } from './pacer.ts';
 import type { RequestLine } from './request.ts';
 
+interface Entry {
+  readonly pacer: Pacer | undefined;
+  /** By which that pacer knows the request. */
+  number: number;
+  /** A pause had held it. */
+  readonly isOfPause: boolean;
+}
+
 export class Release {
   readonly #settings: PaceSettings;
   readonly #clock: Clock;
-  /** The number by which the pacer that let it go knows each. */
-  readonly #unanswered = new Map<RequestLine, { pacer: Pacer | undefined; number: number }>();
+  readonly #unanswered = new Map<RequestLine, Entry>();
   readonly #share: (() => Share) | undefined;
   #pacer: Pacer | undefined;
 
@@ -38,15 +45,16 @@ export class Release {
     return this.#pacer.delay(now, this.#counts(held));
   }
 
-  /** A request was let go; `held` are left. */
-  letGo(request: RequestLine, now: number, held: number): void {
-    const entry = { pacer: this.#pacer, number: 0 };
+  /** A request was let go; `held` are left. @param isOfPause whether a pause had held it. */
+  letGo(request: RequestLine, now: number, held: number, isOfPause: boolean): void {
+    const entry = { pacer: this.#pacer, number: 0, isOfPause };
     this.#unanswered.set(request, entry);
     entry.number = this.#pacer?.released(now, this.#counts(held)) ?? 0;
   }
 
-  isOwed(request: RequestLine): boolean {
-    return this.#unanswered.has(request);
+  /** A pause had held the request, and the backend still owes its answer. */
+  isOwedAfterPause(request: RequestLine): boolean {
+    return this.#unanswered.get(request)?.isOfPause === true;
   }
 
   /** Nobody waits for its answer any more, which says nothing of the backend. False when that was known. */

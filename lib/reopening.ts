@@ -47,6 +47,7 @@ export class Reopening {
   #isUnreachable = false;
   #answers = 0;
   #releaseEnd = Infinity;
+  #isAfterPause = false;
   #closed = false;
 
   constructor(context: ReopeningContext, calls: ReopeningCalls) {
@@ -86,6 +87,14 @@ export class Reopening {
   }
 
   /**
+   * The present release is that of a pause: a request of it is still held, or may be. A release after an
+   * unplanned outage is none.
+   */
+  get isAfterPause(): boolean {
+    return this.#isAfterPause;
+  }
+
+  /**
    * A pause has ended.
    *
    * @param patienceMs how long to wait for the backend; 0 is not at all. It is asked all the same: until
@@ -94,6 +103,7 @@ export class Reopening {
   afterPause(patienceMs: number): void {
     const now = this.#context.clock.now();
     this.#releaseEnd = now + patienceMs + this.#context.settings.maxTime;
+    this.#isAfterPause = true;
     this.#shut('release', now + patienceMs, patienceMs === 0);
   }
 
@@ -101,17 +111,22 @@ export class Reopening {
    * A connection was refused. False where there is nothing to wait for.
    *
    * @param since when its request was let through.
-   * @param isReleased whether that had been held, or others are.
+   * @param isReleased whether a pause had held the request, or others wait for the release of a pause.
    */
   afterRefusal(since: number, isReleased: boolean): boolean {
     const closure = this.#closure;
     const now = this.#context.clock.now();
     if (!closure || isGivenUp(closure)) return this.#begin(now, isReleased);
+    const isUnplanned = closure.kind === 'cover';
+    // A request of a pause's release joins an unplanned outage: `cover` is too short for it.
+    if (isUnplanned && isReleased && now < this.#releaseEnd) return this.#begin(now, true);
     if (closure.isAsking) {
       this.#confirm(closure);
       return this.isShut;
     }
-    if (since - closure.wellSince >= QUIET_MS) return this.#begin(now, isReleased);
+    // The backend has answered the probe, and nothing waits for the release: a new, unplanned outage.
+    const isNew = !isUnplanned && !isReleased;
+    if (isNew || since - closure.wellSince >= QUIET_MS) return this.#begin(now, isReleased);
     if (closure.until <= now && !closure.isSpent && this.#giveUp(closure)) {
       return this.#begin(now, isReleased);
     }
@@ -145,6 +160,26 @@ export class Reopening {
     if (!closure || since < closure.since) return;
     if (this.isShut) this.#renew(closure);
     else this.#endTrouble(closure);
+  }
+
+  /**
+   * No request is held. If the backend has answered the probe once, the release of the pause is over: a
+   * request that arrives now must not wait until the end of that pause.
+   */
+  onNothingHeld(now: number): void {
+    const closure = this.#closure;
+    if (!closure || !this.isShut) {
+      this.#isAfterPause = false;
+      return;
+    }
+    if (closure.kind !== 'release' || closure.wellSince === -Infinity) return;
+    if (this.#context.settings.cover > 0) this.#begin(now, false);
+    else {
+      // Requests fail from now on. The probe continues: the backend is not known to answer.
+      closure.until = now;
+      closure.isSpent = true;
+      this.#isAfterPause = false;
+    }
   }
 
   /** The time for which a closure is meant to last is over, and the backend does not answer. */
@@ -197,6 +232,7 @@ export class Reopening {
     const { probe, clock } = this.#context;
     if (!probe || this.#closed) return;
     this.#closure?.end();
+    this.#isAfterPause = kind === 'release';
     this.#closure = new Closure(kind, until, probe, clock);
     this.#closure.isSpent = isSpent;
     this.#ask(this.#closure);
@@ -236,6 +272,7 @@ export class Reopening {
 
   /** The probe had said yes, and was wrong. */
   #goOn(closure: Closure, now: number): void {
+    this.#isAfterPause = closure.kind === 'release';
     this.#ask(closure);
     if (closure.kind === 'cover' && !this.#isUnreachable) {
       this.#tellUnreachable(Math.max(0, closure.until - now));
