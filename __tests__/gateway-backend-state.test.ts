@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net, { type AddressInfo, type Server } from 'node:net';
 import type { BackendStatus } from '../lib/status.ts';
-import { createAntract } from '../lib/index.ts';
+import { createAntract, type AntractOptions } from '../lib/index.ts';
 import { eventually } from './support/eventually.ts';
 import { killBackends, startBackend, type Backend } from './support/backend.ts';
 import { closeGateways, openGateway, type OpenGateway } from './support/gateway.ts';
@@ -228,6 +228,70 @@ describe('a middleware', () => {
     isAway = false;
     await request(url);
     expect(antract.status().backend.state).toBe('up');
+    await antract.close();
+  });
+});
+
+describe('a middleware whose handler answers 502 or 504', () => {
+  /** An app that can do all that a proxy does, and says nothing to antract. */
+  async function appWith(options: AntractOptions) {
+    const antract = createAntract({ logger: { info() {}, warn() {}, error() {} }, ...options });
+    const pause = antract.pause();
+    let status = 502;
+    const { url } = await listen((req, res) =>
+      pause(req, res, () => {
+        res.statusCode = status;
+        res.end();
+      }),
+    );
+    const get = async (answer: number): Promise<void> => {
+      status = answer;
+      expect((await request(url)).status).toBe(answer);
+    };
+    return { antract, get, state: () => antract.status().backend };
+  }
+
+  it.each([502, 504])(
+    'says that its backend is down, found by a probe after a %i',
+    async (status) => {
+      const backend = await away();
+      const { antract, get, state } = await appWith({
+        health: { connect: `127.0.0.1:${backend.port}` },
+      });
+      await get(status);
+      await eventually('the probe', () => state().state === 'down');
+      expect(state()).toMatchObject({ reason: 'ECONNREFUSED', probing: true });
+      expect(state().next).toMatch(/^Requests are passed on, and fail until the backend answers/);
+      expect(antract.status().phase).toBe('running');
+      // An answer of the app may be one without its backend.
+      await get(200);
+      expect(state().state).toBe('down');
+      await backend.start();
+      await eventually('the probe', () => state().state === 'up');
+      expect(state()).toMatchObject({ probing: false, summary: null });
+      await antract.close();
+    },
+  );
+
+  it('says that its backend is up where only the request failed, and asks it no more', async () => {
+    let asked = 0;
+    const check = async () => void asked++;
+    const { antract, get, state } = await appWith({ health: { check } });
+    await get(502);
+    await eventually('the probe', () => state().state === 'up');
+    for (let i = 0; i < 5; i++) await get(502);
+    expect(asked).toBe(1);
+    await antract.close();
+  });
+
+  it('asks nothing where it answers otherwise, or while it is paused', async () => {
+    let asked = 0;
+    const check = async () => void asked++;
+    const { antract, get } = await appWith({ health: { check }, hold: () => false });
+    for (const status of [200, 404, 500, 503]) await get(status);
+    antract.enable('default');
+    await get(502);
+    expect(asked).toBe(0);
     await antract.close();
   });
 });

@@ -5,7 +5,14 @@ import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { createAntract } from 'antract';
 
-const antract = createAntract({ maxTime: '5m', healthCheckPath: '/up' });
+const target = process.env.TARGET ?? 'http://127.0.0.1:3000';
+const { hostname, port, protocol } = new URL(target);
+const antract = createAntract({
+  maxTime: '5m',
+  healthCheckPath: '/up',
+  // Held requests wait until the backend answers, and `status` says when it is down.
+  health: { connect: `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}` },
+});
 antract.on('paused', ({ app, reason }) =>
   console.log(`paused ${app}: ${reason ?? 'no reason given'}`),
 );
@@ -15,7 +22,7 @@ antract.on('resumed', ({ app, held }) => console.log(`resumed ${app}, releasing 
 const app = express();
 app.use(antract.pause());
 app.use('/_antract', antract.admin());
-app.use(createProxyMiddleware({ target: process.env.TARGET ?? 'http://127.0.0.1:3000' }));
+app.use(createProxyMiddleware({ target }));
 
 const server = app.listen(Number(process.env.PORT ?? 8082), '127.0.0.1', () => {
   console.log(`listening on http://127.0.0.1:${server.address().port}`);

@@ -470,6 +470,15 @@ export class Gate {
       if (isUnreachable) this.#backend.answered(now, entry.since);
       this.#reopening.afterAnswer(entry.since);
     }
+    // A proxy that reports what it sees has said by now that the backend is down.
+    if (
+      this.settings.health !== undefined &&
+      this.intent === 'running' &&
+      !this.#backend.isDown &&
+      entry.passage.isBadGateway?.()
+    ) {
+      this.#reopening.afterBadGateway(entry.since);
+    }
     if (this.#release.left(request)) this.#pump();
   }
 

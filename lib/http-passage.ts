@@ -108,6 +108,11 @@ export class HttpPassage implements Passage {
     return this.#res.headersSent && !isTrouble(statusOf(this.request, this.#res));
   }
 
+  isBadGateway(): boolean {
+    const status = statusOf(this.request, this.#res);
+    return this.#res.headersSent && (status === 502 || status === 504);
+  }
+
   onAnswer(callback: () => void): void {
     if (this.#res.headersSent) return;
     // Not from within `writeHead()`, which an end of the response would cut in two.

@@ -38,6 +38,8 @@ export interface Passage {
   onAnswer?(callback: () => void): void;
   /** Whether its response has begun, and is none that a backend in trouble would give. */
   isAnswered?(): boolean;
+  /** Whether it was answered that a backend is down: 502 or 504. A backend that limits its load answers 503. */
+  isBadGateway?(): boolean;
   /** Sends a sign of life while the request is held. */
   beat?(): void;
 }

@@ -36,6 +36,9 @@ export interface ReopeningCalls {
 /** For how long a good probe with nothing sent after it says what the backend is like. */
 const QUIET_MS = 5000;
 
+/** How soon after a good probe another 502 or 504 asks the backend again. */
+const LOOK_AGAIN_MS = 1000;
+
 export class Reopening {
   readonly #context: ReopeningContext;
   readonly #calls: ReopeningCalls;
@@ -153,11 +156,23 @@ export class Reopening {
     }
   }
 
+  /**
+   * A request was answered 502 or 504 by a handler that tells nothing else of its backend. The probe
+   * finds out whether the backend is down. No request is held meanwhile, as nobody knows what the
+   * status was about.
+   */
+  afterBadGateway(since: number): void {
+    const now = this.#context.clock.now();
+    if (this.isDoubtful || since < this.#wellAt || now - this.#wellAt < LOOK_AGAIN_MS) return;
+    this.#shut('release', now, true);
+    if (this.#closure) this.#closure.isHolding = false;
+  }
+
   /** The backend has answered a request, and not with trouble. @param since when that was let through. */
   afterAnswer(since: number): void {
     const closure = this.#closure;
     // What it had before says nothing of how it is now.
-    if (!closure || since < closure.since) return;
+    if (!closure || since < closure.since || isOnlyProbing(closure)) return;
     if (this.isShut) this.#renew(closure);
     else this.#endTrouble(closure);
   }
@@ -346,4 +361,9 @@ export class Reopening {
 /** Of a pause that has ended: everybody was let go, and the backend is still asked. */
 function isGivenUp({ kind, isSpent }: Closure): boolean {
   return kind === 'release' && isSpent;
+}
+
+/** After a 502 or 504. Only the probe ends it: another answer may be that of a handler without a backend. */
+function isOnlyProbing({ isHolding, isSpent }: Closure): boolean {
+  return isSpent && !isHolding;
 }
