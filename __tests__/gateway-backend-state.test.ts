@@ -289,7 +289,7 @@ describe('a middleware whose handler answers 502 or 504', () => {
     const check = async () => void asked++;
     const { antract, get } = await appWith({ health: { check }, hold: () => false });
     for (const status of [200, 404, 500, 503]) await get(status);
-    antract.enable('default');
+    await antract.enable('default');
     await get(502);
     expect(asked).toBe(0);
     await antract.close();
