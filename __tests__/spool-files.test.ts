@@ -91,6 +91,30 @@ describe('a temporary file', () => {
     expect(store.bytes).toBe(0);
   });
 
+  it('is opened after the one before it, so that no more than one exceeds the limit of descriptors', async () => {
+    let opening = 0;
+    let most = 0;
+    const disk: Disk = {
+      ...systemDisk,
+      async open(...args) {
+        most = Math.max(most, ++opening);
+        try {
+          return await systemDisk.open(...args);
+        } finally {
+          opening--;
+        }
+      },
+    };
+    const { spooler: store } = await spooler({ memory: 0 }, { disk });
+    const { port, spools, go } = await gate((req) => store.begin(req));
+    const answers = Array.from({ length: 20 }, () => upload(port, { pieces: [BIG] }));
+    await until(() => spools.filter(({ state }) => state === 'complete').length === 20);
+    expect(store.files).toBe(20);
+    go();
+    await Promise.all(answers);
+    expect(most).toBe(1);
+  });
+
   it('keeps its order on a disk that is slow, and makes the client wait for it', async () => {
     let writeOn: (() => void) | undefined;
     const disk = diskWith({

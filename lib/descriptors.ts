@@ -48,7 +48,9 @@ function readLimit(): number {
     const limits = readFileSync('/proc/self/limits', 'utf8');
     const [, soft] = /^Max open files +(\d+)/m.exec(limits) ?? [];
     return soft === undefined ? Infinity : Number(soft);
-  } catch {
+  } catch (error) {
+    // Without a free descriptor the file can't be read, which doesn't mean that there is no limit.
+    if (isOutOfDescriptors(error as Error)) throw error;
     return Infinity;
   }
 }

@@ -32,6 +32,8 @@ export class SpoolDirectory {
   readonly #isDefault: boolean;
   readonly #disk: Disk;
   #made: Promise<unknown> | undefined;
+  /** Settles when the latest file has been opened, or could not be. */
+  #opened: Promise<unknown> = Promise.resolve();
   #room = 0;
 
   /** @param directory where the user wants it; undefined for the default. */
@@ -82,8 +84,15 @@ export class SpoolDirectory {
     throw new UnsafeDirectory(`the spool directory ${this.#path} is not used, because ${why}`);
   }
 
+  /**
+   * Opens one file at a time. Only an open file shows whether its descriptor exceeds the limit, and
+   * many at once would take the descriptors that new connections need.
+   */
   #open(): Promise<SpoolFile> {
-    return SpoolFile.create(path.join(this.#path, newName()), this.#disk);
+    const create = () => SpoolFile.create(path.join(this.#path, newName()), this.#disk);
+    const file = this.#opened.then(create);
+    this.#opened = file.catch(() => undefined);
+    return file;
   }
 
   /** Throws when the bytes would go into the part of the disk that is kept free. */
