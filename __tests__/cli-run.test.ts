@@ -407,42 +407,50 @@ describe('killed', () => {
   type Signal = keyof typeof codes;
   const signals = Object.keys(codes) as Signal[];
 
-  /** Starts a run and brings it to a phase; one request is held there. */
-  const phases: Record<string, (site: Operated) => Promise<CliProcess>> = {
-    async draining(site) {
+  interface Begun {
+    run: CliProcess;
+    /** Ends the release, which waits for an answer until then. */
+    leave?: () => void;
+  }
+
+  /** Starts a run and brings it to a phase. */
+  const phases: Record<string, (site: Operated, lease: string) => Promise<Begun>> = {
+    async draining(site, lease) {
       await site.begin();
-      const run = site.antract('run', '--lease', '1s', '--', ...LONG());
+      const run = site.antract('run', '--lease', lease, '--', ...LONG());
       await site.until(({ phase }) => phase === 'pausing');
-      return run;
+      return { run };
     },
-    async 'between two tries'(site) {
+    async 'between two tries'(site, lease) {
       await site.begin();
-      const run = site.antract('run', '--drain-timeout', '2s', '--lease', '1s', '--', 'true');
+      const run = site.antract('run', '--drain-timeout', '2s', '--lease', lease, '--', 'true');
       await run.saw('stderr', /letting people through/);
-      return run;
+      return { run };
     },
-    async 'running the command'(site) {
-      const run = site.antract('run', '--lease', '1s', '--', ...LONG());
+    async 'running the command'(site, lease) {
+      const run = site.antract('run', '--lease', lease, '--', ...LONG());
       await run.saw('stdout', /up/);
-      return run;
+      return { run };
     },
-    async releasing(site) {
-      const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
+    async releasing(site, lease) {
+      const run = site.antract('run', '--lease', lease, '--', ...waitForFile('go'));
       await run.saw('stdout', /up/);
-      await Promise.all([site.hold('/1'), site.hold('/2'), site.hold('/3')].map(done));
+      // With a concurrency of 1 this is the only request that is released until its client leaves.
+      const { leave } = await site.hold('/hang');
+      await site.hold();
       go();
       await site.until(({ phase }) => phase === 'releasing');
-      return run;
+      return { run, leave };
     },
   };
-  const done = async (promise: Promise<unknown>): Promise<void> => void (await promise);
   const cases = Object.keys(phases).flatMap((phase) => signals.map((signal) => [phase, signal]));
 
   it.each(cases as [string, Signal][])(
     'while %s, by %s, it leaves nobody waiting',
     async (phase, signal) => {
-      const site = await operate('--release-per-second', '2');
-      const run = await (phases[phase] as (typeof phases)[string])(site);
+      const site = await operate('--release-concurrency', '1');
+      // A lease that has to run out is short, but long enough to be renewed on a busy machine.
+      const { run, leave } = await phases[phase]!(site, signal === 'SIGKILL' ? '4s' : '60s');
       const held = phase === 'between two tries' ? undefined : await site.hold('/late');
       run.signal(signal);
       const exit = await run.exited;
@@ -451,6 +459,7 @@ describe('killed', () => {
       if (signal !== 'SIGKILL') expect((await site.status()).pauseId).toBeNull();
       else if (held && phase !== 'releasing')
         await site.gateway.saw('stderr', /WRN_ANTRACT_EXPIRED.*lease/);
+      leave?.();
       if (held) expect((await held.answer).status).toBe(200);
       await site.until((status) => status.held === 0 && status.phase === 'running');
       if (phase === 'running the command' && signal !== 'SIGKILL') {

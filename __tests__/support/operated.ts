@@ -63,12 +63,17 @@ export class Operated {
     return { leave: () => client.abort() };
   }
 
-  /** A request that is held when this resolves. */
-  async hold(path = '/'): Promise<{ answer: Promise<Answer> }> {
+  /** A request that is held when this resolves. `answer` fails when its client leaves. */
+  async hold(path = '/'): Promise<{ answer: Promise<Answer>; leave(): void }> {
     const { held } = await this.status();
-    const answer = request(this.url + path);
+    const client = new AbortController();
+    const answer = request(this.url + path, { signal: client.signal });
     await this.until((status) => status.held > held);
-    return { answer };
+    const leave = (): void => {
+      answer.catch(() => undefined);
+      client.abort();
+    };
+    return { answer, leave };
   }
 }
 
