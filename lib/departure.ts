@@ -5,18 +5,28 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * Calls `listener` when the response is over, in whatever way. It may be called twice.
+ * Calls `listener` when the response is over, in whatever way. It may be called twice. Returns a function
+ * that removes the listener.
  *
  * `res` 'close' is the event for that, and not `req` 'close', which fires as soon as a body has been
  * read. A pipelined request (RFC 9112, 9.3.2) has no socket yet while an earlier response is on its
  * way, and Node 22 and older then say nothing when the connection goes; only its socket does.
  */
-export function onDeparture(req: IncomingMessage, res: ServerResponse, listener: () => void): void {
+export function onDeparture(
+  req: IncomingMessage,
+  res: ServerResponse,
+  listener: () => void,
+): () => void {
   res.on('close', listener);
-  if (res.socket !== null) return;
+  if (res.socket !== null) return () => void res.off('close', listener);
   const pipelined = listenersOf(req.socket);
   pipelined.add(listener);
-  res.on('close', () => pipelined.delete(listener));
+  const forget = (): void => {
+    res.off('close', listener).off('close', forget);
+    pipelined.delete(listener);
+  };
+  res.on('close', forget);
+  return forget;
 }
 
 /** Whether nobody is there any more to answer. */

@@ -2,6 +2,7 @@
  * What each admin endpoint does: calls on the registry, rendered. Knows neither routes nor access.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isGone, onDeparture } from '../departure.ts';
 import { AntractError } from '../errors.ts';
 import { DEFAULT_APP, type PauseRegistry } from '../pause-registry.ts';
 import type { AppStatus, DrainResult, ReleaseResult } from '../status.ts';
@@ -179,14 +180,16 @@ async function whilePresent<T>(
   call: Call,
   wait: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
-  const presence = watchPresence(call.req, call.res);
+  const leaving = new AbortController();
+  const stop = onDeparture(call.req, call.res, () => leaving.abort());
+  if (isGone(call.req, call.res)) leaving.abort();
   try {
-    return await wait(presence.signal);
+    return await wait(leaving.signal);
   } catch (error) {
-    if (presence.signal.aborted) return undefined;
+    if (leaving.signal.aborted) return undefined;
     throw error;
   } finally {
-    presence.stop();
+    stop();
   }
 }
 
@@ -234,24 +237,4 @@ function refuseEndedPause(result: DrainResult): DrainResult {
     default:
       return result.outcome satisfies never;
   }
-}
-
-/** A signal that is aborted when the client leaves, and what takes the listeners off again. */
-function watchPresence(
-  { socket }: IncomingMessage,
-  res: ServerResponse,
-): { signal: AbortSignal; stop(): void } {
-  const leaving = new AbortController();
-  const onClose = (): void => leaving.abort();
-  // With two pipelined requests on one socket, Node 22 and older close only the first response.
-  res.once('close', onClose);
-  socket.once('close', onClose);
-  if (res.closed || socket.destroyed) leaving.abort();
-  return {
-    signal: leaving.signal,
-    stop() {
-      res.off('close', onClose);
-      socket.off('close', onClose);
-    },
-  };
 }

@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemClock, type Clock, type Timer } from '../clock.ts';
+import { isGone, onDeparture } from '../departure.ts';
 import { AntractError } from '../errors.ts';
 import type { AntractEvents } from '../events.ts';
 import type { PauseRegistry } from '../pause-registry.ts';
@@ -74,14 +75,9 @@ export class EventStreams {
       throw new AntractError('ERR_ANTRACT_CLOSED', 'antract has been closed.', { status: 503 });
     }
     if (this.#streams.size >= MAX_STREAMS) throw new ProblemError(BUSY);
-    if (res.closed || req.socket.destroyed) return;
+    if (isGone(req, res)) return;
     writeHead(res);
-    // A response that waits in a pipeline hears nothing of its connection's end on Node 22 and older.
-    const leave = (): void => this.#leave(res);
-    const { socket } = req;
-    res.once('close', leave);
-    res.once('close', () => socket.off('close', leave));
-    socket.once('close', leave);
+    onDeparture(req, res, () => this.#leave(res));
     this.#streams.set(res, undefined);
     if (this.#streams.size === 1) this.#start();
     res.write(`retry: 1000\n${this.#event()}`);
