@@ -415,6 +415,10 @@ describe('the way to the server', () => {
     for (const [args, env, message] of [
       [[], { ANTRACT_TOKEN: '' }, 'Expected `ANTRACT_TOKEN` to have a value'],
       [[], { ANTRACT_TOKEN: ' ' }, 'Expected `ANTRACT_TOKEN` to have a value'],
+      [[], { ANTRACT_TOKEN_FILE: '' }, 'Expected `ANTRACT_TOKEN_FILE` to have a value'],
+      [[], { ANTRACT_TOKEN_FILE: file('none') }, 'Could not read the admin token'],
+      [[], { ANTRACT_TOKEN_FILE: file('comments') }, `Expected a token in ${file('comments')}`],
+      [[], { ANTRACT_TOKEN_FILE: 'a', ANTRACT_TOKEN: 'b' }, 'ANTRACT_TOKEN_FILE or ANTRACT_TOKEN'],
       [[], { ANTRACT_URL: '' }, 'Expected `ANTRACT_URL` to have a value'],
       [[], { ANTRACT_TOKEN: 'a\nb' }, 'Expected `ANTRACT_TOKEN` to be a token without control'],
       [['--token', ''], {}, 'Expected `--token` to be a token, but it is empty'],
@@ -445,6 +449,14 @@ describe('the way to the server', () => {
     const url = { ANTRACT_URL: site.adminUrl };
     const byVariable = await result(runCli(['status'], { ...url, ANTRACT_TOKEN: 'other' }));
     expect(byVariable).toMatchObject({ code: 0, stderr: '' });
+    const fileByVariable = await result(
+      runCli(['status'], { ...url, ANTRACT_TOKEN_FILE: file('token') }),
+    );
+    expect(fileByVariable).toMatchObject({ code: 0, stderr: '' });
+    const flagFirst = await result(
+      runCli(['status', '--token-file', file('token')], { ...url, ANTRACT_TOKEN_FILE: '/none' }),
+    );
+    expect(flagFirst).toMatchObject({ code: 0, stderr: '' });
     const byArgument = await result(site.antract('status', '--token', 'other'));
     expect(byArgument).toMatchObject({
       code: 0,

@@ -140,7 +140,7 @@ export class AdminClient {
     if (status !== 401) return detail;
     return this.#hasToken
       ? 'The token was not accepted.'
-      : `${detail} Set --token-file or ANTRACT_TOKEN.`;
+      : `${detail} Set --token-file, ANTRACT_TOKEN_FILE or ANTRACT_TOKEN.`;
   }
 
   #unreachable(reason: string, cause?: unknown): Unreachable {

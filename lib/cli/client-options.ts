@@ -40,7 +40,10 @@ export function lostOf({ ignoreLost }: IgnoreLost): 'ignore' | undefined {
 export function addClientOptions(command: Command): Command {
   return command
     .option('--url <url>', `the admin endpoints; or ANTRACT_URL (default: ${DEFAULT_ADMIN_URL})`)
-    .option('--token-file <file>', 'file with the admin token; or set ANTRACT_TOKEN')
+    .option(
+      '--token-file <file>',
+      'file with the admin token; or ANTRACT_TOKEN_FILE, or ANTRACT_TOKEN with the token itself',
+    )
     .option('--token <token>', 'the admin token itself, which others can then see in ps')
     .option('--json', 'print JSON');
 }
@@ -50,27 +53,44 @@ export function createClient(options: ClientOptions): AdminClient {
   return new AdminClient(url, readToken(options));
 }
 
-/** What is in the arguments comes before the environment. */
+/** The arguments come before the environment. */
 function readToken({ tokenFile, token }: ClientOptions): string | undefined {
   if (tokenFile !== undefined && token !== undefined) {
     throw new UsageError('Expected either --token-file or --token, not both.');
   }
   if (tokenFile !== undefined) {
     if (isBlank(tokenFile)) throw new UsageError('Expected `--token-file` to be a path.');
-    // The file may be the server's, which can have several.
-    return readTokenFile(tokenFile, warn)[0];
+    return firstTokenOf(tokenFile);
   }
   if (token !== undefined) {
     if (isBlank(token)) throw new UsageError('Expected `--token` to be a token, but it is empty.');
     warn('WRN_ANTRACT_TOKEN_ARGUMENT: others can see --token in ps; use --token-file.');
+    return checkToken(token, '--token');
   }
-  const given = token ?? variable('ANTRACT_TOKEN');
-  // Its message does not show it: it ends up in logs.
-  if (given !== undefined && !/^[^\p{Cc}]+$/u.test(given)) {
-    const name = token === undefined ? 'ANTRACT_TOKEN' : '--token';
-    throw new UsageError(`Expected \`${name}\` to be a token without control characters.`);
+  return readTokenVariables();
+}
+
+function readTokenVariables(): string | undefined {
+  const token = variable('ANTRACT_TOKEN');
+  const file = variable('ANTRACT_TOKEN_FILE');
+  if (token !== undefined && file !== undefined) {
+    throw new UsageError(
+      'Expected either ANTRACT_TOKEN_FILE or ANTRACT_TOKEN to be set, not both.',
+    );
   }
-  return given;
+  if (file !== undefined) return firstTokenOf(file);
+  return token === undefined ? undefined : checkToken(token, 'ANTRACT_TOKEN');
+}
+
+/** The file may be the server's, which can have several tokens. */
+function firstTokenOf(file: string): string | undefined {
+  return readTokenFile(file, warn)[0];
+}
+
+/** The message does not show the token, because messages end up in logs. */
+function checkToken(token: string, name: string): string {
+  if (/^[^\p{Cc}]+$/u.test(token)) return token;
+  throw new UsageError(`Expected \`${name}\` to be a token without control characters.`);
 }
 
 function warn(message: string): void {
