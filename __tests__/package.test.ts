@@ -3,7 +3,6 @@
  * other tests run the source; a wrong `exports` or a declaration that nobody can compile shows here.
  * Wants a fresh dist, which `npm test` builds.
  */
-import { execFile } from 'node:child_process';
 import {
   cp,
   mkdir,
@@ -17,12 +16,18 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { satisfies, subset } from 'semver';
+import { subset } from 'semver';
+import {
+  devDependency,
+  install,
+  isSupported,
+  manifest,
+  pack,
+  ROOT,
+  run,
+} from './support/packed.ts';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SUPPORT = join(ROOT, '__tests__/support');
 
 /** Those that the tests run, beside npm. */
@@ -38,18 +43,6 @@ const NOT_THE_CORES = ['commander', 'express', 'http-proxy-middleware'];
 
 const ENTRY_POINTS = ['index', 'gateway', 'redis', 'store-contract'];
 
-const execute = promisify(execFile);
-
-/** What a program printed. Rejects, with all it printed in the message, where it failed. */
-async function run(cwd: string, file: string, ...args: string[]): Promise<string> {
-  try {
-    return (await execute(file, args, { cwd, timeout: 60_000 })).stdout.trim();
-  } catch (error) {
-    const { message, stdout = '', stderr = '' } = error as Error & Record<string, string>;
-    throw new Error([message, stdout, stderr].join('\n'), { cause: error });
-  }
-}
-
 const node = (cwd: string, ...args: string[]) => run(cwd, process.execPath, ...args);
 
 let work: string;
@@ -57,24 +50,7 @@ let tarball: string;
 let packed: string[];
 let consumer: string;
 let size: { packed: number; unpacked: number };
-let manifest: Manifest;
-
-interface Manifest {
-  version: string;
-  engines: { node: string };
-  dependencies: Record<string, string>;
-  devDependencies: Record<string, string>;
-}
-
-async function install(folder: string, ...packages: string[]): Promise<void> {
-  const quick = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
-  // Node 20 is not supported, but the tests run on it.
-  const engines = `--engine-strict=${isSupported()}`;
-  await run(folder, 'npm', 'install', ...quick, engines, ...packages);
-}
-
-const isSupported = (): boolean => satisfies(process.versions.node, manifest.engines.node);
-const nodeTypes = (): string => `@types/node@${manifest.devDependencies['@types/node']}`;
+const nodeTypes = (): string => devDependency('@types/node');
 
 /**
  * Compiles as strictly as a user can. TypeScript 7 checks our declarations too, and those they refer
@@ -97,20 +73,10 @@ async function compile(
 
 beforeAll(async () => {
   work = await realpath(await mkdtemp(join(tmpdir(), 'antract-package-')));
-  manifest = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
-
-  // Without scripts: a rebuild would take dist away from under the tests that run beside this one.
-  const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', work];
-  const answer = await run(ROOT, 'npm', ...pack);
-  const [made] = Object.values<{
-    filename: string;
-    size: number;
-    unpackedSize: number;
-    files: { path: string }[];
-  }>(JSON.parse(answer));
-  tarball = join(work, made!.filename);
-  packed = made!.files.map(({ path }) => path);
-  size = { packed: made!.size / 1000, unpacked: made!.unpackedSize / 1000 };
+  const made = await pack(work);
+  ({ tarball } = made);
+  packed = [...made.files];
+  size = { packed: made.size / 1000, unpacked: made.unpackedSize / 1000 };
 
   consumer = join(work, 'consumer');
   await cp(join(SUPPORT, 'consumer'), consumer, { recursive: true });
@@ -329,17 +295,6 @@ describe.each(PACKAGE_MANAGERS)('installed by %s', (manager) => {
     const options = { module: 'nodenext' };
     expect(await compile(folder, 'typescript', options, 'ambient-free.ts')).toBe('');
   }, 90_000);
-});
-
-describe('a request is held, and the admin router answers, in', () => {
-  it.each(['Express 5', 'Express 4', 'Fastify', 'Koa', 'Hono', 'Nest'])('%s', async (framework) => {
-    const folder = await besideDevDependencies('frameworks');
-    expect(JSON.parse(await node(folder, 'framework.mjs', framework))).toEqual([
-      1,
-      'upgrade',
-      'served',
-    ]);
-  });
 });
 
 describe('Jest runs the tests of a project that uses antract', () => {

@@ -1,26 +1,32 @@
-// Holds one request in the framework that is named as argument, and asks the admin router for the status.
+// An app in the framework that is named as argument, with antract as its users mount it, in front of the
+// backend `BACKEND`. Tells its parent its port.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createAntract } from 'antract';
 
-/** Each mounts `pause` and `admin` as its users do, answers `served` to `/`, and returns its server. */
+const backend = new URL(process.env.BACKEND);
+
+/** What each app does for a request: it asks its backend. */
+const ask = async (path) => await (await fetch(new URL(path, backend))).text();
+
+/** Each mounts `pause` and `admin`, answers any other path by `ask`, and returns its server. */
 const FRAMEWORKS = {
-  async 'Express 5'(pause, admin) {
-    return ofExpress((await import('express')).default, pause, admin);
+  async express(pause, admin) {
+    const { default: express } = await import('express');
+    const app = express().use('/_antract', admin).use(pause);
+    app.use((req, res, next) => void ask(req.url).then((text) => res.send(text), next));
+    return createServer(app);
   },
-  async 'Express 4'(pause, admin) {
-    return ofExpress((await import('express4')).default, pause, admin);
-  },
-  async Fastify(pause, admin) {
+  async fastify(pause, admin) {
     const { default: fastify } = await import('fastify');
     const app = fastify();
     await app.register((await import('@fastify/middie')).default);
     app.use(pause).use('/_antract', admin);
-    app.get('/', async () => 'served');
+    app.get('*', (req) => ask(req.url));
     await app.ready();
     return app.server;
   },
-  async Koa(pause, admin) {
+  async koa(pause, admin) {
     const { default: Koa } = await import('koa');
     const app = new Koa();
     const through = (middleware, ctx) =>
@@ -31,43 +37,42 @@ const FRAMEWORKS = {
     app.use(async (ctx, next) => {
       if (ctx.path.startsWith('/_antract/')) {
         ctx.respond = false;
-        ctx.req.url = ctx.url.slice('/_antract'.length);
-        admin(ctx.req, ctx.res);
+        mounted(admin, ctx.req, ctx.res);
         return;
       }
       await through(pause, ctx);
       if (!ctx.res.writableEnded) await next();
     });
-    app.use((ctx) => {
-      ctx.body = 'served';
+    app.use(async (ctx) => {
+      ctx.body = await ask(ctx.url);
     });
     return createServer(app.callback());
   },
-  async Hono(pause, admin) {
+  async hono(pause, admin) {
     const { Hono } = await import('hono');
     const { getRequestListener } = await import('@hono/node-server');
-    const app = new Hono().get('/', (c) => c.text('served'));
+    const app = new Hono().get('*', async (c) => c.text(await ask(c.req.path)));
     const listener = getRequestListener(app.fetch);
     return createServer((req, res) => {
       if (req.url.startsWith('/_antract/')) {
-        req.url = req.url.slice('/_antract'.length);
-        admin(req, res);
+        mounted(admin, req, res);
       } else {
         pause(req, res, () => listener(req, res));
       }
     });
   },
-  async Nest(pause, admin) {
+  async nest(pause, admin) {
     await import('reflect-metadata');
-    const { Controller, Get, Module } = await import('@nestjs/common');
+    const { Controller, Get, Module, Req } = await import('@nestjs/common');
     const { NestFactory } = await import('@nestjs/core');
     class Site {
-      answer() {
-        return 'served';
+      answer(req) {
+        return ask(req.url);
       }
     }
     const method = Object.getOwnPropertyDescriptor(Site.prototype, 'answer');
-    Get()(Site.prototype, 'answer', method);
+    Get('{*path}')(Site.prototype, 'answer', method);
+    Req()(Site.prototype, 'answer', 0);
     Controller()(Site);
     class App {
       configure() {}
@@ -80,30 +85,18 @@ const FRAMEWORKS = {
   },
 };
 
-function ofExpress(express, pause, admin) {
-  const app = express().use('/_antract', admin).use(pause);
-  app.get('/', (_req, res) => void res.send('served'));
-  return createServer(app);
+/** What a framework that has no mounting of its own does for the admin endpoints. */
+function mounted(admin, req, res) {
+  req.originalUrl = req.url;
+  req.url = req.url.slice('/_antract'.length);
+  admin(req, res);
 }
 
-const antract = createAntract({ logger: { info() {}, warn() {}, error() {} } });
+const antract = createAntract({
+  health: { connect: backend.host },
+  logger: { info() {}, warn() {}, error() {} },
+});
 const server = await FRAMEWORKS[process.argv[2]](antract.pause(), antract.admin());
 server.listen(0, '127.0.0.1');
 await once(server, 'listening');
-const url = `http://127.0.0.1:${server.address().port}`;
-
-const ask = async (path) => await (await fetch(url + path)).text();
-await ask('/_antract/enable?reason=upgrade');
-const held = once(antract.registry, 'held');
-const answer = ask('/');
-await held;
-const status = JSON.parse(
-  await (
-    await fetch(`${url}/_antract/status?app=default`, { headers: { accept: 'application/json' } })
-  ).text(),
-);
-await ask('/_antract/disable');
-console.log(JSON.stringify([status.held, status.reason, await answer]));
-await antract.close();
-server.close();
-server.closeAllConnections();
+process.send({ port: server.address().port });
