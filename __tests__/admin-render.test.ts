@@ -86,6 +86,41 @@ describe('lines', () => {
     );
   });
 
+  it.each([
+    [true, 'rejected in: 8 s'],
+    [false, 'wait for the backend ends in: 8 s'],
+  ])(
+    'requests that wait for the backend are named with the end of the wait (unplanned: %j)',
+    (unplanned, end) => {
+      const health = { lastSeen: 'ECONNREFUSED', forMs: 2000, endsInMs: 8000, unplanned };
+      const waiting = status({ phase: 'releasing', held: 2, health });
+      const { text } = renderStatus(waiting, '');
+      expect(text).toMatch(
+        /^Pause is disabled\. 2 requests wait for the backend, for another 8 s at most\.\n/,
+      );
+      expect(text).toContain(end);
+      const [, line] = renderList(
+        [status({}), { ...waiting, app: 'shop' }],
+        status({}),
+        '',
+      ).text.split('App shop');
+      expect(line).toContain('requests wait for the backend for another 8 s at most');
+      const none = renderStatus({ ...waiting, held: 0 }, '').text;
+      expect(none).toContain('no request is held yet');
+      const over = renderStatus(
+        status({ phase: 'running', health: { ...health, endsInMs: 0 } }),
+        '',
+      ).text;
+      expect(over).not.toMatch(/ends in|rejected in|wait for the backend/);
+    },
+  );
+
+  it('a pause of writes says how long its reads wait for the backend', () => {
+    const health = { lastSeen: null, forMs: 1, endsInMs: 8000, unplanned: true };
+    const { text } = renderStatus(status({ phase: 'paused', only: 'writes', held: 1, health }), '');
+    expect(text).toContain('Requests that wait for the backend are rejected in: 8 s\n');
+  });
+
   it('a status of six apps lists all six, those that are just running too', () => {
     const apps = ['default', 'shop', 'blog', 'wiki', 'chat', 'mail'].map((app) => status({ app }));
     const { text } = renderList(apps, apps[0] as AppStatus, '');

@@ -134,7 +134,7 @@ describe.each(MODULES)('on %s', (_name, express) => {
       await agent[method]('/_antract/status').expect(200, /^Pause is enabled, 0 /);
       await agent[method]('/_antract/disable').expect(
         200,
-        /^Pause is disabled\. 0 requests were held in-flight\.\n/,
+        /^Pause is disabled\. No requests were held\.\n/,
       );
       await agent[method]('/_antract/stop').expect(
         200,

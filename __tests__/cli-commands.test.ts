@@ -70,6 +70,24 @@ describe('the commands', () => {
     });
   });
 
+  it('status says that requests wait for the backend, and how much longer', async () => {
+    const site = await operate('--cover', '1m');
+    await site.backend.kill();
+    const { answer, leave } = await site.hold();
+    answer.catch(() => undefined);
+    const text = await result(site.antract('status', 'default'));
+    expect(text.stdout).toMatch(
+      /1 held[^]*requests wait for the backend for another [\d.]+ s at most/,
+    );
+    const json = await result(site.antract('status', 'default', '--json'));
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      phase: 'releasing',
+      held: 1,
+      health: { unplanned: true, endsInMs: expect.any(Number) },
+    });
+    leave();
+  });
+
   it('stop says since when, and whether that ends by itself', async () => {
     const site = await operate();
     await site.antract('stop').exited;

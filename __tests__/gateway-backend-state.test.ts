@@ -96,7 +96,7 @@ describe('a backend that is down', () => {
     await eventually('the backend is down', () => stateOf(gateway).state === 'down');
     expect(gateway.antract.status()).toMatchObject({ phase: 'releasing', held: 1 });
     expect(await text(gateway)).toMatch(
-      /releasing: 1 held request once the backend answers\.\n(.*\n)*The backend is down: connection refused .*\n(.*\n)*Held requests wait until the backend answers; it is probed\./,
+      /releasing as soon as the backend answers: 1 held request until then\.\n(.*\n)*The backend is down: connection refused .*\n(.*\n)*Held requests wait until the backend answers; it is probed\./,
     );
     await backend.start();
     expect((await answer).status).toBe(200);

@@ -431,7 +431,7 @@ describe('disable with wait', () => {
     const released = admin(gateway, 'disable?wait=1m');
     await once(gateway.antract.registry, 'resumed');
     expect((await admin(gateway, 'status')).body).toMatch(
-      /^Pause is disabled\.\nApp default is releasing: 1 held request once the backend answers\.\nBackend, asked for .*\nNot waited for any longer in: /,
+      /^Pause is disabled\. 1 request waits for the backend, for another .* at most\.\nApp default is releasing as soon as the backend answers: 1 held request until then\.\nBackend, asked for .*\nThe wait for the backend ends in: /,
     );
     await backend.start();
     const { status, body } = await released;
@@ -593,14 +593,14 @@ describe('what is said of a restart that nobody announced', () => {
       await held(gateway, 1);
       const { body } = await request(`${gateway.url}/_antract/status`);
       expect(body).toMatch(
-        /^Pause is disabled\.\nApp default is covering for its backend, .*: 1 held request\.\nBackend, asked for .*\nThose held are refused in: /,
+        /^Pause is disabled\. 1 request waits for the backend, for another .* at most\.\nApp default is not paused, but its backend is not available, .*: 1 held request until then\.\nBackend, asked for .*\nRequests that wait for the backend are rejected in: /,
       );
       expect(gateway.antract.status().health).toMatchObject({ unplanned: true });
       await backend.start();
       expect((await answer).status).toBe(200);
     }
     expect(events).toEqual(['unreachable', 'reachable', 'unreachable', 'reachable']);
-    expect(gateway.warnings.join()).toMatch('WRN_ANTRACT_UNREACHABLE');
+    expect(gateway.warnings.join()).toMatch(/WRN_ANTRACT_UNREACHABLE: .*, for up to 10 s\./);
   });
 });
 

@@ -79,7 +79,7 @@ describe('PauseRegistry', () => {
       ['resumed', { app: 'shop', pausedForMs: 10_000 }],
     ]);
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/^WRN_ANTRACT_EXPIRED: app 'shop' was stopped for 10000 ms/);
+    expect(warnings[0]).toMatch(/^WRN_ANTRACT_EXPIRED: app 'shop' was stopped for 10 s/);
   });
 
   it.each([{ maxTime: 'soon' }, { maxTime: 0 }, { max_time: '5m' }, { lease: '5m' }])(

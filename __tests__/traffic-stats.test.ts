@@ -94,6 +94,8 @@ describe('a registry', () => {
   it('refuses to speak of an app that does not exist', () => {
     const registry = new PauseRegistry();
     registry.declare('shop');
-    expect(() => registry.traffic('shpo')).toThrow(/to be one of shop/);
+    expect(() => registry.traffic('shpo')).toThrow(
+      /There is no app `shpo`\. The apps are: shop\. Name one/,
+    );
   });
 });

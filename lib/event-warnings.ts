@@ -2,6 +2,7 @@
  * What nobody asked for, as a warning for those who do not listen to events. Pure.
  */
 import type { AntractEvents } from './events.ts';
+import { formatMs } from './format-duration.ts';
 
 export function warningOf<K extends keyof AntractEvents>(
   event: K,
@@ -12,14 +13,14 @@ export function warningOf<K extends keyof AntractEvents>(
       const { app, pausedForMs, held, cause, ended } = payload as AntractEvents['expired'][0];
       if (ended === 'stop') {
         return (
-          `WRN_ANTRACT_EXPIRED: app '${app}' was stopped for ${pausedForMs} ms. This was its longest ` +
+          `WRN_ANTRACT_EXPIRED: app '${app}' was stopped for ${formatMs(pausedForMs)}. This was its longest ` +
           'time, so it has resumed by itself; requests reach the backend again once it answers.'
         );
       }
       const why =
         cause === 'lease'
-          ? `was held by a lease that nobody renewed. After ${pausedForMs} ms it`
-          : `reached its longest time after ${pausedForMs} ms and`;
+          ? `was held by a lease that nobody renewed. After ${formatMs(pausedForMs)} it`
+          : `reached its longest time after ${formatMs(pausedForMs)} and`;
       return (
         `WRN_ANTRACT_EXPIRED: the pause of app '${app}' ${why} ` +
         `has ended by itself; ${held} held requests are being released.`
@@ -27,14 +28,15 @@ export function warningOf<K extends keyof AntractEvents>(
     }
     case 'unhealthy': {
       const { app, lastSeen, action } = payload as AntractEvents['unhealthy'][0];
-      const end = action === 'stop' ? 'the app is stopped' : 'those held are let go all the same';
+      const end =
+        action === 'stop' ? 'the app is stopped' : 'held requests are released without its answer';
       return `WRN_ANTRACT_UNHEALTHY: the backend of app '${app}' does not answer (${lastSeen}); ${end}.`;
     }
     case 'unreachable': {
       const { app, coverMs } = payload as AntractEvents['unreachable'][0];
       return (
-        `WRN_ANTRACT_UNREACHABLE: the backend of app '${app}' refuses connections with nobody having ` +
-        `paused; requests are held for it, for up to ${coverMs} ms.`
+        `WRN_ANTRACT_UNREACHABLE: the backend of app '${app}' does not accept connections, and the app ` +
+        `is not paused; requests are held until it answers, for up to ${formatMs(coverMs)}.`
       );
     }
     case 'tooSlow': {
@@ -42,7 +44,7 @@ export function warningOf<K extends keyof AntractEvents>(
       const what = waitsFor === 'upload' ? 'sent its body' : 'read its response';
       const limit = cause === 'rate' ? 'drainMinBodyRate' : 'drainBodyTimeout';
       return (
-        `WRN_ANTRACT_TOO_SLOW: the drain of app '${app}' ended ${method} ${path} after ${ageMs} ms: ` +
+        `WRN_ANTRACT_TOO_SLOW: the drain of app '${app}' ended ${method} ${path} after ${formatMs(ageMs)}: ` +
         `its client ${what} too slowly (\`${limit}\`).`
       );
     }

@@ -65,7 +65,7 @@ export class Gates {
     if (this.allows(app)) return;
     throw new AntractError(
       'ERR_ANTRACT_UNKNOWN_APP',
-      `Expected \`app\` to be one of ${[...this.#named].join(', ')}; got \`${app}\`.`,
+      `There is no app \`${app}\`. The apps are: ${[...this.#named].join(', ')}. Name one of them, or add this one to the configuration.`,
       { status: 404 },
     );
   }

@@ -2,6 +2,7 @@
  * `during`: pause, drain, run, resume, whatever happens. Knows the registry's calls and no more.
  */
 import { AntractError } from './errors.ts';
+import { formatMs } from './format-duration.ts';
 import type { CommandResult, DrainResult } from './status.ts';
 import { MAX_TEXT, type DrainOptions, type PauseCondition } from './commands.ts';
 import type { RequestLine } from './request.ts';
@@ -136,16 +137,16 @@ function drainErrorText(app: string, { outcome, waitedMs, ...left }: DrainResult
   switch (outcome) {
     case 'timeout': {
       const names = left.stragglers.map(
-        ({ method, path, ageMs }) => `${method} ${path} (${ageMs} ms)`,
+        ({ method, path, ageMs }) => `${method} ${path} (${formatMs(ageMs)})`,
       );
       return (
-        `App \`${app}\` did not drain within ${waitedMs} ms; still in flight: ${names.join(', ')}. ` +
+        `App \`${app}\` did not drain within ${formatMs(waitedMs)}; still in flight: ${names.join(', ')}. ` +
         'If one of these requests called `during()`, it waits for itself: answer it first, or let it bypass the pause.'
       );
     }
     case 'lost': {
       const names = (left.missing ?? []).map(
-        ({ host, pid, silentForMs }) => `${pid} on ${host} (${silentForMs} ms)`,
+        ({ host, pid, silentForMs }) => `${pid} on ${host} (${formatMs(silentForMs)})`,
       );
       return (
         `App \`${app}\` did not drain: processes that are not heard of any more may still send requests ` +

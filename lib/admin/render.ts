@@ -129,15 +129,25 @@ function enableLine(changed: boolean, held: number): string {
 }
 
 function disableLine({ changed, held }: CommandResult): string {
-  return changed
-    ? `Pause is disabled. ${held} requests were held in-flight.`
-    : 'Pause is already disabled.';
+  if (!changed) return 'Pause is already disabled.';
+  return held === 0
+    ? 'Pause is disabled. No requests were held.'
+    : `Pause is disabled. ${held} requests were held in-flight.`;
 }
 
-function statusLine({ phase, held }: AppStatus): string {
-  return phase === 'pausing' || phase === 'paused'
-    ? `Pause is enabled, ${held} requests are currently paused.`
-    : 'Pause is disabled.';
+function statusLine({ phase, held, health }: AppStatus): string {
+  if (phase === 'pausing' || phase === 'paused') {
+    return `Pause is enabled, ${held} requests are currently paused.`;
+  }
+  const left = waitLeft(health);
+  if (held === 0 || left === null) return 'Pause is disabled.';
+  const wait = `${count(held, 'request')} ${held === 1 ? 'waits' : 'wait'} for the backend`;
+  return `Pause is disabled. ${wait}, for another ${formatMs(left)} at most.`;
+}
+
+/** How much longer requests wait for the backend; null where they don't. */
+function waitLeft(health: HealthStatus | null): number | null {
+  return health !== null && health.endsInMs > 0 ? health.endsInMs : null;
 }
 
 function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {
@@ -239,9 +249,10 @@ function releasingLine({ held, health, backend }: AppStatus): string {
   const requests = count(held, 'held request');
   if (!health && backend.state === 'down') return `releasing: ${requests}; its backend is down.`;
   if (!health) return `releasing: ${requests} still going out.`;
+  const waiting = held === 0 ? 'no request is held yet' : `${requests} until then`;
   return health.unplanned
-    ? `covering for its backend, which refuses connections with nobody having paused: ${requests}.`
-    : `releasing: ${requests} once the backend answers.`;
+    ? `not paused, but its backend is not available, so requests wait until it answers: ${waiting}.`
+    : `releasing as soon as the backend answers: ${waiting}.`;
 }
 
 function backendLines({ backend }: AppStatus): string[] {
@@ -255,14 +266,16 @@ function backendLines({ backend }: AppStatus): string[] {
 }
 
 /** What the probe sees; also while requests are let through to fail, as a cover was over. */
-function healthLines({ phase, health }: AppStatus): string[] {
+function healthLines({ health }: AppStatus): string[] {
   if (!health) return [];
   const asked = `Backend, asked for ${formatMs(health.forMs)}: ${health.lastSeen ?? 'no answer yet'}`;
-  return phase === 'releasing' ? [asked, endLine(health)] : [asked];
+  return waitLeft(health) === null ? [asked] : [asked, endLine(health)];
 }
 
 function endLine({ endsInMs, unplanned }: HealthStatus): string {
-  const what = unplanned ? 'Those held are refused in' : 'Not waited for any longer in';
+  const what = unplanned
+    ? 'Requests that wait for the backend are rejected in'
+    : 'The wait for the backend ends in';
   return `${what}: ${formatMs(endsInMs)}`;
 }
 
@@ -345,9 +358,12 @@ function listLine(status: AppStatus): string {
   const since = stoppedForMs === null ? '' : ` for ${formatMs(stoppedForMs)}`;
   const isEndless = phase === 'stopped' && endsInMs === null;
   const end = endsInMs === null ? '' : `, ends by itself in ${formatMs(endsInMs)}`;
+  const left = waitLeft(health);
+  const wait =
+    left === null ? '' : `, requests wait for the backend for another ${formatMs(left)} at most`;
   const endless = isEndless ? ', does not end by itself' : '';
   const why = reason === null ? '' : `, reason: ${reason}`;
-  return `App ${app} is ${phase}${since}: ${held} held, ${inFlight} in flight${end}${endless}${seen}${why}.`;
+  return `App ${app} is ${phase}${since}: ${held} held, ${inFlight} in flight${end}${endless}${wait}${seen}${why}.`;
 }
 
 /** A sentence as a part of another. */

@@ -70,7 +70,7 @@ async function waitByAsking(watch: Watch, wait: number, signal?: AbortSignal): P
 
 function notBack(wait: number, snapshot: Snapshot): CommandFailure {
   return new CommandFailure(
-    `Not back within ${formatMs(wait)}: ${oneLine(snapshot)}. Those held wait on.`,
+    `Not back within ${formatMs(wait)}: ${oneLine(snapshot)}. Held requests continue to wait.`,
     EXIT_HEALTH_TIMEOUT,
   );
 }

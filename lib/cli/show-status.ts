@@ -78,6 +78,12 @@ function textOf(body: Body, { json }: StatusFlags): string {
   return (apps.length === 1 && only ? fullLines(only) : tableOf(apps)).join('\n');
 }
 
+/** The end of the pause, or of the wait for the backend where there is no pause. */
+function endsIn({ endsInMs, healthEndsInMs }: Snapshot): string {
+  const left = endsInMs ?? (healthEndsInMs || null);
+  return left === null ? '-' : formatMs(left);
+}
+
 function tableOf(apps: readonly Snapshot[]): string[] {
   const rows = [
     ['APP', 'PHASE', 'HELD', 'IN FLIGHT', 'OLDEST WAIT', 'ENDS IN', 'REASON'],
@@ -87,7 +93,7 @@ function tableOf(apps: readonly Snapshot[]): string[] {
       String(one.held),
       String(one.inFlight),
       one.oldestHoldMs === null ? '-' : formatMs(one.oldestHoldMs),
-      one.endsInMs === null ? '-' : formatMs(one.endsInMs),
+      endsIn(one),
       one.reason ?? '-',
     ]),
   ];

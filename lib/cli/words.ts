@@ -12,12 +12,16 @@ const NAMED = 5;
 /** All on one line: phase, held, in flight, oldest wait, time left. */
 export function oneLine(snapshot: Snapshot): string {
   const { app, phase, held, inFlight, oldestHoldMs, endsInMs, lastSeen, backend } = snapshot;
+  const waitLeft = snapshot.healthEndsInMs ?? 0;
   return [
     `${app} is ${phaseText(snapshot)}`,
     `${held} held`,
     `${inFlight} in flight`,
     ...(oldestHoldMs === null ? [] : [`oldest wait ${formatMs(oldestHoldMs)}`]),
     ...(endsInMs === null ? [] : [`ends by itself in ${formatMs(endsInMs)}`]),
+    ...(waitLeft > 0
+      ? [`requests wait for the backend for another ${formatMs(waitLeft)} at most`]
+      : []),
     ...(backend.summary === null && lastSeen !== null && phase === 'releasing'
       ? [`backend: ${lastSeen}`]
       : []),
