@@ -1,19 +1,20 @@
-/** A real upload tool: `curl -T` of 100 MB, held for longer than the server's `requestTimeout`. */
+/** A real upload tool: `curl -T` of 100 MB, held until the server's `requestTimeout` is over. */
 import { spawn } from 'node:child_process';
 import { createHash, randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createGateway } from '../lib/gateway.ts';
 import { createAntract, type Antract } from '../lib/index.ts';
+import { eventually } from './support/eventually.ts';
 
 const SIZE_MB = 100;
-// Small, yet long enough for the upload itself on a busy machine: that has to arrive in time.
-const REQUEST_TIMEOUT = 4000;
+const SIZE = SIZE_MB * 1024 ** 2;
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 let directory: string;
@@ -71,16 +72,29 @@ async function curl(
   return { status: Number(status), answer: JSON.parse(body) };
 }
 
-/** Holds the upload until Node has had its chance to lose patience, then lets it go. */
-async function holdUpload(antract: Antract, url: string, holdMs: number, more: readonly string[]) {
+/** Releases the upload when `enough` resolves. */
+async function holdUpload(
+  antract: Antract,
+  url: string,
+  enough: () => Promise<unknown>,
+  more: readonly string[],
+) {
   await antract.enable();
+  const held = once(antract.registry, 'held');
   const upload = curl(url, more);
-  await once(antract.registry, 'held');
-  // What only time can do: let `requestTimeout` run out.
-  const runOut = new Promise((resolve) => setTimeout(resolve, holdMs));
-  await Promise.race([runOut, upload]);
+  await held;
+  await Promise.race([enough(), upload]);
   await antract.disable();
   return upload;
+}
+
+/** Resolves when the server has answered 408 to a request that never ends. */
+async function expired(port: number): Promise<void> {
+  const client = connect(port, '127.0.0.1');
+  client.write('GET / HTTP/1.1\r\n');
+  const [response] = (await once(client, 'data')) as [Buffer];
+  expect(String(response)).toMatch('HTTP/1.1 408 ');
+  client.destroy();
 }
 
 describe.each([
@@ -88,22 +102,27 @@ describe.each([
   ['chunked', 'chunked', ['-H', 'Transfer-Encoding: chunked']],
   ['without asking first', 'length', ['-H', 'Expect:']],
 ] as const)('curl -T of 100 MB, %s', (_name, framing, more) => {
-  const whole = { status: 200, answer: { bytes: SIZE_MB * 1024 ** 2, framing, sha256: '' } };
+  const whole = { status: 200, answer: { bytes: SIZE, framing, sha256: '' } };
   const expected = () => ({ ...whole, answer: { ...whole.answer, sha256 } });
 
   it('arrives whole through pause(), though requestTimeout is over', async () => {
     const antract = createAntract({ logger, spool: { directory: join(directory, 'spool') } });
     const pause = antract.pause();
-    const server = createServer(
-      { requestTimeout: REQUEST_TIMEOUT, connectionsCheckingInterval: 50 },
-      (req, res) => pause(req, res, () => backend.emit('request', req, res)),
+    const server = createServer({ connectionsCheckingInterval: 50 }, (req, res) =>
+      pause(req, res, () => backend.emit('request', req, res)),
     );
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    expect(
-      await holdUpload(antract, `http://127.0.0.1:${port}/`, REQUEST_TIMEOUT + 1000, more),
-    ).toEqual(expected());
+    const timeOut = async () => {
+      await eventually('the whole body', () => antract.registry.spooledBytes() === SIZE, 50_000);
+      // From now on Node answers 408 to any request that has not arrived in full.
+      server.requestTimeout = 1;
+      await expired(port);
+    };
+    expect(await holdUpload(antract, `http://127.0.0.1:${port}/`, timeOut, more)).toEqual(
+      expected(),
+    );
     server.close();
     await antract.close();
   }, 60_000);
@@ -116,7 +135,7 @@ describe.each([
     const { port } = backend.address() as AddressInfo;
     const gateway = createGateway({ target: `http://127.0.0.1:${port}`, port: 0, logger });
     const { url } = await gateway.listen();
-    const { status, answer } = await holdUpload(gateway.antract, `${url}/`, 1000, more);
+    const { status, answer } = await holdUpload(gateway.antract, `${url}/`, () => wait(1000), more);
     expect({ status, answer }).toEqual(expected());
     await gateway.close();
   }, 60_000);
