@@ -12,8 +12,11 @@ import { addOperatorCommands } from './cli/operate.ts';
 import { addRun } from './cli/run.ts';
 import { addServe } from './cli/serve.ts';
 import { addStatus } from './cli/show-status.ts';
+import { ignoreLostOutput } from './cli/signals.ts';
 import { addWorker } from './cli/worker.ts';
 import { printableLines } from './printable.ts';
+
+ignoreLostOutput();
 
 for (const { env, mayBeEmpty } of FLAGS) {
   if (mayBeEmpty && process.env[env] === '') delete process.env[env];

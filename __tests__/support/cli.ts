@@ -63,6 +63,11 @@ export class CliProcess {
     this.#child.stdout?.destroy();
   }
 
+  /** As a log collector that has ended. */
+  stopReadingErrors(): void {
+    this.#child.stderr?.destroy();
+  }
+
   /** As a reader does that is busy. */
   readSlowly(): void {
     this.#child.stdout?.pause();

@@ -23,7 +23,7 @@ import { describeFailure } from './run-failure.ts';
 import { printable, printableJson } from '../printable.ts';
 import { createRunReport, reportLines, type RunReport } from './run-report.ts';
 import { Screen } from './screen.ts';
-import { endByHangup, ignoreLostOutput, watchSignals } from './signals.ts';
+import { endByHangup, watchSignals } from './signals.ts';
 import { leaveAtOnce, type Window, type WindowOptions } from './window-context.ts';
 import { runWindow } from './window.ts';
 
@@ -157,7 +157,6 @@ function checkReportFile(file: string): void {
 }
 
 function createWindow(options: WindowOptions, client: Window['client']): Window {
-  ignoreLostOutput();
   const screen = new Screen(process.stderr, process.env);
   const window: Window = {
     options,

@@ -78,7 +78,10 @@ export function endBySignal(signal: NodeJS.Signals): void {
   process.kill(process.pid, signal);
 }
 
-/** A terminal or a pipe that is gone must not end what is under way. */
+/**
+ * Keeps the process alive when the reader of its output has gone, such as a log collector or the primary
+ * of a worker. Otherwise the next line it writes would end it, with all requests that it holds.
+ */
 export function ignoreLostOutput(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 }
