@@ -3,9 +3,9 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { GatewayConfig } from '../lib/gateway.ts';
 import { killBackends, startBackend } from './support/backend.ts';
+import { eventually } from './support/eventually.ts';
 import { closeGateways, openGateway, type OpenGateway } from './support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from './support/http.ts';
 
@@ -138,15 +138,15 @@ describe('a backend that refuses connections while its probe says yes', () => {
     const ms = performance.now() - since;
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 502));
     expect(ms).toBeGreaterThan(1400);
-    expect(ms).toBeLessThan(2500);
     // After 0, 250, 375 and 562 ms.
     expect(released()).toBeLessThan(100);
     expect(looks).toBeLessThan(10);
     expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
     // It goes on being so, and nobody waits for it again.
-    const start502 = performance.now();
+    let held = 0;
+    gateway.antract.on('held', () => held++);
     for (let i = 0; i < 5; i++) expect((await request(gateway.url)).status).toBe(502);
-    expect(performance.now() - start502).toBeLessThan(500);
+    expect(held).toBe(0);
     expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
   });
 
@@ -159,12 +159,14 @@ describe('a backend that refuses connections while its probe says yes', () => {
     while (released() < 3) await once(gateway.antract.registry, 'released');
     await backend.start();
     expect((await answer).status).toBe(200);
+    const since = performance.now();
     expect(told).toEqual(['unreachable', 'reachable', 'unreachable', 'reachable']);
     // The next one is trouble of its own.
     await backend.kill();
     const other = request(gateway.url);
     await once(gateway.antract.registry, 'released');
-    expect(gateway.antract.status().health?.forMs ?? 0).toBeLessThan(200);
+    const { forMs = 0 } = gateway.antract.status().health ?? {};
+    expect(forMs).toBeLessThanOrEqual(Math.ceil(performance.now() - since));
     await backend.start();
     expect((await other).status).toBe(200);
   });
@@ -173,7 +175,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     let looks = 0;
     const gateway = await openGateway({
       ...(await start(() => looks++)),
-      healthTimeout: 1000,
+      healthTimeout: 2000,
       onHealthTimeout: 'stop',
     });
     const { told, released } = record(gateway);
@@ -182,19 +184,18 @@ describe('a backend that refuses connections while its probe says yes', () => {
     while (gateway.antract.status().held < 10) await once(gateway.antract.registry, 'held');
     const since = performance.now();
     await gateway.antract.disable();
-    await wait(150);
+    const sawRefusal = (): boolean => {
+      const { held, health } = gateway.antract.status();
+      return held === 10 && /refused connection$|^ECONNRESET$/.test(health?.lastSeen ?? '');
+    };
+    await eventually('all requests to be held again', sawRefusal);
     expect(gateway.antract.status()).toMatchObject({
       phase: 'releasing',
-      held: 10,
-      health: {
-        lastSeen: expect.stringMatching(/^an answer, and then a refused connection$|^ECONNRESET$/),
-        unplanned: false,
-      },
+      health: { unplanned: false },
     });
     for (const answer of answers) expect((await answer).status).toBe(503);
     const ms = performance.now() - since;
-    expect(ms).toBeGreaterThan(950);
-    expect(ms).toBeLessThan(1500);
+    expect(ms).toBeGreaterThan(1950);
     expect(released()).toBeLessThan(100);
     expect(looks).toBeLessThan(100);
     expect(told).toEqual(['unhealthy', 'stopped']);

@@ -118,9 +118,10 @@ describe('a request that no connection could be made for', () => {
     const [first, second] = await Promise.all([request(gateway.url), request(gateway.url)]);
     expect([first.status, second.status]).toEqual([502, 502]);
     expect(JSON.parse(first.body)).toMatchObject({ code: 'ERR_ANTRACT_BAD_GATEWAY' });
-    const start = performance.now();
+    let heldAgain = 0;
+    gateway.antract.on('held', () => heldAgain++);
     expect((await request(gateway.url)).status).toBe(502);
-    expect(performance.now() - start).toBeLessThan(200);
+    expect(heldAgain).toBe(0);
     expect(gateway.antract.status()).toMatchObject({
       phase: 'running',
       health: { lastSeen: 'ECONNREFUSED', unplanned: true },
