@@ -8,14 +8,20 @@ import type { Config } from 'jest';
 // .ci/run asks for the counts of the real run, in a file, by this variable.
 const countsFile = process.env['ANTRACT_TEST_COUNTS'];
 
+/** One folder of `__tests__/` each. `unit` and `property` need no build, no service and no network. */
+const KINDS = ['unit', 'property', 'http', 'gateway', 'cli', 'cluster', 'browser', 'package'];
+
 const config: Config = {
-  testEnvironment: 'node',
-  testMatch: ['**/__tests__/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/__tests__/support/jest-'],
-  extensionsToTreatAsEsm: ['.ts'],
-  transform: { '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' } } }] },
+  projects: KINDS.map((kind) => ({
+    displayName: kind,
+    testEnvironment: 'node',
+    testMatch: [`<rootDir>/__tests__/${kind}/**/*.test.ts`],
+    modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/__tests__/support/jest-'],
+    extensionsToTreatAsEsm: ['.ts'],
+    transform: { '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' } } }] },
+    testTimeout: 20_000,
+  })),
   maxWorkers: 2,
-  testTimeout: 20_000,
   reporters: countsFile
     ? ['default', ['<rootDir>/.ci/counts-reporter.mjs', { file: countsFile }]]
     : ['default'],

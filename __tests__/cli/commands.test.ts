@@ -1,0 +1,611 @@
+/** `antract pause`, `resume`, `stop`, `drain` and `status`, against gateway processes and worse. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Command } from 'commander';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { AdminClient } from '../../lib/cli/admin-client.ts';
+import { readAdminUrl } from '../../lib/cli/admin-url.ts';
+import { addOperatorCommands } from '../../lib/cli/operate.ts';
+import { addRun } from '../../lib/cli/run.ts';
+import { addStatus } from '../../lib/cli/show-status.ts';
+import { printable, printableJson } from '../../lib/printable.ts';
+import { killBackends } from '../support/backend.ts';
+import { createCertificate } from '../support/certificate.ts';
+import { endAll, runCli, runOnTerminal } from '../support/cli.ts';
+import { closeAll, listen, request } from '../support/http.ts';
+import { operate } from '../support/operated.ts';
+import { closeRawBackends, rawBackend, SWITCHING_PROTOCOLS } from '../support/raw-backend.ts';
+
+let folder = mkdtempSync(path.join(tmpdir(), 'antract-cli-'));
+const file = (name: string): string => path.join(folder, name);
+
+afterEach(async () => {
+  await endAll();
+  await killBackends();
+  await closeAll();
+  await closeRawBackends();
+  rmSync(folder, { recursive: true });
+  folder = mkdtempSync(path.join(tmpdir(), 'antract-cli-'));
+});
+
+/** How a call ends, and what it says. */
+async function result(cli: ReturnType<typeof runCli>) {
+  const { code } = await cli.exited;
+  expect(cli.stderr).not.toMatch(/\n\s+at /);
+  return { code, stdout: cli.stdout, stderr: cli.stderr };
+}
+
+/** Something that answers, and is not antract as it should be. */
+async function impostor(status: number, body: string): Promise<string> {
+  const { url } = await listen((_req, res) => {
+    res.statusCode = status;
+    res.end(body);
+  });
+  return `${url}/_antract`;
+}
+
+describe('the commands', () => {
+  it('pause, say so, and resume', async () => {
+    const site = await operate();
+    const paused = await result(site.antract('pause', '--reason', 'disk', '--max-time', '1m'));
+    expect(paused).toMatchObject({ code: 0, stderr: '' });
+    expect(paused.stdout).toMatch(/^default is paused, 0 held.*1 min\.\n[^]*reason: disk/);
+    expect((await result(site.antract('pause'))).stdout).toContain('It was paused already.');
+    const held = await site.hold();
+    const resumed = await result(site.antract('resume'));
+    expect(resumed).toMatchObject({ code: 0, stdout: expect.stringContaining('1 request had') });
+    expect((await held.answer).status).toBe(200);
+    expect((await result(site.antract('resume'))).stdout).toContain('It was running already.');
+  });
+
+  it('stop, with a message for clients', async () => {
+    const site = await operate();
+    expect(await result(site.antract('stop', '--message', 'gone fishing'))).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/default is stopped[^]*clients are told: gone fishing/),
+    });
+  });
+
+  it('status says that requests wait for the backend, and how much longer', async () => {
+    const site = await operate('--cover', '1m');
+    await site.backend.kill();
+    const { answer, leave } = await site.hold();
+    answer.catch(() => undefined);
+    const text = await result(site.antract('status', 'default'));
+    expect(text.stdout).toMatch(
+      /1 held[^]*requests wait for the backend for another [\d.]+ s at most/,
+    );
+    const json = await result(site.antract('status', 'default', '--json'));
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      phase: 'releasing',
+      held: 1,
+      health: { unplanned: true, endsInMs: expect.any(Number) },
+    });
+    leave();
+  });
+
+  it('stop says since when, and whether that ends by itself', async () => {
+    const site = await operate();
+    await site.antract('stop').exited;
+    const status = await result(site.antract('status'));
+    expect(status.stdout).toMatch(/default is stopped[^]*\n {2}stopped for \d+/);
+    expect(status.stdout).toContain('does not end by itself: `antract resume` ends it');
+    const limited = await result(site.antract('stop', '--max-time', '10m'));
+    expect(limited.stdout).toMatch(/ends by itself in (10|9\.?\d*) min/);
+    expect(limited.stdout).not.toContain('does not end by itself');
+    const refused = await result(site.antract('stop', '--max-time', '10'));
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--max-time') });
+  });
+
+  it('stop --max-time ends by itself', async () => {
+    const site = await operate();
+    await site.antract('stop', '--max-time', '300ms').exited;
+    expect(await site.until(({ phase }) => phase === 'running')).toMatchObject({ endsInMs: null });
+  });
+
+  it('resume --wait until everybody is out', async () => {
+    const site = await operate('--release-per-second', '4');
+    await site.antract('pause').exited;
+    const held = [await site.hold('/1'), await site.hold('/2'), await site.hold('/3')];
+    expect(await result(site.antract('resume', '--wait', '10s'))).toMatchObject({ code: 0 });
+    expect(await site.status()).toMatchObject({ phase: 'running', held: 0 });
+    await Promise.all(held.map(({ answer }) => answer));
+  });
+
+  it('resume --wait says when they are not: 4', async () => {
+    const site = await operate('--release-per-second', '0.1');
+    await site.antract('pause').exited;
+    const held = [await site.hold('/1'), await site.hold('/2')];
+    const ended = await result(site.antract('resume', '--wait', '100ms'));
+    expect(ended).toMatchObject({ code: 4, stderr: expect.stringContaining('Not back within') });
+    for (const { answer } of held) answer.catch(() => undefined);
+  });
+
+  it('print what the server says with --json', async () => {
+    const site = await operate();
+    const paused = await result(site.antract('pause', '--json', '--wait', '1s'));
+    expect(JSON.parse(paused.stdout)).toMatchObject({ phase: 'paused', drained: true });
+    const status = await result(site.antract('status', 'default', '--json'));
+    expect(JSON.parse(status.stdout)).toMatchObject({ app: 'default', phase: 'paused' });
+  });
+
+  it('list all apps where there are several', async () => {
+    const config = file('apps.json');
+    const target = 'http://127.0.0.1:9';
+    writeFileSync(config, JSON.stringify({ apps: { shop: { target }, blog: { target } } }));
+    const site = await operate('--config', config);
+    expect((await result(site.antract('pause', 'shop', '--reason', 'x'))).code).toBe(0);
+    const { stdout } = await result(site.antract('status'));
+    expect(stdout).toMatch(/^APP +PHASE[^]*\nshop +paused[^]* x\n[^]*blog +running/);
+    expect(await result(site.antract('pause', 'shpo'))).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('one of'),
+    });
+  });
+});
+
+it.each([
+  ['pause', '--wait'],
+  ['pause', '--max-time'],
+  ['resume', '--wait'],
+  ['drain', '--wait'],
+])('antract %s refuses a %s without a unit, and changes nothing', async (command, flag) => {
+  const site = await operate();
+  await site.admin('enable');
+  if (command === 'pause') await site.admin('disable?wait=10s');
+  const before = await site.status();
+  const cli = site.antract(command, flag, '30');
+  expect((await cli.exited).code).toBe(2);
+  expect(cli.stderr).toBe(
+    `antract: Expected \`${flag}\` to be a duration with a unit, such as '30s' or '5m', got '30'.\n`,
+  );
+  expect((await site.status()).pauseId).toBe(before.pauseId);
+});
+
+describe('a command with --json that fails prints one JSON object', () => {
+  const NOWHERE = 'http://127.0.0.1:1/_antract';
+  const failure = async (cli: ReturnType<typeof runCli>): Promise<unknown> => {
+    const { code } = await cli.exited;
+    const printed = JSON.parse(cli.stdout) as { error: { exitCode: number } };
+    expect(printed.error.exitCode).toBe(code);
+    return printed;
+  };
+  const error = (code: string, message: RegExp, exitCode: number): object => ({
+    error: { code, message: expect.stringMatching(message), exitCode },
+  });
+
+  it.each([
+    ['status'],
+    ['status', '--watch'],
+    ['pause'],
+    ['pause', '--wait', '1s'],
+    ['resume'],
+    ['resume', '--wait', '1s'],
+    ['stop'],
+    ['drain'],
+    ['run', '--dry-run'],
+    ['run', '--', 'true'],
+  ])('when nobody listens: %s %s', async (command, ...rest) => {
+    const cli = runCli([command ?? '', '--json', '--url', NOWHERE, ...rest]);
+    const wanted = error('ERR_ANTRACT_UNREACHABLE', /^Could not reach antract.*refused/, 1);
+    expect(await failure(cli)).toMatchObject(wanted);
+  });
+
+  it.each([
+    ['ERR_ANTRACT_OPTION', ['pause', '--wait', '30']],
+    ['ERR_ANTRACT_OPTION', ['pause', '--wiat', '30s']],
+    ['ERR_ANTRACT_OPTION', ['pause', '--only', 'reads']],
+    ['ERR_ANTRACT_OPTION', ['run', '--max-time', '30', '--', 'true']],
+    ['ERR_ANTRACT_OPTION', ['run']],
+    ['ERR_ANTRACT_OPTION', ['status', '--url', 'nowhere']],
+    ['ERR_ANTRACT_FAILED', ['run', '--', './no-such-command']],
+  ])('when it is called wrongly, with %s: %j', async (code, args) => {
+    const [command = '', ...rest] = args;
+    const printed = await failure(runCli([command, '--json', ...rest]));
+    expect(printed).toMatchObject(error(code, /./, code === 'ERR_ANTRACT_FAILED' ? 127 : 2));
+  });
+
+  it('when the server refuses', async () => {
+    const site = await operate();
+    const cli = site.antract('drain', '--json');
+    expect(await failure(cli)).toEqual(error('ERR_ANTRACT_NOT_PAUSED', /./, 1));
+  });
+
+  it('when a drain takes too long, with the state of the app', async () => {
+    const site = await operate();
+    await site.begin();
+    const cli = site.antract('pause', '--json', '--wait', '50ms');
+    expect(await failure(cli)).toMatchObject({
+      app: 'default',
+      drained: false,
+      ...error('ERR_ANTRACT_DRAIN_TIMEOUT', /did not drain/, 3),
+    });
+  });
+
+  it('when the command of a run fails, with the report', async () => {
+    const site = await operate();
+    const cli = site.antract('run', '--json', '--', 'false');
+    expect(await failure(cli)).toMatchObject({
+      outcome: 'command failed',
+      exitCode: 1,
+      commandExitCode: 1,
+      ...error('ERR_ANTRACT_COMMAND_FAILED', /^false failed with exit code 1/, 1),
+    });
+  });
+
+  it('when a run is interrupted, with the report', async () => {
+    const site = await operate();
+    const cli = site.antract('run', '--json', '--', 'sleep', '60');
+    await cli.saw('stderr', /running sleep/);
+    cli.signal('SIGTERM');
+    expect(await failure(cli)).toMatchObject({
+      outcome: 'interrupted',
+      ...error(
+        'ERR_ANTRACT_INTERRUPTED',
+        /^Interrupted by SIGTERM\. sleep ended with exit code 143 \(SIGTERM\)/,
+        143,
+      ),
+    });
+  });
+});
+
+describe('a wait for a drain', () => {
+  it('that succeeds', async () => {
+    const site = await operate();
+    const slow = await site.begin();
+    const pause = site.antract('pause', '--wait', '10s');
+    await site.until(({ phase }) => phase === 'pausing');
+    slow.leave();
+    expect(await result(pause)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/Drained after/),
+    });
+    expect((await result(site.antract('drain'))).code).toBe(0);
+  });
+
+  it('that does not: 3, who is in the way, and what to do', async () => {
+    const site = await operate();
+    await site.begin();
+    for (const command of [
+      ['pause', '--wait', '100ms'],
+      ['drain', '--wait', '100ms'],
+    ]) {
+      const ended = await result(site.antract(...command));
+      expect(ended.code).toBe(3);
+      expect(ended.stderr).toMatch(
+        /1 request still in flight:\n {2}GET \/hang for[^]*stays pausing/,
+      );
+    }
+  });
+
+  it('of writes alone does not wait for reads, and says that it is one of writes', async () => {
+    const site = await operate();
+    await site.begin();
+    const pause = ['pause', '--only', 'writes', '--wait', '10s'];
+    expect(await result(site.antract(...pause))).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^default is paused for writes, 0 held, 1 in flight/),
+    });
+    expect((await result(site.antract('status'))).stdout).toContain('paused for writes');
+    await site.admin('disable');
+
+    const arrived = site.backend.received('/hang?write');
+    request(`${site.url}/hang?write`, { method: 'POST' }).catch(() => undefined);
+    await arrived;
+    pause[4] = '100ms';
+    expect(await result(site.antract(...pause))).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/; writes still in flight:\n {2}POST .*\nIt stays pausing for/),
+    });
+  });
+
+  it('shows live what drains, and Ctrl-C ends nothing but the wait', async () => {
+    const site = await operate();
+    await site.begin();
+    const pause = site.onTerminal('pause', '--wait', '1m');
+    await pause.saw('stdout', /default is pausing, 0 held, 1 in flight.*\r\n {2}GET \/hang for/);
+    pause.type('\u0003');
+    expect((await pause.exited).code).toBe(130);
+    expect(pause.stdout).toMatch(/What was paused stays so; `antract resume` ends it/);
+    expect((await site.status()).phase).toBe('pausing');
+  });
+
+  it('writes lines where there is no terminal', async () => {
+    const site = await operate();
+    await site.begin();
+    const pause = site.antract('pause', '--wait', '1m');
+    await pause.saw('stderr', /^antract: default is pausing, 0 held, 1 in flight/m);
+    expect(pause.stderr).not.toContain('\u001b');
+  });
+
+  it('has nothing to wait for in an app that runs', async () => {
+    const site = await operate();
+    expect(await result(site.antract('drain'))).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('ERR_ANTRACT_NOT_PAUSED'),
+    });
+  });
+});
+
+describe('a server with a health gate', () => {
+  it.each([
+    [202, 4, /Not back within 1 s: default is releasing, 2 held.*backend: connection refused/],
+    [200, 0, /^$/],
+  ])('answers `resume --wait` with %d: %d', async (status, code, stderr) => {
+    const asked: string[] = [];
+    const { url } = await listen((req, res) => {
+      asked.push(req.url as string);
+      res.statusCode = req.url?.includes('wait=') ? status : 200;
+      const phase = status === 202 ? 'releasing' : 'running';
+      const health = { lastSeen: 'connection refused', forMs: 5, unplanned: false };
+      res.end(JSON.stringify({ app: 'default', phase, held: 2, inFlight: 0, health }));
+    });
+    const ended = await result(runCli(['resume', '--wait', '1s', '--url', url]));
+    expect(ended).toMatchObject({ code, stderr: expect.stringMatching(stderr) });
+    // The wait by itself must not end a pause that somebody has begun in between.
+    expect(asked.filter((one) => one.includes('/disable'))).toEqual([
+      '/_antract/disable?app=default',
+      '/_antract/disable?app=default&wait=1000ms&if_pause=none',
+    ]);
+  });
+});
+
+describe('status --watch', () => {
+  it('redraws, and outlives the gateway', async () => {
+    const site = await operate();
+    const watch = site.onTerminal('status', '--watch');
+    await watch.saw('stdout', /default is running/);
+    await site.admin('enable');
+    await watch.saw('stdout', /\[J.*default is paused/);
+    site.gateway.signal('SIGKILL');
+    await watch.saw('stdout', /Could not reach antract at .*: connection refused/);
+    watch.type('\u0003');
+    expect((await watch.exited).code).toBe(130);
+  });
+
+  it('writes a line for each change where there is no terminal', async () => {
+    const site = await operate();
+    const watch = site.antract('status', '--watch', '--json');
+    await watch.saw('stdout', /"phase":"running".*\n/);
+    await site.admin('enable');
+    await watch.saw('stdout', /"phase":"paused".*\n/);
+    expect(watch.stdout.match(/"phase":"running"/g)).toHaveLength(1);
+    watch.stopReading();
+    await site.admin('disable');
+    expect((await watch.exited).code).toBe(0);
+  });
+});
+
+describe('docs/cli.md', () => {
+  it('names every flag, and none that is not there', () => {
+    const program = new Command();
+    addOperatorCommands(program);
+    addStatus(program);
+    addRun(program, []);
+    const flags = program.commands.flatMap(({ options }) => options.map(({ long }) => long));
+    const text = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8');
+    const rows = text.match(/^\|.*\|$/gm) ?? [];
+    const documented = rows.flatMap((row) => row.match(/--[a-z]+[a-z-]*/g) ?? []);
+    expect(new Set(documented)).toEqual(new Set(flags));
+  });
+});
+
+describe('the way to the server', () => {
+  it('is a Unix socket', async () => {
+    const site = await operate('--admin-listen', file('admin.sock'));
+    const url = `unix:${file('admin.sock')}`;
+    expect(site.adminUrl).toBe(url);
+    expect(await result(runCli(['status', '--url', url]))).toMatchObject({ code: 0, stderr: '' });
+    expect((await result(runCli(['status', '--url', `${url}:/_antract/`]))).code).toBe(0);
+    expect((await result(runCli(['status', '--url', `${url}:/nowhere`]))).code).toBe(1);
+  });
+
+  it('is TLS, where the certificate is one that Node trusts', async () => {
+    const certificate = createCertificate();
+    writeFileSync(file('ca.pem'), certificate.cert);
+    const server = https.createServer(certificate, (_req, res) =>
+      res.end(JSON.stringify({ app: 'shop', phase: 'running' })),
+    );
+    try {
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      const { port } = server.address() as AddressInfo;
+      const status = ['status', '--url', `https://localhost:${port}`];
+      expect(await result(runCli(status))).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('self-signed certificate'),
+      });
+      const trusting = runCli(status, { NODE_EXTRA_CA_CERTS: file('ca.pem') });
+      expect(await result(trusting)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('shop is running'),
+      });
+    } finally {
+      server.close();
+    }
+  });
+
+  it('refuse a token or an address that is empty, and name where it was set', async () => {
+    writeFileSync(file('comments'), '# none\n', { mode: 0o600 });
+    for (const [args, env, message] of [
+      [[], { ANTRACT_TOKEN: '' }, 'Expected `ANTRACT_TOKEN` to have a value'],
+      [[], { ANTRACT_TOKEN: ' ' }, 'Expected `ANTRACT_TOKEN` to have a value'],
+      [[], { ANTRACT_TOKEN_FILE: '' }, 'Expected `ANTRACT_TOKEN_FILE` to have a value'],
+      [[], { ANTRACT_TOKEN_FILE: file('none') }, 'Could not read the admin token'],
+      [[], { ANTRACT_TOKEN_FILE: file('comments') }, `Expected a token in ${file('comments')}`],
+      [[], { ANTRACT_TOKEN_FILE: 'a', ANTRACT_TOKEN: 'b' }, 'ANTRACT_TOKEN_FILE or ANTRACT_TOKEN'],
+      [[], { ANTRACT_URL: '' }, 'Expected `ANTRACT_URL` to have a value'],
+      [[], { ANTRACT_TOKEN: 'a\nb' }, 'Expected `ANTRACT_TOKEN` to be a token without control'],
+      [['--token', ''], {}, 'Expected `--token` to be a token, but it is empty'],
+      [['--token-file', ''], {}, 'Expected `--token-file` to be a path'],
+      [['--token-file', file('comments')], {}, `Expected a token in ${file('comments')}`],
+    ] as [string[], Record<string, string>, string][]) {
+      const failed = await result(runCli(['status', ...args], env));
+      expect(failed).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
+    }
+  });
+
+  it('refuse the path of a Unix socket that the system would cut off', async () => {
+    const url = `unix:/${'x'.repeat(110)}`;
+    const failed = await result(runCli(['status', '--url', url]));
+    expect(failed).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/Expected `--url` .* at most 10[37] bytes/),
+    });
+  });
+
+  it('wants a token where there is one: from a file, the environment, or with a warning', async () => {
+    writeFileSync(file('token'), 'häslich\nother\n', { mode: 0o600 });
+    const site = await operate('--admin-token-file', file('token'));
+    const none = await result(site.antract('status'));
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('--token-file') });
+    const byFile = await result(site.antract('status', '--token-file', file('token')));
+    expect(byFile).toMatchObject({ code: 0, stderr: '' });
+    const url = { ANTRACT_URL: site.adminUrl };
+    const byVariable = await result(runCli(['status'], { ...url, ANTRACT_TOKEN: 'other' }));
+    expect(byVariable).toMatchObject({ code: 0, stderr: '' });
+    const fileByVariable = await result(
+      runCli(['status'], { ...url, ANTRACT_TOKEN_FILE: file('token') }),
+    );
+    expect(fileByVariable).toMatchObject({ code: 0, stderr: '' });
+    const flagFirst = await result(
+      runCli(['status', '--token-file', file('token')], { ...url, ANTRACT_TOKEN_FILE: '/none' }),
+    );
+    expect(flagFirst).toMatchObject({ code: 0, stderr: '' });
+    const byArgument = await result(site.antract('status', '--token', 'other'));
+    expect(byArgument).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('WRN_ANTRACT_TOKEN_ARGUMENT'),
+    });
+    const wrong = await result(runCli(['status'], { ...url, ANTRACT_TOKEN: 'wrong' }));
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain('The token was not accepted.');
+    expect(wrong.stderr).not.toContain('--token-file');
+    expect(wrong.stderr).not.toContain('wrong');
+  });
+
+  it.each<[string, string[], RegExp]>([
+    ['a port that nobody listens on', ['--url', 'http://127.0.0.1:9'], /connection refused/],
+    ['a socket that is not there', ['--url', 'unix:/nowhere.sock'], /no such socket/],
+    ['a name that is none', ['--url', 'http://nowhere.invalid'], /host/],
+  ])('ends at %s with 1 and the reason', async (_what, args, reason) => {
+    const ended = await result(runCli(['status', ...args]));
+    expect(ended).toMatchObject({ code: 1, stdout: '' });
+    expect(ended.stderr).toMatch(/^antract: Could not reach antract at /);
+    expect(ended.stderr).toMatch(reason);
+  });
+
+  it.each<[string, number, string]>([
+    ['a page', 200, '<html>'],
+    ['an error of somebody else', 502, 'Bad Gateway'],
+    ['JSON of somebody else', 200, '{"hello":"world"}'],
+    ['an answer without end', 200, 'x'.repeat(2 ** 21)],
+  ])('ends at %s with 1', async (_what, status, body) => {
+    const ended = await result(runCli(['status', '--url', await impostor(status, body)]));
+    expect(ended).toMatchObject({ code: 1, stdout: '' });
+  });
+
+  it('is given up when nobody answers in time', async () => {
+    const { url } = await listen(() => undefined);
+    const client = new AdminClient(readAdminUrl(url), undefined);
+    await expect(client.call('status', {}, { timeout: 50 })).rejects.toThrow(
+      `Could not reach antract at ${url}: no answer within 50 ms.`,
+    );
+  });
+
+  it('ends at once at a server that answers 101 Switching Protocols', async () => {
+    const { url } = await rawBackend(SWITCHING_PROTOCOLS);
+    const client = new AdminClient(readAdminUrl(url), undefined);
+    await expect(client.call('status')).rejects.toThrow(
+      `Could not reach antract at ${url}: it answered 101 Switching Protocols.`,
+    );
+  });
+
+  it('is given up when an answer does not end in time', async () => {
+    const { url } = await listen((_req, res) => void res.writeHead(200).write('{'));
+    const client = new AdminClient(readAdminUrl(url), undefined);
+    await expect(client.call('status', {}, { timeout: 50 })).rejects.toThrow('no answer within');
+  });
+
+  it.each([
+    ['status', '--url', 'nonsense'],
+    ['status', '--url', 'http://user:password@127.0.0.1/'],
+    ['pause', '--wait', 'ever'],
+    ['pause', '--wiat', '1s'],
+    ['pause', 'one', 'two'],
+    ['status', '--token', 'a', '--token-file', 'b'],
+    ['pausee'],
+  ])('is asked for wrongly: 2: %s %s %s', async (...args) => {
+    expect((await result(runCli(args))).code).toBe(2);
+  });
+});
+
+describe('a status of a backend that is down', () => {
+  const backend = {
+    state: 'down',
+    forMs: 12_000,
+    summary: 'The backend is down: connection refused (ECONNREFUSED).',
+    next: 'Requests are passed on; the next one shows whether the backend answers.',
+  };
+
+  it('says so in the words of the server, of one app and in a table of several', async () => {
+    const status = { app: 'shop', phase: 'running', held: 0, inFlight: 0, backend };
+    const one = await impostor(200, JSON.stringify(status));
+    expect((await result(runCli(['status', '--url', one]))).stdout).toBe(
+      'shop is running, 0 held, 0 in flight, the backend is down: connection refused (ECONNREFUSED), for 12 s.\n' +
+        '  Requests are passed on; the next one shows whether the backend answers.\n',
+    );
+    const apps = [status, { ...status, app: 'blog', backend: undefined }];
+    const two = await impostor(200, JSON.stringify({ apps }));
+    expect((await result(runCli(['status', '--url', two]))).stdout).toMatch(
+      /\nshop {2}running, backend down .*\nblog {2}running  /,
+    );
+  });
+});
+
+describe('what a terminal is given', () => {
+  const nasty = 'a\u001b]0;x\u0007\u009b31m\u202eb\u2028c\u007f';
+
+  it('has no control characters of a client or a server in it', async () => {
+    const status = {
+      app: nasty,
+      phase: 'pausing',
+      held: 1,
+      inFlight: 1,
+      reason: nasty,
+      stragglers: [{ method: nasty, path: nasty, ageMs: 1 }],
+    };
+    const url = await impostor(200, JSON.stringify(status));
+    for (const args of [['status'], ['pause'], ['status', '--json']]) {
+      const { code, stdout } = await result(runCli([...args, '--url', url]));
+      expect(code).toBe(0);
+      expect(stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+    }
+    const refusal = JSON.stringify({ code: `ERR_ANTRACT_${nasty}`, detail: nasty });
+    const refused = await result(runCli(['pause', '--url', await impostor(409, refusal)]));
+    expect(refused.code).toBe(1);
+    expect(refused.stderr.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+  });
+
+  it('stays the same otherwise, and JSON stays JSON', () => {
+    const joined = 'grün 日本 👍 👩\u200d🚒 می\u200cخواهم';
+    expect(printable(joined)).toBe(joined);
+    const value = { text: `${nasty} \u{e0001}` };
+    expect(JSON.parse(printableJson(value))).toEqual(value);
+    expect(printableJson(value)).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
+  });
+
+  it('is no live line in CI, on a dumb terminal, or in a pipe', async () => {
+    const site = await operate();
+    await site.begin();
+    const env = { ANTRACT_URL: site.adminUrl };
+    for (const more of [{ CI: 'true' }, { TERM: 'dumb' }]) {
+      const drain = runOnTerminal(['pause', '--wait', '1m'], { ...env, ...more });
+      await drain.saw('stdout', /antract: default is pausing/);
+      expect(drain.stdout).not.toContain('\u001b');
+    }
+  });
+});

@@ -1,0 +1,77 @@
+/** `antract serve --redis`: gateways that are paused together, and what is said of the URL. */
+import { afterEach, expect, it } from '@jest/globals';
+import { killBackends, startBackend } from '../support/backend.ts';
+import { endAll, runCli, serve, type Serving } from '../support/cli.ts';
+import { request } from '../support/http.ts';
+import { describeWithRedis, startRedis, stopRedis } from '../support/redis.ts';
+
+afterEach(async () => {
+  await endAll();
+  await killBackends();
+  await stopRedis();
+});
+
+const target = 'http://127.0.0.1:9';
+
+interface Status {
+  phase: string;
+  held: number;
+  store: string;
+  processes: unknown[];
+}
+
+async function status({ adminUrl }: Serving): Promise<Status> {
+  const headers = { accept: 'application/json' };
+  const { body } = await request(`${adminUrl}/status?app=default`, { headers });
+  return JSON.parse(body) as Status;
+}
+
+describeWithRedis('gateways on one Redis', () => {
+  it('are paused and resumed together, and one that comes later holds from the start', async () => {
+    const [redis, backend] = await Promise.all([startRedis(), startBackend()]);
+    const args = ['--target', backend.url, '--redis', redis.url, '--redis-prefix', 'shop'];
+    const [first, second] = [await serve(args), await serve(args)];
+    while ((await status(first)).processes.length < 2) continue;
+    expect((await request(`${first.adminUrl}/enable?wait=10s`)).status).toBe(200);
+    const third = await serve(args);
+    const answers = [second, third].map(({ url }) => request(url));
+    while ((await status(first)).held < 2) continue;
+    expect(await status(third)).toMatchObject({ phase: 'paused', store: 'connected' });
+    await request(`${third.adminUrl}/disable`);
+    expect((await Promise.all(answers)).map((answer) => answer.status)).toEqual([200, 200]);
+    expect(await redis.cli('keys', '*')).toContain('{shop}');
+    second.cli.signal('SIGTERM');
+    expect(await second.cli.exited).toEqual({ code: 0, signal: null });
+    while ((await status(first)).processes.length > 2) continue;
+  });
+
+  it('warn of a password in the arguments, and never print it', async () => {
+    const redis = await startRedis();
+    await redis.cli('config', 'set', 'requirepass', 'sesame');
+    const url = redis.url.replace('//', '//:sesame@');
+    const { cli } = await serve(['--target', target, '--redis', url]);
+    expect(cli.stderr).toContain('WRN_ANTRACT_REDIS_ARGUMENT');
+    const wrong = redis.url.replace('//', '//:secret@');
+    const refused = await serve(['--target', target], { ANTRACT_REDIS: wrong });
+    await refused.cli.saw('stderr', /WRN_ANTRACT_STORE_LOST/);
+    expect(refused.cli.stderr).not.toContain('WRN_ANTRACT_REDIS_ARGUMENT');
+    expect(cli.stderr + refused.cli.stderr).not.toMatch(/sesame|secret/);
+  });
+});
+
+it.each<[string[], Record<string, string>, string]>([
+  [['--redis', 'http://:secret@x'], {}, 'Expected `--redis` to be a URL such as redis://host:6379'],
+  [[], { ANTRACT_REDIS: 'secret' }, 'Expected `ANTRACT_REDIS` to be a URL such as'],
+  [['--redis-prefix', 'x'], {}, 'Expected `--redis` where `--redis-prefix` is set'],
+  [
+    ['--redis', 'redis://:secret@x', '--redis-prefix', '{x}'],
+    {},
+    'Expected `--redis-prefix` to be text without { and }.',
+  ],
+  [['--on-store-error', 'panic'], {}, 'Expected `--on-store-error` to be'],
+])('%j %j ends with 2 and a sentence', async (args, env, message) => {
+  const cli = runCli(['serve', '--target', target, ...args], env);
+  expect((await cli.exited).code).toBe(2);
+  expect(cli.stderr).toContain(`antract: ${message}`);
+  expect(cli.stderr).not.toContain('secret');
+});

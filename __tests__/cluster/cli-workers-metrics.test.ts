@@ -1,0 +1,91 @@
+/** The metrics of several workers: whichever of them is scraped, it answers for all. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { killBackends } from '../support/backend.ts';
+import { endAll } from '../support/cli.ts';
+import { request } from '../support/http.ts';
+import { operate, type Operated } from '../support/operated.ts';
+
+const frozen: number[] = [];
+
+afterEach(async () => {
+  for (const pid of frozen.splice(0)) process.kill(pid, 'SIGKILL');
+  await endAll();
+  await killBackends();
+});
+
+async function scrape({ adminUrl }: Operated): Promise<(series: string) => number | undefined> {
+  const { status, body } = await request(`${adminUrl}/metrics`);
+  expect(status).toBe(200);
+  return (series) => {
+    const line = body.split('\n').find((one) => one.startsWith(`${series} `));
+    return line === undefined ? undefined : Number(line.slice(series.length));
+  };
+}
+
+async function workersOf(gateway: Operated, count: number): Promise<number[]> {
+  const { processes = [] } = await gateway.until(
+    ({ processes: all }) => (all?.length ?? 0) === count,
+  );
+  return processes.map(({ pid }) => pid);
+}
+
+const PASSED = 'antract_requests_total{app="default",outcome="passed"}';
+const RELEASED = 'antract_requests_total{app="default",outcome="released"}';
+const PAUSES = 'antract_pauses_total{app="default",reason="asked"}';
+const WAITED = 'antract_hold_duration_seconds_count{app="default"}';
+
+/** A pause that holds ten requests, some at each worker; and ten that pass before it. */
+async function afterAPause(): Promise<Operated> {
+  const gateway = await operate('--workers', '3', '--access-log', 'off');
+  await workersOf(gateway, 3);
+  // They count from the first scrape on.
+  await scrape(gateway);
+  for (let i = 0; i < 10; i++) await request(gateway.url);
+  await gateway.admin('enable?wait=10s');
+  const held = Array.from({ length: 10 }, () => request(gateway.url));
+  await gateway.until(({ held: count }) => count === 10);
+  const during = await scrape(gateway);
+  expect(during('antract_paused{app="default"}')).toBe(1);
+  expect(during('antract_held{app="default"}')).toBe(10);
+  expect(during('antract_oldest_hold_seconds{app="default"}')).toBeLessThan(30);
+  await gateway.admin('disable');
+  await Promise.all(held);
+  return gateway;
+}
+
+describe('the metrics of several workers', () => {
+  it('are the same whichever of them is asked: sums, and the longest wait', async () => {
+    const gateway = await afterAPause();
+    for (let i = 0; i < 10; i++) {
+      const metrics = await scrape(gateway);
+      expect([PASSED, RELEASED, PAUSES, WAITED].map(metrics)).toEqual([10, 10, 1, 10]);
+      expect(metrics('antract_paused{app="default"}')).toBe(0);
+      expect(metrics('antract_held{app="default"}')).toBe(0);
+    }
+  });
+
+  it('keep what those had counted that died', async () => {
+    const gateway = await afterAPause();
+    const before = await scrape(gateway);
+    // One stays, or there is nobody to ask until the next one listens.
+    for (const pid of (await workersOf(gateway, 3)).slice(1)) {
+      process.kill(pid, 'SIGKILL');
+      await gateway.gateway.saw('stderr', new RegExp(`worker ${pid} was killed by SIGKILL`));
+    }
+    const after = await scrape(gateway);
+    const all = [PASSED, RELEASED, PAUSES, WAITED];
+    expect(all.map(after)).toEqual(all.map(before));
+    expect(after('antract_held{app="default"}')).toBe(0);
+  }, 30_000);
+
+  it('are those of the others when one does not answer, and that is said', async () => {
+    const gateway = await afterAPause();
+    const before = await scrape(gateway);
+    const [pid] = (await workersOf(gateway, 3)) as [number];
+    frozen.push(pid);
+    process.kill(pid, 'SIGSTOP');
+    const after = await scrape(gateway);
+    await gateway.gateway.saw('stderr', new RegExp(`WRN_ANTRACT_METRICS: worker ${pid} did not`));
+    expect([PASSED, RELEASED].map(after)).toEqual([PASSED, RELEASED].map(before));
+  }, 30_000);
+});

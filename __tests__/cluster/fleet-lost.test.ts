@@ -1,0 +1,193 @@
+/**
+ * Several gateways of which one can't be heard any more: cut off from Redis, killed, or with a primary
+ * that stands still. A drain is done only when no process may send requests to the backend any more.
+ */
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { killBackends, startBackend, type Backend } from '../support/backend.ts';
+import { endAll, runCli, serve, type Serving } from '../support/cli.ts';
+import { request } from '../support/http.ts';
+import { describeWithRedis, startRedis, stopRedis } from '../support/redis.ts';
+import { SilentLink } from '../support/silent-link.ts';
+
+interface Status {
+  phase: string;
+  drained?: boolean;
+  store: string;
+  held: number;
+  processes: { pid: number }[];
+  lostProcesses: { host: string; pid: number; silentForMs: number; fenced: boolean }[];
+}
+
+async function ask({ adminUrl }: Serving, command: string): Promise<Status & { status: number }> {
+  const headers = { accept: 'application/json' };
+  const { status, body } = await request(`${adminUrl}/${command}`, { headers });
+  return { ...(JSON.parse(body) as Status), status };
+}
+
+async function until(gateway: Serving, isSo: (status: Status) => boolean): Promise<void> {
+  while (!isSo(await ask(gateway, 'status?app=default'))) continue;
+}
+
+const knows =
+  (count: number) =>
+  ({ processes }: Status): boolean =>
+    processes.length === count;
+
+describeWithRedis('of several gateways, one that is not heard of', () => {
+  let backend: Backend;
+  let directory: string;
+  let links: SilentLink[];
+
+  beforeEach(async () => {
+    links = [];
+    backend = await startBackend();
+    directory = await mkdtemp(path.join(tmpdir(), 'antract-lost-'));
+  });
+
+  afterEach(async () => {
+    await endAll();
+    await killBackends();
+    for (const link of links) await link.close();
+    await stopRedis();
+    await rm(directory, { recursive: true });
+  });
+
+  const start = (redis: string, ...flags: string[]): Promise<Serving> =>
+    serve(['--target', backend.url, '--redis', redis, '--access-log', 'off', ...flags]);
+
+  /** The second one reaches Redis by a link that can fall silent. */
+  const startTwo = async (
+    ...flags: string[]
+  ): Promise<{ first: Serving; second: Serving; link: SilentLink; redis: string }> => {
+    const redis = await startRedis();
+    const link = await new SilentLink(redis.port).start();
+    links.push(link);
+    const first = await start(redis.url);
+    const second = await start(link.url, ...flags);
+    await until(first, knows(2));
+    return { first, second, link, redis: redis.url };
+  };
+
+  it('keeps a drain from being called done while it serves, and is named', async () => {
+    const { first, second, link } = await startTwo();
+    link.silent = true;
+    const answer = await ask(first, 'enable?wait=30s');
+    expect(answer).toMatchObject({ status: 202, phase: 'pausing', drained: false });
+    expect(answer.lostProcesses).toMatchObject([{ pid: second.cli.pid, blocksDrain: true }]);
+    expect((await request(`${second.url}/served`)).status).toBe(200);
+    const { body } = await request(`${first.adminUrl}/drain?wait=1s`);
+    expect(body).toContain(`process ${second.cli.pid} on `);
+    expect(body).toContain('lost=ignore');
+    expect((await ask(first, 'enable?lost=ignore')).status).toBe(400);
+    expect(await ask(first, 'drain?wait=1s&lost=ignore')).toMatchObject({
+      status: 200,
+      phase: 'paused',
+      drained: true,
+    });
+    link.silent = false;
+    await until(second, ({ phase, store }) => phase === 'paused' && store === 'connected');
+    expect((await ask(first, 'drain?wait=10s')).status).toBe(200);
+  }, 60_000);
+
+  it('keeps `antract run` from running its command, unless --ignore-lost is given', async () => {
+    const { first, second, link } = await startTwo();
+    link.silent = true;
+    const file = path.join(directory, 'has-run');
+    const url = ['--url', first.adminUrl];
+    const refused = runCli(['run', ...url, '--', 'touch', file]);
+    expect(await refused.exited).toEqual({ code: 3, signal: null });
+    expect(refused.stderr).toContain(`process ${second.cli.pid} on `);
+    expect(refused.stderr).toMatch(/--ignore-lost.* was not run/s);
+    expect(existsSync(file)).toBe(false);
+    expect((await ask(first, 'status?app=default')).phase).toBe('running');
+
+    const paused = runCli(['pause', ...url, '--wait', '10s']);
+    expect(await paused.exited).toEqual({ code: 3, signal: null });
+    expect(paused.stderr).toContain(`process ${second.cli.pid} on `);
+    expect(await runCli(['resume', ...url]).exited).toEqual({ code: 0, signal: null });
+
+    const done = runCli(['run', ...url, '--ignore-lost', '--', 'touch', file]);
+    expect(await done.exited).toEqual({ code: 0, signal: null });
+    expect(existsSync(file)).toBe(true);
+  }, 60_000);
+
+  it('is known to one that starts later', async () => {
+    const { first, second, link, redis } = await startTwo();
+    link.silent = true;
+    first.cli.signal('SIGKILL');
+    await first.cli.exited;
+    const { port } = new URL(first.url);
+    const again = await start(redis, '--port', port);
+    const answer = await ask(again, 'enable?wait=30s');
+    expect(answer.status).toBe(202);
+    // Its own predecessor is none of them.
+    expect(answer.lostProcesses).toMatchObject([{ pid: second.cli.pid }]);
+  }, 60_000);
+
+  it('does not matter once it was restarted in the same place', async () => {
+    const { first, second, redis } = await startTwo();
+    second.cli.signal('SIGKILL');
+    await second.cli.exited;
+    await start(redis, '--port', new URL(second.url).port);
+    expect(await ask(first, 'enable?wait=30s')).toMatchObject({ status: 200, lostProcesses: [] });
+  }, 60_000);
+
+  it('holds requests by itself where it is set to `fence`, and serves them once it is back', async () => {
+    const { first, second, link } = await startTwo('--on-store-error', 'fence');
+    link.silent = true;
+    await until(second, ({ phase }) => phase === 'releasing');
+    const held = request(`${second.url}/held`);
+    await until(second, (status) => status.held === 1);
+    const answer = await ask(first, 'enable?wait=30s');
+    expect(answer).toMatchObject({ status: 202, lostProcesses: [{ fenced: true }] });
+    expect(backend.journal().map(({ url }) => url)).not.toContain('/held');
+    link.silent = false;
+    await until(second, ({ phase, store }) => phase === 'paused' && store === 'connected');
+    expect((await ask(first, 'disable')).status).toBe(200);
+    expect((await held).status).toBe(200);
+  }, 60_000);
+
+  it('may be the workers of a primary that stands still', async () => {
+    const redis = await startRedis();
+    const first = await start(redis.url);
+    const workers = await start(redis.url, '--workers', '2');
+    await until(first, knows(3));
+    workers.cli.signal('SIGSTOP');
+    const answer = await ask(first, 'enable?wait=30s');
+    expect(answer.status).toBe(202);
+    expect(answer.lostProcesses).toHaveLength(2);
+    expect((await request(`${workers.url}/served`)).status).toBe(200);
+    workers.cli.signal('SIGCONT');
+    await until(first, knows(3));
+    expect((await ask(first, 'drain?wait=10s')).status).toBe(200);
+    expect((await ask(first, 'disable')).status).toBe(200);
+    // One that its primary sees end is not waited for.
+    const { processes } = await ask(first, 'status?app=default');
+    const { pid } = processes.find((one) => one.pid !== first.cli.pid) as { pid: number };
+    process.kill(pid, 'SIGKILL');
+    expect((await ask(first, 'enable?wait=30s')).status).toBe(200);
+  }, 60_000);
+
+  it('can be one that holds a pause which Redis has lost: who starts then holds as well', async () => {
+    const redis = await startRedis();
+    const link = await new SilentLink(redis.port).start();
+    links.push(link);
+    const first = await start(link.url);
+    expect((await ask(first, 'enable?wait=30s')).status).toBe(200);
+    link.silent = true;
+    await redis.kill();
+    await redis.start();
+    const second = await start(redis.url);
+    const held = request(`${second.url}/held`);
+    await until(second, (status) => status.held === 1);
+    link.silent = false;
+    await until(second, ({ phase }) => phase === 'paused');
+    expect(backend.journal()).toEqual([]);
+    await ask(second, 'disable');
+    expect((await held).status).toBe(200);
+  }, 60_000);
+});

@@ -1,0 +1,227 @@
+/** The gateway's access lines. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { EventEmitter, once } from 'node:events';
+import http, { type IncomingMessage } from 'node:http';
+import { WebSocket, WebSocketServer } from 'ws';
+import { createAccessLog } from '../../lib/gateway/access-log.ts';
+import type { AccessLogFormat, LineStream } from '../../lib/gateway.ts';
+import { killBackends, startBackend } from '../support/backend.ts';
+import { closeGateways, openGateway } from '../support/gateway.ts';
+import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+
+afterEach(async () => {
+  await closeGateways();
+  await killBackends();
+  await closeAll();
+});
+
+interface Line {
+  [name: string]: unknown;
+}
+
+/** A stream that hands out what it is given line by line. */
+class Lines extends EventEmitter implements LineStream {
+  readonly isTTY: boolean;
+  isFull = false;
+  readonly #lines: string[] = [];
+
+  constructor(isTTY = false) {
+    super();
+    this.isTTY = isTTY;
+  }
+
+  get writableLength(): number {
+    this.emit('asked');
+    return this.isFull ? 2 ** 30 : 0;
+  }
+
+  write(text: string): boolean {
+    this.#lines.push(...text.split('\n').slice(0, -1));
+    this.emit('line');
+    return true;
+  }
+
+  async next(): Promise<string> {
+    while (this.#lines.length === 0) await once(this, 'line');
+    return this.#lines.shift() as string;
+  }
+
+  async json(): Promise<Line> {
+    return JSON.parse(await this.next()) as Line;
+  }
+}
+
+async function open(accessLogFormat: AccessLogFormat = 'auto', isTTY = false) {
+  const lines = new Lines(isTTY);
+  const backend = await listen((_req, res) => res.end('ok'));
+  const gateway = await openGateway({ target: backend.url, accessLog: lines, accessLogFormat });
+  return { ...gateway, backend, lines };
+}
+
+describe('a line', () => {
+  it('says who asked for what, and how it went', async () => {
+    const { url, port, lines } = await open();
+    await request(`${url}/path?secret=1`, {
+      method: 'POST',
+      body: 'x',
+      headers: { 'User-Agent': 'tester/1' },
+    });
+    const line = await lines.json();
+    expect(line).toMatchObject({
+      app: 'default',
+      remote: '127.0.0.1',
+      method: 'POST',
+      host: `127.0.0.1:${port}`,
+      path: '/path',
+      status: 200,
+      heldMs: 0,
+      userAgent: 'tester/1',
+    });
+    expect(new Date(line['time'] as string).getTime()).toBeGreaterThan(Date.now() - 10_000);
+    expect(line['durationMs']).toEqual(expect.any(Number));
+    expect(line['bytes']).toBeGreaterThan(20);
+    expect(JSON.stringify(line)).not.toContain('secret');
+    expect(line).not.toHaveProperty('outcome');
+  });
+
+  it('is written for requests to the admin endpoints, wherever they are', async () => {
+    const { adminUrl, lines } = await open();
+    await request(`${adminUrl}/status?app=default`);
+    expect(await lines.json()).toMatchObject({ app: null, path: '/_antract/status', status: 200 });
+    const own = await openGateway({
+      target: 'http://127.0.0.1:9',
+      adminListen: '127.0.0.1:0',
+      accessLog: lines,
+    });
+    await request(`${own.adminUrl}/enable`);
+    expect(await lines.json()).toMatchObject({ app: null, path: '/_antract/enable', status: 200 });
+  });
+
+  it('tells for how long a request was held, and what came of it', async () => {
+    const { url, antract, lines } = await open();
+    await antract.enable();
+    const held = once(antract.registry, 'held');
+    const answer = request(url);
+    await held;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await antract.disable();
+    await answer;
+    const line = await lines.json();
+    expect(line['heldMs']).toBeGreaterThanOrEqual(15);
+    expect(line['durationMs']).toBeGreaterThanOrEqual(line['heldMs'] as number);
+  });
+
+  it('tells when a client left while held', async () => {
+    const { url, antract, lines } = await open();
+    await antract.enable();
+    const held = once(antract.registry, 'held');
+    const client = http.get(url, { agent: false }).on('error', () => undefined);
+    await held;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    client.destroy();
+    const line = await lines.json();
+    expect(line).toMatchObject({ status: null, outcome: 'left', remote: '127.0.0.1' });
+    expect(line['heldMs']).toBeGreaterThanOrEqual(15);
+  });
+
+  it('tells what was wrong with the backend', async () => {
+    const backend = await startBackend();
+    const lines = new Lines();
+    const { url } = await openGateway({
+      target: backend.url,
+      accessLog: lines,
+      proxyTimeout: 50,
+      cover: 0,
+    });
+    await request(`${url}/hang`);
+    expect(await lines.json()).toMatchObject({ status: 504, error: 'ERR_ANTRACT_PROXY_TIMEOUT' });
+    const client = http.get(`${url}/begin`, { agent: false });
+    const [res] = (await once(client, 'response')) as [IncomingMessage];
+    res.on('error', () => undefined).resume();
+    await backend.kill();
+    expect(await lines.json()).toMatchObject({
+      status: 200,
+      outcome: 'cut-off',
+      error: 'ECONNRESET',
+    });
+    await request(url);
+    expect(await lines.json()).toMatchObject({ status: 502, error: 'ECONNREFUSED' });
+  });
+
+  it('is written for a WebSocket when it ends', async () => {
+    const { url, backend, lines } = await open();
+    new WebSocketServer({ server: backend.server });
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/socket`);
+    await once(socket, 'open');
+    socket.close();
+    expect(await lines.json()).toMatchObject({ app: 'default', path: '/socket', status: 101 });
+  });
+
+  it('holds no control characters, of ASCII or beyond', async () => {
+    for (const format of ['json', 'pretty'] as const) {
+      const { port, lines } = await open(format);
+      const socket = await connect(port);
+      socket.write(
+        Buffer.from('GET / HTTP/1.1\r\nHost: x\r\nUser-Agent: a\x9b31m\x85\tc\r\n\r\n', 'latin1'),
+      );
+      await readUntil(socket, (text) => text.includes('ok'));
+      // eslint-disable-next-line no-control-regex
+      expect(await lines.next()).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    }
+  });
+
+  it('holds no bidirectional characters of an app that is named after a host', async () => {
+    const app = 'a\u202eb';
+    const finished = { app, remote: undefined, status: 200, outcome: 'answered' } as const;
+    for (const format of ['json', 'pretty'] as const) {
+      let written = '';
+      const log = createAccessLog({ write: (text) => (written += text) !== '' }, format);
+      const req = { method: 'GET', url: '/', headers: {} } as IncomingMessage;
+      log.write({ ...finished, req, bytes: 0, durationMs: 1 });
+      log.close();
+      expect(written).toContain('a\\u202eb');
+    }
+  });
+
+  it('is short, whatever a client sends', async () => {
+    const { url, lines } = await open();
+    await request(`${url}/${'x'.repeat(8000)}`, { headers: { 'User-Agent': 'y'.repeat(4000) } });
+    expect((await lines.next()).length).toBeLessThan(2000);
+  });
+
+  it('is for people on a terminal, unless JSON is asked for', async () => {
+    const terminal = await open('auto', true);
+    await request(`${terminal.url}/path`);
+    expect(await terminal.lines.next()).toMatch(/^\d\d:\d\d:\d\d 200 GET {2}\/path [\d.]+ m?s$/);
+    const json = await open('json', true);
+    await request(json.url);
+    expect(await json.lines.json()).toMatchObject({ status: 200 });
+  });
+});
+
+describe('the stream', () => {
+  it('may break without an end to serving', async () => {
+    const { url, lines } = await open();
+    lines.emit('error', new Error('EPIPE'));
+    expect((await request(url)).status).toBe(200);
+  });
+
+  it('gets no more than it takes: lines are dropped, and counted', async () => {
+    const { url, lines } = await open();
+    lines.isFull = true;
+    const asked = once(lines, 'asked');
+    await request(url);
+    await asked;
+    lines.isFull = false;
+    await request(url);
+    await lines.next();
+    expect(await lines.json()).toMatchObject({ droppedLines: 1 });
+  });
+
+  it('is let go of when the gateway closes', async () => {
+    const { url, lines, close } = await open();
+    await request(url);
+    await close();
+    expect(lines.listenerCount('error')).toBe(0);
+  });
+});

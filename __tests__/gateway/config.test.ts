@@ -1,0 +1,193 @@
+/** What `createGateway()` takes, and what it says of the rest. */
+import { describe, expect, it } from '@jest/globals';
+import { createGateway, type GatewayConfig } from '../../lib/gateway.ts';
+import { readConfig } from '../../lib/gateway/read-config.ts';
+import { readOptions } from '../../lib/read-options.ts';
+
+const target = 'http://127.0.0.1:3000';
+
+function messageFor(config: unknown): string {
+  try {
+    createGateway(config as GatewayConfig);
+  } catch (error) {
+    expect(error).toMatchObject({ name: 'AntractError', code: 'ERR_ANTRACT_OPTION' });
+    return (error as Error).message;
+  }
+  throw new Error('Nothing was thrown.');
+}
+
+/** `sun_path` is a byte longer on Linux than elsewhere allowed here, for the closing zero. */
+const LIMIT = process.platform === 'linux' ? 107 : 103;
+const pathOf = (bytes: number): string => `/${'x'.repeat(bytes - 1)}`;
+const TOO_LONG = pathOf(LIMIT + 1);
+
+const LONG_SOCKET_PATHS: [object, RegExp][] = [
+  [
+    { target, adminListen: TOO_LONG },
+    /^Expected `adminListen` .* at most 10[37] bytes.*, got 10[48]/,
+  ],
+  [{ target: `unix:${TOO_LONG}` }, /^Expected `target` .* at most 10[37] bytes/],
+  [{ apps: { a: { target: `unix:${TOO_LONG}` } } }, /^Expected `apps.a.target` .* at most 10[37]/],
+  [{ target, health: { connect: TOO_LONG } }, /^Expected `health.connect` .* at most 10[37] bytes/],
+  // Bytes, not characters.
+  [{ target, adminListen: `/${'ü'.repeat(54)}` }, /^Expected `adminListen` .*, got 109 bytes/],
+  [{ target, adminListen: '/run/a\0b' }, /^Expected `adminListen` to be the absolute path/],
+  [{ target: 'unix:/run/' }, /^Expected `target` to be the absolute path of a Unix socket/],
+];
+
+describe('a configuration', () => {
+  it.each([
+    [{ targe: target }, 'Unknown option `targe`. Did you mean `target`?'],
+    [
+      { target, apps: { shop: { target, maxtime: 1 } } },
+      'Unknown option `apps.shop.maxtime`. Did you mean `maxTime`?',
+    ],
+    [{}, 'Expected `target`, or at least one of `apps`.'],
+    [{ apps: {} }, 'Expected `target`, or at least one of `apps`.'],
+    [{ target, apps: { default: { target } } }, 'Expected `target` or `apps.default`, not both.'],
+    [
+      { apps: { shop: {} } },
+      /^Expected `apps.shop.target` to be the backend's http: or https: URL.*got undefined\.$/,
+    ],
+    [{ apps: [] }, /^Expected `apps` to be an object of apps by name/],
+    [
+      { apps: { 'my shop': { target } } },
+      /^Expected `apps.my shop` to be a host name, or to have `hosts`/,
+    ],
+    [
+      { apps: { shop: { target, hosts: ['shop.example:80'] } } },
+      /^Expected `apps.shop.hosts` to be an array of host names without ports/,
+    ],
+    [
+      { apps: { a: { target, hosts: ['x.example'] }, b: { target, hosts: ['X.example.'] } } },
+      "Expected each host in one app only, but 'x.example' is in both 'a' and 'b'.",
+    ],
+    [{ target: 'http://me:pass@b:1' }, /^Expected `target` .*, got 'http:\/\/…@b:1'\.$/],
+    [{ target: 'me:p@ss/w@b:1' }, /got 'me:…@b:1'\.$/],
+    [{ target: '//me:pass@b' }, /got '\/\/…@b'\.$/],
+    [{ target, health: { url: 'htp://me:pass@b/' } }, /^(?!.*pass)/],
+    [{ target, notify: 'htp://me:pass@b/' }, /^(?!.*pass)/],
+    [{ target, port: 65_536 }, 'Expected `port` to be a port from 0 to 65535, got 65536.'],
+    [{ target, port: -1 }, /^Expected `port`/],
+    [{ target, port: '80' }, /^Expected `port`/],
+    [{ target, host: 'a b' }, /^Expected `host`/],
+    [{ target, proxyTimeout: 'soon' }, /^Expected `proxyTimeout` to be a duration/],
+    [{ target, shutdownTimeout: -1 }, /^Expected `shutdownTimeout`/],
+    [
+      { target, adminListen: '9000' },
+      /^Expected `adminListen` to be 'host:port' or the absolute path/,
+    ],
+    [{ target, adminListen: 'localhost:99999' }, /^Expected `adminListen`/],
+    [{ target, adminListen: 'admin.sock' }, /^Expected `adminListen`/],
+    [
+      { target, adminListen: '127.0.0.1:0', adminPath: false },
+      'Expected `adminPath` to be a path where `adminListen` is set, got false.',
+    ],
+    ...LONG_SOCKET_PATHS,
+    [{ target, adminToken: '' }, /^Expected `adminToken`/],
+    [{ target, adminToken: [] }, /^Expected `adminToken`/],
+    [{ target, adminToken: ' ' }, /^Expected `adminToken`/],
+    [{ target, adminToken: ['a', 'b\n'] }, /^Expected `adminToken` to be a string/],
+    [{ target, accessLog: 'json' }, /^Expected `accessLog` to be a stream/],
+    [
+      { target, accessLogFormat: 'xml' },
+      /^Expected `accessLogFormat` to be 'auto' or 'json' or 'pretty'/,
+    ],
+    [{ target, maxTime: 'ever' }, /^Expected `maxTime` to be a duration/],
+    [{ target, apps: { shop: { target, maxHeld: -1 } } }, /^Expected `apps.shop.maxHeld`/],
+    [{ target, health: { url: 'up' } }, /^Expected `health.url` to be a URL/],
+    [{ target, health: {} }, /^Expected `health` to be one of/],
+    [{ target, cover: 'ever' }, /^Expected `cover` to be a duration/],
+    [{ target, release: { strategy: 'slow' } }, /^Expected `release.strategy`/],
+    [{ target, release: 5 }, /^Expected `release`/],
+    [{ target, trustForwarded: 'yes' }, /^Expected `trustForwarded` to be true or false/],
+  ])('such as %j is refused: %s', (config, message) => {
+    if (message instanceof RegExp) expect(messageFor(config)).toMatch(message);
+    else expect(messageFor(config)).toBe(message);
+  });
+
+  it.each([
+    'localhost:3000',
+    '127.0.0.1:3000',
+    'ftp://127.0.0.1',
+    'http://127.0.0.1:3000/base',
+    'http://127.0.0.1:3000/?a',
+    'http://127.0.0.1:3000/#a',
+    'http://user:password@127.0.0.1',
+    'http://127.0.0.1:99999',
+    'unix:relative.sock',
+    'http:',
+    '',
+    3000,
+  ])('with the target %p is refused', (bad) => {
+    expect(messageFor({ target: bad })).toMatch(/^Expected `target` to be the backend's/);
+  });
+
+  it.each([
+    'http://127.0.0.1:3000/',
+    'HTTP://Backend',
+    'https://backend.example',
+    'http://[::1]:3000',
+    'unix:/run/b.sock',
+    `unix:${pathOf(LIMIT)}`,
+  ])('with the target %s is taken', async (good) => {
+    await createGateway({ target: good }).close();
+  });
+
+  it('is neither kept nor changed, and what is undefined is as if it were absent', async () => {
+    const hosts = Object.freeze(['shop.example']);
+    const shop = Object.freeze({ target, hosts, maxHeld: undefined, proxyTimeout: undefined });
+    const config = Object.freeze({
+      target,
+      port: undefined,
+      maxTime: undefined,
+      apps: Object.freeze({ shop }),
+    });
+    await createGateway(config).close();
+  });
+
+  it('never shows a token in what it says', () => {
+    expect(messageFor({ target, adminToken: ['secret', 7] })).not.toContain('secret');
+    expect(messageFor({ target, adminToken: ' secret ' })).not.toContain('secret');
+  });
+});
+
+describe('what the gateway sets where its user has not', () => {
+  const settingsOf = (config: GatewayConfig) => readOptions(readConfig(config).antract);
+
+  it('is a slow start, a cover, and a probe of each backend', () => {
+    const { apps, ...top } = settingsOf({ target, apps: { shop: { target } } });
+    for (const settings of [top, apps.get('shop')]) {
+      expect(settings).toMatchObject({
+        cover: 10_000,
+        health: expect.any(Function),
+        release: { strategy: 'slow-start', initial: 8, concurrency: Infinity },
+      });
+    }
+    expect(top.health).not.toBe(apps.get('shop')?.health);
+  });
+
+  it('gives way to what an app says, and that to nothing', () => {
+    const { apps, ...top } = settingsOf({
+      target,
+      cover: 0,
+      release: { concurrency: 5 },
+      apps: {
+        a: { target, cover: '3s', release: { strategy: 'immediate' } },
+        b: { target, release: { perSecond: 2 } },
+      },
+    });
+    expect(top).toMatchObject({ cover: 0, release: { strategy: 'slow-start', concurrency: 5 } });
+    expect(apps.get('a')).toMatchObject({ cover: 3000, release: { strategy: 'immediate' } });
+    expect(apps.get('b')).toMatchObject({
+      cover: 0,
+      release: { strategy: 'slow-start', perSecond: 2, concurrency: Infinity },
+    });
+  });
+
+  it('does without a backend at the top', () => {
+    const { apps, ...top } = settingsOf({ cover: '5s', apps: { shop: { target } } });
+    expect(apps.get('shop')).toMatchObject({ cover: 5000, health: expect.any(Function) });
+    expect(top).toMatchObject({ cover: 0, health: undefined });
+  });
+});

@@ -1,0 +1,348 @@
+/** Backends that are away, break off or fall silent; and clients that leave. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import http, { type IncomingMessage } from 'node:http';
+import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import type { GatewayConfig } from '../../lib/gateway.ts';
+import { killBackends, startBackend } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
+import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
+import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+
+const bareServers: Server[] = [];
+
+afterEach(async () => {
+  await closeGateways();
+  await killBackends();
+  await closeAll();
+  for (const server of bareServers.splice(0)) server.close();
+});
+
+/** A backend that does with its connections what it is told to. */
+async function bareBackend(onConnection: (socket: Socket) => void): Promise<string> {
+  const server = net.createServer((socket) => {
+    socket.on('error', () => undefined);
+    onConnection(socket);
+  });
+  bareServers.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function codeOf(body: string): unknown {
+  return (JSON.parse(body) as { code: unknown }).code;
+}
+
+/** How a response that has begun goes on: whether it ended as it should, or was cut off. */
+async function endOf(res: IncomingMessage): Promise<'complete' | 'cut off'> {
+  await new Promise((resolve) =>
+    res
+      .on('error', () => undefined)
+      .on('close', resolve)
+      .resume(),
+  );
+  return res.complete ? 'complete' : 'cut off';
+}
+
+describe('a backend that is away, without a cover', () => {
+  it('is answered with 502, which tells nothing about it', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    const { url } = await openGateway({ target: backend.url, cover: 0 });
+    const { status, headers, body } = await request(url);
+    expect(status).toBe(502);
+    expect(headers).toMatchObject({
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+    });
+    expect(codeOf(body)).toBe('ERR_ANTRACT_BAD_GATEWAY');
+    expect(JSON.stringify(headers) + body).not.toMatch(
+      new RegExp(`${backend.port}|ECONN|127\\.0\\.0\\.1| at `),
+    );
+  });
+
+  it('is used again as soon as it is back, without anything else', async () => {
+    const backend = await startBackend();
+    const { url } = await openGateway({ target: backend.url, cover: 0 });
+    expect((await request(url)).status).toBe(200);
+    await backend.kill();
+    expect((await request(url)).status).toBe(502);
+    await backend.start();
+    expect((await request(url)).status).toBe(200);
+  });
+
+  it('does not spoil a connection for the requests that follow a refused upload', async () => {
+    const { url } = await openGateway({
+      target: await bareBackend((socket) => socket.resetAndDestroy()),
+      cover: 0,
+    });
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    for (let i = 0; i < 3; i++) {
+      const { status } = await request(url, {
+        method: 'POST',
+        body: Buffer.alloc(2_000_000),
+        agent,
+      });
+      expect(status).toBe(502);
+    }
+    agent.destroy();
+  });
+});
+
+describe('a backend that refuses connections while its probe says yes', () => {
+  const REFUSALS: [string, (looks: () => void) => Promise<GatewayConfig>][] = [
+    [
+      'a check that is wrong',
+      async (looks) => {
+        const backend = await startBackend();
+        await backend.kill();
+        return { target: backend.url, health: { check: () => looks() } };
+      },
+    ],
+    [
+      'one that resets what it has taken',
+      async (looks) => ({
+        target: await bareBackend((socket) => {
+          looks();
+          socket.resetAndDestroy();
+        }),
+      }),
+    ],
+  ];
+
+  /** What is told of the backend, and how often a request was let go. */
+  function record({ antract }: OpenGateway): { told: string[]; released: () => number } {
+    const told: string[] = [];
+    let released = 0;
+    for (const event of ['unreachable', 'reachable', 'unhealthy', 'stopped'] as const) {
+      antract.on(event, () => told.push(event));
+    }
+    antract.on('released', () => released++);
+    return { told, released: () => released };
+  }
+
+  it('is covered for no longer than any other', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    let looks = 0;
+    const health = { check: () => void looks++ };
+    const gateway = await openGateway({ target: backend.url, health, cover: 1500 });
+    const { told, released } = record(gateway);
+    const since = performance.now();
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        request(gateway.url, i % 2 ? {} : { method: 'POST', body: 'x'.repeat(100_000) }),
+      ),
+    );
+    const ms = performance.now() - since;
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 502));
+    expect(ms).toBeGreaterThan(1400);
+    // After 0, 250, 375 and 562 ms.
+    expect(released()).toBeLessThan(100);
+    expect(looks).toBeLessThan(10);
+    expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
+    // It goes on being so, and nobody waits for it again.
+    let held = 0;
+    gateway.antract.on('held', () => held++);
+    for (let i = 0; i < 5; i++) expect((await request(gateway.url)).status).toBe(502);
+    expect(held).toBe(0);
+    expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
+  });
+
+  it('and then takes them is told to be reachable when it has answered', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    const gateway = await openGateway({ target: backend.url, health: { check: () => true } });
+    const { told, released } = record(gateway);
+    const answer = request(gateway.url, { method: 'POST', body: 'x' });
+    while (released() < 3) await once(gateway.antract.registry, 'released');
+    await backend.start();
+    expect((await answer).status).toBe(200);
+    const since = performance.now();
+    expect(told).toEqual(['unreachable', 'reachable', 'unreachable', 'reachable']);
+    // The next one is trouble of its own.
+    await backend.kill();
+    const other = request(gateway.url);
+    await once(gateway.antract.registry, 'released');
+    const { forMs = 0 } = gateway.antract.status().health ?? {};
+    expect(forMs).toBeLessThanOrEqual(Math.ceil(performance.now() - since));
+    await backend.start();
+    expect((await other).status).toBe(200);
+  });
+
+  it.each(REFUSALS)('after a pause is waited for as long as is set: %s', async (_what, start) => {
+    let looks = 0;
+    const gateway = await openGateway({
+      ...(await start(() => looks++)),
+      healthTimeout: 2000,
+      onHealthTimeout: 'stop',
+    });
+    const { told, released } = record(gateway);
+    await gateway.antract.enable();
+    const answers = Array.from({ length: 10 }, () => request(gateway.url));
+    while (gateway.antract.status().held < 10) await once(gateway.antract.registry, 'held');
+    const since = performance.now();
+    await gateway.antract.disable();
+    const sawRefusal = (): boolean => {
+      const { held, health } = gateway.antract.status();
+      return held === 10 && /refused connection$|^ECONNRESET$/.test(health?.lastSeen ?? '');
+    };
+    await eventually('all requests to be held again', sawRefusal);
+    expect(gateway.antract.status()).toMatchObject({
+      phase: 'releasing',
+      health: { unplanned: false },
+    });
+    for (const answer of answers) expect((await answer).status).toBe(503);
+    const ms = performance.now() - since;
+    expect(ms).toBeGreaterThan(1950);
+    expect(released()).toBeLessThan(100);
+    expect(looks).toBeLessThan(100);
+    expect(told).toEqual(['unhealthy', 'stopped']);
+  });
+});
+
+describe('a backend that breaks off', () => {
+  it.each([
+    ['before it answers', (socket: Socket) => socket.once('data', () => socket.destroy())],
+    ['with a reset', (socket: Socket) => socket.once('data', () => socket.resetAndDestroy())],
+    [
+      'in the middle of the headers',
+      (socket: Socket) => socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nA: b')),
+    ],
+    [
+      'after something that is not HTTP',
+      (socket: Socket) => socket.once('data', () => socket.end('What?\r\n\r\n')),
+    ],
+  ])('%s comes to 502', async (_when, onConnection) => {
+    const { url } = await openGateway({ target: await bareBackend(onConnection) });
+    const { status, body } = await request(url, { method: 'POST', body: 'x' });
+    expect(status).toBe(502);
+    expect(codeOf(body)).toBe('ERR_ANTRACT_BAD_GATEWAY');
+  });
+
+  it.each(['/begin', '/begin?length'])(
+    'by SIGKILL half way through %s is never taken for complete',
+    async (path) => {
+      const backend = await startBackend();
+      const { url } = await openGateway({ target: backend.url });
+      const client = http.get(`${url}${path}`, { agent: false });
+      const [res] = (await once(client, 'response')) as [IncomingMessage];
+      const end = endOf(res);
+      await backend.kill();
+      expect(await end).toBe('cut off');
+    },
+  );
+
+  it('is not taken for complete by a client that knows the end only by the connection (HTTP/1.0)', async () => {
+    const backend = await startBackend();
+    const { port } = await openGateway({ target: backend.url });
+    const socket = await connect(port);
+    socket.write('GET /begin HTTP/1.0\r\n\r\n');
+    await readUntil(socket, (text) => text.includes('the beginning'));
+    const failed = once(socket, 'error');
+    socket.resume();
+    await backend.kill();
+    expect(await failed).toMatchObject([{ code: 'ECONNRESET' }]);
+  });
+});
+
+describe('a backend that falls silent', () => {
+  it('before its answer comes to 504', async () => {
+    const backend = await startBackend();
+    const { url } = await openGateway({ target: backend.url, proxyTimeout: 50 });
+    const { status, body } = await request(`${url}/hang`, { method: 'POST', body: 'x' });
+    expect(status).toBe(504);
+    expect(codeOf(body)).toBe('ERR_ANTRACT_GATEWAY_TIMEOUT');
+  });
+
+  it('before the connection is made comes to 504', async () => {
+    const backend = await startBackend({ backlog: 1 });
+    const { port } = backend;
+    backend.freeze();
+    // The kernel still takes this many for it; after them it answers nobody.
+    const { url } = await openGateway({ target: backend.url, proxyTimeout: 100 });
+    await Promise.all([connect(port), connect(port)]);
+    expect((await request(url)).status).toBe(504);
+  });
+
+  it('after the headers of its answer has them passed on all the same', async () => {
+    const backend = await listen((_req, res) => {
+      res.setHeader('Content-Type', 'text/event-stream');
+      res.flushHeaders();
+    });
+    const { url } = await openGateway({ target: backend.url });
+    const client = http.get(url, { agent: false }).on('error', () => undefined);
+    const [res] = (await once(client, 'response')) as [IncomingMessage];
+    expect(res.headers['content-type']).toBe('text/event-stream');
+    client.destroy();
+  });
+
+  it('within its answer may do so for as long as it likes: event streams do', async () => {
+    const backend = await listen((_req, res) => {
+      res.write('first');
+      setTimeout(() => res.end(' second'), 200);
+    });
+    const { url } = await openGateway({ target: backend.url, proxyTimeout: 50 });
+    expect(await request(url)).toMatchObject({ status: 200, body: 'first second' });
+  });
+
+  it('can have a limit of its own for each app', async () => {
+    const backend = await startBackend();
+    const { url } = await openGateway({
+      target: backend.url,
+      apps: { 'slow.example': { target: backend.url, proxyTimeout: 0 } },
+      proxyTimeout: 50,
+    });
+    const slow = request(`${url}/?ms=200`, { headers: { host: 'slow.example' } });
+    expect((await request(`${url}/?ms=200`)).status).toBe(504);
+    expect((await slow).status).toBe(200);
+  });
+});
+
+describe('a client that leaves', () => {
+  it('takes its request away from the backend', async () => {
+    let left!: () => void;
+    const gone = new Promise<void>((resolve) => (left = resolve));
+    const backend = await listen((_req, res) => void res.on('close', left));
+    const { url } = await openGateway({ target: backend.url });
+    const arrived = once(backend.server, 'request');
+    const client = http.get(url, { agent: false }).on('error', () => undefined);
+    await arrived;
+    client.destroy();
+    await gone;
+  });
+
+  it('takes its upload away half way', async () => {
+    let aborted!: () => void;
+    const gone = new Promise<void>((resolve) => (aborted = resolve));
+    const backend = await listen((req) => req.on('error', aborted).resume());
+    const { url, antract } = await openGateway({ target: backend.url });
+    const arrived = once(backend.server, 'request');
+    const client = http.request(url, {
+      method: 'POST',
+      agent: false,
+      headers: { 'Content-Length': 1000 },
+    });
+    client.on('error', () => undefined).write('some');
+    await arrived;
+    client.destroy();
+    await gone;
+    expect(antract.status().inFlight).toBe(0);
+  });
+
+  it('while held never reaches the backend', async () => {
+    const backend = await startBackend();
+    const { url, antract } = await openGateway({ target: backend.url });
+    await antract.enable();
+    const held = once(antract.registry, 'held');
+    const client = http.get(`${url}/left`, { agent: false }).on('error', () => undefined);
+    await held;
+    const abandoned = once(antract.registry, 'abandoned');
+    client.destroy();
+    await abandoned;
+    await antract.disable();
+    await request(`${url}/stayed`);
+    expect(backend.journal().map((entry) => entry.url)).toEqual(['/stayed']);
+  });
+});

@@ -1,0 +1,633 @@
+/** How the gateway sees that a backend answers, what it takes back, and what it says meanwhile. */
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import dns from 'node:dns';
+import { once } from 'node:events';
+import http from 'node:http';
+import https from 'node:https';
+import net, { type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { GatewayConfig } from '../../lib/gateway.ts';
+import { httpCheck } from '../../lib/health-gate.ts';
+import { MemoryStore } from '../../lib/stores/memory-store.ts';
+import { killBackends, startBackend, type Backend } from '../support/backend.ts';
+import { createCertificate } from '../support/certificate.ts';
+import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
+import { closeAll, listen, readUntil, connect, request } from '../support/http.ts';
+import { closeRawBackends, rawBackend, SWITCHING_PROTOCOLS } from '../support/raw-backend.ts';
+import { watchListeners } from '../support/warnings.ts';
+
+const servers: Server[] = [];
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeGateways();
+  await killBackends();
+  await closeAll();
+  await closeRawBackends();
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** Listens on an address that was free a moment ago. */
+async function open(server: Server, where: net.ListenOptions): Promise<void> {
+  servers.push(server);
+  server.listen(where);
+  await once(server, 'listening');
+}
+
+/** An address at which nobody listens. */
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function held({ antract }: OpenGateway, count: number): Promise<void> {
+  while (antract.status().held < count) await once(antract.registry, 'held');
+}
+
+interface Echo {
+  method: string;
+  bytes: number;
+  headers: http.IncomingHttpHeaders;
+}
+
+/** A backend that says what it got. */
+function echo(): http.Server {
+  return http.createServer(async (req, res) => {
+    let bytes = 0;
+    for await (const chunk of req) bytes += (chunk as Buffer).length;
+    res.end(JSON.stringify({ method: req.method, bytes, headers: req.headers }));
+  });
+}
+
+describe('a request that no connection could be made for', () => {
+  it('is sent once the backend is there, with its body whole and its headers as they were', async () => {
+    const port = await freePort();
+    const gateway = await openGateway({ target: `http://127.0.0.1:${port}`, trustForwarded: true });
+    const body = Buffer.alloc(3_000_000, 'x');
+    const answers = ['POST', 'DELETE', 'GET'].map((method) =>
+      request(gateway.url, {
+        method,
+        ...(method === 'POST' && { body }),
+        headers: { 'X-Forwarded-For': '192.0.2.1' },
+      }),
+    );
+    await held(gateway, 3);
+    await open(echo(), { port, host: '127.0.0.1' });
+    for (const { status, body: got, headers } of await Promise.all(answers)) {
+      expect(status).toBe(200);
+      expect(headers['server-timing']).toMatch(/^antract;dur=\d+$/);
+      const { method, bytes, headers: sent } = JSON.parse(got) as Echo;
+      expect([method, bytes]).toEqual([method, method === 'POST' ? body.length : 0]);
+      expect(sent).toMatchObject({ 'x-forwarded-for': '192.0.2.1, 127.0.0.1' });
+      expect(sent['x-antract-held-ms']).toMatch(/^\d+$/);
+    }
+  });
+
+  it('is forgotten when its client leaves meanwhile', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    const gateway = await openGateway({ target: backend.url });
+    const client = http.get(`${gateway.url}/left`, { agent: false }).on('error', () => undefined);
+    await held(gateway, 1);
+    client.destroy();
+    await once(gateway.antract.registry, 'abandoned');
+    expect(gateway.antract.status()).toMatchObject({ held: 0, inFlight: 0 });
+    await backend.start();
+    await once(gateway.antract.registry, 'reachable');
+    expect((await request(`${gateway.url}/stayed`)).status).toBe(200);
+    expect(backend.seen()).toEqual(['/stayed']);
+  });
+
+  it('fails with 502 when the cover is over, and so do others until the backend answers', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    const lines: string[] = [];
+    const gateway = await openGateway({
+      target: backend.url,
+      cover: 300,
+      accessLog: { write: (text: string) => void lines.push(text) },
+      accessLogFormat: 'json',
+    });
+    const [first, second] = await Promise.all([request(gateway.url), request(gateway.url)]);
+    expect([first.status, second.status]).toEqual([502, 502]);
+    expect(JSON.parse(first.body)).toMatchObject({ code: 'ERR_ANTRACT_BAD_GATEWAY' });
+    let heldAgain = 0;
+    gateway.antract.on('held', () => heldAgain++);
+    expect((await request(gateway.url)).status).toBe(502);
+    expect(heldAgain).toBe(0);
+    expect(gateway.antract.status()).toMatchObject({
+      phase: 'running',
+      health: { lastSeen: 'ECONNREFUSED', unplanned: true },
+    });
+    await gateway.close();
+    expect(lines.join('')).toMatch('"status":502,"error":"ECONNREFUSED"');
+  });
+
+  it('waits with the others where the app has been paused meanwhile', async () => {
+    const port = await freePort();
+    const gateway = await openGateway({ target: `http://127.0.0.1:${port}` });
+    const answer = request(gateway.url, { method: 'POST', body: 'x' });
+    await held(gateway, 1);
+    await gateway.antract.enable();
+    await open(echo(), { port, host: '127.0.0.1' });
+    expect(gateway.antract.status()).toMatchObject({ phase: 'paused', held: 1, health: null });
+    await gateway.antract.disable();
+    expect((await answer).status).toBe(200);
+  });
+
+  it('over a Unix socket is taken back just the same', async () => {
+    const socketPath = path.join(tmpdir(), `antract-test-${process.pid}.sock`);
+    const gateway = await openGateway({ target: `unix:${socketPath}` });
+    const answer = request(gateway.url, { method: 'POST', body: Buffer.alloc(100_000) });
+    await held(gateway, 1);
+    await open(echo(), { path: socketPath });
+    expect(JSON.parse((await answer).body)).toMatchObject({ method: 'POST', bytes: 100_000 });
+  });
+
+  it('hands its connection over only when TLS stands; a backend without it has not answered', async () => {
+    const { cert, key } = createCertificate();
+    let resets = 2;
+    const port = await freePort();
+    // The first ones end within the handshake.
+    const front = net.createServer((socket) => {
+      socket.on('error', () => undefined);
+      if (resets-- > 0) socket.once('data', () => socket.resetAndDestroy());
+      else tls.emit('connection', socket);
+    });
+    const tls = https.createServer({ cert, key }, (req, res) => void req.pipe(res));
+    await open(front, { port, host: '127.0.0.1' });
+    const gateway = await openGateway({ target: `https://127.0.0.1:${port}`, insecure: true });
+    const body = 'x'.repeat(200_000);
+    expect(await request(gateway.url, { method: 'POST', body })).toMatchObject({
+      status: 200,
+      body,
+    });
+  });
+
+  it('as the certificate is wrong fails at once: waiting would not help', async () => {
+    const { cert, key } = createCertificate();
+    const backend = https.createServer({ cert, key }, (_req, res) => res.end());
+    await open(backend, { port: 0, host: '127.0.0.1' });
+    const { port } = backend.address() as AddressInfo;
+    const { url, antract } = await openGateway({ target: `https://127.0.0.1:${port}` });
+    expect((await request(url)).status).toBe(502);
+    expect(antract.status().health).toBeNull();
+  });
+
+  it('that is sent again and again leaves nothing of the proxy behind', async () => {
+    const port = await freePort();
+    const gateway = await openGateway({
+      target: `http://127.0.0.1:${port}`,
+      // Says yes, and is wrong.
+      health: { check: () => true },
+    });
+    const warnings = watchListeners();
+    const tries: unknown[] = [];
+    gateway.antract.on('released', (event) => tries.push(event));
+    const arrived = once(gateway.server, 'request');
+    const answer = request(gateway.url, { method: 'POST', body: 'x' });
+    const [req, res] = (await arrived) as [http.IncomingMessage, http.ServerResponse];
+    const held = () => once(gateway.antract.registry, 'held');
+    const counts = (): number[] => [
+      ...req.eventNames().map((event) => req.listenerCount(event)),
+      ...res.eventNames().map((event) => res.listenerCount(event)),
+      ...req.socket.eventNames().map((event) => req.socket.listenerCount(event)),
+    ];
+    await held();
+    await held();
+    const before = counts();
+    // A pause has no need to ask the probe.
+    for (let i = 0; i < 12; i++) {
+      await gateway.antract.enable();
+      const again = held();
+      await gateway.antract.disable();
+      await again;
+    }
+    expect(tries.length).toBeGreaterThan(12);
+    expect(counts()).toEqual(before);
+    expect(req.listenerCount('error')).toBeLessThanOrEqual(1);
+    expect(res.listenerCount('error')).toBeLessThanOrEqual(1);
+    await open(echo(), { port, host: '127.0.0.1' });
+    expect((await answer).status).toBe(200);
+    expect(await warnings.stop()).toEqual([]);
+  });
+});
+
+describe('a request that may have been processed', () => {
+  it.each(['GET', 'POST'])('is not sent twice: %s', async (method) => {
+    const seen: string[] = [];
+    const backend = await listen((req) => {
+      seen.push(req.url ?? '');
+      req.socket.resetAndDestroy();
+    });
+    const gateway = await openGateway({ target: backend.url });
+    expect((await request(gateway.url, { method })).status).toBe(502);
+    expect(seen).toEqual(['/']);
+    expect(gateway.warnings.join()).not.toMatch('WRN_ANTRACT_UNREACHABLE');
+    expect(gateway.antract.status().held).toBe(0);
+  });
+});
+
+describe('an idle connection', () => {
+  it('that has ended is not used again, though nobody has noticed yet', async () => {
+    const backend = await startBackend();
+    const { url, port } = await openGateway({ target: backend.url });
+    const socket = await connect(port);
+    expect((await request(url)).status).toBe(200);
+    // It dies, and all that this process, the gateway, finds then is that both have something to say.
+    socket.write('GET /again HTTP/1.1\r\nHost: x\r\n\r\n');
+    const gone = backend.kill();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    await gone;
+    await backend.start();
+    expect(await readUntil(socket, (text) => text.includes('\r\n\r\n'))).toMatch('HTTP/1.1 200 ');
+    expect(backend.seen()).toEqual(['/', '/again']);
+  });
+
+  it('is dropped when a connection has been refused, and once drained', async () => {
+    const connections = new Set<net.Socket>();
+    const backend = await listen((_req, res) => res.end());
+    backend.server.on('connection', (socket) => {
+      connections.add(socket);
+      socket.on('close', () => connections.delete(socket));
+    });
+    const { url, antract } = await openGateway({ target: backend.url });
+    await request(url);
+    const [socket] = connections;
+    const closed = once(socket as net.Socket, 'close');
+    await antract.enable();
+    await closed;
+  });
+});
+
+describe('the name of a backend', () => {
+  it('is looked up for each connection: it may have come back elsewhere', async () => {
+    const here = await listen((_req, res) => res.end('here'));
+    const { port } = here;
+    const there = http.createServer((_req, res) => res.end('there'));
+    await open(there, { port, host: '127.0.0.2' });
+    let address = '127.0.0.1';
+    const real = dns.lookup;
+    jest.spyOn(dns, 'lookup').mockImplementation((name: string, ...rest: unknown[]) => {
+      if (name !== 'backend.test') return (real as (...args: unknown[]) => void)(name, ...rest);
+      const [{ all }, callback] = rest as [dns.LookupOptions, (...args: unknown[]) => void];
+      callback(null, all ? [{ address, family: 4 }] : address, 4);
+    });
+    const { url, antract } = await openGateway({ target: `http://backend.test:${port}` });
+    expect((await request(url)).body).toBe('here');
+    await antract.enable();
+    address = '127.0.0.2';
+    const released = once(antract.registry, 'released');
+    const answer = request(url);
+    await once(antract.registry, 'held');
+    await antract.disable();
+    await released;
+    expect((await answer).body).toBe('there');
+  });
+});
+
+describe('the probe', () => {
+  it('asks for the health check path, where there is one, as a client would', async () => {
+    let status = 503;
+    const asked: http.IncomingHttpHeaders[] = [];
+    const backend = await listen((req, res) => {
+      if (req.url === '/up') {
+        asked.push(req.headers);
+        res.statusCode = status;
+      }
+      res.end();
+    });
+    const gateway = await openGateway({
+      healthCheckPath: [/^\/health/, '/up'],
+      apps: { default: { target: backend.url, hosts: ['shop.example'] } },
+    });
+    await gateway.antract.enable();
+    const answer = request(`${gateway.url}/held`);
+    await held(gateway, 1);
+    await gateway.antract.disable();
+    // The gateway asks once at its start, too.
+    while (asked.length < 3) await once(backend.server, 'request');
+    expect(gateway.antract.status()).toMatchObject({
+      phase: 'releasing',
+      held: 1,
+      health: { lastSeen: 'HTTP 503', unplanned: false },
+    });
+    status = 302;
+    expect((await answer).status).toBe(200);
+    expect(asked[0]).toMatchObject({ host: 'shop.example', 'user-agent': 'antract' });
+  });
+
+  it.each(['/up', '/a//b/', '/%E2%82%AC;v=1', '/@host/up', '/:80/up', '/a:b@c'])(
+    'asks the target and nobody else for the health check path %s, as it is written',
+    async (healthCheckPath) => {
+      const asked: string[] = [];
+      const backend = await listen((req, res) => {
+        asked.push(`${req.headers.host} ${req.url}`);
+        res.end();
+      });
+      const gateway = await openGateway({ healthCheckPath, target: backend.url });
+      await gateway.antract.enable();
+      await gateway.antract.disable();
+      await gateway.antract.released();
+      // At the start, and at the release.
+      expect(new Set(asked)).toEqual(new Set([`${new URL(backend.url).host} ${healthCheckPath}`]));
+    },
+  );
+
+  it('can be the user’s own, for all apps or one', async () => {
+    const asked: string[] = [];
+    const check = (name: string) => ({ check: () => void asked.push(name) });
+    const backend = await startBackend();
+    const { antract } = await openGateway({
+      health: check('all'),
+      apps: { a: { target: backend.url }, b: { target: backend.url, health: check('b') } },
+    });
+    for (const app of ['a', 'b']) {
+      await antract.enable(app);
+      await antract.disable(app);
+      await antract.released(app);
+    }
+    expect(asked).toEqual(['all', 'b']);
+  });
+
+  it('fails at once when it is answered with 101 Switching Protocols', async () => {
+    const { url } = await rawBackend(SWITCHING_PROTOCOLS);
+    await expect(httpCheck(new URL(url))(new AbortController().signal)).rejects.toThrow('HTTP 101');
+  });
+
+  it('gives up after a time, and lets go or stops', async () => {
+    const backend = await startBackend();
+    await backend.kill();
+    const gateway = await openGateway({
+      target: backend.url,
+      healthTimeout: 100,
+      onHealthTimeout: 'stop',
+    });
+    await gateway.antract.enable();
+    const answer = request(gateway.url);
+    await held(gateway, 1);
+    await gateway.antract.disable();
+    expect((await answer).status).toBe(503);
+    expect(gateway.antract.status().phase).toBe('stopped');
+    expect(gateway.warnings.join()).toMatch('WRN_ANTRACT_UNHEALTHY');
+  });
+});
+
+describe('the pace of a release', () => {
+  it('is not held up by a download, an event stream or a WebSocket', async () => {
+    const order: string[] = [];
+    const backend = await listen((req, res) => {
+      order.push(req.url ?? '');
+      if (req.url === '/last') {
+        res.end('last');
+        return;
+      }
+      res.setHeader('Content-Type', req.url === '/events' ? 'text/event-stream' : 'text/plain');
+      res.flushHeaders();
+    });
+    new WebSocketServer({ server: backend.server }).on('connection', () => order.push('/socket'));
+    const gateway = await openGateway({
+      target: backend.url,
+      release: { concurrency: 1, initial: 1 },
+      longLived: 'ignore',
+    });
+    await gateway.antract.enable();
+    const clients = ['/download', '/events'].map((url) => http.get(`${gateway.url}${url}`));
+    for (const client of clients) client.on('error', () => undefined);
+    await held(gateway, 2);
+    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/socket`);
+    await held(gateway, 3);
+    const last = request(`${gateway.url}/last`);
+    await held(gateway, 4);
+    await gateway.antract.disable();
+    expect((await last).body).toBe('last');
+    expect(new Set(order)).toEqual(new Set(['/download', '/events', '/socket', '/last']));
+    expect(gateway.antract.status()).toMatchObject({ phase: 'running', inFlight: 3 });
+    for (const client of clients) client.destroy();
+    socket.terminate();
+  });
+});
+
+describe('disable with wait', () => {
+  const admin = (
+    gateway: OpenGateway,
+    command: string,
+  ): Promise<{ status: number; body: string }> =>
+    request(`${gateway.url}/_antract/${command}`, { headers: { accept: 'text/plain' } });
+
+  it('answers 200 when the backend answers and nobody is held', async () => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url });
+    await gateway.antract.enable();
+    await backend.kill();
+    const answer = request(gateway.url);
+    await held(gateway, 1);
+    const released = admin(gateway, 'disable?wait=1m');
+    await once(gateway.antract.registry, 'resumed');
+    expect((await admin(gateway, 'status')).body).toMatch(
+      /^Pause is disabled\. 1 request waits for the backend, for another .* at most\.\nApp default is releasing as soon as the backend answers: 1 held request until then\.\nBackend, asked for .*\nThe wait for the backend ends in: /,
+    );
+    await backend.start();
+    const { status, body } = await released;
+    expect(status).toBe(200);
+    expect(body).toMatch(
+      /^Pause is disabled\. 1 requests were held in-flight\.\nReleased after .*: nobody is held, and the backend answers\.\nApp default is running\.\n/,
+    );
+    expect((await answer).status).toBe(200);
+  });
+
+  it('answers 202 with what it still waits for when its time is over', async () => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url });
+    await gateway.antract.enable();
+    await backend.kill();
+    const { status, body } = await request(`${gateway.url}/_antract/disable?wait=200ms`, {
+      headers: { accept: 'application/json' },
+    });
+    expect(status).toBe(202);
+    expect(JSON.parse(body)).toMatchObject({
+      changed: true,
+      released: false,
+      waitedMs: expect.any(Number),
+      held: 0,
+      phase: 'releasing',
+      health: { lastSeen: 'ECONNREFUSED', unplanned: false },
+    });
+  });
+
+  it.each([
+    { after: 'a pause', options: { healthTimeout: 1 } },
+    { after: 'an unplanned hold', options: { cover: 1 } },
+  ])('does not say that a backend answers which was given up after $after', async ({ options }) => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url, ...options });
+    await backend.kill();
+    if (options.cover) expect((await request(gateway.url)).status).toBe(502);
+    else await gateway.antract.enable();
+    const ended: string[] = [];
+    const released = admin(gateway, 'disable?wait=1m').finally(() => ended.push('wait'));
+    if (options.healthTimeout) await once(gateway.antract.registry, 'unhealthy');
+    expect((await admin(gateway, 'status')).body).toMatch(
+      /\nApp default is running\.\nBackend, asked for .*: ECONNREFUSED\n/,
+    );
+    expect((await admin(gateway, 'disable?wait=1ms')).status).toBe(202);
+    expect(ended).toEqual([]);
+    await backend.start();
+    expect((await released).status).toBe(200);
+  });
+
+  it('answers 409 when the app is paused again meanwhile', async () => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url });
+    await gateway.antract.enable();
+    await backend.kill();
+    const released = admin(gateway, 'disable?wait=1m');
+    await once(gateway.antract.registry, 'resumed');
+    await wait(0);
+    await gateway.antract.enable();
+    expect(await released).toMatchObject({
+      status: 409,
+      body: expect.stringMatching('ERR_ANTRACT_NOT_RELEASED'),
+    });
+  });
+
+  it('answers at once where nothing is to be waited for', async () => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url });
+    expect(await admin(gateway, 'disable?wait=1m')).toMatchObject({
+      status: 200,
+      body: expect.stringMatching(/^Pause is already disabled\.\nReleased after 0 ms/),
+    });
+  });
+});
+
+describe('a backend that dies soon after a pause or stop that held nothing', () => {
+  async function resumeAndKill(
+    command: 'enable' | 'stop',
+    config: Partial<GatewayConfig> = {},
+  ): Promise<{ backend: Backend; gateway: OpenGateway }> {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url, cover: 300, ...config });
+    await gateway.antract[command]();
+    await gateway.antract.disable();
+    await gateway.antract.released();
+    await backend.kill();
+    return { backend, gateway };
+  }
+
+  it.each(['enable', 'stop'] as const)(
+    'makes the next request wait for the cover and not for the longest pause (%s)',
+    async (command) => {
+      const { gateway } = await resumeAndKill(command);
+      const answer = request(gateway.url);
+      await held(gateway, 1);
+      const { health } = gateway.antract.status();
+      expect(health?.unplanned).toBe(true);
+      expect(health?.endsInMs).toBeLessThanOrEqual(300);
+      expect((await answer).status).toBe(502);
+    },
+  );
+
+  it('makes the next WebSocket handshake wait for the cover', async () => {
+    const { gateway } = await resumeAndKill('enable');
+    const client = new WebSocket(`ws://127.0.0.1:${gateway.port}/`);
+    const [error] = (await once(client, 'error')) as [Error];
+    expect(error.message).toMatch('502');
+  });
+
+  it('fails the next request at once without a cover', async () => {
+    const { gateway } = await resumeAndKill('enable', { cover: 0 });
+    expect((await request(gateway.url)).status).toBe(502);
+    expect(gateway.antract.status()).toMatchObject({ phase: 'running', held: 0 });
+  });
+
+  it('makes requests wait for the cover in each process that shares the pause', async () => {
+    const store = new MemoryStore();
+    const backend = await startBackend();
+    const both = await Promise.all(
+      [store, new MemoryStore(store)].map((one) =>
+        openGateway({ target: backend.url, cover: 300, store: one }),
+      ),
+    );
+    await both[0]?.antract.enable();
+    await both[0]?.antract.disable();
+    for (const { antract } of both) {
+      while (antract.status().processes?.some(({ acknowledged }) => !acknowledged)) await wait(1);
+      await antract.released();
+    }
+    await backend.kill();
+    const answers = await Promise.all(both.map(({ url }) => request(url)));
+    expect(answers.map(({ status }) => status)).toEqual([502, 502]);
+  });
+
+  it('answers a request that the pause had held once it is back, although the cover is shorter', async () => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url, cover: 1 });
+    await gateway.antract.enable();
+    const answer = request(gateway.url);
+    await held(gateway, 1);
+    await backend.kill();
+    await gateway.antract.disable();
+    await backend.start();
+    expect((await answer).status).toBe(200);
+  });
+});
+
+describe('what is said of a restart that nobody announced', () => {
+  it('tells it from a pause, in status and events, and the next one too', async () => {
+    const backend = await startBackend();
+    const gateway = await openGateway({ target: backend.url });
+    const events: string[] = [];
+    for (const event of ['paused', 'resumed', 'unreachable', 'reachable'] as const) {
+      gateway.antract.on(event, () => events.push(event));
+    }
+    for (let round = 0; round < 2; round++) {
+      await backend.kill();
+      const answer = request(gateway.url);
+      await held(gateway, 1);
+      const { body } = await request(`${gateway.url}/_antract/status`);
+      expect(body).toMatch(
+        /^Pause is disabled\. 1 request waits for the backend, for another .* at most\.\nApp default is not paused, but its backend is not available, .*: 1 held request until then\.\nBackend, asked for .*\nRequests that wait for the backend are rejected in: /,
+      );
+      expect(gateway.antract.status().health).toMatchObject({ unplanned: true });
+      await backend.start();
+      expect((await answer).status).toBe(200);
+    }
+    expect(events).toEqual(['unreachable', 'reachable', 'unreachable', 'reachable']);
+    expect(gateway.warnings.join()).toMatch(/WRN_ANTRACT_UNREACHABLE: .*, for up to 10 s\./);
+  });
+});
+
+describe('a connection that is being made', () => {
+  it('has the time that a client is to wait at most, and then comes to 504', async () => {
+    const backend = await startBackend({ backlog: 1 });
+    backend.freeze();
+    const { url, antract } = await openGateway({ target: backend.url, proxyTimeout: 100 });
+    await Promise.all([connect(backend.port), connect(backend.port)]);
+    expect((await request(url)).status).toBe(504);
+    expect(antract.status().health).toBeNull();
+  });
+
+  it('does no harm when its client leaves, nor when the gateway is closed', async () => {
+    const backend = await startBackend({ backlog: 1 });
+    backend.freeze();
+    const gateway = await openGateway({ target: backend.url });
+    await Promise.all([connect(backend.port), connect(backend.port)]);
+    const client = await connect(gateway.port);
+    client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    while (gateway.antract.status().inFlight === 0) await wait(1);
+    client.destroy();
+    while (gateway.antract.status().inFlight > 0) await wait(1);
+    const other = await connect(gateway.port);
+    other.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await gateway.close();
+    await readUntil(other, () => true).catch(() => undefined);
+  });
+});

@@ -1,0 +1,195 @@
+/** A request that waits for a drain which waits for it. */
+import { once } from 'node:events';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import middie from '@fastify/middie';
+import express from 'express';
+import fastify from 'fastify';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createAntract, type Antract, type AntractError } from '../../lib/index.ts';
+import { closeAll, listen, request } from '../support/http.ts';
+
+const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+const cleanUps: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).toReversed()) await cleanUp();
+  await closeAll();
+});
+
+function create(): Antract {
+  const antract = createAntract({ logger });
+  cleanUps.push(() => antract.close());
+  return antract;
+}
+
+const codeOf = (error: unknown): string => (error as AntractError).code;
+
+/** Answers with the code of what the call failed with. */
+async function waitForItself(antract: Antract, res: ServerResponse): Promise<void> {
+  const outcome = await antract.during('default', () => 'ran').catch(codeOf);
+  res.end(outcome);
+}
+
+describe('a request whose handler calls during() for its own app', () => {
+  it.each([
+    ['without a body', undefined],
+    ['behind a body parser', '{"deploy":true}'],
+  ])('is told so in Express (%s), and the app resumes', async (_name, body) => {
+    const antract = create();
+    const app = express();
+    app.use(antract.pause(), express.json());
+    app.post('/deploy', (_req, res) => waitForItself(antract, res));
+    const { url } = await listen(app);
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    const answer = await request(`${url}/deploy`, {
+      method: 'POST',
+      headers,
+      ...(body && { body }),
+    });
+    expect(answer.body).toBe('ERR_ANTRACT_OWN_REQUEST');
+    expect(antract.status().phase).toBe('running');
+  });
+
+  it('is told so in Fastify', async () => {
+    const antract = create();
+    const app = fastify();
+    await app.register(middie);
+    app.use(antract.pause());
+    app.get('/deploy', () => antract.during('default', () => 'ran').catch(codeOf));
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    cleanUps.push(() => app.close());
+    expect((await request(`${url}/deploy`)).body).toBe('ERR_ANTRACT_OWN_REQUEST');
+  });
+
+  it('is told so over http2, where another stream of the connection is not taken for it', async () => {
+    const antract = create();
+    const pause = antract.pause();
+    const open: ServerResponse[] = [];
+    const handle = (req: IncomingMessage, res: ServerResponse): void => {
+      if (req.url === '/slow') open.push(res);
+      else void waitForItself(antract, res);
+    };
+    const server = http2.createServer((req, res) => {
+      const [request, response] = [req as never, res as never];
+      // `/outside` is ahead of the pause: it may wait.
+      if (req.url === '/outside') return handle(request, response);
+      return pause(request, response, () => handle(request, response));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    cleanUps.push(() => (client.close(), new Promise((resolve) => server.close(resolve))));
+    const get = async (path: string): Promise<string> => {
+      const stream = client.request({ ':path': path });
+      let text = '';
+      for await (const chunk of stream) text += String(chunk);
+      return text;
+    };
+    expect(await get('/deploy')).toBe('ERR_ANTRACT_OWN_REQUEST');
+    const slow = get('/slow');
+    const outside = get('/outside');
+    while (antract.status().stragglers?.length !== 1) await new Promise(setImmediate);
+    // Longer than it takes to find a request that waits for itself.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    expect(antract.status().phase).toBe('pausing');
+    open[0]?.end();
+    expect(await outside).toBe('ran');
+    await slow;
+  });
+
+  it('may end its response without waiting, however late that is', async () => {
+    const antract = create();
+    const pause = antract.pause();
+    let ran: Promise<string> | undefined;
+    const { url } = await listen((req, res) =>
+      pause(req, res, () => {
+        ran = antract.during('default', () => 'ran');
+        setTimeout(() => res.end('accepted'), 500);
+      }),
+    );
+    expect((await request(url)).body).toBe('accepted');
+    expect(await ran).toBe('ran');
+  });
+
+  it('is not found while others are in flight, which the drain waits for anyway', async () => {
+    const antract = create();
+    const pause = antract.pause();
+    const open: ServerResponse[] = [];
+    const { url } = await listen((req, res) =>
+      pause(req, res, () => {
+        if (req.url === '/slow') open.push(res);
+        else void waitForItself(antract, res);
+      }),
+    );
+    const other = request(`${url}/slow`);
+    while (open.length === 0) await new Promise(setImmediate);
+    const own = request(`${url}/deploy`);
+    while (antract.status().stragglers?.length !== 2) await new Promise(setImmediate);
+    open[0]?.end();
+    await other;
+    expect((await own).body).toBe('ERR_ANTRACT_OWN_REQUEST');
+  });
+
+  it('is named at the end of the drain timeout where it has awaited something before', async () => {
+    const antract = create();
+    const pause = antract.pause();
+    const { url } = await listen((req, res) =>
+      pause(req, res, async () => {
+        await new Promise(setImmediate);
+        const options = { drainTimeout: 100 };
+        const error = await antract.during('default', () => 'ran', options).catch((e) => e);
+        res.end(`${codeOf(error)}: ${(error as Error).message}`);
+      }),
+    );
+    const { body } = await request(`${url}/deploy`);
+    expect(body).toMatch(/^ERR_ANTRACT_DRAIN_TIMEOUT: .*GET \/deploy/);
+    expect(body).toContain('If one of these requests called `during()`, it waits for itself');
+  });
+
+  it('can wait for the drain of another app', async () => {
+    const antract = create();
+    const pause = antract.pause({ app: 'front' });
+    antract.pause({ app: 'back' });
+    const { url } = await listen((req, res) =>
+      pause(req, res, async () => {
+        res.end(await antract.during('back', () => 'ran').catch(codeOf));
+      }),
+    );
+    expect((await request(url)).body).toBe('ran');
+  });
+});
+
+describe('a request that waits for the drain of its own app', () => {
+  it('is told so where its handler calls drained()', async () => {
+    const antract = create();
+    const pause = antract.pause();
+    const { url } = await listen((req, res) =>
+      pause(req, res, () => {
+        void antract.enable();
+        antract.drained().then(
+          () => res.end('drained'),
+          (error: unknown) => res.end(codeOf(error)),
+        );
+      }),
+    );
+    expect((await request(url)).body).toBe('ERR_ANTRACT_OWN_REQUEST');
+  });
+
+  it('is told so where it is an admin request that the pause does not know as one', async () => {
+    const antract = create();
+    const app = express();
+    app.use(antract.pause());
+    app.use('/ops', antract.admin());
+    const server = http.createServer(app).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    cleanUps.push(() => new Promise((resolve) => server.close(resolve)));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const answer = await request(`${url}/ops/enable?wait=1m`);
+    expect(answer.status).toBe(409);
+    expect(answer.body).toContain('ERR_ANTRACT_OWN_REQUEST');
+    expect(answer.body).toContain('set `adminPath`');
+  });
+});

@@ -1,0 +1,130 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+import ms from 'ms';
+import { ENDPOINT_PARAMETERS } from '../../lib/admin/params.ts';
+import { FLAGS } from '../../lib/cli/flags.ts';
+import { ERROR_CODES } from '../../lib/errors.ts';
+import { DEFAULT_SETTINGS } from '../../lib/settings.ts';
+import { OPTION_NAMES } from '../../lib/read-options.ts';
+import { REJECT_REASONS, rejectionCode } from '../../lib/status.ts';
+
+const ROOT = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+
+const read = (path: string): Promise<string> =>
+  readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
+
+/** The first two cells of each row of the table that follows a heading. */
+async function table(path: string, heading: string): Promise<Map<string, string>> {
+  const [, after = ''] = (await read(path)).split(`${heading}\n`);
+  const rows = after.slice(0, after.search(/\n[^|\n]/)).matchAll(/^\| `(\w+)` \| ([^|]+) \|/gm);
+  return new Map([...rows].map(([, name = '', cell = '']) => [name, cell.trim()]));
+}
+
+/** Every code that the source names, comments included. */
+async function codesInSource(): Promise<Set<string>> {
+  const files = await readdir(ROOT('lib'), { recursive: true, withFileTypes: true });
+  const texts = await Promise.all(
+    files
+      .filter((file) => file.isFile() && /\.(ts|js)$/.test(file.name))
+      .map((file) => readFile(join(file.parentPath, file.name), 'utf8')),
+  );
+  return new Set(texts.join('').match(/\b(ERR|WRN)_ANTRACT_[A-Z_]*[A-Z]\b/g) ?? []);
+}
+
+/** As GitHub makes anchors of them. */
+async function headingsOf(path: string): Promise<Set<string>> {
+  const headings = (await read(path)).matchAll(/^#+ (.*)$/gm);
+  return new Set(
+    [...headings].map(([, text = '']) =>
+      text
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}_ -]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+describe('the documentation', () => {
+  it('names every option with its default', async () => {
+    const documented = await table('README.md', '### Options');
+    expect(new Set(documented.keys())).toEqual(new Set(OPTION_NAMES));
+    const shown = {
+      ...DEFAULT_SETTINGS,
+      maxTime: ms(DEFAULT_SETTINGS.maxTime),
+      healthCheckPath: 'none',
+      privilegedUserAgent: 'none',
+      bypass: 'none',
+      hold: 'all requests',
+      apps: 'none',
+      release: 'all at once',
+      health: 'none',
+      healthTimeout: 'the rest of the pause',
+      isLongLived: 'none',
+      heartbeat: 'none',
+      spool: 'see below',
+      notify: 'none',
+      store: "this process's memory",
+      logger: 'console',
+    };
+    for (const [name, value] of Object.entries(shown)) {
+      expect([name, documented.get(name)?.replaceAll('`', '')]).toEqual([name, String(value)]);
+    }
+  });
+
+  it('names every flag of the gateway, and none that is not there', async () => {
+    const rows = (await read('docs/gateway.md')).match(/^\| `--.*$/gm) ?? [];
+    const documented = rows.flatMap((row) => row.split('|')[1]?.match(/--[a-z-]+/g) ?? []);
+    expect(new Set(documented)).toEqual(new Set(FLAGS.map(({ long }) => long)));
+  });
+
+  it('has a section for every error and warning in the source, and none for another', async () => {
+    const sections = (await read('docs/errors.md')).matchAll(/^### ((?:ERR|WRN)_\w+)\n(?!\n)/gm);
+    const documented = [...sections].map(([, code]) => code);
+    const known = await codesInSource();
+    expect(new Set(documented)).toEqual(known);
+    expect(documented).toHaveLength(known.size);
+    expect(ERROR_CODES.filter((code) => !known.has(code))).toEqual([]);
+  });
+
+  it('names every reject reason with the code that its client gets', async () => {
+    const rows = (await read('docs/errors.md')).matchAll(
+      /^\| `([\w-]+)` \| \[(ERR_\w+)\]\((#\w+)\) \|$/gm,
+    );
+    const documented = new Set([...rows].map(([, ...cells]) => cells.join(' ')));
+    const expected = REJECT_REASONS.map((reason) => {
+      const code = rejectionCode(reason);
+      return `${reason} ${code} #${code.toLowerCase()}`;
+    });
+    expect(documented).toEqual(new Set(expected));
+  });
+
+  it('names every admin endpoint with its parameters, and says what each parameter means', async () => {
+    const [, after = ''] = (await read('README.md')).split('## Admin endpoints\n');
+    const [section = ''] = after.split('\n### ');
+    const rows = [...section.matchAll(/^\| `(\/\w*)` \|([^|]*)\|/gm)];
+    const documented = rows.map(
+      ([, path = '', cell = '']) =>
+        [path.slice(1) || 'index', new Set(cell.match(/\w+/g))] as const,
+    );
+    const known = Object.entries(ENDPOINT_PARAMETERS);
+    expect(new Map(documented)).toEqual(new Map(known.map(([name, all]) => [name, new Set(all)])));
+    const explained = [...section.matchAll(/^\| `(\w+)` \| \S/gm)].map(([, name]) => name);
+    expect(new Set(explained)).toEqual(new Set(known.flatMap(([, all]) => [...all])));
+  });
+
+  it('has the heading that each link to one of its pages names', async () => {
+    const pages = ['README.md', ...(await readdir(ROOT('docs'))).map((name) => `docs/${name}`)];
+    const broken: string[] = [];
+    for (const page of pages) {
+      const links = (await read(page)).matchAll(/\]\(([^)#\s]*)#([^)]+)\)/g);
+      for (const [, target = '', anchor = ''] of links) {
+        if (target.includes('://')) continue;
+        const path = target === '' ? page : new URL(target, `file:///${page}`).pathname.slice(1);
+        if (!(await headingsOf(path)).has(anchor)) broken.push(`${page}: ${target}#${anchor}`);
+      }
+    }
+    expect(broken).toEqual([]);
+  });
+});

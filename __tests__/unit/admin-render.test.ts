@@ -1,0 +1,146 @@
+/** How the admin endpoints put numbers and states into words. */
+import { describe, expect, it } from '@jest/globals';
+import { renderDrain, renderList, renderStatus } from '../../lib/admin/render.ts';
+import { printable } from '../../lib/printable.ts';
+import type { AppStatus } from '../../lib/index.ts';
+import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
+
+const status = (given: Partial<AppStatus>): AppStatus => ({
+  app: 'default',
+  phase: 'running',
+  held: 0,
+  inFlight: 0,
+  longLived: 0,
+  oldestHoldMs: null,
+  trend: null,
+  pausedForMs: null,
+  stoppedForMs: null,
+  endsInMs: null,
+  leaseEndsInMs: null,
+  pauseId: null,
+  only: null,
+  reason: null,
+  message: null,
+  health: null,
+  backend: UNKNOWN_BACKEND,
+  ...given,
+});
+
+describe('lines', () => {
+  it('control characters are replaced, everything else stays', () => {
+    expect(printable('a\u001b[2J\r\n\u009bb\u007f – größe 💾')).toBe(
+      'a\ufffd[2J\ufffd\ufffd\ufffdb\ufffd – größe 💾',
+    );
+  });
+
+  it('control characters in what clients sent are replaced', () => {
+    const stragglers = [{ method: 'GET', path: '/\u009b2J', ageMs: 5 }];
+    const { text } = renderStatus(status({ phase: 'pausing', inFlight: 1, stragglers }), '');
+    expect(text).toContain('\n  GET /\ufffd2J for 5 ms\n');
+  });
+
+  it.each(
+    ['\u061c', '\u200e', '\u200f', '\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2066']
+      .concat(['\u2067', '\u2068', '\u2069', '\u2028', '\u2029', '\u200b', '\ufeff', '\u{e0001}'])
+      .map((character) => [character.codePointAt(0)!.toString(16), character]),
+  )('the character U+%s is replaced wherever it comes from', (_code, character) => {
+    const nasty = `a${character}b`;
+    const stragglers = [{ method: nasty, path: `/${nasty}`, ageMs: 5 }];
+    const health = { lastSeen: nasty, forMs: 1, endsInMs: 1, unplanned: false };
+    const given = { app: nasty, reason: nasty, message: nasty, health };
+    const phases = ['running', 'pausing', 'paused', 'releasing', 'stopped'] as const;
+    const texts = phases.flatMap((phase) => {
+      const one = status({ ...given, phase, ...(phase === 'pausing' && { stragglers }) });
+      return [renderStatus(one, '').text, renderList([status({}), one], status({}), '').text];
+    });
+    expect(texts.join('')).not.toContain(character);
+    expect(texts.join('')).toContain('a\ufffdb');
+  });
+
+  it('stragglers beyond those named are counted', () => {
+    const stragglers = [{ method: 'GET', path: '/a', ageMs: 61_000 }];
+    const { text } = renderStatus(
+      status({ phase: 'pausing', inFlight: 3, stragglers }),
+      '/_antract',
+    );
+    expect(text).toContain('In flight: 3\n  GET /a for 1 min 1 s\n  and 2 more\n');
+  });
+
+  it('of a pause of writes, reads in flight are not said to be in the way', () => {
+    const stragglers = [{ method: 'POST', path: '/a', ageMs: 1000 }];
+    const paused = status({ phase: 'pausing', inFlight: 3, only: 'writes', stragglers });
+    const text = (outcome: 'drained' | 'timeout') =>
+      renderDrain({ outcome, waitedMs: 1000, stragglers }, paused, '').text;
+    expect(text('timeout')).toContain('Not drained after 1 s: writes still in flight.\n');
+    expect(text('timeout')).toContain('In flight: 3\n  POST /a for 1 s\nNext');
+    expect(text('drained')).toContain('Drained after 1 s: no write is in flight.\n');
+    expect(text('drained')).toContain(
+      'GET, HEAD, OPTIONS and TRACE pass; all other methods are held.',
+    );
+  });
+
+  it('one request is one, except where the original says otherwise', () => {
+    const { text } = renderStatus(status({ phase: 'releasing', held: 1, oldestHoldMs: 2000 }), '');
+    expect(text).toBe(
+      'Pause is disabled.\nApp default is releasing: 1 held request still going out.\nLongest held: 2 s\nIn flight: 0\n',
+    );
+  });
+
+  it.each([
+    [true, 'rejected in: 8 s'],
+    [false, 'wait for the backend ends in: 8 s'],
+  ])(
+    'requests that wait for the backend are named with the end of the wait (unplanned: %j)',
+    (unplanned, end) => {
+      const health = { lastSeen: 'ECONNREFUSED', forMs: 2000, endsInMs: 8000, unplanned };
+      const waiting = status({ phase: 'releasing', held: 2, health });
+      const { text } = renderStatus(waiting, '');
+      expect(text).toMatch(
+        /^Pause is disabled\. 2 requests wait for the backend, for another 8 s at most\.\n/,
+      );
+      expect(text).toContain(end);
+      const [, line] = renderList(
+        [status({}), { ...waiting, app: 'shop' }],
+        status({}),
+        '',
+      ).text.split('App shop');
+      expect(line).toContain('requests wait for the backend for another 8 s at most');
+      const none = renderStatus({ ...waiting, held: 0 }, '').text;
+      expect(none).toContain('no request is held yet');
+      const over = renderStatus(
+        status({ phase: 'running', health: { ...health, endsInMs: 0 } }),
+        '',
+      ).text;
+      expect(over).not.toMatch(/ends in|rejected in|wait for the backend/);
+    },
+  );
+
+  it('a pause of writes says how long its reads wait for the backend', () => {
+    const health = { lastSeen: null, forMs: 1, endsInMs: 8000, unplanned: true };
+    const { text } = renderStatus(status({ phase: 'paused', only: 'writes', held: 1, health }), '');
+    expect(text).toContain('Requests that wait for the backend are rejected in: 8 s\n');
+  });
+
+  it('a status of six apps lists all six, those that are just running too', () => {
+    const apps = ['default', 'shop', 'blog', 'wiki', 'chat', 'mail'].map((app) => status({ app }));
+    const { text } = renderList(apps, apps[0] as AppStatus, '');
+    expect(text).toBe(
+      'Pause is disabled.\nApp default is running.\nIn flight: 0\n' +
+        'App shop is running: 0 held, 0 in flight.\nApp blog is running: 0 held, 0 in flight.\n' +
+        'App wiki is running: 0 held, 0 in flight.\nApp chat is running: 0 held, 0 in flight.\n' +
+        'App mail is running: 0 held, 0 in flight.\n',
+    );
+  });
+
+  it('no line of one app is taken for another', () => {
+    const apps = [
+      status({}),
+      status({ app: 'shop', phase: 'pausing', held: 2, inFlight: 1, endsInMs: 1000 }),
+    ];
+    const { text, json } = renderList(apps, apps[0] as AppStatus, '');
+    expect(text).toBe(
+      'Pause is disabled.\nApp default is running.\nIn flight: 0\nApp shop is pausing: 2 held, 1 in flight, ends by itself in 1 s.\n',
+    );
+    expect(json).toEqual({ apps });
+  });
+});

@@ -1,0 +1,162 @@
+/** What is known of a backend, from requests and probes, and how it is worded. */
+import { describe, expect, it } from '@jest/globals';
+import { describeBackend, reasonInWords, type BackendSituation } from '../../lib/backend-status.ts';
+import { Backend } from '../../lib/backend.ts';
+import type { Phase } from '../../lib/phase.ts';
+import type { HealthStatus } from '../../lib/status.ts';
+
+const PROBE: HealthStatus = { lastSeen: 'ECONNREFUSED', forMs: 1, endsInMs: 9, unplanned: true };
+const CHECK = Object.assign(async () => undefined, { path: '/up' });
+
+function situation(given: Partial<BackendSituation> = {}): BackendSituation {
+  const settings = { health: CHECK, onHealthTimeout: 'release' } as const;
+  return { now: 100, phase: 'running', health: null, settings, ...given };
+}
+
+describe('what is known of a backend', () => {
+  it('is unknown until something was seen, and again after a command', () => {
+    const backend = new Backend();
+    expect(backend.facts.state).toBe('unknown');
+    backend.answered(1);
+    expect(backend.facts.state).toBe('up');
+    backend.forget();
+    expect(backend.facts.state).toBe('unknown');
+    backend.failed('ECONNREFUSED', 2);
+    backend.forget();
+    expect(backend.facts).toMatchObject({ state: 'unknown', reason: null });
+  });
+
+  it('is down from the first failure on, with the last reason, until an answer', () => {
+    const backend = new Backend();
+    backend.failed('ECONNRESET', 10);
+    backend.failed('ECONNREFUSED', 20);
+    expect(backend.facts).toMatchObject({
+      state: 'down',
+      reason: 'ECONNREFUSED',
+      since: 10,
+      seenAt: 20,
+    });
+    backend.answered(30);
+    expect(backend.facts).toMatchObject({ state: 'up', reason: null, since: 30 });
+  });
+
+  it('is not down because one request failed that is older than an answer', () => {
+    const backend = new Backend();
+    backend.answered(10);
+    backend.failed('ERR_ANTRACT_PROXY_TIMEOUT', 20, 5);
+    expect(backend.facts.state).toBe('up');
+    backend.failed('ERR_ANTRACT_PROXY_TIMEOUT', 30, 15);
+    expect(backend.facts.state).toBe('down');
+  });
+
+  it('is not up because one request was answered that is older than a failure', () => {
+    const backend = new Backend();
+    backend.failed('ECONNREFUSED', 10);
+    backend.answered(20, 5);
+    expect(backend.facts.state).toBe('down');
+    backend.answered(30, 15);
+    expect(backend.facts.state).toBe('up');
+  });
+
+  it.each(['HTTP 404', 'HTTP 401', 'HTTP 403', 'HTTP 405', 'HTTP 101'])(
+    'is a wrong check, and not a backend that is down, where a probe sees %s',
+    (what) => {
+      const backend = new Backend();
+      backend.probed(what, false, 1);
+      expect(backend.facts).toMatchObject({ state: 'unknown', wrongCheck: what.slice(5) });
+      backend.forget();
+      expect(backend.isCheckWrong).toBe(true);
+      backend.probed('ok', true, 2);
+      expect(backend.facts).toMatchObject({ state: 'up', wrongCheck: null });
+    },
+  );
+
+  it.each(['HTTP 500', 'HTTP 503', 'HTTP 429', 'HTTP 408', 'ECONNREFUSED', 'no answer in 2000 ms'])(
+    'is down where a probe sees %s',
+    (what) => {
+      const backend = new Backend();
+      backend.probed(what, false, 1);
+      expect(backend.facts).toMatchObject({ state: 'down', reason: what, wrongCheck: null });
+    },
+  );
+});
+
+describe('a backend in words', () => {
+  it.each([
+    ['ECONNREFUSED', 'connection refused (ECONNREFUSED)'],
+    ['ECONNRESET', 'it closed the connection (ECONNRESET)'],
+    ['ENOTFOUND', 'its host name is not known (ENOTFOUND)'],
+    ['ERR_ANTRACT_PROXY_TIMEOUT', 'no answer in time (ERR_ANTRACT_PROXY_TIMEOUT)'],
+    ['CERT_HAS_EXPIRED', 'its certificate is not accepted (CERT_HAS_EXPIRED)'],
+    ['HPE_INVALID_CONSTANT', 'its answer is not valid HTTP (HPE_INVALID_CONSTANT)'],
+    ['HTTP 502', 'it answers 502'],
+    ['the check said no', 'the check said no'],
+  ])('%s is: %s', (reason, words) => expect(reasonInWords(reason)).toBe(words));
+
+  it('says what is wrong, why, and what happens next, in each phase', () => {
+    const backend = new Backend();
+    backend.failed('ECONNREFUSED', 40);
+    const next = (given: Partial<BackendSituation>) => {
+      const { summary, next: after, ...rest } = describeBackend(backend.facts, situation(given));
+      expect(summary).toBe('The backend is down: connection refused (ECONNREFUSED).');
+      expect(rest).toMatchObject({ state: 'down', reason: 'ECONNREFUSED', forMs: 60, seenMs: 60 });
+      return after;
+    };
+    const stop = { health: CHECK, onHealthTimeout: 'stop' } as const;
+    const planned = { ...PROBE, unplanned: false };
+    expect(next({})).toBe(
+      'Requests are passed on; the next one shows whether the backend answers.',
+    );
+    expect(next({ health: PROBE })).toBe(
+      'Requests are passed on, and fail until the backend answers. It is probed meanwhile.',
+    );
+    expect(next({ phase: 'releasing', health: PROBE })).toMatch(/in time, they are rejected\.$/);
+    expect(next({ phase: 'releasing', health: planned })).toMatch(
+      /passed on without its answer\.$/,
+    );
+    expect(next({ phase: 'releasing', health: planned, settings: stop })).toMatch(
+      /app is stopped\.$/,
+    );
+    expect(next({ phase: 'releasing', health: { ...planned, endsInMs: 0 } })).toMatch(
+      /^Held requests are passed on, and fail/,
+    );
+    for (const phase of ['pausing', 'paused'] as const) {
+      expect(next({ phase })).toBe(
+        'After the pause, held requests wait until the backend answers.',
+      );
+    }
+    expect(next({ phase: 'stopped' })).toBeNull();
+  });
+
+  it('names the health check path that is wrong, in each phase', () => {
+    const backend = new Backend();
+    backend.probed('HTTP 404', false, 1);
+    const phases: Phase[] = ['running', 'pausing', 'paused', 'releasing', 'stopped'];
+    for (const phase of phases) {
+      const { summary, next } = describeBackend(backend.facts, situation({ phase }));
+      expect(summary).toBe('The backend answers, but the health check path /up answers 404.');
+      expect(next).toMatch(/^Correct the health check, such as `healthCheckPath`\./);
+    }
+  });
+
+  it('says nothing of one that answers, or that nothing is known of', () => {
+    const backend = new Backend();
+    const nothing = { summary: null, next: null };
+    expect(describeBackend(backend.facts, situation())).toMatchObject({
+      state: 'unknown',
+      forMs: null,
+      seenMs: null,
+      ...nothing,
+    });
+    backend.answered(50);
+    expect(describeBackend(backend.facts, situation())).toMatchObject({ state: 'up', ...nothing });
+  });
+
+  it('holds no durations, so that it changes only with what there is to say', () => {
+    const backend = new Backend();
+    backend.failed('ECONNREFUSED', 40);
+    const { summary, next } = describeBackend(backend.facts, situation({ health: PROBE }));
+    const later = describeBackend(backend.facts, situation({ now: 90_000, health: PROBE }));
+    expect([later.summary, later.next]).toEqual([summary, next]);
+  });
+});

@@ -1,0 +1,182 @@
+/** What of the dashboard's page needs no browser: its words, its times, and its chart's memory. */
+import { describe, expect, it } from '@jest/globals';
+import type { Status } from '../../lib/admin/dashboard/snapshot.d.ts';
+import { printable } from '../../lib/printable.ts';
+
+// Plain JavaScript, checked against a browser's types rather than these.
+const load = async (name: string): Promise<Record<string, unknown>> =>
+  (await import(new URL(`../../lib/admin/dashboard/${name}.js`, import.meta.url).href)) as never;
+
+const {
+  printable: printableOnPage,
+  formatCountdown,
+  formatCount,
+} = (await load('format')) as {
+  printable(value: unknown): unknown;
+  formatCountdown(ms: number): string;
+  formatCount(n: number, noun: string): string;
+};
+const { badgeOf, meaningOf, commandsFor, questionFor } = (await load('words')) as {
+  badgeOf(status: Status): string;
+  meaningOf(status: Status): string;
+  commandsFor(phase: Status['phase']): string[];
+  questionFor(command: string, status: Status): { title: string; text: string; confirm: string };
+};
+const { History } = (await load('history')) as {
+  History: new () => {
+    add(time: number, held: number, inFlight: number): void;
+    breakOff(): void;
+    start(now: number): number;
+    columns(now: number): [number[], (number | null)[], (number | null)[]];
+  };
+};
+
+const STATUS: Status = {
+  app: 'shop',
+  phase: 'running',
+  held: 0,
+  inFlight: 0,
+  oldestHoldMs: null,
+  pausedForMs: null,
+  endsInMs: null,
+  reason: null,
+  message: null,
+};
+
+describe('a backend on the page', () => {
+  const summary = 'The backend is down: connection refused (ECONNREFUSED).';
+  const backend = { state: 'down', forMs: 1, summary, next: 'Next.' } as const;
+
+  it('is what the badge is about where requests fail or wait for it, and not in a pause', () => {
+    for (const phase of ['running', 'releasing'] as const) {
+      expect(badgeOf({ ...STATUS, phase, backend })).toBe('Backend down');
+      expect(meaningOf({ ...STATUS, phase, backend })).toBe(`${summary} Next.`);
+    }
+    for (const phase of ['pausing', 'paused', 'stopped'] as const) {
+      expect(badgeOf({ ...STATUS, phase, backend })).toBe(phase);
+      expect(meaningOf({ ...STATUS, phase, backend })).toContain(`${summary} Next.`);
+    }
+  });
+
+  it('is no reason to say that held requests go out while it is being asked', () => {
+    const health = { unplanned: false };
+    expect(meaningOf({ ...STATUS, phase: 'releasing', health })).toBe(
+      'Held requests wait for the backend.',
+    );
+    expect(meaningOf({ ...STATUS, phase: 'releasing' })).toBe(
+      'Held requests are going out, in order.',
+    );
+  });
+});
+
+describe('foreign text on the page', () => {
+  it('is made printable as in the text answers, and what is no text stays', () => {
+    // The halves of a pair would join.
+    const codes = Array.from({ length: 0x1_0000 }, (_, code) => code).filter(
+      (code) => code < 0xd800 || code > 0xdfff,
+    );
+    const all = codes.map((code) => String.fromCodePoint(code)).join('');
+    expect(printableOnPage(all)).toBe(printable(all));
+    expect([1, null, true].map(printableOnPage)).toEqual([1, null, true]);
+  });
+});
+
+describe('times on the page', () => {
+  it.each([
+    [288_000, '4:48'],
+    [287_001, '4:48'],
+    [9000, '0:09'],
+    [1, '0:01'],
+    [0, '0:00'],
+    [-50, '0:00'],
+    [3_900_000, '1:05:00'],
+  ])('count %p ms down as %p', (ms, text) => expect(formatCountdown(ms)).toBe(text));
+
+  it('and counts are in the singular where it is one', () => {
+    expect([formatCount(1, 'request'), formatCount(1200, 'request')]).toEqual([
+      '1 request',
+      '1,200 requests',
+    ]);
+  });
+});
+
+describe('the words of the page', () => {
+  it('tells of other processes what an operator must not overlook', () => {
+    const processes = [{ acknowledged: true }, { acknowledged: false }];
+    expect(meaningOf({ ...STATUS, processes, store: 'connected' })).toBe(
+      'Requests go through. Not acknowledged yet by 1 of 2 processes.',
+    );
+    expect(meaningOf({ ...STATUS, lostProcesses: [{}], store: 'lost' })).toBe(
+      'Requests go through. Processes that have ended or are not heard of any more: 1. ' +
+        'The store does not answer: commands reach one process alone.',
+    );
+  });
+
+  it('say what each phase means, and what is special about a pause', () => {
+    expect(meaningOf({ ...STATUS, phase: 'pausing', inFlight: 2 })).toBe(
+      'Draining: 2 requests still in flight. New ones wait.',
+    );
+    expect(meaningOf({ ...STATUS, phase: 'pausing', inFlight: 2, only: 'writes' })).toBe(
+      'Draining: writes still in flight. New ones wait, reads go through.',
+    );
+    const special = { only: 'writes', health: { unplanned: true } } as const;
+    expect(meaningOf({ ...STATUS, phase: 'paused', ...special })).toBe(
+      'Drained: no write is in flight. New ones wait, reads go through. ' +
+        'Nobody asked for it: the backend does not answer.',
+    );
+  });
+
+  it('offer no command that would change nothing', () => {
+    expect(commandsFor('running')).toEqual(['enable', 'stop']);
+    expect(commandsFor('paused')).toEqual(['disable', 'stop']);
+    expect(commandsFor('stopped')).toEqual(['disable', 'enable']);
+  });
+
+  it('ask by the name of the app, and say who is affected', () => {
+    expect(questionFor('stop', { ...STATUS, held: 7 })).toEqual({
+      title: 'Stop shop?',
+      text: 'Requests will be answered 503 at once, 7 held requests too.',
+      confirm: 'Stop',
+    });
+  });
+});
+
+describe("a chart's memory", () => {
+  it('keeps each change, and no point for what stays the same', () => {
+    const history = new History();
+    for (let time = 0; time < 100; time++) history.add(time, time < 50 ? 0 : 3, 1);
+    const [times, held, inFlight] = history.columns(100);
+    expect(times).toEqual([0, 49, 50, 99, 100]);
+    expect(held).toEqual([0, 0, 3, 3, 3]);
+    expect(inFlight).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  it('forgets what is older than five minutes, but for where the line comes in', () => {
+    const history = new History();
+    for (let time = 0; time <= 1000; time++) history.add(time, time, 0);
+    const [times] = history.columns(1000);
+    expect(times[0]).toBe(700);
+    expect(times).toHaveLength(302);
+  });
+
+  it('has a gap where nothing was known', () => {
+    const history = new History();
+    history.add(0, 1, 1);
+    history.breakOff();
+    history.breakOff();
+    history.add(60, 2, 2);
+    expect(history.columns(61)).toEqual([
+      [0, 0, 60, 61],
+      [1, null, 2, 2],
+      [1, null, 2, 2],
+    ]);
+  });
+
+  it('begins with a minute, and grows to five', () => {
+    const history = new History();
+    history.add(1000, 0, 0);
+    expect([1001, 1060, 1200, 2000].map((now) => history.start(now))).toEqual([
+      941, 1000, 1000, 1700,
+    ]);
+  });
+});

@@ -1,0 +1,65 @@
+/** Durations as people read them, on the server and in the dashboard. */
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { formatMs } from '../../lib/format-duration.ts';
+
+// Plain JavaScript, checked against a browser's types rather than these.
+const { formatMs: formatOnPage } = (await import(
+  new URL('../../lib/admin/dashboard/format.js', import.meta.url).href
+)) as { formatMs(ms: number): string };
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+
+describe('a duration', () => {
+  it.each([
+    [0, '0 ms'],
+    [0.4, '0 ms'],
+    [58, '58 ms'],
+    [999, '999 ms'],
+    [999.6, '1 s'],
+    [1000, '1 s'],
+    [1004, '1 s'],
+    [1005, '1 s'],
+    [1500, '1.5 s'],
+    [1563, '1.56 s'],
+    [9996, '10 s'],
+    [12_345, '12.3 s'],
+    [59_900, '59.9 s'],
+    [59_960, '1 min'],
+    [60_000, '1 min'],
+    [125_000, '2 min 5 s'],
+    [288_000, '4 min 48 s'],
+    [3_569_999, '59 min 30 s'],
+    [3_599_600, '1 h'],
+    [7_500_000, '2 h 5 min'],
+    [86_399_000, '1 d'],
+    [2 ** 31 - 1, '24 d 21 h'],
+  ])('of %d ms is shown as %s', (ms, shown) => {
+    expect(formatMs(ms)).toBe(shown);
+  });
+
+  it('is shown the same way in the dashboard', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 2 ** 31, noNaN: true }), (ms) => {
+        expect(formatOnPage(ms)).toBe(formatMs(ms));
+      }),
+    );
+  });
+
+  it('is never shown more than 2 % away from what it is, above 25 ms', () => {
+    const durations = fc.oneof(
+      ...[1000, 60_000, 3_600_000, 2 ** 31 - 1].map((max) => fc.integer({ min: 25, max })),
+    );
+    fc.assert(
+      fc.property(durations, (ms) => {
+        const words = formatMs(ms).split(' ');
+        let shown = 0;
+        for (let i = 0; i < words.length; i += 2) {
+          shown += Number(words[i]) * (UNITS[words[i + 1] as string] as number);
+        }
+        expect(Math.abs(shown - ms)).toBeLessThanOrEqual(ms * 0.021);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});

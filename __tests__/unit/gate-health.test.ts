@@ -1,0 +1,862 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { Probe } from '../../lib/closure.ts';
+import { Gate } from '../../lib/gate.ts';
+import { readOptions } from '../../lib/read-options.ts';
+import type { AppOptions } from '../../lib/options.ts';
+import type { Passage } from '../../lib/passage.ts';
+import { Ticket } from '../../lib/ticket.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+let clock: FakeClock;
+let events: string[];
+/** The probes under way: each can be told that the backend answers, and what it sees. */
+let probes: {
+  healthy(): Promise<void>;
+  seen(what: string, isGood?: boolean): void;
+  signal: AbortSignal;
+}[];
+
+const probe: Probe = (signal, seen) =>
+  new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('aborted')));
+    probes.push({
+      seen,
+      signal,
+      async healthy() {
+        resolve();
+        await new Promise(setImmediate);
+      },
+    });
+  });
+
+beforeEach(() => {
+  clock = new FakeClock();
+  events = [];
+  probes = [];
+});
+
+function createGate(options: AppOptions = {}): Gate {
+  const settings = readOptions({ health: { check: () => true }, ...options });
+  return new Gate({ app: 'a', settings, clock, probe, emit: (event) => events.push(event) });
+}
+
+const passage = (url = '/'): Passage => ({
+  request: { method: 'GET', url },
+  isLongLived: () => false,
+  end: () => undefined,
+});
+
+function hold(gate: Gate): Ticket {
+  const ticket = gate.hold(passage());
+  if (!(ticket instanceof Ticket)) throw new Error(ticket.reason);
+  return ticket;
+}
+
+const verdictOf = (ticket: Ticket): Promise<unknown> =>
+  Promise.race([ticket.verdict.then(({ kind }) => kind), Promise.resolve().then(() => undefined)]);
+
+/** Held, let go and gone on. */
+async function release(gate: Gate): Promise<Passage> {
+  const ticket = hold(gate);
+  gate.disable();
+  await probes.at(-1)?.healthy();
+  expect(gate.pass(ticket)).toBe(true);
+  return ticket.passage;
+}
+
+describe('a release', () => {
+  it('at the end of a pause that was forgotten waits for nobody, and is over when the backend answers', async () => {
+    const gate = createGate({ maxTime: 1000 });
+    gate.enable({});
+    const ticket = hold(gate);
+    clock.advance(1000);
+    expect([await verdictOf(ticket), gate.isOpen, gate.isReopened]).toEqual([
+      'proceed',
+      true,
+      false,
+    ]);
+    let outcome: string | undefined;
+    gate.watchReopen((told) => (outcome = told));
+    probes[0]?.seen('ECONNREFUSED');
+    expect([gate.tryEnter(passage()), outcome]).toEqual([true, undefined]);
+    await probes[0]?.healthy();
+    expect([gate.isReopened, outcome, gate.status().health]).toEqual([true, 'reopened', null]);
+  });
+
+  it('at the end of a stop waits until the backend answers', async () => {
+    const gate = createGate({ maxTime: 5000 });
+    gate.stop({ maxTime: 1000 });
+    clock.advance(1000);
+    expect([gate.intent, gate.isOpen]).toEqual(['running', false]);
+    expect(gate.status().health).toMatchObject({ endsInMs: 5000 });
+    const ticket = hold(gate);
+    await probes[0]?.healthy();
+    expect([await verdictOf(ticket), gate.isReopened]).toEqual(['proceed', true]);
+    expect(events.slice(0, 4)).toEqual(['stopped', 'drained', 'expired', 'resumed']);
+  });
+
+  it('waits until the backend answers, newcomers too', async () => {
+    const gate = createGate();
+    gate.enable({});
+    const ticket = hold(gate);
+    gate.disable();
+    probes[0]?.seen('ECONNREFUSED');
+    clock.advance(1000);
+    expect(gate.status()).toMatchObject({
+      phase: 'releasing',
+      held: 1,
+      health: { lastSeen: 'ECONNREFUSED', forMs: 1000, unplanned: false },
+    });
+    expect(gate.tryEnter(passage())).toBe(false);
+    const newcomer = hold(gate);
+    await probes[0]?.healthy();
+    expect([await verdictOf(ticket), await verdictOf(newcomer)]).toEqual(['proceed', 'proceed']);
+    expect(gate.status()).toMatchObject({ phase: 'running', health: null });
+  });
+
+  it('shows as releasing while nobody is held but the backend is asked', async () => {
+    const gate = createGate();
+    gate.enable({});
+    gate.disable();
+    expect(gate.status().phase).toBe('releasing');
+    await probes[0]?.healthy();
+    expect(gate.status().phase).toBe('running');
+  });
+
+  it('goes on without an answer when its patience is over: what was left of the pause', async () => {
+    const gate = createGate({ maxTime: '60s' });
+    gate.enable({});
+    const ticket = hold(gate);
+    clock.advance(50_000);
+    gate.disable();
+    clock.advance(9_999);
+    expect(await verdictOf(ticket)).toBeUndefined();
+    clock.advance(1);
+    expect(await verdictOf(ticket)).toBe('proceed');
+    expect(events).toContain('unhealthy');
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('that did so asks on, and is told to be over when the backend answers', async () => {
+    const told: string[] = [];
+    for (const isAskedFirst of [true, false]) {
+      const gate = createGate({ healthTimeout: '5s' });
+      gate.enable({});
+      gate.disable();
+      gate.watchReopen((outcome) => told.push(outcome));
+      clock.advance(5000);
+      expect(gate.status()).toMatchObject({ phase: 'running', health: { endsInMs: 0 } });
+      expect([gate.isReopened, told.splice(0)]).toEqual([false, []]);
+      if (isAskedFirst) await probes.at(-1)?.healthy();
+      else answer(gate);
+      expect([gate.isReopened, told.splice(0)]).toEqual([true, ['reopened']]);
+      expect(gate.status().health).toBeNull();
+      expect(probes.at(-1)?.signal.aborted).toBe(!isAskedFirst);
+    }
+  });
+
+  it('stops the app instead, where asked to', async () => {
+    const gate = createGate({ healthTimeout: '5s', onHealthTimeout: 'stop' });
+    gate.enable({});
+    const ticket = hold(gate);
+    gate.disable();
+    clock.advance(5000);
+    expect(await verdictOf(ticket)).toBe('reject');
+    expect(gate.status().phase).toBe('stopped');
+  });
+
+  it('is broken off by another pause, and the probe with it', async () => {
+    const gate = createGate();
+    gate.enable({});
+    const ticket = hold(gate);
+    gate.disable();
+    gate.enable({});
+    expect(probes[0]?.signal.aborted).toBe(true);
+    await probes[0]?.healthy();
+    expect(await verdictOf(ticket)).toBeUndefined();
+    expect(gate.status().phase).toBe('paused');
+  });
+
+  it('strands nobody, however slow its pace: after the longest time all go', async () => {
+    const gate = createGate({ maxTime: '60s', release: { concurrency: 1 } });
+    gate.enable({});
+    const tickets = [hold(gate), hold(gate), hold(gate)];
+    gate.disable();
+    await probes[0]?.healthy();
+    clock.advance(59_999);
+    expect(gate.held).toBe(2);
+    clock.advance(1);
+    expect(await Promise.all(tickets.map(verdictOf))).toEqual(['proceed', 'proceed', 'proceed']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a slow start', () => {
+  it('is no faster for clients that leave before they are answered', async () => {
+    const gate = createGate({ release: { strategy: 'slow-start', initial: 2 } });
+    gate.enable({});
+    const tickets = [hold(gate), hold(gate), hold(gate), hold(gate), hold(gate), hold(gate)];
+    gate.disable();
+    await probes[0]?.healthy();
+    for (const ticket of tickets.slice(0, 2)) {
+      gate.pass(ticket);
+      gate.leave(ticket.request);
+    }
+    expect(gate.status()).toMatchObject({ held: 2, inFlight: 2 });
+    gate.answered((tickets[2] as Ticket).request, true);
+    expect(gate.status()).toMatchObject({ held: 0, inFlight: 4 });
+  });
+});
+
+describe('a request that could not be handed over', () => {
+  it('goes back to its place, and everybody waits until the backend answers', async () => {
+    const gate = createGate({ release: { concurrency: 1 } });
+    gate.enable({});
+    const [first, second] = [hold(gate), hold(gate)];
+    gate.disable();
+    await probes[0]?.healthy();
+    gate.pass(first);
+    expect(await verdictOf(second)).toBeUndefined();
+    const again = gate.takeBack(first.passage) as Ticket;
+    expect(gate.status()).toMatchObject({ phase: 'releasing', held: 2, inFlight: 0 });
+    clock.advance(250);
+    await probes[1]?.healthy();
+    expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
+  });
+
+  it('has its place in a queue that is full, unless it has never been in it', async () => {
+    const gate = createGate({ maxHeld: 2, release: { concurrency: 1 } });
+    const newcomer = passage();
+    gate.tryEnter(newcomer);
+    gate.enable({});
+    const [first, second] = [hold(gate), hold(gate)];
+    gate.disable();
+    await probes[0]?.healthy();
+    gate.pass(first);
+    hold(gate);
+    expect(gate.takeBack(newcomer)).toMatchObject({ reason: 'full' });
+    const again = gate.takeBack(first.passage) as Ticket;
+    clock.advance(250);
+    await probes[1]?.healthy();
+    expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
+  });
+
+  it('fails when it has waited its longest and was let go for that, whatever is waited for', async () => {
+    for (const intent of ['running', 'paused']) {
+      const gate = createGate({ maxHold: '1s', onMaxHold: 'release' });
+      gate.enable({});
+      const ticket = hold(gate);
+      if (intent === 'running') gate.disable();
+      clock.advance(1000);
+      expect(gate.pass(ticket)).toBe(true);
+      expect(gate.takeBack(ticket.passage)).toBeUndefined();
+      expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
+    }
+  });
+
+  it('fails when it is not in flight here', () => {
+    expect(createGate({ cover: '10s' }).takeBack(passage())).toBeUndefined();
+  });
+
+  it('waits with the others when the app has been paused meanwhile, and ends the drain', async () => {
+    const gate = createGate();
+    const one = passage();
+    gate.tryEnter(one);
+    gate.enable({});
+    const ticket = gate.takeBack(one) as Ticket;
+    expect(gate.status()).toMatchObject({ phase: 'paused', held: 1 });
+    expect(events).toContain('drained');
+    expect(await verdictOf(ticket)).toBeUndefined();
+  });
+
+  it('is refused when the app has been stopped meanwhile', () => {
+    const gate = createGate();
+    const one = passage();
+    gate.tryEnter(one);
+    gate.stop({ message: 'Closed.' });
+    expect(gate.takeBack(one)).toMatchObject({ reason: 'stopped', message: 'Closed.' });
+    expect(gate.inFlight).toBe(0);
+  });
+
+  it('may be taken back more than once, and is counted once', async () => {
+    const gate = createGate();
+    gate.enable({});
+    const one = await release(gate);
+    for (let round = 0; round < 3; round++) {
+      const ticket = gate.takeBack(one) as Ticket;
+      clock.advance(2000);
+      await probes.at(-1)?.healthy();
+      expect(gate.pass(ticket)).toBe(true);
+      expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
+    }
+    gate.leave(one.request);
+    expect(gate.inFlight).toBe(0);
+  });
+});
+
+function refuse(gate: Gate): Ticket | undefined {
+  const one = passage();
+  expect(gate.tryEnter(one)).toBe(true);
+  return gate.takeBack(one) as Ticket | undefined;
+}
+
+/** A request that is let through at once, and answered. */
+function answer(gate: Gate): void {
+  const one = { ...passage(), isAnswered: () => true };
+  expect(gate.tryEnter(one)).toBe(true);
+  gate.leave(one.request);
+}
+
+describe('a cover', () => {
+  it('holds for a backend that is gone with nobody having paused', async () => {
+    const gate = createGate({ cover: '10s' });
+    const ticket = refuse(gate) as Ticket;
+    const newcomer = hold(gate);
+    expect(gate.status()).toMatchObject({
+      phase: 'releasing',
+      held: 2,
+      health: { unplanned: true },
+    });
+    await probes[0]?.healthy();
+    expect([await verdictOf(ticket), await verdictOf(newcomer)]).toEqual(['proceed', 'proceed']);
+    expect(events).toEqual(['unreachable', 'held', 'held', 'reachable']);
+    expect(gate.isOpen).toBe(true);
+  });
+
+  it('shows by its trend, too, how its release gets on', async () => {
+    const gate = createGate({ cover: '10s', release: { perSecond: 1 } });
+    refuse(gate);
+    for (let i = 0; i < 4; i++) hold(gate);
+    await probes[0]?.healthy();
+    expect(gate.status()).toMatchObject({ held: 4, trend: -1 });
+    hold(gate);
+    hold(gate);
+    expect(gate.status().trend).toBe(1);
+  });
+
+  it('is over after its time: those held have failed, and so do others until it answers', async () => {
+    const gate = createGate({ cover: '10s' });
+    const ticket = refuse(gate) as Ticket;
+    clock.advance(10_000);
+    expect(await ticket.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
+    expect(gate.status()).toMatchObject({ phase: 'running', held: 0, health: { unplanned: true } });
+    expect(refuse(gate)).toBeUndefined();
+    await probes[0]?.healthy();
+    expect(events).toEqual(['unreachable', 'held', 'rejected', 'reachable']);
+    answer(gate);
+    expect(refuse(gate)).toBeInstanceOf(Ticket);
+  });
+
+  it('is off by default', () => {
+    expect(refuse(createGate())).toBeUndefined();
+  });
+
+  it('ends with a pause, which then takes over', async () => {
+    const gate = createGate({ cover: '10s' });
+    const ticket = refuse(gate) as Ticket;
+    gate.enable({});
+    clock.advance(20_000);
+    expect(await verdictOf(ticket)).toBeUndefined();
+    expect(gate.status()).toMatchObject({ phase: 'paused', held: 1 });
+    gate.disable();
+    await probes.at(-1)?.healthy();
+    expect(await verdictOf(ticket)).toBe('proceed');
+  });
+});
+
+describe('a probe that says yes while connections are refused', () => {
+  /** Held because of a refusal, let go because of the probe. */
+  async function letGo(gate: Gate): Promise<Passage> {
+    const ticket = refuse(gate) as Ticket;
+    await probes.at(-1)?.healthy();
+    expect(gate.pass(ticket)).toBe(true);
+    return ticket.passage;
+  }
+
+  /** Refused again, and let go again once the probe has been asked. Returns after how long. */
+  async function again(gate: Gate, one: Passage): Promise<number> {
+    const { length } = probes;
+    const ticket = gate.takeBack(one) as Ticket;
+    expect(gate.isOpen).toBe(false);
+    let ms = 0;
+    for (; probes.length === length; ms++) clock.advance(1);
+    await probes.at(-1)?.healthy();
+    expect(gate.pass(ticket)).toBe(true);
+    return ms;
+  }
+
+  it('is asked again after a pause that grows', async () => {
+    const gate = createGate({ cover: '1m' });
+    const one = await letGo(gate);
+    const pauses: number[] = [];
+    for (let i = 0; i < 8; i++) pauses.push(await again(gate, one));
+    expect(pauses).toEqual([250, 375, 563, 844, 1000, 1000, 1000, 1000]);
+    // One at a time, and none when it does not matter any more.
+    gate.takeBack(one);
+    gate.enable({});
+    clock.advance(2000);
+    expect(probes).toHaveLength(9);
+    gate.disable();
+    await probes.at(-1)?.healthy();
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('makes a cover no longer, and is told once', async () => {
+    const gate = createGate({ cover: '10s' });
+    const one = await letGo(gate);
+    while (clock.now() < 10_000) await again(gate, one);
+    const ticket = gate.takeBack(one) as Ticket;
+    const newcomer = hold(gate);
+    const { endsInMs, forMs, unplanned } = gate.status().health ?? {};
+    expect([Number(endsInMs) + Number(forMs), unplanned]).toEqual([10_000, true]);
+    clock.advance(endsInMs as number);
+    for (const held of [ticket, newcomer]) {
+      expect(await held.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
+    }
+    const told = events.filter((event) => event.endsWith('reachable'));
+    expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
+  });
+
+  it('is given up at once where the time was over while the gate was open', async () => {
+    const gate = createGate({ cover: '10s', release: { concurrency: 1 } });
+    const one = await letGo(gate);
+    await again(gate, one);
+    gate.takeBack(one);
+    const second = hold(gate);
+    clock.advance(9000);
+    await probes.at(-1)?.healthy();
+    clock.advance(1000);
+    expect([await verdictOf(second), gate.held]).toEqual([undefined, 1]);
+    expect(gate.takeBack(one)).toBeUndefined();
+    expect([await verdictOf(second), gate.held]).toEqual(['reject', 0]);
+    expect(gate.status().health).toMatchObject({ unplanned: true, endsInMs: 0 });
+    expect(gate.isOpen).toBe(true);
+  });
+
+  it('is not made true by a client that leaves', async () => {
+    const gate = createGate({ cover: '10s' });
+    const one = await letGo(gate);
+    clock.advance(100);
+    gate.leave(one.request);
+    refuse(gate);
+    expect(gate.status().health).toMatchObject({ forMs: 100, endsInMs: 9900 });
+    expect(events.at(-2)).toBe('unreachable');
+  });
+
+  it('is by an answer, of a request that had been held or not', async () => {
+    const gate = createGate({ cover: '10s' });
+    const one = await letGo(gate);
+    await again(gate, one);
+    gate.answered(one.request, true);
+    expect(events.at(-1)).toBe('reachable');
+    const two = await letGo(gate);
+    expect(gate.takeBack(two)).toBeInstanceOf(Ticket);
+    clock.advance(250);
+    await probes.at(-1)?.healthy();
+    expect(events.filter((event) => event !== 'held').at(-1)).toBe('unreachable');
+    answer(gate);
+    expect(events.at(-1)).toBe('reachable');
+    clock.advance(1000);
+    refuse(gate);
+    expect(gate.status().health).toMatchObject({ forMs: 0, endsInMs: 10_000 });
+  });
+
+  it('is not by what had been let through before, nor by an answer that means trouble', async () => {
+    const gate = createGate({ cover: '10s' });
+    const before = { ...passage(), isAnswered: () => true };
+    gate.tryEnter(before);
+    clock.advance(1);
+    const one = await letGo(gate);
+    await again(gate, one);
+    gate.leave(before.request);
+    gate.answered(one.request, false);
+    const ticket = gate.takeBack(one) as Ticket;
+    // Refused here, while it is held.
+    gate.expel(ticket, 'too-large');
+    gate.answered(one.request, true);
+    expect(gate.status().health).toMatchObject({ forMs: 250, endsInMs: 9750 });
+    expect(events.filter((event) => event === 'reachable')).toHaveLength(1);
+  });
+
+  it('has more time with each answer, also while others are refused', async () => {
+    const gate = createGate({ cover: '10s', maxTime: '15s' });
+    const [one, two] = [passage(), passage()];
+    gate.tryEnter(one);
+    gate.tryEnter(two);
+    const tickets = [gate.takeBack(one), gate.takeBack(two)] as Ticket[];
+    clock.advance(4000);
+    await probes.at(-1)?.healthy();
+    for (const ticket of tickets) gate.pass(ticket);
+    tickets[0] = gate.takeBack(one) as Ticket;
+    clock.advance(2000);
+    gate.answered(two.request, true);
+    expect(gate.status().health).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
+    await probes.at(-1)?.healthy();
+    gate.pass(tickets[0]);
+    // Nor is there a pause: what is refused after an answer is new trouble.
+    const { length } = probes;
+    gate.takeBack(one);
+    expect(probes).toHaveLength(length + 1);
+    clock.advance(10_000);
+    expect([gate.held, gate.isOpen]).toEqual([0, true]);
+  });
+
+  it('is believed when nothing was sent for a while: what is refused then is new trouble', async () => {
+    const gate = createGate({ cover: '10s' });
+    const one = await letGo(gate);
+    gate.leave(one.request);
+    clock.advance(5000);
+    refuse(gate);
+    expect(probes).toHaveLength(2);
+    expect(gate.status().health).toMatchObject({ forMs: 0, endsInMs: 10_000 });
+  });
+
+  it('does not prolong the time after a pause; then those held go all the same', async () => {
+    const gate = createGate({ healthTimeout: '5s', maxTime: '20s' });
+    gate.enable({});
+    const one = await release(gate);
+    while (clock.now() < 4000) await again(gate, one);
+    const ticket = gate.takeBack(one) as Ticket;
+    const { endsInMs } = gate.status().health ?? {};
+    expect(endsInMs).toBe(6000 - clock.now());
+    clock.advance(endsInMs as number);
+    expect([await verdictOf(ticket), events.at(-1)]).toEqual(['proceed', 'unhealthy']);
+    // And no longer than the release may take, which began with the first good probe.
+    gate.pass(ticket);
+    gate.takeBack(one);
+    const left = 21_000 - clock.now();
+    expect(gate.status().health).toMatchObject({ endsInMs: left, unplanned: false });
+  });
+
+  it('stops the app where that is asked for, be it by a request that is refused too late', async () => {
+    const gate = createGate({ healthTimeout: '5s', onHealthTimeout: 'stop' });
+    const ticket = hold(gate);
+    gate.enable({});
+    gate.disable();
+    clock.advance(4900);
+    await probes[0]?.healthy();
+    gate.pass(ticket);
+    clock.advance(200);
+    expect(gate.takeBack(ticket.passage)).toMatchObject({ reason: 'stopped' });
+    expect(gate.status()).toMatchObject({ phase: 'stopped', inFlight: 0 });
+  });
+});
+
+describe('an outage after the release of a pause is over', () => {
+  const COVER = { cover: '10s', maxTime: '5m' } as const;
+
+  it.each(['pause', 'stop'])(
+    'is bounded by the cover, although the %s had time left and no request was answered',
+    async (before) => {
+      const gate = createGate(COVER);
+      if (before === 'stop') gate.stop();
+      else gate.enable({});
+      gate.disable();
+      await probes.at(-1)?.healthy();
+      clock.advance(1000);
+      const ticket = refuse(gate) as Ticket;
+      expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+      expect(events.at(-2)).toBe('unreachable');
+      clock.advance(10_000);
+      expect(await ticket.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
+    },
+  );
+
+  it('fails its request at once without a cover, and does not stop the app', async () => {
+    const gate = createGate({ healthTimeout: '1s', onHealthTimeout: 'stop' });
+    gate.enable({});
+    gate.disable();
+    clock.advance(900);
+    await probes.at(-1)?.healthy();
+    clock.advance(200);
+    expect(refuse(gate)).toBeUndefined();
+    expect(gate.status()).toMatchObject({ phase: 'running', held: 0 });
+    expect(events).not.toContain('unhealthy');
+  });
+
+  it('is bounded by the cover while requests that it interrupted are released', async () => {
+    const gate = createGate({ ...COVER, release: { concurrency: 1 } });
+    const one = refuse(gate) as Ticket;
+    const [two, three] = [hold(gate), hold(gate)];
+    await probes.at(-1)?.healthy();
+    gate.pass(one);
+    gate.answered(one.request, true);
+    gate.pass(two);
+    expect(gate.held).toBe(1);
+    gate.takeBack(two.passage);
+    expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+    clock.advance(10_000);
+    expect(await verdictOf(three)).toBe('reject');
+  });
+
+  it('has the time of the pause while a request that the pause had held still waits', async () => {
+    const gate = createGate({ ...COVER, release: { concurrency: 1 } });
+    gate.enable({});
+    const [one, two] = [hold(gate), hold(gate)];
+    clock.advance(10_000);
+    gate.disable();
+    await probes.at(-1)?.healthy();
+    gate.pass(one);
+    gate.takeBack(one.passage);
+    const newcomer = hold(gate);
+    expect(gate.status().health).toMatchObject({ endsInMs: 290_000, unplanned: false });
+    clock.advance(60_000);
+    expect(await Promise.all([two, newcomer].map(verdictOf))).toEqual([undefined, undefined]);
+  });
+
+  it('has the time of the release when a request that the pause had held is refused after a later one', async () => {
+    const gate = createGate(COVER);
+    gate.enable({});
+    const one = await release(gate);
+    refuse(gate);
+    expect(gate.status().health).toMatchObject({ unplanned: true });
+    expect(gate.takeBack(one)).toBeInstanceOf(Ticket);
+    expect(gate.status().health).toMatchObject({ unplanned: false });
+    clock.advance(10_000);
+    expect(gate.held).toBe(2);
+  });
+
+  it.each([{ cover: '10s' }, {}] as const)(
+    'is unplanned once the clients of the requests that the pause had held have left (%j)',
+    async (options) => {
+      const gate = createGate({ maxTime: '5m', ...options });
+      gate.enable({});
+      const one = await release(gate);
+      const again = gate.takeBack(one) as Ticket;
+      gate.depart(again);
+      if ('cover' in options) {
+        expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+        const newcomer = hold(gate);
+        clock.advance(10_000);
+        expect(await verdictOf(newcomer)).toBe('reject');
+      } else {
+        expect(refuse(gate)).toBeUndefined();
+        expect(gate.isReopened).toBe(false);
+      }
+    },
+  );
+
+  it('is bounded by the cover when requests had waited because the state was not known', async () => {
+    let isInformed = false;
+    const settings = readOptions({ health: { check: () => true }, cover: '10s' });
+    const gate = new Gate({
+      app: 'a',
+      settings,
+      clock,
+      probe,
+      emit: (event) => events.push(event),
+      isInformed: () => isInformed,
+    });
+    const ticket = hold(gate);
+    isInformed = true;
+    gate.reconsider();
+    gate.pass(ticket);
+    gate.takeBack(ticket.passage);
+    expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+  });
+});
+
+describe('the end of a release', () => {
+  it('is told when everybody is through, or when it is broken off', async () => {
+    const told: string[] = [];
+    const gate = createGate();
+    gate.enable({});
+    hold(gate);
+    gate.disable();
+    gate.watchReopen((outcome) => told.push(outcome));
+    gate.enable({});
+    gate.disable();
+    gate.watchReopen((outcome) => told.push(outcome));
+    expect(told).toEqual(['paused']);
+    await probes.at(-1)?.healthy();
+    expect(told).toEqual(['paused', 'reopened']);
+  });
+});
+
+describe('who passes by a pause of writes, and is refused by the backend', () => {
+  const write = (): Passage => {
+    const { request, ...rest } = passage();
+    return { ...rest, request: { ...request, method: 'POST' } };
+  };
+  const refuse = (gate: Gate): Ticket => {
+    const read = passage();
+    expect(gate.tryEnter(read)).toBe(true);
+    const ticket = gate.takeBack(read);
+    if (!(ticket instanceof Ticket)) throw new Error('It was not taken back.');
+    return ticket;
+  };
+
+  it('waits until the backend answers, with newcomers of its kind, and not for the end of the pause', async () => {
+    const gate = createGate({ cover: '10s' });
+    gate.enable({ only: 'writes' });
+    const refused = refuse(gate);
+    expect(gate.tryEnter(passage())).toBe(false);
+    const newcomer = hold(gate);
+    const held = gate.hold(write()) as Ticket;
+    expect(gate.status()).toMatchObject({ phase: 'paused', held: 3, health: { unplanned: true } });
+    await probes[0]?.healthy();
+    expect([await verdictOf(refused), await verdictOf(newcomer), await verdictOf(held)]).toEqual([
+      'proceed',
+      'proceed',
+      undefined,
+    ]);
+    expect(gate.tryEnter(passage())).toBe(true);
+    // It was never what the drain had waited for.
+    gate.pass(refused);
+    gate.leave(refused.request);
+    expect(events.filter((event) => event === 'drained')).toHaveLength(1);
+  });
+
+  it('fails when the cover is over, while writes wait on', async () => {
+    const gate = createGate({ cover: '10s' });
+    gate.enable({ only: 'writes' });
+    const held = gate.hold(write()) as Ticket;
+    const refused = refuse(gate);
+    clock.advance(10_000);
+    expect([await verdictOf(refused), await verdictOf(held)]).toEqual(['reject', undefined]);
+    expect(gate.tryEnter(passage())).toBe(true);
+  });
+
+  it('fails at once without a cover', () => {
+    const gate = createGate();
+    gate.enable({ only: 'writes' });
+    const read = passage();
+    gate.tryEnter(read);
+    expect(gate.takeBack(read)).toBeUndefined();
+  });
+
+  it('goes on where it had been held before the pause began', async () => {
+    const gate = createGate({ cover: '10s' });
+    const refused = refuse(gate);
+    gate.enable({ only: 'writes' });
+    expect(await verdictOf(refused)).toBe('proceed');
+  });
+
+  it('is held with all others when a pause of all follows, and goes with them', async () => {
+    const gate = createGate({ cover: '10s' });
+    gate.enable({ only: 'writes' });
+    const refused = refuse(gate);
+    gate.disable();
+    gate.enable({});
+    await probes.at(-1)?.healthy();
+    expect(await verdictOf(refused)).toBeUndefined();
+    gate.disable();
+    await probes.at(-1)?.healthy();
+    expect(await verdictOf(refused)).toBe('proceed');
+  });
+});
+
+describe('a connection that the backend drops before it responds', () => {
+  /** A request that passes at once, and whose connection is dropped. */
+  function drop(gate: Gate): void {
+    const one = passage();
+    expect(gate.tryEnter(one)).toBe(true);
+    gate.suspectBackend(one.request);
+    gate.leave(one.request);
+  }
+
+  /** The probe finds the backend well. */
+  async function healthy(): Promise<void> {
+    probes.at(-1)?.seen('ok', true);
+    await probes.at(-1)?.healthy();
+  }
+
+  it('holds requests until the probe has answered, and says nothing if it was a false alarm', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    const held = hold(gate);
+    await healthy();
+    expect(await held.verdict).toMatchObject({ kind: 'proceed' });
+    expect(events).toEqual(['held']);
+    expect(gate.status()).toMatchObject({ phase: 'running', health: null });
+  });
+
+  it('begins a cover if the probe fails', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    probes[0]?.seen('ECONNRESET');
+    const held = hold(gate);
+    expect(events).toEqual(['unreachable', 'held']);
+    await healthy();
+    expect(await held.verdict).toMatchObject({ kind: 'proceed' });
+    expect(events).toEqual(['unreachable', 'held', 'reachable']);
+  });
+
+  it('soon after a false alarm holds nobody, unless the probe fails', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    await healthy();
+    for (let i = 0; i < 10; i++) {
+      drop(gate);
+      expect(gate.isOpen).toBe(true);
+      await healthy();
+    }
+    drop(gate);
+    probes.at(-1)?.seen('ECONNRESET');
+    expect(gate.isOpen).toBe(false);
+    expect(events).toEqual(['unreachable']);
+  });
+
+  it('long after a false alarm holds requests again', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    await healthy();
+    clock.advance(5000);
+    drop(gate);
+    expect(gate.isOpen).toBe(false);
+  });
+
+  it('is ignored if its request was sent before the probe found the backend well', async () => {
+    const gate = createGate({ cover: '10s' });
+    const old = passage();
+    gate.tryEnter(old);
+    clock.advance(1000);
+    drop(gate);
+    await healthy();
+    gate.suspectBackend(old.request);
+    expect(probes).toHaveLength(1);
+  });
+
+  it('is taken for an outage once another connection is refused', async () => {
+    const gate = createGate({ cover: '10s' });
+    drop(gate);
+    await healthy();
+    const refused = passage();
+    gate.tryEnter(refused);
+    drop(gate);
+    expect(gate.isOpen).toBe(true);
+    expect(gate.takeBack(refused)).toBeInstanceOf(Ticket);
+    expect(gate.isOpen).toBe(false);
+    expect(events).toEqual(['unreachable', 'held']);
+  });
+
+  it('changes nothing without a cover, nor while the app is paused', () => {
+    const gate = createGate({ cover: 0 });
+    drop(gate);
+    expect(gate.isOpen).toBe(true);
+    const covered = createGate({ cover: '10s' });
+    const one = passage();
+    covered.tryEnter(one);
+    covered.enable({});
+    covered.suspectBackend(one.request);
+    expect(covered.status().health).toBeNull();
+    expect(probes).toHaveLength(0);
+  });
+
+  it('during a release stops it until the probe has answered', async () => {
+    const gate = createGate({ release: { strategy: 'fixed', concurrency: 1 } });
+    gate.enable({});
+    const first = hold(gate);
+    const second = hold(gate);
+    gate.disable();
+    await healthy();
+    expect(gate.pass(first)).toBe(true);
+    clock.advance(5000);
+    gate.suspectBackend(first.request);
+    gate.leave(first.request);
+    expect(gate.held).toBe(1);
+    await healthy();
+    expect(gate.held).toBe(0);
+    expect(await second.verdict).toMatchObject({ kind: 'proceed' });
+  });
+});

@@ -1,0 +1,514 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { METHODS } from 'node:http';
+import { Gate } from '../../lib/gate.ts';
+import { readOptions } from '../../lib/read-options.ts';
+import type { AppOptions } from '../../lib/options.ts';
+import type { Passage } from '../../lib/passage.ts';
+import type { RequestLine } from '../../lib/request.ts';
+import { Ticket } from '../../lib/ticket.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
+
+let clock: FakeClock;
+let events: string[];
+
+beforeEach(() => {
+  clock = new FakeClock();
+  events = [];
+});
+
+function createGate(options: AppOptions = {}): Gate {
+  return new Gate({
+    app: 'shop',
+    settings: readOptions(options),
+    clock,
+    emit: (event) => events.push(event),
+  });
+}
+
+const get = (url: string): Passage => ({
+  request: { method: 'GET', url },
+  isLongLived: () => false,
+  end: () => undefined,
+});
+
+function enter(gate: Gate, url = '/'): RequestLine {
+  const passage = get(url);
+  expect(gate.tryEnter(passage)).toBe(true);
+  return passage.request;
+}
+
+function hold(gate: Gate, url = '/'): Ticket {
+  const request = get(url);
+  expect(gate.tryEnter(request)).toBe(false);
+  const ticket = gate.hold(request);
+  if (!(ticket instanceof Ticket)) throw new Error(`not held: ${ticket.reason}`);
+  return ticket;
+}
+
+/** The verdict, or undefined while there is none. */
+const verdictOf = (ticket: Ticket): Promise<unknown> =>
+  Promise.race([ticket.verdict.then(({ kind }) => kind), Promise.resolve().then(() => undefined)]);
+
+const verdicts = (tickets: Ticket[]): Promise<unknown[]> => Promise.all(tickets.map(verdictOf));
+
+describe('a pause', () => {
+  it('holds new requests and lets those in flight end', async () => {
+    const gate = createGate();
+    const before = enter(gate);
+    gate.enable({});
+    const ticket = hold(gate);
+    expect(gate.status()).toMatchObject({ phase: 'pausing', held: 1, inFlight: 1 });
+    gate.leave(before);
+    expect(gate.status()).toMatchObject({ phase: 'paused', held: 1, inFlight: 0 });
+    expect(await verdictOf(ticket)).toBeUndefined();
+    expect(events).toEqual(['paused', 'held', 'drained']);
+  });
+
+  it('counts each end of a response once, however often it is told', () => {
+    const gate = createGate();
+    const [one, other] = [enter(gate), enter(gate)];
+    gate.leave(one);
+    gate.leave(one);
+    expect(gate.inFlight).toBe(1);
+    gate.leave(other);
+    expect(gate.inFlight).toBe(0);
+  });
+
+  it('names what it waits for while draining, the oldest first, without the query', () => {
+    const gate = createGate();
+    enter(gate, '/old?token=secret');
+    clock.advance(500);
+    enter(gate, '/new');
+    gate.enable({});
+    clock.advance(100);
+    expect(gate.status().stragglers).toEqual([
+      { method: 'GET', path: '/old', ageMs: 600 },
+      { method: 'GET', path: '/new', ageMs: 100 },
+    ]);
+  });
+
+  it('is told in whole milliseconds, whatever fractions the clock has', () => {
+    const ends: unknown[] = [];
+    for (let i = 0; i < 100; i++) {
+      clock.advance(100 * Math.PI);
+      const gate = new Gate({
+        app: 'shop',
+        settings: readOptions({ maxTime: '1m' }),
+        clock,
+        emit: (_event, payload) => ends.push('endsInMs' in payload && payload.endsInMs),
+      });
+      gate.enable({});
+    }
+    expect(new Set(ends.filter((end) => end !== false))).toEqual(new Set([60_000]));
+  });
+
+  it('tells how long it has lasted, the oldest hold, and when it ends by itself', () => {
+    const gate = createGate({ maxTime: '1m' });
+    gate.enable({ reason: 'migration' });
+    clock.advance(1000);
+    hold(gate);
+    clock.advance(2000);
+    expect(gate.status()).toEqual({
+      app: 'shop',
+      phase: 'paused',
+      held: 1,
+      inFlight: 0,
+      longLived: 0,
+      oldestHoldMs: 2000,
+      trend: null,
+      pausedForMs: 3000,
+      stoppedForMs: null,
+      endsInMs: 57_000,
+      leaseEndsInMs: null,
+      pauseId: expect.any(String),
+      only: null,
+      reason: 'migration',
+      message: null,
+      backend: UNKNOWN_BACKEND,
+      health: null,
+    });
+  });
+
+  it('ends by itself at its longest time, and lets those held go', async () => {
+    const gate = createGate({ maxTime: '1m' });
+    gate.enable({});
+    const ticket = hold(gate);
+    clock.advance(59_999);
+    expect(await verdictOf(ticket)).toBeUndefined();
+    clock.advance(1);
+    expect(await verdictOf(ticket)).toBe('proceed');
+    expect(events).toEqual(['paused', 'drained', 'held', 'expired', 'resumed']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is extended by enabling again with a longest time, and only then', () => {
+    const gate = createGate({ maxTime: '1m' });
+    gate.enable({ reason: 'first' });
+    clock.advance(50_000);
+    expect(gate.enable({})).toBe(false);
+    expect(gate.status()).toMatchObject({ endsInMs: 10_000, reason: 'first' });
+    expect(gate.enable({ maxTime: 30_000, reason: 'second' })).toBe(false);
+    expect(gate.status()).toMatchObject({
+      endsInMs: 30_000,
+      reason: 'second',
+      pausedForMs: 50_000,
+    });
+    clock.advance(29_999);
+    expect(gate.intent).toBe('paused');
+    clock.advance(1);
+    expect(gate.intent).toBe('running');
+  });
+
+  it('can be shortened', () => {
+    const gate = createGate({ maxTime: '1m' });
+    gate.enable({});
+    gate.enable({ maxTime: 1000 });
+    clock.advance(1000);
+    expect(gate.intent).toBe('running');
+  });
+
+  it('lets a request pass at a second mount of the gate that it has passed already', () => {
+    const gate = createGate();
+    const passage = get('/');
+    gate.tryEnter(passage);
+    gate.enable({});
+    expect(gate.tryEnter({ ...get('/'), request: passage.request })).toBe(true);
+    gate.leave(passage.request);
+    expect(gate.inFlight).toBe(0);
+  });
+});
+
+describe('a release', () => {
+  it('lets those held go first in, first out, and counts them in the same step', async () => {
+    const gate = createGate();
+    gate.enable({});
+    const order: number[] = [];
+    const tickets = [0, 1, 2].map(() => hold(gate));
+    const done = tickets.map((ticket, i) => ticket.verdict.then(() => order.push(i)));
+    gate.disable();
+    expect(gate.status()).toMatchObject({ held: 0, inFlight: 3 });
+    await Promise.all(done);
+    expect(order).toEqual([0, 1, 2]);
+  });
+
+  it('makes newcomers queue behind those held until the queue is empty', async () => {
+    const gate = createGate({ release: { concurrency: 1 } });
+    gate.enable({});
+    const [first, second] = [hold(gate), hold(gate)];
+    gate.disable();
+    const newcomer = hold(gate);
+    expect(gate.status().phase).toBe('releasing');
+    expect(await verdicts([first, second, newcomer])).toEqual(['proceed', undefined, undefined]);
+    gate.answered(first.request, true);
+    expect(await verdicts([second, newcomer])).toEqual(['proceed', undefined]);
+    gate.leave(second.request);
+    expect(await verdictOf(newcomer)).toBe('proceed');
+    enter(gate);
+  });
+
+  it('holds the rest, in their order, when it is paused again', async () => {
+    const gate = createGate({ release: { concurrency: 1 } });
+    gate.enable({});
+    const tickets = [hold(gate), hold(gate), hold(gate)];
+    gate.disable();
+    gate.enable({});
+    tickets.push(hold(gate));
+    for (const ticket of tickets.slice(0, 1)) gate.leave(ticket.request);
+    expect(await verdicts(tickets)).toEqual(['proceed', undefined, undefined, undefined]);
+    gate.disable();
+    expect(await verdicts(tickets)).toEqual(['proceed', 'proceed', undefined, undefined]);
+  });
+
+  it('keeps to a rate', async () => {
+    const gate = createGate({ release: { perSecond: 10 } });
+    gate.enable({});
+    const tickets = [hold(gate), hold(gate), hold(gate)];
+    gate.disable();
+    expect(await verdicts(tickets)).toEqual(['proceed', undefined, undefined]);
+    clock.advance(100);
+    expect(await verdicts(tickets)).toEqual(['proceed', 'proceed', undefined]);
+    clock.advance(100);
+    expect(await verdicts(tickets)).toEqual(['proceed', 'proceed', 'proceed']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a client that leaves', () => {
+  it('is out of the queue at once', async () => {
+    const gate = createGate();
+    gate.enable({});
+    const [first, second] = [hold(gate), hold(gate)];
+    gate.depart(first);
+    expect(gate.held).toBe(1);
+    gate.disable();
+    expect(await verdicts([first, second])).toEqual(['gone', 'proceed']);
+    expect(events.filter((event) => event === 'abandoned')).toHaveLength(1);
+  });
+
+  it('is abandoned, not released, when it leaves between its verdict and the next handler', () => {
+    const gate = createGate();
+    gate.enable({});
+    const ticket = hold(gate);
+    gate.disable();
+    gate.depart(ticket);
+    expect(gate.pass(ticket)).toBe(false);
+    expect(gate.inFlight).toBe(0);
+    expect(events).toEqual(['paused', 'drained', 'held', 'resumed', 'abandoned']);
+  });
+
+  it('frees its place in the pace', async () => {
+    const gate = createGate({ release: { concurrency: 1 } });
+    gate.enable({});
+    const [first, second] = [hold(gate), hold(gate)];
+    gate.disable();
+    gate.depart(first);
+    expect(await verdictOf(second)).toBe('proceed');
+  });
+});
+
+describe('a request that cannot be held', () => {
+  const refused = (gate: Gate): unknown => gate.hold(get('/'));
+
+  it('is refused beyond the limit', () => {
+    const gate = createGate({ maxHeld: 1 });
+    gate.enable({});
+    hold(gate);
+    expect(refused(gate)).toMatchObject({ reason: 'full' });
+    expect(gate.held).toBe(1);
+  });
+
+  it('is refused after its longest hold, each in its turn', async () => {
+    const gate = createGate({ maxHold: 1000 });
+    gate.enable({});
+    const first = hold(gate);
+    clock.advance(400);
+    const second = hold(gate);
+    clock.advance(600);
+    expect(await verdicts([first, second])).toEqual(['reject', undefined]);
+    clock.advance(400);
+    expect(await verdictOf(second)).toBe('reject');
+    expect(await first.verdict).toMatchObject({ heldMs: 1000, refusal: { reason: 'timeout' } });
+  });
+
+  it('is let through after its longest hold where that is asked for', async () => {
+    const gate = createGate({ maxHold: 1000, onMaxHold: 'release' });
+    gate.enable({});
+    const ticket = hold(gate);
+    clock.advance(1000);
+    expect(await verdictOf(ticket)).toBe('proceed');
+    expect(gate.status()).toMatchObject({ phase: 'pausing', inFlight: 1, held: 0 });
+  });
+
+  it('is refused while stopped, those already held too, with the message', async () => {
+    const gate = createGate();
+    gate.enable({});
+    const ticket = hold(gate);
+    gate.stop({ message: 'Back on Monday.' });
+    expect(await ticket.verdict).toMatchObject({
+      kind: 'reject',
+      refusal: { reason: 'stopped', message: 'Back on Monday.' },
+    });
+    expect(refused(gate)).toMatchObject({ reason: 'stopped', message: 'Back on Monday.' });
+    expect(gate.status()).toMatchObject({
+      phase: 'stopped',
+      message: 'Back on Monday.',
+      endsInMs: null,
+    });
+  });
+
+  it('is refused while stopped, and told when to ask again where the stop has an end', () => {
+    const gate = createGate();
+    gate.stop({ maxTime: 10_000 });
+    expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: 10_000 });
+    gate.disable();
+    gate.stop();
+    expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: undefined });
+  });
+
+  it('is refused when shutting down, those already held too', async () => {
+    const gate = createGate();
+    gate.enable({});
+    const ticket = hold(gate);
+    gate.close();
+    expect(await verdictOf(ticket)).toBe('reject');
+    expect(refused(gate)).toMatchObject({ reason: 'shutdown' });
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a stop', () => {
+  it('ends by itself after its longest time, and not before', () => {
+    const gate = createGate();
+    gate.stop({ maxTime: 1000 });
+    expect(gate.status()).toMatchObject({ stoppedForMs: 0, endsInMs: 1000, pausedForMs: null });
+    clock.advance(999);
+    expect(gate.status()).toMatchObject({ phase: 'stopped', stoppedForMs: 999, endsInMs: 1 });
+    clock.advance(1);
+    expect(gate.status()).toMatchObject({ phase: 'running', stoppedForMs: null, endsInMs: null });
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('has no end where none is given', () => {
+    const gate = createGate({ maxTime: 1000 });
+    gate.stop();
+    clock.advance(1_000_000);
+    expect(gate.status()).toMatchObject({ phase: 'stopped', stoppedForMs: 1_000_000 });
+    expect(gate.status().endsInMs).toBe(null);
+  });
+
+  it('of a stopped app changes only what is named, and starts the countdown anew', () => {
+    const gate = createGate();
+    gate.stop({ message: 'Soon.' });
+    clock.advance(500);
+    expect(gate.stop({ maxTime: 1000 })).toBe(false);
+    expect(gate.status()).toMatchObject({ message: 'Soon.', stoppedForMs: 500, endsInMs: 1000 });
+    clock.advance(500);
+    gate.stop({ message: 'Later.' });
+    expect(gate.status()).toMatchObject({ message: 'Later.', endsInMs: 500 });
+    gate.stop({ maxTime: 1000 });
+    clock.advance(999);
+    expect(gate.intent).toBe('stopped');
+    clock.advance(1);
+    expect(gate.intent).toBe('running');
+  });
+
+  it('takes neither the end nor the lease of the pause before it', () => {
+    const gate = createGate({ maxTime: 1000 });
+    gate.enable({ lease: 500 });
+    gate.stop();
+    clock.advance(10_000);
+    expect(gate.intent).toBe('stopped');
+    gate.disable();
+    gate.enable({});
+    gate.stop({ maxTime: 5000 });
+    clock.advance(4999);
+    expect(gate.intent).toBe('stopped');
+    clock.advance(1);
+    expect(gate.intent).toBe('running');
+  });
+
+  it('leaves its end behind where a pause follows it', () => {
+    const gate = createGate({ maxTime: 5000 });
+    gate.stop({ maxTime: 1000 });
+    gate.enable({});
+    expect(gate.status()).toMatchObject({ pausedForMs: 0, stoppedForMs: null, endsInMs: 5000 });
+    clock.advance(1000);
+    expect(gate.intent).toBe('paused');
+    clock.advance(4000);
+    expect(gate.intent).toBe('running');
+  });
+});
+
+describe('timers', () => {
+  it('are one for an app, however many are held', () => {
+    const gate = createGate({ maxHold: '10s', release: { perSecond: 1 } });
+    gate.enable({});
+    for (let i = 0; i < 100; i++) hold(gate);
+    expect(clock.pendingTimers).toBe(1);
+    gate.disable();
+    expect(clock.pendingTimers).toBe(1);
+  });
+
+  it('are gone when nothing is awaited', () => {
+    const gate = createGate();
+    gate.enable({});
+    gate.disable();
+    expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('many that are long-lived', () => {
+  const longLived = (ended: () => void): Passage => ({
+    request: { method: 'GET', url: '/socket' },
+    isLongLived: () => true,
+    end: ended,
+  });
+
+  it('are each ended once by a drain, however many leave', () => {
+    const gate = createGate({ longLived: 'close' });
+    let ends = 0;
+    const passages = Array.from({ length: 50 }, () => longLived(() => ends++));
+    for (const passage of passages) gate.tryEnter(passage);
+    gate.enable({});
+    for (const { request } of passages) gate.leave(request);
+    expect(ends).toBe(50);
+    expect(events).toEqual(['paused', 'drained']);
+  });
+
+  it('do not tell of the drain again as they leave, where they are ignored', () => {
+    const gate = createGate({ longLived: 'ignore' });
+    const passages = Array.from({ length: 50 }, () => longLived(() => undefined));
+    for (const passage of passages) gate.tryEnter(passage);
+    gate.enable({});
+    for (const { request } of passages) gate.leave(request);
+    expect(events).toEqual(['paused', 'drained']);
+  });
+
+  it('are told of once more when something had been let through in between', () => {
+    const gate = createGate({ maxHold: 1000, onMaxHold: 'release' });
+    gate.enable({});
+    const ticket = hold(gate);
+    clock.advance(1000);
+    gate.leave(ticket.request);
+    expect(events.filter((event) => event === 'drained')).toHaveLength(2);
+  });
+});
+
+describe('a pause of writes', () => {
+  const request = (method: string): Passage => ({ ...get('/'), request: { method, url: '/' } });
+
+  it('lets those pass that only read, and holds the others', () => {
+    const gate = createGate();
+    gate.enable({ only: 'writes' });
+    const safe = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
+    // As Node has them, and what it may learn; a method in lower case is another one.
+    for (const method of [...METHODS, 'UNKNOWN', 'get']) {
+      expect([method, gate.tryEnter(request(method))]).toEqual([method, safe.includes(method)]);
+    }
+    expect(gate.status()).toMatchObject({ phase: 'paused', only: 'writes', inFlight: 4 });
+  });
+
+  it('drains of writes alone', () => {
+    const gate = createGate();
+    const [read, write] = [request('GET'), request('POST')];
+    gate.tryEnter(read);
+    gate.tryEnter(write);
+    gate.enable({ only: 'writes' });
+    expect(gate.status()).toMatchObject({ phase: 'pausing', stragglers: [{ method: 'POST' }] });
+    gate.leave(write.request);
+    expect(gate.status()).toMatchObject({ phase: 'paused', inFlight: 1 });
+    expect(events).toEqual(['paused', 'drained']);
+  });
+
+  it('lasts no longer than itself', () => {
+    const gate = createGate();
+    gate.enable({ only: 'writes' });
+    gate.disable();
+    gate.enable({});
+    expect(gate.tryEnter(request('GET'))).toBe(false);
+    expect(gate.status().only).toBeNull();
+  });
+
+  it('refuses everything once stopped', () => {
+    const gate = createGate();
+    gate.enable({ only: 'writes' });
+    gate.stop(undefined);
+    expect(gate.tryEnter(request('GET'))).toBe(false);
+  });
+});
+
+describe('the trend of a release', () => {
+  it('shows whether it gets on, or more arrive than go', () => {
+    const gate = createGate({ release: { perSecond: 1 } });
+    gate.enable({});
+    for (let i = 0; i < 5; i++) hold(gate);
+    expect(gate.status().trend).toBeNull();
+    gate.disable();
+    expect(gate.status().trend).toBe(-1);
+    for (let i = 0; i < 3; i++) hold(gate);
+    expect(gate.status().trend).toBe(2);
+    clock.advance(7000);
+    expect(gate.status()).toMatchObject({ phase: 'running', trend: null });
+  });
+});

@@ -1,0 +1,154 @@
+import { describe, expect, it } from '@jest/globals';
+import { createPacer, type PaceSettings } from '../../lib/pacer.ts';
+
+const unlimited: PaceSettings = {
+  strategy: 'fixed',
+  concurrency: Infinity,
+  perSecond: Infinity,
+  jitter: 0,
+  initial: 8,
+};
+
+/** Lets `held` requests go as the pacer allows, none of them ever answered; returns the times. */
+function releaseTimes(settings: PaceSettings, held: number, random = () => 0.5): number[] {
+  const pacer = createPacer(settings, 0, random);
+  const times: number[] = [];
+  let now = 0;
+  while (times.length < held) {
+    const counts = { held: held - times.length, unanswered: times.length };
+    const delay = pacer.delay(now, counts);
+    if (delay === Infinity) break;
+    now += delay;
+    if (delay > 0) continue;
+    times.push(now);
+    pacer.released(now, { held: held - times.length, unanswered: times.length });
+  }
+  return times;
+}
+
+describe('pacer', () => {
+  it('lets everybody go at once by default', () => {
+    expect(releaseTimes(unlimited, 5)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('lets no more go unanswered than the concurrency', () => {
+    expect(releaseTimes({ ...unlimited, concurrency: 3 }, 10)).toEqual([0, 0, 0]);
+  });
+
+  it('waits for an answer, not for a time, once the concurrency is used up', () => {
+    const pacer = createPacer({ ...unlimited, concurrency: 1 }, 0, () => 0.5);
+    expect(pacer.delay(0, { held: 2, unanswered: 1 })).toBe(Infinity);
+    expect(pacer.delay(0, { held: 2, unanswered: 0 })).toBe(0);
+  });
+
+  it('spaces releases by the rate', () => {
+    expect(releaseTimes({ ...unlimited, perSecond: 4 }, 4)).toEqual([0, 250, 500, 750]);
+  });
+
+  it('does not burst after a process that slept', () => {
+    const pacer = createPacer({ ...unlimited, perSecond: 10 }, 0, () => 0.5);
+    pacer.released(0, { held: 9, unanswered: 1 });
+    expect(pacer.delay(5000, { held: 9, unanswered: 1 })).toBe(0);
+    pacer.released(5000, { held: 8, unanswered: 2 });
+    expect(pacer.delay(5000, { held: 8, unanswered: 2 })).toBeGreaterThan(50);
+  });
+
+  it('spreads those held over the jitter, in order, and never beyond it', () => {
+    for (const chance of [0, 0.001, 0.5, 0.999]) {
+      const times = releaseTimes({ ...unlimited, jitter: 1000 }, 20, () => chance);
+      expect(times).toHaveLength(20);
+      expect(times).toEqual([...times].sort((a, b) => a - b));
+      expect(times.at(-1)).toBeLessThanOrEqual(1000);
+    }
+    const spread = releaseTimes({ ...unlimited, jitter: 1000 }, 20);
+    expect(new Set(spread).size).toBe(20);
+  });
+});
+
+describe('a slow start', () => {
+  const settings: PaceSettings = { ...unlimited, strategy: 'slow-start', initial: 8 };
+
+  /** A release in which nothing happens by itself. */
+  function begin(overrides: Partial<PaceSettings> = {}) {
+    const pacer = createPacer({ ...settings, ...overrides }, 0, () => 0.5);
+    const open: number[] = [];
+    const counts = () => ({ held: 1000, unanswered: open.length });
+    return {
+      open,
+      delay: (now: number) => pacer.delay(now, counts()),
+      /** Lets go as many as may, and returns how many. */
+      fill(now: number): number {
+        let count = 0;
+        for (; pacer.delay(now, counts()) === 0; count++) {
+          open.push(0);
+          open[open.length - 1] = pacer.released(now, counts());
+        }
+        return count;
+      },
+      answer(now: number, good = true): void {
+        pacer.answered(now, open.shift() as number, good);
+      },
+    };
+  }
+
+  it('doubles with each round trip that goes well', () => {
+    const release = begin();
+    const sizes: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      release.fill(round * 20);
+      sizes.push(release.open.length);
+      while (release.open.length > 0) release.answer(round * 20 + 10);
+    }
+    expect(sizes).toEqual([8, 16, 32, 64]);
+  });
+
+  it('halves once for all that went wrong together', () => {
+    const release = begin({ initial: 16 });
+    release.fill(0);
+    while (release.open.length > 0) release.answer(10, false);
+    release.fill(20);
+    expect(release.open).toHaveLength(8);
+    while (release.open.length > 0) release.answer(30, false);
+    release.fill(40);
+    expect(release.open).toHaveLength(4);
+  });
+
+  it('grows by one with each round trip once it was too much for a backend that answers', () => {
+    const release = begin({ initial: 16 });
+    release.fill(0);
+    for (let i = 0; i < 12; i++) release.answer(10);
+    while (release.open.length > 0) release.answer(10, false);
+    const sizes: number[] = [];
+    for (let round = 1; round < 5; round++) {
+      release.fill(round * 20);
+      sizes.push(release.open.length);
+      while (release.open.length > 0) release.answer(round * 20 + 10);
+    }
+    expect(sizes).toEqual([14, 14, 15, 16]);
+  });
+
+  it('never ends up with none', () => {
+    const release = begin({ initial: 1 });
+    for (let round = 0; round < 5; round++) {
+      expect(release.fill(round)).toBe(1);
+      release.answer(round, false);
+    }
+  });
+
+  it('grows by itself after a second without any answer', () => {
+    const release = begin({ initial: 2 });
+    release.fill(0);
+    expect(release.delay(400)).toBe(600);
+    expect(release.fill(1000)).toBe(1);
+    expect(release.delay(1000)).toBe(1000);
+    release.answer(1500);
+    release.fill(1500);
+    expect(release.delay(1500)).toBe(1000);
+  });
+
+  it('keeps to the limits as well', () => {
+    const release = begin({ concurrency: 5 });
+    release.fill(0);
+    expect(release.open).toHaveLength(5);
+  });
+});

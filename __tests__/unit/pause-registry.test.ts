@@ -1,0 +1,328 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { AntractError } from '../../lib/errors.ts';
+import { PauseRegistry } from '../../lib/pause-registry.ts';
+import type { Passage } from '../../lib/passage.ts';
+import type { RequestLine } from '../../lib/request.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+let clock: FakeClock;
+let warnings: string[];
+let registry: PauseRegistry;
+
+const logger = {
+  info: () => undefined,
+  warn: (message: string) => void warnings.push(message),
+  error: (message: string) => void warnings.push(message),
+};
+
+beforeEach(() => {
+  clock = new FakeClock();
+  warnings = [];
+  registry = new PauseRegistry({ logger, maxApps: 3, apps: { shop: { maxTime: '1s' } } }, clock);
+});
+
+const anyPassage = (): Passage => ({
+  request: { method: 'POST', url: '/slow?q=1' },
+  isLongLived: () => false,
+  end: () => undefined,
+});
+
+function enter(app: string): RequestLine {
+  const passage = anyPassage();
+  registry.gate(app).tryEnter(passage);
+  return passage.request;
+}
+
+const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => 'resolved',
+    (error: AntractError) => error.code,
+  );
+
+describe('PauseRegistry', () => {
+  it('pauses one app without touching another', async () => {
+    await registry.enable('a');
+    expect([registry.status('a').phase, registry.status('b').phase]).toEqual(['paused', 'running']);
+    expect(registry.gate('b').tryEnter(anyPassage())).toBe(true);
+  });
+
+  it('says whether a command changed anything, and how many were held when it was called', async () => {
+    expect(await registry.enable()).toMatchObject({ app: 'default', changed: true, held: 0 });
+    registry.gate('default').hold(anyPassage());
+    expect(await registry.enable()).toMatchObject({ changed: false, held: 1 });
+    expect(await registry.disable()).toMatchObject({ changed: true, held: 1, status: { held: 0 } });
+    expect(await registry.disable()).toMatchObject({ changed: false, held: 0 });
+  });
+
+  it('uses the options of the app', async () => {
+    const [shop, other] = [await registry.enable('shop'), await registry.enable('other')];
+    expect([shop.status.endsInMs, other.status.endsInMs]).toEqual([1000, 300_000]);
+  });
+
+  it('warns when a pause was forgotten', async () => {
+    await registry.enable('shop');
+    clock.advance(1000);
+    expect(warnings).toEqual([expect.stringContaining('WRN_ANTRACT_EXPIRED')]);
+    expect(warnings[0]).toContain("'shop'");
+  });
+
+  it('tells when a stop has ended by itself, and warns', async () => {
+    const events: unknown[] = [];
+    for (const name of ['stopped', 'expired', 'resumed'] as const) {
+      registry.on(name, (event: unknown) => events.push([name, event]));
+    }
+    expect(await registry.stop('shop', { maxTime: '10s' })).toMatchObject({ changed: true });
+    clock.advance(10_000);
+    expect(events).toMatchObject([
+      ['stopped', { app: 'shop', endsInMs: 10_000 }],
+      ['expired', { app: 'shop', cause: 'maxTime', ended: 'stop', pausedForMs: 10_000 }],
+      ['resumed', { app: 'shop', pausedForMs: 10_000 }],
+    ]);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/^WRN_ANTRACT_EXPIRED: app 'shop' was stopped for 10 s/);
+  });
+
+  it.each([{ maxTime: 'soon' }, { maxTime: 0 }, { max_time: '5m' }, { lease: '5m' }])(
+    'stops nothing with the options %j',
+    async (options) => {
+      expect(await codeOf(registry.stop('a', options as never))).toBe('ERR_ANTRACT_OPTION');
+      expect(registry.status('a').phase).toBe('running');
+    },
+  );
+
+  it.each([
+    [{ maxTime: 'soon' }, 'ERR_ANTRACT_OPTION'],
+    [{ maxtime: 5 }, 'ERR_ANTRACT_OPTION'],
+    [{ reason: 'a\u001b[31m' }, 'ERR_ANTRACT_OPTION'],
+    [{ reason: 'x'.repeat(501) }, 'ERR_ANTRACT_OPTION'],
+  ])('refuses %j', async (options, code) => {
+    expect(await codeOf(registry.enable('a', options as object))).toBe(code);
+    expect(registry.status('a').phase).toBe('running');
+  });
+
+  it('refuses a name that is none', async () => {
+    for (const app of ['', 'a\nb', 'x'.repeat(254)]) {
+      expect(await codeOf(registry.enable(app))).toBe('ERR_ANTRACT_APP_NAME');
+    }
+  });
+
+  const CALLS = ['enable', 'disable', 'stop', 'drained', 'released', 'status', 'report', 'traffic'];
+
+  it.each([...CALLS, 'during'])('%s() without an app says where its name goes', async (call) => {
+    const run = async (argument: unknown): Promise<unknown> =>
+      await (registry as unknown as Record<string, (app: unknown) => unknown>)[call]?.(argument);
+    for (const argument of [{ maxTime: 5000 }, {}, () => undefined]) {
+      await expect(run(argument)).rejects.toMatchObject({
+        code: 'ERR_ANTRACT_APP_NAME',
+        message: expect.stringContaining(`Did you mean \`${call}('default', …)\`?`),
+      });
+    }
+    for (const argument of [5, null, true, ['shop']]) {
+      const error = await run(argument).catch((thrown: unknown) => thrown as Error);
+      expect(error).toMatchObject({ code: 'ERR_ANTRACT_APP_NAME' });
+      expect(String(error)).toMatch(/name of an app, got (5|null|true|an array)\.$/);
+    }
+  });
+
+  it('refuses a name that nobody uses, once every pause() has named its app', async () => {
+    registry.declare('api');
+    expect(await codeOf(registry.enable('apl'))).toBe('ERR_ANTRACT_UNKNOWN_APP');
+    expect(() => registry.status('apl')).toThrow('shop, api');
+    expect(await codeOf(registry.enable('api'))).toBe('resolved');
+    registry.declare(undefined);
+    expect(await codeOf(registry.enable('apl'))).toBe('resolved');
+  });
+
+  it('lists every app that is known, and the default one where there is none', async () => {
+    await registry.enable('a');
+    expect(registry.list().map(({ app }) => app)).toEqual(['shop', 'a']);
+    expect(new PauseRegistry().list().map(({ app }) => app)).toEqual(['default']);
+  });
+
+  it('forgets idle apps when there are too many, and never one that is in use', async () => {
+    enter('busy');
+    await registry.enable('paused');
+    for (let i = 0; i < 50; i++) {
+      const request = enter(`host-${i}`);
+      registry.gate(`host-${i}`).leave(request);
+    }
+    expect(registry.list().map(({ app }) => app)).toEqual(['shop', 'busy', 'paused', 'host-49']);
+    enter('host-50');
+    expect(() => registry.gate('host-51')).toThrow('maxApps');
+    expect(registry.status('paused').phase).toBe('paused');
+  });
+
+  it('survives a listener that throws', async () => {
+    registry.on('paused', () => {
+      throw new Error('oops');
+    });
+    expect(await registry.enable()).toMatchObject({ changed: true });
+    expect(warnings).toEqual([expect.stringContaining('oops')]);
+  });
+
+  it('refuses commands once closed', async () => {
+    await registry.enable();
+    await registry.close();
+    expect(await codeOf(registry.disable())).toBe('ERR_ANTRACT_CLOSED');
+    expect(registry.gate('default').hold(anyPassage())).toMatchObject({ reason: 'shutdown' });
+  });
+});
+
+describe('a pause of writes', () => {
+  it('is not taken for one of everything, nor the other way round', async () => {
+    await registry.enable('a', { only: 'writes' });
+    expect(await codeOf(registry.enable('a'))).toBe('ERR_ANTRACT_ALREADY_PAUSED');
+    expect(await codeOf(registry.enable('a', { only: 'writes', maxTime: '1m' }))).toBe('resolved');
+    await registry.enable('b');
+    expect(await codeOf(registry.enable('b', { only: 'writes' }))).toBe(
+      'ERR_ANTRACT_ALREADY_PAUSED',
+    );
+    expect(await codeOf(registry.enable('b', { only: 'reads' as 'writes' }))).toBe(
+      'ERR_ANTRACT_OPTION',
+    );
+  });
+});
+
+describe('drained', () => {
+  it('resolves when the last response has ended', async () => {
+    const requests = [enter('a'), enter('a')];
+    await registry.enable('a');
+    const drained = registry.drained('a', { timeout: '30s' });
+    for (const request of requests) {
+      clock.advance(100);
+      registry.gate('a').leave(request);
+    }
+    expect(await drained).toEqual({ outcome: 'drained', waitedMs: 200, stragglers: [] });
+    expect(clock.pendingTimers).toBe(1); // the pause's own
+  });
+
+  it('resolves at once when nothing is in flight', async () => {
+    await registry.enable('a');
+    expect(await registry.drained('a')).toMatchObject({ outcome: 'drained' });
+  });
+
+  it('names those still running when its time is up', async () => {
+    enter('a');
+    await registry.enable('a');
+    const drained = registry.drained('a', { timeout: 500 });
+    clock.advance(500);
+    expect(await drained).toEqual({
+      outcome: 'timeout',
+      waitedMs: 500,
+      stragglers: [{ method: 'POST', path: '/slow', ageMs: 500 }],
+    });
+  });
+
+  it('says so when the pause ends meanwhile', async () => {
+    enter('a');
+    await registry.enable('a');
+    const drained = registry.drained('a');
+    await registry.disable('a');
+    expect(await drained).toMatchObject({ outcome: 'resumed' });
+  });
+
+  it('ends with the signal, and leaves no listener and no timer', async () => {
+    enter('a');
+    await registry.enable('a');
+    const controller = new AbortController();
+    const drained = registry.drained('a', { timeout: 500, signal: controller.signal });
+    controller.abort(new Error('enough'));
+    await expect(drained).rejects.toThrow('enough');
+    expect(clock.pendingTimers).toBe(1);
+    await expect(registry.drained('a', { signal: controller.signal })).rejects.toThrow('enough');
+  });
+
+  it.each([null, '5s', { timeOut: '5s' }, { timeout: 'soon' }, { signal: {} }, { signal: 5 }])(
+    'refuses %j as options, and so does `released`',
+    async (options) => {
+      await registry.enable('a');
+      expect(await codeOf(registry.drained('a', options as never))).toBe('ERR_ANTRACT_OPTION');
+      expect(await codeOf(registry.released('a', options as never))).toBe('ERR_ANTRACT_OPTION');
+    },
+  );
+
+  it('refuses a running app, where it would mean nothing', async () => {
+    expect(await codeOf(registry.drained('a'))).toBe('ERR_ANTRACT_NOT_PAUSED');
+  });
+});
+
+describe('during', () => {
+  it('runs the function on an idle backend, and resumes', async () => {
+    const request = enter('a');
+    const result = registry.during('a', () => registry.status('a').phase);
+    setImmediate(() => registry.gate('a').leave(request));
+    expect(await result).toBe('paused');
+    expect(registry.status('a').phase).toBe('running');
+  });
+
+  it('resumes when the function throws', async () => {
+    const failing = registry.during('a', () => {
+      throw new Error('migration failed');
+    });
+    await expect(failing).rejects.toThrow('migration failed');
+    expect(registry.status('a').phase).toBe('running');
+  });
+
+  it('resumes without running the function when the drain takes too long', async () => {
+    enter('a');
+    let ran = false;
+    const result = codeOf(registry.during('a', () => (ran = true), { drainTimeout: 100 }));
+    await new Promise(setImmediate);
+    clock.advance(100);
+    expect(await result).toBe('ERR_ANTRACT_DRAIN_TIMEOUT');
+    expect([ran, registry.status('a').phase]).toEqual([false, 'running']);
+  });
+
+  it.each([
+    ['no function', undefined, undefined],
+    ['an options object in its place', { maxTime: '1m' }, undefined],
+    ['a promise in its place', Promise.resolve(), undefined],
+    ['options that are null', () => undefined, null],
+    ['options that are text', () => undefined, '30s'],
+    ['a duration that makes no sense', () => undefined, { drainTimeout: 'soon' }],
+    ['a misspelt option', () => undefined, { drainTimout: '1s' }],
+    ['a lease, which nobody would renew', () => undefined, { lease: '1s' }],
+    ['a condition of its own', () => undefined, { ifPause: 'p1' }],
+    ['a reason that is no text', () => undefined, { reason: 5 }],
+  ])('is refused with %s before anything is paused', async (_name, fn, options) => {
+    const paused: unknown[] = [];
+    registry.on('paused', (event) => paused.push(event));
+    expect(await codeOf(registry.during('a', fn as never, options as never))).toBe(
+      'ERR_ANTRACT_OPTION',
+    );
+    expect(paused).toEqual([]);
+  });
+
+  it('is refused with a name that is none before anything is paused', async () => {
+    for (const app of [5, {}, null, '', () => undefined]) {
+      expect(await codeOf(registry.during(app as never, () => undefined))).toBe(
+        'ERR_ANTRACT_APP_NAME',
+      );
+    }
+    expect(registry.list().map(({ phase }) => phase)).toEqual(['running']);
+  });
+
+  it('means the default app where none is named, and sees its pause end', async () => {
+    await registry.during(undefined, async ({ signal }) => {
+      expect(registry.status().phase).toBe('paused');
+      await registry.disable();
+      expect(signal.aborted).toBe(true);
+    });
+  });
+
+  it('does not end the pause of somebody else', async () => {
+    await registry.enable('a');
+    expect(await codeOf(registry.during('a', () => undefined))).toBe('ERR_ANTRACT_ALREADY_PAUSED');
+    expect(registry.status('a').phase).toBe('paused');
+  });
+
+  it('tells the function when the pause ends under it, and leaves the next pause alone', async () => {
+    await registry.during('a', async ({ signal }) => {
+      await registry.disable('a');
+      expect(signal.aborted).toBe(true);
+      await registry.enable('a');
+    });
+    expect(registry.status('a').phase).toBe('paused');
+    expect(registry.listenerCount('resumed')).toBe(0);
+  });
+});

@@ -1,0 +1,233 @@
+/** Leases, conditions on a pause, and what is reported of one, at the registry. */
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { AntractError } from '../../lib/errors.ts';
+import { PauseRegistry } from '../../lib/pause-registry.ts';
+import { PauseReports } from '../../lib/pause-report.ts';
+import type { Ticket } from '../../lib/ticket.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { passageOf } from '../support/passage.ts';
+
+let clock: FakeClock;
+let warnings: string[];
+let registry: PauseRegistry;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  clock.chances = [0.1, 0.2, 0.3];
+  warnings = [];
+  const logger = { info: () => undefined, warn: (text: string) => void warnings.push(text) };
+  registry = new PauseRegistry({ logger: { ...logger, error: logger.warn }, maxTime: '1m' }, clock);
+});
+
+const hold = (): Ticket =>
+  registry.gate('default').hold(passageOf({ method: 'GET', url: '/' })) as Ticket;
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => 'done',
+    (error: AntractError) => error.code,
+  );
+
+describe('a lease', () => {
+  it('ends the pause, and the log says why', async () => {
+    await registry.enable('default', { lease: '15s' });
+    expect(registry.status().leaseEndsInMs).toBe(15_000);
+    clock.advance(14_999);
+    expect(registry.status().phase).toBe('paused');
+    clock.advance(1);
+    expect(registry.status()).toMatchObject({ phase: 'running', leaseEndsInMs: null });
+    expect(warnings).toEqual([expect.stringContaining('held by a lease that nobody renewed')]);
+    expect(registry.report()).toMatchObject({ endedBy: 'lease', pausedForMs: 15_000 });
+  });
+
+  it('goes on as long as it is renewed, and not beyond the longest time', async () => {
+    await registry.enable('default', { lease: '15s' });
+    for (let i = 0; i < 5; i++) {
+      clock.advance(10_000);
+      expect(await registry.enable('default', { lease: '15s' })).toMatchObject({ changed: false });
+    }
+    clock.advance(10_000);
+    expect(registry.status().phase).toBe('running');
+    expect(registry.report()).toMatchObject({ endedBy: 'maxTime', pausedForMs: 60_000 });
+  });
+
+  it('is taken off by 0, and by nothing else', async () => {
+    await registry.enable('default', { lease: '15s' });
+    await registry.enable('default', { reason: 'still at it' });
+    expect(registry.status().leaseEndsInMs).toBe(15_000);
+    await registry.enable('default', { lease: 0 });
+    clock.advance(59_999);
+    expect(registry.status()).toMatchObject({ phase: 'paused', leaseEndsInMs: null });
+  });
+
+  it('is gone with its pause', async () => {
+    await registry.enable('default', { lease: '15s' });
+    await registry.disable();
+    await registry.enable();
+    clock.advance(20_000);
+    expect(registry.status().phase).toBe('paused');
+  });
+});
+
+describe('a condition', () => {
+  it('none: refuses to join a pause or to end a stop', async () => {
+    await registry.enable('default', { ifPause: 'none' });
+    const again = registry.enable('default', { ifPause: 'none', reason: 'mine' });
+    expect(await codeOf(again)).toBe('ERR_ANTRACT_ALREADY_PAUSED');
+    expect(registry.status().reason).toBeNull();
+    await registry.stop();
+    const third = registry.enable('default', { ifPause: 'none' });
+    expect(await codeOf(third)).toBe('ERR_ANTRACT_ALREADY_PAUSED');
+  });
+
+  it.each(['enable', 'disable', 'stop'] as const)(
+    'an id: %s does nothing to any other pause',
+    async (command) => {
+      const first = (await registry.enable()).status.pauseId as string;
+      expect(await codeOf(registry[command]('default', { ifPause: first }))).toBe('done');
+      await registry.disable();
+      await registry.enable('default', { reason: 'somebody else' });
+      const late = registry[command]('default', { ifPause: first });
+      expect(await codeOf(late)).toBe('ERR_ANTRACT_NOT_PAUSED');
+      expect(registry.status()).toMatchObject({ phase: 'paused', reason: 'somebody else' });
+    },
+  );
+
+  it('an id: is not met by an app that runs', async () => {
+    const { pauseId } = (await registry.enable()).status;
+    await registry.disable();
+    const renewal = registry.enable('default', { lease: 5, ifPause: pauseId as string });
+    expect(await codeOf(renewal)).toBe('ERR_ANTRACT_NOT_PAUSED');
+    expect(registry.status().phase).toBe('running');
+  });
+});
+
+describe('the report', () => {
+  it('is there from the first pause on, and each pause begins a new one', async () => {
+    expect(registry.report()).toBeUndefined();
+    const { pauseId } = (await registry.enable('default', { reason: 'disk' })).status;
+    expect(registry.report()).toMatchObject({ pauseId, reason: 'disk', endedBy: null, held: 0 });
+    hold();
+    await registry.disable();
+    await registry.enable();
+    expect(registry.report()?.pauseId).not.toBe(pauseId);
+    expect(registry.report()).toMatchObject({ held: 0, complete: false });
+  });
+
+  it('counts who waited and what became of them', async () => {
+    const gate = registry.gate('default');
+    const slow = { method: 'POST', url: '/upload?token=1' };
+    gate.tryEnter(passageOf(slow));
+    clock.advance(100);
+    await registry.enable();
+    const tickets = [hold(), hold(), hold(), hold()] as const;
+    clock.advance(400);
+    gate.leave(slow);
+    clock.advance(600);
+    gate.depart(tickets[0]);
+    clock.advance(1000);
+    await registry.disable();
+    expect(registry.report()).toMatchObject({ endedBy: 'resume', complete: false, released: 0 });
+    for (const ticket of tickets.slice(1)) gate.pass(ticket);
+    expect(registry.report()).toEqual({
+      pauseId: expect.any(String),
+      reason: null,
+      complete: true,
+      pausedForMs: 2000,
+      endedBy: 'resume',
+      held: 4,
+      released: 3,
+      abandoned: 1,
+      rejected: 0,
+      longestHoldMs: 2000,
+      medianHoldMs: expect.closeTo(2000, -2),
+      drainedAfterMs: 400,
+      stragglers: [{ method: 'POST', path: '/upload', ageMs: 100 }],
+    });
+  });
+
+  it('counts those refused: at a stop, and those for whom there was no room', async () => {
+    registry = new PauseRegistry({ maxHeld: 2 }, clock);
+    await registry.enable();
+    for (let i = 0; i < 3; i++) hold();
+    await registry.stop();
+    // They come after the pause.
+    hold();
+    expect(registry.report()).toMatchObject({
+      complete: true,
+      endedBy: 'stop',
+      held: 2,
+      rejected: 3,
+    });
+  });
+
+  it('covers requests that arrive after the end of the pause, until the backend answers', async () => {
+    let answer = (_isUp: boolean): void => undefined;
+    const check = (): Promise<boolean> => new Promise((resolve) => (answer = resolve));
+    registry = new PauseRegistry({ health: { check }, maxTime: '1m' }, clock);
+    const gate = registry.gate('default');
+    await registry.enable();
+    clock.advance(1000);
+    await registry.disable();
+    expect(registry.report()).toMatchObject({ endedBy: 'resume', complete: false, held: 0 });
+    const late = hold();
+    const stays = hold();
+    clock.advance(1000);
+    gate.depart(late);
+    expect(registry.report()).toMatchObject({ complete: false, held: 2, abandoned: 1 });
+    answer(true);
+    await settled();
+    expect(gate.pass(stays)).toBe(true);
+    expect(registry.report()).toMatchObject({
+      complete: true,
+      pausedForMs: 1000,
+      held: 2,
+      released: 1,
+      longestHoldMs: 1000,
+    });
+  });
+
+  it('leaves out requests that are held for a later outage', async () => {
+    registry = new PauseRegistry(
+      { health: { check: () => true }, maxTime: '1m', cover: '10s' },
+      clock,
+    );
+    await registry.enable();
+    await registry.disable();
+    await settled();
+    expect(registry.report()).toMatchObject({ complete: true, held: 0 });
+    const gate = registry.gate('default');
+    const passage = passageOf({ method: 'GET', url: '/' });
+    gate.tryEnter(passage);
+    expect(gate.takeBack(passage)).toBeDefined();
+    expect(registry.status()).toMatchObject({ held: 1 });
+    expect(registry.report()).toMatchObject({ complete: true, held: 0 });
+  });
+
+  it('is complete after a stop that follows the pause, whether or not the backend answers', async () => {
+    registry = new PauseRegistry({ health: { check: () => false }, maxTime: '1m' }, clock);
+    await registry.enable();
+    hold();
+    await registry.disable();
+    expect(registry.report()).toMatchObject({ complete: false });
+    await registry.stop();
+    expect(registry.report()).toMatchObject({ complete: true, endedBy: 'resume', rejected: 1 });
+  });
+
+  it.each([0, 1, 7, 83, 950, 12_345, 2_000_000_000])(
+    'finds a median of %d ms within 3 %',
+    (median) => {
+      const reports = new PauseReports(() => undefined);
+      const request = { app: 'a', method: 'GET', path: '/' };
+      reports.record('paused', { app: 'a', pauseId: 'p1', reason: null, endsInMs: 1 });
+      for (const heldMs of [0, median, median, median, 2_100_000_000]) {
+        reports.record('held', request);
+        reports.record('released', { ...request, heldMs });
+      }
+      const found = reports.of('a')?.medianHoldMs as number;
+      expect(Math.abs(found - median)).toBeLessThanOrEqual(Math.max(1, median * 0.03));
+    },
+  );
+});

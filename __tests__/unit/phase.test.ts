@@ -1,0 +1,18 @@
+import { describe, expect, it } from '@jest/globals';
+import { phaseOf } from '../../lib/phase.ts';
+
+describe('phaseOf', () => {
+  it.each([
+    ['running', 0, false, false, 'running'],
+    ['running', 3, false, false, 'releasing'],
+    ['running', 0, true, true, 'releasing'],
+    ['paused', 3, false, false, 'pausing'],
+    ['paused', 3, true, false, 'paused'],
+    ['stopped', 0, false, false, 'stopped'],
+  ] as const)(
+    'is derived: %s with %i held, drained: %s, shut: %s is %s',
+    (intent, held, isDrained, isShut, phase) => {
+      expect(phaseOf({ intent, held, isDrained, isShut })).toBe(phase);
+    },
+  );
+});

@@ -1,0 +1,1364 @@
+/**
+ * Several registries on one store, in one process and on one clock: what is shared, and what happens
+ * when the store fails. Real stores in processes of their own are tested elsewhere.
+ */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { AntractOptions } from '../../lib/options.ts';
+import { PauseRegistry } from '../../lib/pause-registry.ts';
+import type { Passage } from '../../lib/passage.ts';
+import { MemoryStore } from '../../lib/stores/memory-store.ts';
+import { MAX_VALUE, type StoredReport } from '../../lib/stores/store.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { FlakyStore } from '../support/flaky-store.ts';
+
+interface Member {
+  readonly store: FlakyStore;
+  readonly registry: PauseRegistry;
+  readonly warnings: string[];
+}
+
+let clock: FakeClock;
+let first: MemoryStore;
+let members: Member[];
+
+function join(
+  options: AntractOptions = {},
+  store = new FlakyStore(new MemoryStore(first, clock)),
+  own = clock,
+): Member {
+  const warnings: string[] = [];
+  const logger = {
+    info: (message: string) => void warnings.push(message),
+    warn: (message: string) => void warnings.push(message),
+    error: (message: string) => void warnings.push(message),
+  };
+  // Each its own id.
+  own.chances = [Math.random()];
+  const member = {
+    store,
+    registry: new PauseRegistry({ store, logger, ...options }, own),
+    warnings,
+  };
+  members.push(member);
+  return member;
+}
+
+/** Lets everything happen that does not wait for the clock. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+}
+
+/** Moves the clock on in small steps, as much happens in between. */
+async function pass(ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 50) {
+    clock.advance(Math.min(50, left));
+    await settle();
+  }
+}
+
+/** Neither hears nor says anything any more. */
+function isolate({ store }: Member): void {
+  store.mode = 'frozen';
+  store.isDeaf = true;
+}
+
+function reconnect({ store }: Member): void {
+  store.mode = 'well';
+  store.isDeaf = false;
+}
+
+async function joinAll(count: number, options?: AntractOptions): Promise<Member[]> {
+  const all = Array.from({ length: count }, () => join(options));
+  await Promise.all(all.map(({ registry }) => registry.ready));
+  await pass(1000);
+  return all;
+}
+
+const passage = (): Passage => ({
+  request: { method: 'POST', url: '/slow?q=1' },
+  isLongLived: () => false,
+  end: () => undefined,
+});
+
+const phases = (app = 'default') => members.map(({ registry }) => registry.status(app).phase);
+const intents = (app = 'default') => members.map(({ registry }) => registry.gate(app).intent);
+
+beforeEach(() => {
+  clock = new FakeClock();
+  first = new MemoryStore(undefined, clock);
+  members = [];
+});
+
+afterEach(async () => {
+  const closing = members.map(({ registry }) => registry.close());
+  await pass(20_000);
+  await Promise.all(closing);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+describe('several processes on one store', () => {
+  it('pause together, and resume together', async () => {
+    const [a, b] = await joinAll(3);
+    expect(await a!.registry.enable('shop', { reason: 'deploy' })).toMatchObject({
+      changed: true,
+      shared: true,
+    });
+    await settle();
+    expect(intents('shop')).toEqual(['paused', 'paused', 'paused']);
+    expect(b!.registry.status('shop')).toMatchObject({ phase: 'paused', reason: 'deploy' });
+    expect(b!.registry.status('shop').endsInMs).toBe(a!.registry.status('shop').endsInMs);
+    expect(await b!.registry.disable('shop')).toMatchObject({ changed: true });
+    await settle();
+    expect(phases('shop')).toEqual(['running', 'running', 'running']);
+  });
+
+  it('stop together, and resume together when the stop is over', async () => {
+    const [a, b] = await joinAll(3);
+    await a!.registry.stop('default', { maxTime: '10s', message: 'Soon.' });
+    await settle();
+    expect(intents()).toEqual(['stopped', 'stopped', 'stopped']);
+    expect(b!.registry.status()).toMatchObject({ message: 'Soon.', endsInMs: 10_000 });
+    await pass(5000);
+    // Only what is named changes, in another process too.
+    await b!.registry.stop('default', { message: 'Later.' });
+    await settle();
+    expect(a!.registry.status()).toMatchObject({ message: 'Later.', stoppedForMs: 5000 });
+    expect(a!.registry.status().endsInMs).toBe(5000);
+    const expired: unknown[] = [];
+    for (const { registry } of members) registry.on('expired', (event) => expired.push(event));
+    // One that joins meanwhile knows the end too.
+    const late = join();
+    await late.registry.ready;
+    await pass(4950);
+    expect(intents()).toEqual(['stopped', 'stopped', 'stopped', 'stopped']);
+    await pass(100);
+    expect(intents()).toEqual(['running', 'running', 'running', 'running']);
+    expect(expired).toHaveLength(3);
+    const [stored] = [...(await first.load()).values()];
+    expect(JSON.parse(stored?.value ?? '{}')).toMatchObject({ intent: 'running', until: null });
+  });
+
+  it('keep a stop without an end, as versions before this one wrote it', async () => {
+    const [a] = await joinAll(1);
+    const value = JSON.stringify({
+      intent: 'stopped',
+      since: { in: 0 },
+      until: null,
+      leaseEnd: null,
+      leaseMs: 0,
+      message: 'Bye.',
+      writer: { id: 'old', command: 1 },
+    });
+    await new MemoryStore(first, clock).publish('default', {
+      expected: 0,
+      value,
+      ttlMs: 600_000,
+      withinMs: 2000,
+    });
+    await pass(100_000);
+    expect(a!.registry.status()).toMatchObject({ phase: 'stopped', endsInMs: null });
+    await a!.registry.stop('default', { maxTime: '1s' });
+    await pass(1100);
+    expect(intents()).toEqual(['running']);
+  });
+
+  it('add up what they hold, and tell who holds it', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    await settle();
+    a!.registry.gate('default').hold(passage());
+    b!.registry.gate('default').hold(passage());
+    b!.registry.gate('default').hold(passage());
+    await pass(300);
+    const status = a!.registry.status();
+    expect(status).toMatchObject({ held: 3, phase: 'paused', store: 'connected' });
+    expect(status.processes).toHaveLength(2);
+    expect(new Set(status.processes!.map(({ held }) => held))).toEqual(new Set([1, 2]));
+    expect(await b!.registry.disable()).toMatchObject({ held: 3 });
+  });
+
+  it('are drained when all of them are', async () => {
+    const [a, b] = await joinAll(2);
+    const slow = passage();
+    b!.registry.gate('default').tryEnter(slow);
+    const drained: string[] = [];
+    for (const { registry } of members) registry.on('drained', ({ app }) => drained.push(app));
+    await a!.registry.enable();
+    const waiting = a!.registry.drained('default', { timeout: '30s' });
+    await settle();
+    expect(a!.registry.status()).toMatchObject({
+      phase: 'pausing',
+      inFlight: 1,
+      stragglers: [{ method: 'POST', path: '/slow' }],
+    });
+    await pass(100);
+    expect(drained).toEqual([]);
+    b!.registry.gate('default').leave(slow.request);
+    expect(await waiting).toMatchObject({ outcome: 'drained', stragglers: [] });
+    await settle();
+    expect(drained).toEqual(['default', 'default']);
+  });
+
+  it('wait for one that has not heard of the pause, until it looks by itself', async () => {
+    const [a, b] = await joinAll(2);
+    b!.store.isDeaf = true;
+    await a!.registry.enable();
+    const waiting = a!.registry.drained('default', { timeout: '30s' });
+    let outcome: unknown;
+    void waiting.then((result) => (outcome = result.outcome));
+    await settle();
+    expect([outcome, ...intents()]).toEqual([undefined, 'paused', 'running']);
+    const acknowledged = a!.registry.status().processes!.map((one) => one.acknowledged);
+    expect(new Set(acknowledged)).toEqual(new Set([true, false]));
+    await pass(2000);
+    expect([outcome, ...intents()]).toEqual(['drained', 'paused', 'paused']);
+  });
+
+  it('a drain is not done while a process is silent that has not acknowledged the pause', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    isolate(b!);
+    await a!.registry.enable();
+    const told: string[] = [];
+    a!.registry.on('drained', ({ app }) => told.push(app));
+    const waiting = a!.registry.drained();
+    await pass(6000);
+    const missing = [{ pid: process.pid, ended: false, fenced: false, blocksDrain: true }];
+    expect(await waiting).toMatchObject({ outcome: 'lost', missing });
+    expect(a!.warnings.join()).toContain(`WRN_ANTRACT_PROCESS_LOST: process ${process.pid} on `);
+    expect(a!.registry.status()).toMatchObject({ phase: 'pausing', lostProcesses: missing });
+    expect(a!.registry.status().processes).toHaveLength(1);
+    expect(told).toEqual([]);
+    await expect(a!.registry.during('shop', () => 'ran')).rejects.toThrow(
+      /did not drain: processes that are not heard of any more may still send requests.*lost: 'ignore'/,
+    );
+    expect(await a!.registry.during('shop', () => 'ran', { lost: 'ignore' })).toBe('ran');
+  });
+
+  it('a drain is not done either if the process was silent before the pause', async () => {
+    const [a, b] = await joinAll(2);
+    isolate(b!);
+    await pass(60_000);
+    expect(a!.registry.status().lostProcesses).toMatchObject([{ blocksDrain: true }]);
+    await a!.registry.enable();
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    reconnect(b!);
+    await pass(2000);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained', missing: [] });
+  });
+
+  it('a process that starts later knows of one that fell silent before', async () => {
+    const [a, b] = await joinAll(2);
+    isolate(b!);
+    await pass(10_000);
+    isolate(a!);
+    const late = join();
+    await late.registry.ready;
+    await late.registry.enable();
+    const waiting = late.registry.drained();
+    await pass(6000);
+    expect((await waiting).missing).toHaveLength(2);
+  });
+
+  it('a silent process that had acknowledged the pause and drained does not hinder a drain', async () => {
+    const [a, b, c] = await joinAll(3);
+    const slow = passage();
+    a!.registry.gate('default').tryEnter(slow);
+    await a!.registry.enable();
+    await pass(300);
+    isolate(b!);
+    await pass(6000);
+    expect(a!.registry.status().lostProcesses).toMatchObject([{ blocksDrain: false }]);
+    a!.registry.gate('default').leave(slow.request);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    // What it has acknowledged is not this pause.
+    await c!.registry.disable();
+    await c!.registry.enable();
+    await pass(300);
+    expect(await c!.registry.drained()).toMatchObject({ outcome: 'lost' });
+  });
+
+  it('a silent process that lets requests through without its store hinders a drain', async () => {
+    const [a, b] = await joinAll(2, { onStoreError: 'open' });
+    await a!.registry.enable();
+    await pass(300);
+    isolate(b!);
+    await pass(6000);
+    expect(intents()).toEqual(['paused', 'running']);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+  });
+
+  it('an operator can say that a silent process has ended, until it is heard of again', async () => {
+    const [a, b, c] = await joinAll(3);
+    isolate(c!);
+    await a!.registry.enable();
+    // At first it is still waited for.
+    const waiting = a!.registry.drained('default', { lost: 'ignore' });
+    await pass(6000);
+    expect(await waiting).toMatchObject({ outcome: 'drained', missing: [] });
+    expect([a, b].map((one) => one!.registry.status().phase)).toEqual(['paused', 'paused']);
+    expect(await b!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    const late = join();
+    await late.registry.ready;
+    await pass(6000);
+    expect(await late.registry.drained()).toMatchObject({ outcome: 'drained' });
+
+    reconnect(c!);
+    await pass(2000);
+    isolate(c!);
+    await a!.registry.disable();
+    await a!.registry.enable();
+    await pass(6000);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    await expect(a!.registry.drained('default', { lost: 'forget' as 'ignore' })).rejects.toThrow(
+      'Expected `lost` to be',
+    );
+  });
+
+  it('a process that listens where a silent one did has replaced it', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.listensOn('http://0.0.0.0:8080');
+    await settle();
+    isolate(b!);
+    await pass(6000);
+    const elsewhere = join();
+    elsewhere.registry.listensOn('http://0.0.0.0:8081');
+    await elsewhere.registry.ready;
+    await a!.registry.enable();
+    await pass(300);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    const successor = join();
+    successor.registry.listensOn('http://0.0.0.0:8080');
+    await successor.registry.ready;
+    await pass(300);
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    expect(a!.registry.status().lostProcesses).toEqual([]);
+  });
+
+  it('another worker of the same cluster does not replace a silent one', async () => {
+    const [a] = await joinAll(1);
+    const report = async (id: string, worker: number): Promise<void> => {
+      const [own] = await a!.store.reports();
+      const at = clock.date();
+      const origin = { id, worker, address: 'http://0.0.0.0:8080', startedAt: at, at, beat: 1 };
+      const value = JSON.stringify({ ...JSON.parse(own!.value!), ...origin });
+      await a!.store.report({ id, value }, 60_000);
+    };
+    await report('silent', 2);
+    await pass(6000);
+    await a!.registry.enable();
+    await report('forked later', 3);
+    expect(a!.registry.status().lostProcesses).toHaveLength(1);
+    await report('of the next cluster', 1);
+    expect(a!.registry.status().lostProcesses).toHaveLength(0);
+  });
+
+  it('a process that has left is not missed by one that did not hear of it', async () => {
+    const [a, b] = await joinAll(2);
+    a!.store.isDeaf = true;
+    await b!.registry.close();
+    await pass(8000);
+    expect(a!.warnings).toEqual([]);
+    await a!.registry.enable();
+    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+  });
+
+  it('a process that ends with requests in flight does not say that it has left', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    const closing = b!.registry.close();
+    await pass(11_000);
+    await closing;
+    await a!.registry.enable();
+    const waiting = a!.registry.drained();
+    await pass(6000);
+    expect(await waiting).toMatchObject({ outcome: 'lost' });
+  });
+
+  it('drop the counts of a process as soon as its primary says that it has ended', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    await a!.registry.enable();
+    b!.registry.gate('default').hold(passage());
+    const waiting = a!.registry.drained();
+    await pass(1000);
+    expect(a!.registry.status()).toMatchObject({ phase: 'pausing', held: 1, inFlight: 1 });
+    const reports = await a!.store.reports();
+    const of = (held: number) => reports.filter(({ value }) => value?.includes(`"held":${held}`));
+    const [{ id, value }] = of(1) as [StoredReport];
+    await a!.store.report({ id, value: 'ended' }, 10_000);
+    // No time has passed.
+    expect(a!.registry.status()).toMatchObject({ phase: 'paused', held: 0, inFlight: 0 });
+    expect(await waiting).toMatchObject({ outcome: 'drained' });
+    expect(a!.registry.status().lostProcesses).toMatchObject([{ pid: process.pid, ended: true }]);
+    expect(a!.warnings.join()).toMatch(
+      /WRN_ANTRACT_PROCESS_LOST: process \d+ on \S+ has ended; it is not waited for any longer/,
+    );
+    // A report from before its end that arrives late, or the same news once more, changes nothing.
+    const late = { ...JSON.parse(value!), beat: 1_000_000 };
+    await a!.store.report({ id, value: JSON.stringify(late) }, 10_000);
+    await a!.store.report({ id, value: 'ended' }, 10_000);
+    expect(a!.registry.status()).toMatchObject({ held: 0, inFlight: 0 });
+    expect(a!.registry.status().lostProcesses).toHaveLength(1);
+    expect(a!.warnings.join().match(/PROCESS_LOST/g)).toHaveLength(1);
+  });
+
+  it('say of a process that was silent that it has ended, once its primary says so', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    const [id] = (await a!.store.reports()).map((report) => report.id).toSorted();
+    const silent = [a, b].find((one) => one!.registry.isSpeaker)!;
+    const other = [a, b].find((one) => one !== silent)!;
+    silent.store.mode = 'frozen';
+    silent.store.isDeaf = true;
+    await pass(6000);
+    expect(other.registry.status().lostProcesses).toMatchObject([{ ended: false }]);
+    await other.store.report({ id: id!, value: 'ended' }, 10_000);
+    expect(other.registry.status().lostProcesses).toMatchObject([{ ended: true }]);
+  });
+
+  it('say that the backend is down where one of them sees it down, until all see it answer', async () => {
+    const check = { health: { check: () => false }, cover: '10s' };
+    const [a, b] = await joinAll(2, check);
+    const backend = () => a!.registry.status().backend;
+    const seen = passage();
+    a!.registry.gate('default').noteAnswer(seen.request);
+    expect(backend().state).toBe('up');
+    await pass(500);
+    b!.registry.gate('default').tryEnter(seen);
+    b!.registry.gate('default').noteFailure(seen.request, 'ECONNREFUSED');
+    await pass(1500);
+    expect(backend()).toMatchObject({
+      state: 'down',
+      reason: 'ECONNREFUSED',
+      summary: 'The backend is down: connection refused (ECONNREFUSED).',
+    });
+    // What one saw earlier, and looks into no more, is outdated by an answer since.
+    a!.registry.gate('default').noteAnswer(seen.request);
+    expect(backend().state).toBe('up');
+    expect(b!.registry.gate('default').status().backend.state).toBe('down');
+    await pass(1500);
+    expect(b!.registry.status().backend.state).toBe('up');
+    // One that still probes knows better.
+    b!.registry.gate('default').takeBack(seen);
+    await pass(1500);
+    a!.registry.gate('default').noteAnswer(seen.request);
+    expect(backend()).toMatchObject({ state: 'down', probing: true });
+  });
+
+  it('understand reports of an older version, which say nothing of the backend', async () => {
+    const [a, b] = await joinAll(2);
+    await b!.registry.enable();
+    await pass(1500);
+    const reports = await a!.store.reports();
+    for (const { id, value } of reports) {
+      const { beat, apps, ...rest } = JSON.parse(value!);
+      expect(apps.default).not.toHaveProperty('backend');
+      const newer = { ...rest, id: `${id}-old`, beat, apps };
+      await a!.store.report({ id: newer.id, value: JSON.stringify(newer) }, 5000);
+    }
+    expect(a!.registry.status().processes).toHaveLength(4);
+    expect(a!.registry.status().backend.state).toBe('unknown');
+    const wrong = JSON.parse(reports[0]!.value!);
+    wrong.apps.default.backend = { state: 'sideways' };
+    await a!.store.report({ id: 'wrong', value: JSON.stringify({ ...wrong, id: 'wrong' }) }, 5000);
+    expect(a!.registry.status().processes).toHaveLength(4);
+  });
+
+  it('do without one that has left, as soon as nothing is in flight there, and without a word', async () => {
+    const [a, b] = await joinAll(2);
+    const slow = passage();
+    b!.registry.gate('default').tryEnter(slow);
+    await a!.registry.enable();
+    let outcome: unknown;
+    void a!.registry.drained().then((result) => (outcome = result.outcome));
+    const closing = b!.registry.close();
+    await pass(3000);
+    expect(outcome).toBeUndefined();
+    b!.registry.gate('default').leave(slow.request);
+    await closing;
+    await settle();
+    expect(outcome).toBe('drained');
+    expect(a!.warnings).toEqual([]);
+    expect(a!.registry.status().processes).toHaveLength(1);
+  });
+
+  it('let one in that comes in the middle of a pause, and it holds from its first request', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable('shop', { maxTime: '1m' });
+    await pass(10_000);
+    const late = join();
+    const gate = late.registry.gate('shop');
+    expect(gate.tryEnter(passage())).toBe(false);
+    const ticket = gate.hold(passage());
+    await late.registry.ready;
+    expect(late.registry.status('shop')).toMatchObject({ phase: 'paused', held: 1 });
+    expect(late.registry.status('shop').endsInMs).toBe(50_000);
+    expect(late.registry.status('shop').pausedForMs).toBe(10_000);
+    expect(ticket).toHaveProperty('queued', true);
+  });
+
+  it('let requests go that came before it was known that the app runs', async () => {
+    const [a] = await joinAll(1);
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+    const late = join();
+    const ticket = late.registry.gate('default').hold(passage());
+    expect(late.registry.status()).toMatchObject({ held: 1 });
+    await late.registry.ready;
+    expect(ticket).toHaveProperty('queued', false);
+  });
+
+  it('agree on when a pause ends, and end it once', async () => {
+    const [a, b] = await joinAll(3);
+    const ends: string[] = [];
+    for (const { registry } of members) registry.on('expired', ({ cause }) => ends.push(cause));
+    await a!.registry.enable('default', { maxTime: '10s' });
+    await pass(9900);
+    expect(intents()).toEqual(['paused', 'paused', 'paused']);
+    await pass(200);
+    expect(intents()).toEqual(['running', 'running', 'running']);
+    expect(ends).toEqual(['maxTime', 'maxTime', 'maxTime']);
+    expect(await b!.registry.enable()).toMatchObject({ changed: true });
+    await settle();
+    expect(intents()).toEqual(['paused', 'paused', 'paused']);
+  });
+
+  it('keep a pause whose lease is renewed in any of them', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { lease: '3s' });
+    await settle();
+    const { pauseId } = a!.registry.status();
+    for (let i = 0; i < 5; i++) {
+      await pass(2000);
+      await b!.registry.enable('default', { lease: '3s', ifPause: pauseId! });
+    }
+    await settle();
+    expect(intents()).toEqual(['paused', 'paused']);
+    expect(a!.registry.status().endsInMs).toBe(b!.registry.status().endsInMs);
+    expect(a!.registry.status().endsInMs).toBe(290_000);
+    await pass(3100);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('do what one of two operators asked for last, whoever that is', async () => {
+    const [a, b] = await joinAll(2);
+    for (let i = 0; i < 20; i++) {
+      const [enabled, disabled] = await Promise.all([a!.registry.enable(), b!.registry.disable()]);
+      await settle();
+      expect(new Set(intents()).size).toBe(1);
+      expect(enabled.shared && disabled.shared).toBe(true);
+    }
+  });
+
+  it('refuse a command whose condition does not hold elsewhere', async () => {
+    const [a, b] = await joinAll(2);
+    b!.store.isDeaf = true;
+    await a!.registry.enable();
+    await expect(b!.registry.enable('default', { ifPause: 'none' })).rejects.toMatchObject({
+      code: 'ERR_ANTRACT_ALREADY_PAUSED',
+    });
+  });
+
+  it('share out the pace among those that release', async () => {
+    const [a, b, c] = await joinAll(3, { release: { concurrency: 4 } });
+    await a!.registry.enable();
+    await settle();
+    const hold = ({ registry }: Member, count: number) => {
+      for (let i = 0; i < count; i++) registry.gate('default').hold(passage());
+    };
+    hold(a!, 10);
+    hold(b!, 10);
+    await pass(300);
+    await c!.registry.disable();
+    await settle();
+    expect(members.map(({ registry }) => registry.gate('default').inFlight)).toEqual([2, 2, 0]);
+  });
+
+  it('tell who waits for a drain that the pause has ended, also while the others are asked', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    await settle();
+    a!.store.mode = 'frozen';
+    const waiting = a!.registry.drained('default', { timeout: '1m' });
+    await settle();
+    await b!.registry.disable();
+    await pass(2100);
+    expect(await waiting).toMatchObject({ outcome: 'resumed' });
+  });
+
+  it('speak with one voice', async () => {
+    await joinAll(3);
+    expect(members.filter(({ registry }) => registry.isSpeaker)).toHaveLength(1);
+  });
+});
+
+describe('a process that stood still', () => {
+  let own: FakeClock;
+  let frozen: Member;
+
+  const wake = async (ms: number): Promise<void> => {
+    own.leap(ms);
+    own.advance(0);
+    await settle();
+  };
+
+  beforeEach(async () => {
+    own = new FakeClock();
+    frozen = join({}, undefined, own);
+    await frozen.registry.ready;
+    await joinAll(1);
+  });
+
+  afterEach(async () => {
+    const closing = frozen.registry.close();
+    for (let i = 0; i < 11; i++) {
+      own.advance(1000);
+      await settle();
+    }
+    await closing;
+    expect(own.pendingTimers).toBe(0);
+  });
+
+  it('holds who came meanwhile until it knows what is asked for', async () => {
+    const gate = frozen.registry.gate('default');
+    own.leap(10_000);
+    expect(gate.tryEnter(passage())).toBe(false);
+    const ticket = gate.hold(passage());
+    await wake(0);
+    expect(ticket).toHaveProperty('queued', false);
+    expect(gate.tryEnter(passage())).toBe(true);
+    own.leap(2900);
+    expect(gate.tryEnter(passage())).toBe(true);
+  });
+
+  it('does not take for news what it had asked for before', async () => {
+    const gate = frozen.registry.gate('default');
+    let answer = (): void => undefined;
+    const { load } = frozen.store;
+    frozen.store.load = async () => {
+      const old = await load.call(frozen.store);
+      await new Promise<void>((resolve) => (answer = resolve));
+      return old;
+    };
+    own.advance(1000);
+    await settle();
+    own.advance(1000);
+    await settle();
+    frozen.store.isDeaf = true;
+    frozen.store.load = load;
+    await members[1]!.registry.enable();
+    own.leap(10_000);
+    answer();
+    await settle();
+    expect(gate.intent).toBe('running');
+    expect(gate.tryEnter(passage())).toBe(false);
+    await wake(0);
+    own.advance(1000);
+    await settle();
+    expect(gate.intent).toBe('paused');
+  });
+
+  it.each(['between', 'during'])(
+    'does not take the others for dead, %s its beats',
+    async (when) => {
+      let answer = (): void => undefined;
+      if (when === 'during') {
+        const { report } = frozen.store;
+        frozen.store.report = async (...args) => {
+          frozen.store.report = report;
+          await new Promise<void>((resolve) => (answer = resolve));
+          return report.apply(frozen.store, args);
+        };
+        own.advance(1000);
+        await settle();
+      }
+      own.leap(10_000);
+      answer();
+      await settle();
+      await wake(0);
+      expect(frozen.warnings).toEqual([]);
+      expect(frozen.registry.status().processes).toHaveLength(2);
+    },
+  );
+});
+
+describe('while the store does not answer', () => {
+  const lose = async (...lost: Member[]) => {
+    for (const { store } of lost) store.mode = 'failing';
+    await pass(1100);
+  };
+  const find = async (...found: Member[]) => {
+    for (const { store } of found) store.mode = 'well';
+    await pass(1100);
+  };
+
+  it('what was asked for goes on, and ends after its longest time', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { maxTime: '30s', lease: '2s' });
+    await settle();
+    await lose(a!, b!);
+    expect(a!.warnings.join()).toContain(
+      'WRN_ANTRACT_STORE_LOST: the store does not answer (gone)',
+    );
+    expect(a!.registry.status().store).toBe('lost');
+    // Nobody could have renewed the lease.
+    await pass(20_000);
+    expect(intents()).toEqual(['paused', 'paused']);
+    await pass(10_000);
+    expect(intents()).toEqual(['running', 'running']);
+    await find(a!, b!);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('a lease counts anew once it can be renewed again', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { lease: '3s' });
+    await settle();
+    await lose(a!, b!);
+    await pass(10_000);
+    await find(a!, b!);
+    expect(intents()).toEqual(['paused', 'paused']);
+    await pass(3000);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('a command reaches the process that it is given to, says so, and the others later', async () => {
+    const [a, b] = await joinAll(2);
+    await lose(a!, b!);
+    expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
+    expect(intents()).toEqual(['paused', 'running']);
+    const waiting = a!.registry.drained('default', { timeout: '1s' });
+    await pass(1100);
+    expect(await waiting).toMatchObject({ outcome: 'timeout' });
+    await find(a!, b!);
+    await pass(2000);
+    expect(intents()).toEqual(['paused', 'paused']);
+  });
+
+  it('a command that took too long is done here, and once only in the end', async () => {
+    const [a, b] = await joinAll(2);
+    a!.store.mode = 'frozen';
+    const enabling = a!.registry.enable();
+    await pass(2100);
+    expect(await enabling).toMatchObject({ shared: false });
+    expect(await a!.registry.disable()).toMatchObject({ shared: false, changed: true });
+    await find(a!);
+    await pass(2000);
+    expect(intents()).toEqual(['running', 'running']);
+    expect(b!.registry.status().phase).toBe('running');
+  });
+
+  it('what others asked for meanwhile wins over what only this process was told', async () => {
+    const [a, b] = await joinAll(2);
+    await lose(a!);
+    await a!.registry.enable('default', { reason: 'mine' });
+    await b!.registry.enable('default', { reason: 'theirs' });
+    await find(a!);
+    await settle();
+    expect(members.map(({ registry }) => registry.status().reason)).toEqual(['theirs', 'theirs']);
+  });
+
+  it('`open` lets everybody through, until it is known again that they have to wait', async () => {
+    const [a, b] = await joinAll(2, { onStoreError: 'open' });
+    await a!.registry.enable();
+    await settle();
+    await lose(a!, b!);
+    expect(intents()).toEqual(['running', 'running']);
+    await find(a!, b!);
+    expect(intents()).toEqual(['paused', 'paused']);
+  });
+
+  it('`closed` holds everybody, but not for ever', async () => {
+    const [a, b] = await joinAll(2, { onStoreError: 'closed', maxTime: '1m' });
+    await lose(a!);
+    const ticket = a!.registry.gate('default').hold(passage());
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(false);
+    expect(b!.registry.gate('default').tryEnter(passage())).toBe(true);
+    await pass(59_000);
+    expect(ticket).toHaveProperty('queued', true);
+    await pass(2000);
+    expect(ticket).toHaveProperty('queued', false);
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+    await find(a!);
+    await lose(a!);
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(false);
+    await find(a!);
+    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+  });
+
+  it('one that starts does so without it', async () => {
+    const store = new FlakyStore(new MemoryStore(first, clock));
+    store.mode = 'frozen';
+    const { registry } = join({}, store);
+    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    await pass(2900);
+    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    await pass(200);
+    await registry.ready;
+    expect(registry.gate('default').tryEnter(passage())).toBe(true);
+  });
+
+  it('`fence` holds all requests 4 s after the last report, and until the store was read again', async () => {
+    const [a, b] = await joinAll(2, { onStoreError: 'fence', maxTime: '10s' });
+    const mayEnter = () => b!.registry.gate('default').tryEnter(passage());
+    isolate(b!);
+    await pass(2900);
+    expect(mayEnter()).toBe(true);
+    await pass(1200);
+    expect(mayEnter()).toBe(false);
+    const ticket = b!.registry.gate('default').hold(passage());
+    // Earlier than the others do without it.
+    expect(a!.registry.status().processes).toHaveLength(2);
+    await pass(60_000);
+    expect(mayEnter()).toBe(false);
+    await a!.registry.enable();
+    expect(await a!.registry.drained()).toMatchObject({ missing: [{ fenced: true }] });
+    reconnect(b!);
+    await pass(4000);
+    expect(intents()).toEqual(['paused', 'paused']);
+    expect(ticket).toHaveProperty('queued', true);
+    await a!.registry.disable();
+    await settle();
+    expect(ticket).toHaveProperty('queued', false);
+    expect(mayEnter()).toBe(true);
+  });
+
+  it('`fence` holds requests as well that pass by a pause of writes', async () => {
+    const [a] = await joinAll(1, { onStoreError: 'fence' });
+    const read = { ...passage(), request: { method: 'GET', url: '/' } };
+    await a!.registry.enable('default', { only: 'writes' });
+    expect(a!.registry.gate('default').tryEnter(read)).toBe(true);
+    isolate(a!);
+    await pass(5000);
+    const held = { ...passage(), request: { method: 'GET', url: '/' } };
+    expect(a!.registry.gate('default').tryEnter(held)).toBe(false);
+    const ticket = a!.registry.gate('default').hold(held);
+    reconnect(a!);
+    await pass(2000);
+    expect(ticket).toHaveProperty('queued', false);
+    expect(intents()).toEqual(['paused']);
+  });
+
+  it('`fence` holds the requests of a process that starts without its store', async () => {
+    const store = new FlakyStore(new MemoryStore(first, clock));
+    store.mode = 'failing';
+    const { registry } = join({ onStoreError: 'fence' }, store);
+    await pass(30_000);
+    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    store.mode = 'well';
+    await pass(1100);
+    expect(registry.gate('default').tryEnter(passage())).toBe(true);
+  });
+
+  it('a store that has forgotten a pause is told of it', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { maxTime: '1m', reason: 'deploy' });
+    await settle();
+    await lose(a!, b!);
+    const empty = new MemoryStore(undefined, clock);
+    for (const { store } of members) store.inner = new MemoryStore(empty, clock);
+    await find(a!, b!);
+    expect(intents()).toEqual(['paused', 'paused']);
+    const late = join({}, new FlakyStore(new MemoryStore(empty, clock)));
+    await late.registry.ready;
+    expect(late.registry.status()).toMatchObject({ phase: 'paused', reason: 'deploy' });
+    expect(late.registry.status().endsInMs).toBe(a!.registry.status().endsInMs);
+    await b!.registry.disable();
+    await pass(2000);
+    expect(intents()).toEqual(['running', 'running', 'running']);
+  });
+});
+
+describe('what could go wrong between them', () => {
+  /** Two, of which one stops by itself when its backend does not answer after a pause. */
+  const joinWithStop = async () => {
+    const health = { check: async () => false };
+    const a = join({ health, healthTimeout: '1s', onHealthTimeout: 'stop' });
+    const [b] = await joinAll(1);
+    await a.registry.enable();
+    await pass(1000);
+    const stopByItself = async (meanwhile: () => unknown): Promise<void> => {
+      await a.registry.disable();
+      await settle();
+      meanwhile();
+      await pass(1100);
+    };
+    return { a, b: b!, stopByItself };
+  };
+
+  it('an app that one of them has no room for is paused in the others, and there once there is', async () => {
+    const [a] = await joinAll(1);
+    const b = join({ maxApps: 1 });
+    await b.registry.ready;
+    const busy = passage();
+    b.registry.gate('other').tryEnter(busy);
+    expect(await a!.registry.enable('shop')).toMatchObject({ changed: true, shared: true });
+    await pass(5000);
+    expect(b.warnings).toEqual([]);
+    expect(await a!.registry.drained('shop', { timeout: 0 })).toMatchObject({ outcome: 'drained' });
+    b.registry.gate('other').leave(busy.request);
+    expect(b.registry.gate('shop').tryEnter(passage())).toBe(false);
+  });
+
+  it('nobody waits for the pace of others who can not be heard', async () => {
+    const all = await joinAll(3, { release: { concurrency: 1 } });
+    await all[0]!.registry.enable();
+    await settle();
+    for (const { registry } of all) registry.gate('default').hold(passage());
+    await pass(300);
+    await all[0]!.registry.disable();
+    await settle();
+    const inFlight = () => all.map(({ registry }) => registry.gate('default').inFlight);
+    expect(inFlight().filter((count) => count > 0)).toEqual([1]);
+    for (const { store } of all) store.mode = 'failing';
+    await pass(2000);
+    expect(inFlight()).toEqual([1, 1, 1]);
+  });
+
+  it('one that joins does not take for over what nobody could have renewed', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable('default', { lease: '3s' });
+    a!.store.mode = 'failing';
+    await pass(10_000);
+    const late = join();
+    await late.registry.ready;
+    expect(intents()).toEqual(['paused', 'paused']);
+    await pass(3100);
+    expect(late.registry.gate('default').intent).toBe('running');
+  });
+
+  it('`open` goes back to a pause, whatever has become of its lease meanwhile', async () => {
+    const [a] = await joinAll(1, { onStoreError: 'open' });
+    await a!.registry.enable('default', { lease: '3s' });
+    a!.store.mode = 'failing';
+    await pass(10_000);
+    expect(intents()).toEqual(['running']);
+    a!.store.mode = 'well';
+    await pass(1100);
+    expect(intents()).toEqual(['paused']);
+  });
+
+  it('that a pause has run out is no command, and takes nothing back', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable('default', { maxTime: '5s' });
+    await settle();
+    for (const { store } of members) store.mode = 'failing';
+    await pass(6000);
+    expect(intents()).toEqual(['running', 'running']);
+    expect(await a!.registry.enable()).toMatchObject({ shared: false });
+    b!.store.mode = 'well';
+    await pass(1500);
+    a!.store.mode = 'well';
+    await pass(3000);
+    expect(intents()).toEqual(['paused', 'paused']);
+  });
+
+  it('none takes a drain for done that has not heard that it is over', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    await settle();
+    a!.store.isDeaf = true;
+    await b!.registry.disable();
+    expect(intents()).toEqual(['paused', 'running']);
+    const waiting = a!.registry.drained();
+    await pass(2000);
+    expect(await waiting).toMatchObject({ outcome: 'resumed' });
+  });
+
+  it('a store that fails with nothing to say is lost like any other', async () => {
+    const [a] = await joinAll(1);
+    // oxlint-disable-next-line prefer-promise-reject-errors -- Stores of others do what they like.
+    a!.store.publish = () => Promise.reject(null);
+    expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
+  });
+
+  it('a command that arrives late does not undo what its operator asked for since', async () => {
+    const [a] = await joinAll(1);
+    let arrive = (): void => undefined;
+    const { publish } = a!.store;
+    a!.store.publish = async (...args) => {
+      a!.store.publish = publish;
+      a!.store.mode = 'failing';
+      await new Promise<void>((resolve) => (arrive = resolve));
+      return a!.store.inner.publish(...args);
+    };
+    const enabling = a!.registry.enable();
+    await pass(2100);
+    expect(await enabling).toMatchObject({ shared: false });
+    await a!.registry.disable();
+    arrive();
+    await settle();
+    expect(intents()).toEqual(['running']);
+    a!.store.mode = 'well';
+    await pass(2000);
+    expect(intents()).toEqual(['running']);
+    const late = join();
+    await late.registry.ready;
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('an end that one of them alone was told of is brought to a store that forgot the pause', async () => {
+    const [a, b] = (await joinAll(2)) as [Member, Member];
+    await a.registry.enable();
+    await settle();
+    for (const { store } of members) store.mode = 'failing';
+    await pass(1100);
+    await a.registry.disable();
+    const empty = new MemoryStore(undefined, clock);
+    for (const { store } of members) store.inner = new MemoryStore(empty, clock);
+    a.store.mode = 'well';
+    await pass(1100);
+    b.store.mode = 'well';
+    await pass(3000);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('one that has left does not come back with what it told before', async () => {
+    const [a, b] = (await joinAll(2)) as [Member, Member];
+    const all = await b.store.reports();
+    await b.registry.close();
+    expect(all).toHaveLength(2);
+    for (const report of all) await new MemoryStore(first, clock).report(report, 5000, 5000);
+    await settle();
+    expect(a.registry.status().processes).toHaveLength(1);
+  });
+
+  it('none tells a drain for done before it has asked who has come meanwhile', async () => {
+    const [a] = (await joinAll(1)) as [Member];
+    a.store.isDeaf = true;
+    const late = join();
+    await late.registry.ready;
+    const slow = passage();
+    late.registry.gate('default').tryEnter(slow);
+    const drained: string[] = [];
+    a.registry.on('drained', ({ app }) => drained.push(app));
+    await a.registry.enable();
+    await settle();
+    expect(drained).toEqual([]);
+    late.registry.gate('default').leave(slow.request);
+    await pass(3000);
+    expect(drained).toEqual(['default']);
+  });
+
+  it('one that finds the store again does not take those for dead that have not yet', async () => {
+    const [a] = await joinAll(2);
+    for (const { store } of members) store.mode = 'failing';
+    await pass(10_000);
+    a!.store.mode = 'well';
+    await pass(2000);
+    expect(a!.warnings.join()).not.toContain('WRN_ANTRACT_PROCESS_LOST');
+    await pass(5000);
+    expect(a!.warnings.join()).toContain('WRN_ANTRACT_PROCESS_LOST');
+  });
+
+  it('what makes no sense in the store is told once', async () => {
+    const [a] = await joinAll(1);
+    await new MemoryStore(first, clock).publish('shop', {
+      expected: 0,
+      value: 'nonsense',
+      ttlMs: 600_000,
+      withinMs: 2000,
+    });
+    await pass(10_000);
+    const told = a!.warnings.filter((warning) => warning.includes('WRN_ANTRACT_STORE_VALUE'));
+    expect(told).toHaveLength(1);
+    expect(await a!.registry.enable('shop')).toMatchObject({ changed: true, shared: true });
+    expect(intents('shop')).toEqual(['paused']);
+  });
+
+  it('a store that refuses whatever it is given does not keep a process busy', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable('default', { maxTime: '5s' });
+    a!.store.publish = async () => ({ published: false, current: undefined });
+    await pass(6000);
+    expect(intents()).toEqual(['running']);
+    await expect(a!.registry.enable()).rejects.toMatchObject({ code: 'ERR_ANTRACT_STORE_BUSY' });
+  });
+
+  it('none is told to be drained before the others have heard of a stop', async () => {
+    const { a, b, stopByItself } = await joinWithStop();
+    const seen: string[] = [];
+    a.registry.on('drained', () => seen.push(b.registry.gate('default').intent));
+    let goOn = (): void => undefined;
+    const { publish } = a.store;
+    await stopByItself(() => {
+      a.store.publish = async (...args) => {
+        await new Promise<void>((resolve) => (goOn = resolve));
+        return publish.apply(a.store, args);
+      };
+    });
+    expect(intents()).toEqual(['stopped', 'running']);
+    const waiting = a.registry.drained('default', { timeout: 100 });
+    await pass(200);
+    expect(await waiting).toMatchObject({ outcome: 'timeout' });
+    goOn();
+    await settle();
+    expect(intents()).toEqual(['stopped', 'stopped']);
+    expect(seen).toEqual(['stopped']);
+  });
+
+  it('what one of them has done by itself reaches the others after an outage', async () => {
+    const { a, stopByItself } = await joinWithStop();
+    await stopByItself(() => (a.store.mode = 'failing'));
+    expect(intents()).toEqual(['stopped', 'running']);
+    a.store.mode = 'well';
+    await pass(1100);
+    expect(intents()).toEqual(['stopped', 'stopped']);
+  });
+
+  it('the end of a lease that one of them saw before an outage reaches the others after it', async () => {
+    const [a, b] = (await joinAll(2)) as [Member, Member];
+    await b.registry.enable('default', { lease: '3s' });
+    await settle();
+    await pass(1900);
+    b.store.mode = 'failing';
+    await pass(1000);
+    a.store.mode = 'failing';
+    await pass(200);
+    expect(intents()).toEqual(['running', 'paused']);
+    for (const { store } of members) store.mode = 'well';
+    await pass(1500);
+    expect(intents()).toEqual(['running', 'running']);
+  });
+
+  it('a store that subscribes slowly is subscribed to once, and left at the end', async () => {
+    const store = new FlakyStore(new MemoryStore(first, clock));
+    const { subscribe } = store;
+    let subscribed = 0;
+    let left = 0;
+    const done: (() => void)[] = [];
+    store.subscribe = async (listener) => {
+      subscribed++;
+      await new Promise<void>((resolve) => done.push(resolve));
+      const leave = await subscribe.call(store, listener);
+      return async () => {
+        left++;
+        await leave();
+      };
+    };
+    const { registry } = join({}, store);
+    await pass(20_000);
+    expect(registry.status().store).toBe('lost');
+    for (const resolve of done) resolve();
+    await pass(3000);
+    expect([subscribed - left, registry.status().store]).toEqual([1, 'connected']);
+    await registry.close();
+    expect(left).toBe(subscribed);
+  });
+
+  it('two maintenance windows in two of them at once are one too many', async () => {
+    const [a, b] = await joinAll(2);
+    let open = 0;
+    let most = 0;
+    const work = async () => {
+      most = Math.max(most, ++open);
+      await settle();
+      open--;
+    };
+    const windows = [a!, b!].map(({ registry }) => registry.during('default', work));
+    const outcomes = await Promise.allSettled(windows);
+    expect(most).toBe(1);
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('one that leaves a store that fails closes it all the same', async () => {
+    const store = Object.assign(new FlakyStore(new MemoryStore(first, clock)), { closed: 0 });
+    const { registry } = join({}, Object.assign(store, { close: async () => void store.closed++ }));
+    await registry.ready;
+    store.mode = 'failing';
+    await registry.close();
+    expect(store.closed).toBe(1);
+  });
+
+  it('one that joins does not tell as news what has been told', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable();
+    const late = join();
+    const spoke: boolean[] = [];
+    late.registry.on('paused', () => spoke.push(late.registry.isSpeaker));
+    late.registry.gate('default');
+    await late.registry.ready;
+    expect(spoke).toEqual([false]);
+  });
+
+  it('each speaks for itself while it is alone', async () => {
+    await joinAll(2);
+    for (const { store } of members) store.mode = 'failing';
+    await pass(1100);
+    expect(members.map(({ registry }) => registry.isSpeaker)).toEqual([true, true]);
+    for (const { store } of members) store.mode = 'well';
+    await pass(1100);
+    expect(members.filter(({ registry }) => registry.isSpeaker)).toHaveLength(1);
+  });
+
+  it('a window does not end a pause that is not its own', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.during('default', async () => {
+      a!.store.isDeaf = true;
+      await b!.registry.disable();
+      // Of its own id.
+      clock.chances = [Math.random()];
+      await b!.registry.enable('default', { reason: 'theirs' });
+    });
+    await pass(2000);
+    expect(members.map(({ registry }) => registry.status().reason)).toEqual(['theirs', 'theirs']);
+  });
+});
+
+describe('what processes tell each other', () => {
+  it('fits into a value, however much there is to tell, with what matters first', async () => {
+    const told: string[] = [];
+    class Overheard extends FlakyStore {
+      override report(report: StoredReport, ttlMs: number, withinMs: number) {
+        told.push(report.value ?? '');
+        return super.report(report, ttlMs, withinMs);
+      }
+    }
+    const { registry } = join({}, new Overheard(new MemoryStore(first, clock)));
+    await registry.ready;
+    for (let i = 0; i < 800; i++) {
+      const gate = registry.gate(`host-${i}.example`);
+      gate.tryEnter({ ...passage(), request: { method: 'GET', url: `/${'x'.repeat(4000)}` } });
+    }
+    await registry.enable('last.example');
+    await registry.enable('host-799.example');
+    await pass(1100);
+    const { apps } = JSON.parse(told.at(-1) as string) as { apps: object };
+    expect((told.at(-1) as string).length).toBeLessThanOrEqual(MAX_VALUE);
+    expect(apps).toHaveProperty(['last.example'], expect.objectContaining({ phase: 'paused' }));
+    expect(apps).toHaveProperty(['host-799.example'], expect.objectContaining({ inFlight: 1 }));
+    expect(Object.keys(apps).length).toBeGreaterThan(100);
+  });
+});
+
+describe('a store that is empty', () => {
+  /** One that may have lost what it had, unlike the memory of a process. */
+  const joinLossy = (options?: AntractOptions): Member => {
+    const store = new FlakyStore(new MemoryStore(first, clock));
+    store.startsEmpty = false;
+    return join(options, store);
+  };
+  const mayEnter = ({ registry }: Member) => registry.gate('default').tryEnter(passage());
+  const empty = (...which: Member[]): void => {
+    first = new MemoryStore(undefined, clock);
+    // It goes by the time alone to number what it has.
+    clock.advance(1);
+    for (const { store } of which) store.inner = new MemoryStore(first, clock);
+  };
+
+  it('is not relied on for 3 s at the first start, and from then on at once', async () => {
+    const a = joinLossy();
+    await a.registry.joined;
+    expect(mayEnter(a)).toBe(false);
+    const ticket = a.registry.gate('default').hold(passage());
+    await pass(2900);
+    expect(mayEnter(a)).toBe(false);
+    await pass(600);
+    expect(ticket).toHaveProperty('queued', false);
+    expect(mayEnter(a)).toBe(true);
+    await a.registry.ready;
+    await pass(2000);
+    const b = joinLossy();
+    await b.registry.ready;
+    expect(mayEnter(b)).toBe(true);
+    // What makes it known is no app.
+    expect(b.registry.list().map(({ app }) => app)).toEqual(['default']);
+    expect(b.warnings).toEqual([]);
+  });
+
+  it('makes a process hold that starts before a pause is there again which was lost', async () => {
+    const a = joinLossy();
+    await pass(4000);
+    await a.registry.enable('default', { reason: 'deploy' });
+    a.store.mode = 'failing';
+    await pass(2000);
+    empty(a);
+    const late = joinLossy();
+    await late.registry.joined;
+    expect(mayEnter(late)).toBe(false);
+    await pass(2000);
+    expect(mayEnter(late)).toBe(false);
+    a.store.mode = 'well';
+    await pass(1500);
+    await late.registry.ready;
+    expect(mayEnter(late)).toBe(false);
+    expect(late.registry.status()).toMatchObject({ phase: 'paused', reason: 'deploy' });
+  });
+
+  it('ends the wait of a process that starts, once another says that it has all', async () => {
+    const a = joinLossy();
+    await pass(4000);
+    empty(a);
+    const late = joinLossy();
+    await late.registry.joined;
+    expect(mayEnter(late)).toBe(false);
+    await pass(2800);
+    expect(mayEnter(late)).toBe(true);
+  });
+
+  it('tells a process nothing that stood still meanwhile', async () => {
+    const a = joinLossy();
+    await pass(4000);
+    empty(a);
+    clock.leap(10_000);
+    expect(mayEnter(a)).toBe(false);
+    await pass(1000);
+    expect(mayEnter(a)).toBe(false);
+    await pass(3000);
+    expect(mayEnter(a)).toBe(true);
+  });
+
+  it('does not end what `closed` and `fence` hold', async () => {
+    for (const onStoreError of ['closed', 'fence'] as const) {
+      const a = joinLossy({ onStoreError });
+      await pass(5000);
+      a.store.mode = 'failing';
+      await pass(6000);
+      empty(a);
+      a.store.mode = 'well';
+      await pass(1500);
+      expect(mayEnter(a)).toBe(false);
+      await pass(3000);
+      expect(mayEnter(a)).toBe(true);
+    }
+  });
+});
+
+describe('a backend that answers one of several processes', () => {
+  it('is asked at once by the others that wait for it, and none opens by hearsay', async () => {
+    const answers = [false, false];
+    const asked = [0, 0];
+    const [a, b] = [0, 1].map((i) =>
+      join({
+        health: {
+          check: async () => {
+            // Later than the first process from then on.
+            if (i === 1 && asked[1] === 0) {
+              await new Promise<void>((resolve) => clock.after(600, resolve));
+            }
+            asked[i]!++;
+            return answers[i]!;
+          },
+        },
+      }),
+    ) as [Member, Member];
+    await Promise.all(members.map(({ registry }) => registry.ready));
+    await pass(1000);
+    await a.registry.enable();
+    await pass(300);
+    b.registry.gate('default').hold(passage());
+    await a.registry.disable();
+    await pass(10_000);
+    expect(phases()).toEqual(['releasing', 'releasing']);
+    answers[0] = true;
+    const before = asked[0]!;
+    while (asked[0] === before) await pass(50);
+    const asks = asked[1]!;
+    await pass(50);
+    expect(asked[1]).toBe(asks + 1);
+    expect(b.registry.gate('default').isOpen).toBe(false);
+    answers[1] = true;
+    await pass(2000);
+    expect(phases()).toEqual(['running', 'running']);
+  });
+});
