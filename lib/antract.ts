@@ -2,19 +2,19 @@
  * `createAntract()`: reads the options once and wires the rest. Knows no proxy.
  */
 import { createAdminRouter, type AdminOptions, type AdminRouter } from './admin/router.ts';
-import type { PauseOptions } from './admission.ts';
-import { delayContinue, type ContinueServer } from './expect-continue.ts';
-import { readEveryHeader } from './header-limit.ts';
-import { createPauseMiddleware, type PauseMiddleware } from './middleware.ts';
-import { Notifier } from './notify.ts';
-import type { AntractOptions } from './options.ts';
-import { PauseRegistry } from './pause-registry.ts';
-import { createSpooler, type Spooler } from './spool.ts';
+import type { PauseOptions } from './http/admission.ts';
+import { delayContinue, type ContinueServer } from './http/expect-continue.ts';
+import { readEveryHeader } from './common/header-limit.ts';
+import { createPauseMiddleware, type PauseMiddleware } from './http/middleware.ts';
+import { Notifier } from './webhook/notify.ts';
+import type { AntractOptions } from './options/options.ts';
+import { PauseRegistry } from './registry/pause-registry.ts';
+import { createSpooler, type Spooler } from './spool/spool.ts';
 import {
   createUpgradeListener,
   type PauseUpgradeListener,
   type UpgradeListener,
-} from './upgrade.ts';
+} from './http/upgrade/upgrade.ts';
 
 /** The calls of the registry are bound, so that they can be passed around. */
 export interface Antract extends Pick<

@@ -1,22 +1,22 @@
 /// <reference types="node" preserve="true" />
 /** The public exports, nothing else. */
-export type { AdminOptions } from './admin/access.ts';
-export type { MetricsOptions } from './admin/metrics.ts';
-export type { MetricsPeers } from './admin/metrics-peers.ts';
-export type { MetricJson, MetricsJson, MetricsRegister } from './admin/prom-client.ts';
+export type { AdminOptions } from './admin/access/access-check.ts';
+export type { MetricsOptions } from './admin/metrics/metrics.ts';
+export type { MetricsPeers } from './admin/metrics/metrics-peers.ts';
+export type { MetricJson, MetricsJson, MetricsRegister } from './admin/metrics/prom-client.ts';
 export type { AdminRouter } from './admin/router.ts';
-export { heldMs, type PauseOptions } from './admission.ts';
+export { heldMs, type PauseOptions } from './http/admission.ts';
 export { createAntract, type Antract } from './antract.ts';
-export type { Clock, Timer, TimerOptions } from './clock.ts';
+export type { Clock, Timer, TimerOptions } from './common/clock.ts';
 export type {
   DrainOptions,
   EnableOptions,
   PauseCondition,
   StopOptions,
   WaitOptions,
-} from './commands.ts';
-export type { DiagnosticsMessage, TracedEvent } from './diagnostics.ts';
-export { AntractError, type AntractErrorCode, type AntractErrorOptions } from './errors.ts';
+} from './registry/commands.ts';
+export type { DiagnosticsMessage, TracedEvent } from './registry/diagnostics.ts';
+export { AntractError, type AntractErrorCode, type AntractErrorOptions } from './common/errors.ts';
 export type {
   AntractEvents,
   AntractListener,
@@ -33,12 +33,12 @@ export type {
   TooSlowEvent,
   UnhealthyEvent,
   UnreachableEvent,
-} from './events.ts';
-export type { ContinueServer } from './expect-continue.ts';
-export type { Straggler } from './in-flight.ts';
-export type { DuringOptions, MaintenanceWindow } from './maintenance-window.ts';
-export type { NextFunction, PauseMiddleware } from './middleware.ts';
-export type { Notification, NotifiedEvent } from './notify.ts';
+} from './gate/events.ts';
+export type { ContinueServer } from './http/expect-continue.ts';
+export type { Straggler } from './gate/in-flight.ts';
+export type { DuringOptions, MaintenanceWindow } from './registry/maintenance-window.ts';
+export type { NextFunction, PauseMiddleware } from './http/middleware.ts';
+export type { Notification, NotifiedEvent } from './webhook/notify.ts';
 export type {
   AntractOptions,
   AntractRequest,
@@ -50,12 +50,12 @@ export type {
   Logger,
   LongLivedPolicy,
   ReleaseOptions,
-} from './options.ts';
-export { PauseRegistry } from './pause-registry.ts';
-export type { PauseReport } from './pause-report.ts';
-export type { Phase, RejectReason } from './phase.ts';
-export { hostApp, type RequestLine } from './request.ts';
-export type { SpoolOptions } from './spool.ts';
+} from './options/options.ts';
+export { PauseRegistry } from './registry/pause-registry.ts';
+export type { PauseReport } from './gate/pause-report.ts';
+export type { Phase, RejectReason } from './gate/phase.ts';
+export { hostApp, type RequestLine } from './common/request.ts';
+export type { SpoolOptions } from './spool/spool.ts';
 export { setUpPrimary, type Primary, type PrimaryOptions } from './stores/cluster-primary.ts';
 export { ClusterStore, type ClusterStoreOptions } from './stores/cluster-store.ts';
 export { MemoryStore } from './stores/memory-store.ts';
@@ -68,7 +68,7 @@ export {
   type StoredReport,
   type StoreListener,
 } from './stores/store.ts';
-export type { PauseUpgradeListener, UpgradeListener } from './upgrade.ts';
+export type { PauseUpgradeListener, UpgradeListener } from './http/upgrade/upgrade.ts';
 export type {
   AppStatus,
   CommandResult,
@@ -78,5 +78,5 @@ export type {
   LostProcessStatus,
   ProcessStatus,
   ReleaseResult,
-} from './status.ts';
-export type { TrafficReport } from './traffic-stats.ts';
+} from './gate/status.ts';
+export type { TrafficReport } from './gate/traffic-stats.ts';

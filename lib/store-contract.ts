@@ -4,4 +4,4 @@ export {
   storeContract,
   type LinkedStores,
   type StoreContractOptions,
-} from './stores/store-contract.ts';
+} from './stores/contract/suite.ts';

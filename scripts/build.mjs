@@ -3,16 +3,16 @@
  * CommonJS by esbuild, and the files of the dashboard.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, stop, transform } from 'esbuild';
 
-/** `import.meta.url` as it is in `dist/admin`, whose files are found by it. */
+/** `import.meta.url` as it is in `dist/admin/views`, which finds the files of the dashboard by it. */
 const MODULE_URL =
-  "const moduleUrl = require('node:url').pathToFileURL(`${__dirname}/../admin/index.js`).href;\n";
+  "const moduleUrl = require('node:url').pathToFileURL(`${__dirname}/../admin/views/index.js`).href;\n";
 
-const ENTRY_POINTS = ['index', 'gateway', 'redis', 'store-contract'];
+const ENTRY_POINTS = ['index', 'create-gateway', 'redis', 'store-contract'];
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -20,6 +20,9 @@ rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
   stdio: 'inherit',
 });
+// `lib/cli.ts` would share its name with a folder, and service files may name `dist/cli.js`.
+renameSync('dist/bin.js', 'dist/cli.js');
+rmSync('dist/bin.d.ts');
 chmodSync('dist/cli.js', 0o755);
 copyDashboard();
 await bundleCommonJs();

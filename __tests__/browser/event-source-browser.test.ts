@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, describe, expect, jest } from '@jest/globals';
 import type { Page } from 'playwright-core';
-import type { GatewayConfig } from '../../lib/gateway.ts';
+import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { closeBrowser, closePages, openPage } from '../support/browser.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, listen } from '../support/http.ts';

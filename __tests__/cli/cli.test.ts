@@ -6,7 +6,7 @@ import http from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { FLAGS } from '../../lib/cli/flags.ts';
+import { FLAGS } from '../../lib/cli/config/flags.ts';
 import { killBackends, startBackend } from '../support/backend.ts';
 import { endAll, runCli, runOnTerminal, serve } from '../support/cli.ts';
 import { closeAll, listen, request } from '../support/http.ts';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { shareOut } from '../../lib/descriptors.ts';
+import { shareOut } from '../../lib/common/descriptors.ts';
 import { endAll, serveWithin, type Serving } from '../support/cli.ts';
 import { closeAll, connect, listen, request } from '../support/http.ts';
 

@@ -1,6 +1,6 @@
 /** The contract over a real Redis, each store in a process of its own, with a library of its own. */
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
-import { storeContract } from '../../lib/stores/store-contract.ts';
+import { storeContract } from '../../lib/stores/contract/suite.ts';
 import { describeWithRedis, startRedis, stopRedis, type RedisServer } from '../support/redis.ts';
 import { CLOCK_OFFSETS, forkProcess, type StoreProcess } from '../support/remote-store.ts';
 

@@ -4,12 +4,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { machineTime } from '../../lib/clock.ts';
+import { machineTime } from '../../lib/common/clock.ts';
 import type { Reply } from '../../lib/stores/cluster-messages.ts';
 import { setUpPrimary } from '../../lib/stores/cluster-primary.ts';
 import { ClusterStore } from '../../lib/stores/cluster-store.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
-import { storeContract } from '../../lib/stores/store-contract.ts';
+import { storeContract } from '../../lib/stores/contract/suite.ts';
 import { LATE, type Store, type StoredReport, type StoreListener } from '../../lib/stores/store.ts';
 import { CLOCK_OFFSETS, forkWorker, type StoreProcess } from '../support/remote-store.ts';
 

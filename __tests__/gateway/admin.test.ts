@@ -6,7 +6,7 @@ import http, { type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createGateway, type GatewayConfig } from '../../lib/gateway.ts';
+import { createGateway, type GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
 

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http from 'node:http';
 import net, { type AddressInfo, type Server } from 'node:net';
-import type { BackendStatus } from '../../lib/status.ts';
+import type { BackendStatus } from '../../lib/gate/status.ts';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';

@@ -1,8 +1,8 @@
 /** What `createGateway()` takes, and what it says of the rest. */
 import { describe, expect, it } from '@jest/globals';
-import { createGateway, type GatewayConfig } from '../../lib/gateway.ts';
-import { readConfig } from '../../lib/gateway/read-config.ts';
-import { readOptions } from '../../lib/read-options.ts';
+import { createGateway, type GatewayConfig } from '../../lib/gateway/server/gateway.ts';
+import { readConfig } from '../../lib/gateway/config/read-config.ts';
+import { readOptions } from '../../lib/options/read-options.ts';
 
 const target = 'http://127.0.0.1:3000';
 

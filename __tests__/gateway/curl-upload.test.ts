@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createGateway } from '../../lib/gateway.ts';
+import { createGateway } from '../../lib/gateway/server/gateway.ts';
 import { createAntract, type Antract } from '../../lib/index.ts';
 import { eventually } from '../support/eventually.ts';
 

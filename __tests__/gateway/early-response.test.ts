@@ -7,7 +7,7 @@ import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
-import type { GatewayConfig } from '../../lib/gateway.ts';
+import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { createCertificate } from '../support/certificate.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, readUntil } from '../support/http.ts';

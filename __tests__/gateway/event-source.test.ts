@@ -5,11 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
-import type { LineStream } from '../../lib/gateway.ts';
-import { HttpPassage } from '../../lib/http-passage.ts';
-import type { PauseOptions } from '../../lib/admission.ts';
-import { refuse, type Refusal } from '../../lib/refusal.ts';
-import { DEFAULT_APP } from '../../lib/pause-registry.ts';
+import type { LineStream } from '../../lib/gateway/server/gateway.ts';
+import { HttpPassage } from '../../lib/http/http-passage.ts';
+import type { PauseOptions } from '../../lib/http/admission.ts';
+import { refuse, type Refusal } from '../../lib/http/refusal.ts';
+import { DEFAULT_APP } from '../../lib/registry/pause-registry.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
 

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
-import type { GatewayConfig } from '../../lib/gateway.ts';
+import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { killBackends, startBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
-import type { GatewayConfig } from '../../lib/gateway.ts';
+import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import { Client } from '../support/exchange.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
-import type { GatewayConfig } from '../../lib/gateway.ts';
+import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, request } from '../support/http.ts';
 

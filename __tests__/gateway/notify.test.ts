@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createAntract, type Antract, type AntractOptions } from '../../lib/index.ts';
-import type { Notification } from '../../lib/notify.ts';
+import type { Notification } from '../../lib/webhook/notify.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';

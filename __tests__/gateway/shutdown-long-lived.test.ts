@@ -7,7 +7,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { GatewayConfig, LineStream } from '../../lib/gateway.ts';
+import type { GatewayConfig, LineStream } from '../../lib/gateway/server/gateway.ts';
 import { endAll, serve } from '../support/cli.ts';
 import { openStream } from '../support/event-stream.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';

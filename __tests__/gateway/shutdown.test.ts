@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import http, { type ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
-import { createGateway } from '../../lib/gateway.ts';
+import { createGateway } from '../../lib/gateway/server/gateway.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
 import { watchListeners } from '../support/warnings.ts';

@@ -2,11 +2,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { TooSlowEvent } from '../../lib/events.ts';
-import { createPauseMiddleware } from '../../lib/middleware.ts';
-import type { AntractOptions } from '../../lib/options.ts';
-import { PauseRegistry } from '../../lib/pause-registry.ts';
-import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool.ts';
+import type { TooSlowEvent } from '../../lib/gate/events.ts';
+import { createPauseMiddleware } from '../../lib/http/middleware.ts';
+import type { AntractOptions } from '../../lib/options/options.ts';
+import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool/spool.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil } from '../support/http.ts';

@@ -1,9 +1,9 @@
 /** The end of a server's connections, without a proxy in between to hold anything back. */
 import { afterEach, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { Traffic } from '../../lib/gateway/traffic.ts';
-import { HttpPassage } from '../../lib/http-passage.ts';
-import { DEFAULT_SETTINGS } from '../../lib/settings.ts';
+import { Traffic } from '../../lib/gateway/server/traffic.ts';
+import { HttpPassage } from '../../lib/http/http-passage.ts';
+import { DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
 import { closeAll, connect, listen } from '../support/http.ts';
 
 afterEach(closeAll);

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import express5 from 'express';
 import { Counter, Registry } from 'prom-client';
-import { createMetrics } from '../../lib/admin/metrics.ts';
+import { createMetrics } from '../../lib/admin/metrics/metrics.ts';
 import {
   createAntract,
   PauseRegistry,

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Gate } from '../../lib/gate.ts';
-import { HttpPassage } from '../../lib/http-passage.ts';
+import { Gate } from '../../lib/gate/gate.ts';
+import { HttpPassage } from '../../lib/http/http-passage.ts';
 import { createAntract } from '../../lib/index.ts';
-import { readOptions } from '../../lib/read-options.ts';
-import type { Ticket } from '../../lib/ticket.ts';
+import { readOptions } from '../../lib/options/read-options.ts';
+import type { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closeAll, connect, listen, readUntil } from '../support/http.ts';
 

@@ -5,14 +5,14 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import express4 from 'express4';
 import supertest from 'supertest';
-import { heldMs, type PauseOptions } from '../../lib/admission.ts';
+import { heldMs, type PauseOptions } from '../../lib/http/admission.ts';
 import {
   createPauseMiddleware as createPause,
   type PauseMiddleware,
-} from '../../lib/middleware.ts';
-import type { AntractOptions, AntractRequest } from '../../lib/options.ts';
-import { PauseRegistry } from '../../lib/pause-registry.ts';
-import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool.ts';
+} from '../../lib/http/middleware.ts';
+import type { AntractOptions, AntractRequest } from '../../lib/options/options.ts';
+import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool/spool.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 
 const spooler = createSpooler(DEFAULT_SPOOL_SETTINGS, { warn: (message) => logged.push(message) });

@@ -9,7 +9,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { createSpooler, readSpoolOptions, type Spool } from '../../lib/spool.ts';
+import { createSpooler, readSpoolOptions, type Spool } from '../../lib/spool/spool.ts';
 import { ChunkList } from '../../lib/spool/chunks.ts';
 import { parserCallsPush } from '../../lib/spool/self-test.ts';
 import { type Disk, systemDisk } from '../../lib/spool/file.ts';

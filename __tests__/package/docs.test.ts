@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import ms from 'ms';
 import { ENDPOINT_PARAMETERS } from '../../lib/admin/params.ts';
-import { FLAGS } from '../../lib/cli/flags.ts';
-import { ERROR_CODES } from '../../lib/errors.ts';
-import { DEFAULT_SETTINGS } from '../../lib/settings.ts';
-import { OPTION_NAMES } from '../../lib/read-options.ts';
-import { REJECT_REASONS, rejectionCode } from '../../lib/status.ts';
+import { FLAGS } from '../../lib/cli/config/flags.ts';
+import { ERROR_CODES } from '../../lib/common/errors.ts';
+import { DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
+import { OPTION_NAMES } from '../../lib/options/read-options.ts';
+import { REJECT_REASONS, rejectionCode } from '../../lib/gate/status.ts';
 
 const ROOT = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 

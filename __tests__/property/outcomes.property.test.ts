@@ -7,9 +7,9 @@ import { createServer } from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { createPauseMiddleware } from '../../lib/middleware.ts';
-import { PauseRegistry } from '../../lib/pause-registry.ts';
-import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool.ts';
+import { createPauseMiddleware } from '../../lib/http/middleware.ts';
+import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool/spool.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const MAX_HOLD = 3000;

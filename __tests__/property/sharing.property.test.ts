@@ -7,10 +7,10 @@
  */
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Passage } from '../../lib/passage.ts';
-import { PauseRegistry } from '../../lib/pause-registry.ts';
+import type { Passage } from '../../lib/gate/passage.ts';
+import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
-import { Ticket } from '../../lib/ticket.ts';
+import { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FlakyStore } from '../support/flaky-store.ts';
 

@@ -1,5 +1,5 @@
 /** A clock that a test moves by hand. */
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/common/clock.ts';
 
 export class FakeClock implements Clock {
   #now = 1000;

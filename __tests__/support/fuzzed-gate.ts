@@ -9,10 +9,10 @@ import http, { type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createPauseMiddleware } from '../../lib/middleware.ts';
-import type { AppOptions } from '../../lib/options.ts';
-import { PauseRegistry } from '../../lib/pause-registry.ts';
-import { createSpooler, DEFAULT_SPOOL_SETTINGS, type Spooler } from '../../lib/spool.ts';
+import { createPauseMiddleware } from '../../lib/http/middleware.ts';
+import type { AppOptions } from '../../lib/options/options.ts';
+import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { createSpooler, DEFAULT_SPOOL_SETTINGS, type Spooler } from '../../lib/spool/spool.ts';
 import { FakeClock } from './fake-clock.ts';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };

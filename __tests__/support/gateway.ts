@@ -4,7 +4,7 @@ import {
   type Gateway,
   type GatewayAddress,
   type GatewayConfig,
-} from '../../lib/gateway.ts';
+} from '../../lib/gateway/server/gateway.ts';
 
 export interface OpenGateway extends Gateway, GatewayAddress {
   port: number;

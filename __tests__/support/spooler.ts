@@ -15,7 +15,7 @@ import {
   type SpoolerDeps,
   type SpoolOptions,
   type SpoolRequest,
-} from '../../lib/spool.ts';
+} from '../../lib/spool/spool.ts';
 import { type Disk, systemDisk } from '../../lib/spool/file.ts';
 import { listen, until } from './bodies.ts';
 

@@ -1,5 +1,5 @@
 /** The backend in a status, where nothing is known of it. */
-import type { BackendStatus } from '../../lib/status.ts';
+import type { BackendStatus } from '../../lib/gate/status.ts';
 
 export const UNKNOWN_BACKEND: BackendStatus = Object.freeze({
   state: 'unknown',

@@ -1,7 +1,7 @@
 /** How the admin endpoints put numbers and states into words. */
 import { describe, expect, it } from '@jest/globals';
-import { renderDrain, renderList, renderStatus } from '../../lib/admin/render.ts';
-import { printable } from '../../lib/printable.ts';
+import { renderDrain, renderList, renderStatus } from '../../lib/admin/views/status-text.ts';
+import { printable } from '../../lib/common/printable.ts';
 import type { AppStatus } from '../../lib/index.ts';
 import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
 

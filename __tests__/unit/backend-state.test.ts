@@ -1,9 +1,13 @@
 /** What is known of a backend, from requests and probes, and how it is worded. */
 import { describe, expect, it } from '@jest/globals';
-import { describeBackend, reasonInWords, type BackendSituation } from '../../lib/backend-status.ts';
-import { Backend } from '../../lib/backend.ts';
-import type { Phase } from '../../lib/phase.ts';
-import type { HealthStatus } from '../../lib/status.ts';
+import {
+  describeBackend,
+  reasonInWords,
+  type BackendSituation,
+} from '../../lib/gate/backend-status.ts';
+import { Backend } from '../../lib/gate/backend.ts';
+import type { Phase } from '../../lib/gate/phase.ts';
+import type { HealthStatus } from '../../lib/gate/status.ts';
 
 const PROBE: HealthStatus = { lastSeen: 'ECONNREFUSED', forMs: 1, endsInMs: 9, unplanned: true };
 const CHECK = Object.assign(async () => undefined, { path: '/up' });

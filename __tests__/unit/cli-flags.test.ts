@@ -4,12 +4,12 @@ import { Command } from 'commander';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { readConfigFile } from '../../lib/cli/config-file.ts';
-import { addFlags, FLAGS, merge, readFlags } from '../../lib/cli/flags.ts';
-import { misspeltVariables } from '../../lib/cli/misspelt-variables.ts';
-import { createGateway } from '../../lib/gateway.ts';
-import { GATEWAY_OPTION_NAMES } from '../../lib/gateway/read-config.ts';
-import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../../lib/settings.ts';
+import { readConfigFile } from '../../lib/cli/config/config-file.ts';
+import { addFlags, FLAGS, merge, readFlags } from '../../lib/cli/config/flags.ts';
+import { misspeltVariables } from '../../lib/cli/config/misspelt-variables.ts';
+import { createGateway } from '../../lib/gateway/server/gateway.ts';
+import { GATEWAY_OPTION_NAMES } from '../../lib/gateway/config/read-config.ts';
+import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
 
 /** What a command line can't say, or has another way to: functions, streams, secrets, several apps. */
 const NOT_FLAGS = [

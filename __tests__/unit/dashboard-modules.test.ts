@@ -1,7 +1,7 @@
 /** What of the dashboard's page needs no browser: its words, its times, and its chart's memory. */
 import { describe, expect, it } from '@jest/globals';
 import type { Status } from '../../lib/admin/dashboard/snapshot.d.ts';
-import { printable } from '../../lib/printable.ts';
+import { printable } from '../../lib/common/printable.ts';
 
 // Plain JavaScript, checked against a browser's types rather than these.
 const load = async (name: string): Promise<Record<string, unknown>> =>

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { endSocket, limitEnd } from '../../lib/end-socket.ts';
+import { endSocket, limitEnd } from '../../lib/http/end-socket.ts';
 
 beforeEach(() => {
   jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });

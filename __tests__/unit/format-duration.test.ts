@@ -1,7 +1,7 @@
 /** Durations as people read them, on the server and in the dashboard. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { formatMs } from '../../lib/format-duration.ts';
+import { formatMs } from '../../lib/common/format-duration.ts';
 
 // Plain JavaScript, checked against a browser's types rather than these.
 const { formatMs: formatOnPage } = (await import(

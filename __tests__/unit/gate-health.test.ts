@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Probe } from '../../lib/closure.ts';
-import { Gate } from '../../lib/gate.ts';
-import { readOptions } from '../../lib/read-options.ts';
-import type { AppOptions } from '../../lib/options.ts';
-import type { Passage } from '../../lib/passage.ts';
-import { Ticket } from '../../lib/ticket.ts';
+import type { Probe } from '../../lib/gate/closure.ts';
+import { Gate } from '../../lib/gate/gate.ts';
+import { readOptions } from '../../lib/options/read-options.ts';
+import type { AppOptions } from '../../lib/options/options.ts';
+import type { Passage } from '../../lib/gate/passage.ts';
+import { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 let clock: FakeClock;

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { METHODS } from 'node:http';
-import { Gate } from '../../lib/gate.ts';
-import { readOptions } from '../../lib/read-options.ts';
-import type { AppOptions } from '../../lib/options.ts';
-import type { Passage } from '../../lib/passage.ts';
-import type { RequestLine } from '../../lib/request.ts';
-import { Ticket } from '../../lib/ticket.ts';
+import { Gate } from '../../lib/gate/gate.ts';
+import { readOptions } from '../../lib/options/read-options.ts';
+import type { AppOptions } from '../../lib/options/options.ts';
+import type { Passage } from '../../lib/gate/passage.ts';
+import type { RequestLine } from '../../lib/common/request.ts';
+import { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { HoldQueue, type Queued } from '../../lib/hold-queue.ts';
+import { HoldQueue, type Queued } from '../../lib/gate/hold-queue.ts';
 
 class Item implements Queued {
   previous: this | undefined = undefined;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
-import { storeContract } from '../../lib/stores/store-contract.ts';
+import { storeContract } from '../../lib/stores/contract/suite.ts';
 import type { Store } from '../../lib/stores/store.ts';
 
 async function createLinkedStores(count: number) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createAntract } from '../../lib/index.ts';
-import { readOptions } from '../../lib/read-options.ts';
-import type { AntractOptions } from '../../lib/options.ts';
+import { readOptions } from '../../lib/options/read-options.ts';
+import type { AntractOptions } from '../../lib/options/options.ts';
 
 const refusalOf = (options: unknown): unknown => {
   try {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { createPacer, type PaceSettings } from '../../lib/pacer.ts';
+import { createPacer } from '../../lib/gate/pacing/pacer.ts';
+import type { ReleaseSettings } from '../../lib/options/settings.ts';
 
-const unlimited: PaceSettings = {
+const unlimited: ReleaseSettings = {
   strategy: 'fixed',
   concurrency: Infinity,
   perSecond: Infinity,
@@ -10,7 +11,7 @@ const unlimited: PaceSettings = {
 };
 
 /** Lets `held` requests go as the pacer allows, none of them ever answered; returns the times. */
-function releaseTimes(settings: PaceSettings, held: number, random = () => 0.5): number[] {
+function releaseTimes(settings: ReleaseSettings, held: number, random = () => 0.5): number[] {
   const pacer = createPacer(settings, 0, random);
   const times: number[] = [];
   let now = 0;
@@ -66,10 +67,10 @@ describe('pacer', () => {
 });
 
 describe('a slow start', () => {
-  const settings: PaceSettings = { ...unlimited, strategy: 'slow-start', initial: 8 };
+  const settings: ReleaseSettings = { ...unlimited, strategy: 'slow-start', initial: 8 };
 
   /** A release in which nothing happens by itself. */
-  function begin(overrides: Partial<PaceSettings> = {}) {
+  function begin(overrides: Partial<ReleaseSettings> = {}) {
     const pacer = createPacer({ ...settings, ...overrides }, 0, () => 0.5);
     const open: number[] = [];
     const counts = () => ({ held: 1000, unanswered: open.length });

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { AntractError } from '../../lib/errors.ts';
-import { PauseRegistry } from '../../lib/pause-registry.ts';
-import type { Passage } from '../../lib/passage.ts';
-import type { RequestLine } from '../../lib/request.ts';
+import type { AntractError } from '../../lib/common/errors.ts';
+import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import type { Passage } from '../../lib/gate/passage.ts';
+import type { RequestLine } from '../../lib/common/request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 let clock: FakeClock;

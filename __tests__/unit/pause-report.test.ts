@@ -1,9 +1,9 @@
 /** Leases, conditions on a pause, and what is reported of one, at the registry. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { AntractError } from '../../lib/errors.ts';
-import { PauseRegistry } from '../../lib/pause-registry.ts';
-import { PauseReports } from '../../lib/pause-report.ts';
-import type { Ticket } from '../../lib/ticket.ts';
+import type { AntractError } from '../../lib/common/errors.ts';
+import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { PauseReports } from '../../lib/gate/pause-report.ts';
+import type { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { passageOf } from '../support/passage.ts';
 

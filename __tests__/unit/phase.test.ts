@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { phaseOf } from '../../lib/phase.ts';
+import { phaseOf } from '../../lib/gate/phase.ts';
 
 describe('phaseOf', () => {
   it.each([

@@ -1,7 +1,7 @@
 /** Text of clients, operators and other processes, made safe to print. */
 import { describe, expect, it } from '@jest/globals';
 import { createAntract } from '../../lib/index.ts';
-import { printable, printableJson, printableLines } from '../../lib/printable.ts';
+import { printable, printableJson, printableLines } from '../../lib/common/printable.ts';
 
 const NASTY = 'a\u001b[2J\u202eb\u2066c\u200ed\u2028e';
 const CLEAN = 'a\ufffd[2J\ufffdb\ufffdc\ufffdd\ufffde';

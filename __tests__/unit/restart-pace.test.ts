@@ -1,6 +1,6 @@
 /** How soon a worker that has ended is started again. */
 import { expect, it } from '@jest/globals';
-import { RestartPace, WELL_MS } from '../../lib/cli/restart-pace.ts';
+import { RestartPace, WELL_MS } from '../../lib/cli/workers/restart-pace.ts';
 
 it('one that was well is replaced at once, whatever was before', () => {
   const pace = new RestartPace();

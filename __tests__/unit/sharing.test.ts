@@ -3,9 +3,9 @@
  * when the store fails. Real stores in processes of their own are tested elsewhere.
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { AntractOptions } from '../../lib/options.ts';
-import { PauseRegistry } from '../../lib/pause-registry.ts';
-import type { Passage } from '../../lib/passage.ts';
+import type { AntractOptions } from '../../lib/options/options.ts';
+import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import type { Passage } from '../../lib/gate/passage.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { MAX_VALUE, type StoredReport } from '../../lib/stores/store.ts';
 import { FakeClock } from '../support/fake-clock.ts';

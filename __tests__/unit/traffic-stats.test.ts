@@ -1,7 +1,7 @@
 /** What the last minutes' traffic says about a pause to come. */
 import { describe, expect, it } from '@jest/globals';
 import { PauseRegistry } from '../../lib/index.ts';
-import { reportTraffic, TrafficStats } from '../../lib/traffic-stats.ts';
+import { reportTraffic, TrafficStats } from '../../lib/gate/traffic-stats.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { passageOf } from '../support/passage.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FrameTracker, SERVICE_RESTART_FRAME } from '../../lib/web-socket-frames.ts';
+import { FrameTracker, SERVICE_RESTART_FRAME } from '../../lib/http/upgrade/web-socket-frames.ts';
 
 const HEAD = Buffer.from('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n');
 

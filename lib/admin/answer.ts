@@ -3,10 +3,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Negotiator from 'negotiator';
-import { lingerOnClose } from '../lingering-close.ts';
-import { printable, printableJson } from '../printable.ts';
+import { lingerOnClose } from '../http/lingering-close.ts';
+import { printable, printableJson } from '../common/printable.ts';
 import { problemBody, type Problem } from './problem.ts';
-import type { Page, Rendered } from './render.ts';
+import type { Page, Rendered } from './views/status-text.ts';
 
 export interface Answerer {
   answer(req: IncomingMessage, res: ServerResponse, answer: Rendered | Page): void;

@@ -2,18 +2,23 @@
  * What each admin endpoint does: calls on the registry, rendered. Knows neither routes nor access.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isGone, onDeparture } from '../departure.ts';
-import { AntractError } from '../errors.ts';
-import { DEFAULT_APP, type PauseRegistry } from '../pause-registry.ts';
-import type { AppStatus, DrainResult, ReleaseResult } from '../status.ts';
-import { whyForeign, whyNotMeant, whyNotOwnStream, type CrossSiteCheck } from './cross-site.ts';
+import { isGone, onDeparture } from '../http/departure.ts';
+import { AntractError } from '../common/errors.ts';
+import { DEFAULT_APP, type PauseRegistry } from '../registry/pause-registry.ts';
+import type { AppStatus, DrainResult, ReleaseResult } from '../gate/status.ts';
+import {
+  whyForeign,
+  whyNotMeant,
+  whyNotOwnStream,
+  type CrossSiteCheck,
+} from './access/cross-site.ts';
 import { HeldLease } from './held-lease.ts';
 import type { EventStreams, StreamedRegistry } from './event-streams.ts';
-import type { MeasuredRegistry } from './metrics.ts';
-import type { MetricsText } from './metrics-peers.ts';
+import type { MeasuredRegistry } from './metrics/metrics.ts';
+import type { MetricsText } from './metrics/metrics-peers.ts';
 import type { EndpointName, Parameters } from './params.ts';
-import { renderIndex } from './render-index.ts';
-import { renderReport } from './render-report.ts';
+import { renderIndex } from './views/index-text.ts';
+import { renderReport } from './views/report-text.ts';
 import {
   renderDisable,
   renderDisableAndRelease,
@@ -26,8 +31,8 @@ import {
   type Base,
   type Page,
   type Rendered,
-} from './render.ts';
-import { renderTraffic } from './render-traffic.ts';
+} from './views/status-text.ts';
+import { renderTraffic } from './views/traffic-text.ts';
 
 /** The part of a registry that the endpoints use. */
 export type AdminRegistry = Pick<

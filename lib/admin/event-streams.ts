@@ -7,12 +7,12 @@
  * moments in between: never more than one snapshot waits for them here.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { systemClock, type Clock, type Timer } from '../clock.ts';
-import { isGone, onDeparture } from '../departure.ts';
-import { AntractError } from '../errors.ts';
-import type { AntractEvents } from '../events.ts';
-import type { PauseRegistry } from '../pause-registry.ts';
-import { printableJson } from '../printable.ts';
+import { systemClock, type Clock, type Timer } from '../common/clock.ts';
+import { isGone, onDeparture } from '../http/departure.ts';
+import { AntractError } from '../common/errors.ts';
+import type { AntractEvents } from '../gate/events.ts';
+import type { PauseRegistry } from '../registry/pause-registry.ts';
+import { printableJson } from '../common/printable.ts';
 import { ProblemError } from './problem.ts';
 
 /** Each open page is one. */

@@ -3,10 +3,10 @@
  * `pauseId` that the holder needs to renew the lease itself. The open connection shows that the holder
  * is alive.
  */
-import { systemClock, type Timer } from '../clock.ts';
-import { AntractError } from '../errors.ts';
-import type { PauseRegistry } from '../pause-registry.ts';
-import type { AppStatus } from '../status.ts';
+import { systemClock, type Timer } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
+import type { PauseRegistry } from '../registry/pause-registry.ts';
+import type { AppStatus } from '../gate/status.ts';
 
 export type LeasedRegistry = Pick<PauseRegistry, 'enable' | 'status'>;
 

@@ -5,8 +5,8 @@
  * Nothing is overlooked: a misspelt `app` that was ignored would pause another backend.
  */
 import type { IncomingMessage } from 'node:http';
-import { AntractError } from '../errors.ts';
-import { readAppName } from '../app-name.ts';
+import { AntractError } from '../common/errors.ts';
+import { readAppName } from '../options/app-name.ts';
 import {
   durationWithUnit,
   isPlainObject,
@@ -15,7 +15,7 @@ import {
   unknownName,
   type Reader,
   type Readers,
-} from '../validate.ts';
+} from '../common/validate.ts';
 import { ProblemError } from './problem.ts';
 
 /** Durations are in milliseconds. */

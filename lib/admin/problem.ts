@@ -2,7 +2,7 @@
  * What the admin endpoints answer when they do not do what was asked. Values and types only.
  */
 import { STATUS_CODES } from 'node:http';
-import { AntractError, type AntractErrorCode } from '../errors.ts';
+import { AntractError, type AntractErrorCode } from '../common/errors.ts';
 
 export interface Problem {
   readonly status: number;

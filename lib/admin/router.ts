@@ -7,22 +7,22 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
-import { mayLackHeaders } from '../header-limit.ts';
-import type { PauseRegistry } from '../pause-registry.ts';
-import { TOO_MANY_HEADERS } from '../refusal.ts';
-import { pathOf } from '../request.ts';
-import { createAccessCheck, readAdminOptions, type AdminOptions } from './access.ts';
+import { mayLackHeaders } from '../common/header-limit.ts';
+import type { PauseRegistry } from '../registry/pause-registry.ts';
+import { TOO_MANY_HEADERS } from '../http/refusal.ts';
+import { pathOf } from '../common/request.ts';
+import { createAccessCheck, readAdminOptions, type AdminOptions } from './access/access-check.ts';
 import { answerer } from './answer.ts';
-import { createDashboard } from './dashboard.ts';
+import { createDashboard } from './views/dashboard-page.ts';
 import { ENDPOINTS, type AdminRegistry, type Endpoint, type Views } from './endpoints.ts';
 import { EventStreams } from './event-streams.ts';
-import { createMetrics } from './metrics.ts';
-import { withPeers } from './metrics-peers.ts';
+import { createMetrics } from './metrics/metrics.ts';
+import { withPeers } from './metrics/metrics-peers.ts';
 import { readRequest, type EndpointName } from './params.ts';
-import type { MetricsRegister } from './prom-client.ts';
+import type { MetricsRegister } from './metrics/prom-client.ts';
 import { FAULT, problemOf, type Problem } from './problem.ts';
 
-export type { AdminOptions } from './access.ts';
+export type { AdminOptions } from './access/access-check.ts';
 
 /** A middleware for Express, Connect and `node:http`. It answers every request and never calls `next`. */
 export type AdminRouter = (

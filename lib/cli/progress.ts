@@ -2,10 +2,10 @@
  * Shows how an app is doing while something is awaited: live on a terminal, as a line now and then
  * elsewhere. Knows no command.
  */
-import type { Clock } from '../clock.ts';
-import type { AdminClient } from './admin-client.ts';
+import type { Clock } from '../common/clock.ts';
+import type { AdminClient } from './client/admin-client.ts';
 import type { Screen } from './screen.ts';
-import { readSnapshot, type Snapshot } from './snapshot.ts';
+import { readSnapshot, type Snapshot } from './client/snapshot.ts';
 import { liveLines, oneLine } from './words.ts';
 
 /** How often the server is asked. */

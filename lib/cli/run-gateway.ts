@@ -3,9 +3,13 @@
  * a second signal ends the process at once.
  */
 import { constants } from 'node:os';
-import { createGateway, type GatewayAddress, type GatewayConfig } from '../gateway.ts';
-import type { Logger } from '../options.ts';
-import { EXIT_FAILED } from './failure.ts';
+import {
+  createGateway,
+  type GatewayAddress,
+  type GatewayConfig,
+} from '../gateway/server/gateway.ts';
+import type { Logger } from '../options/options.ts';
+import { EXIT_FAILED } from './cli-error.ts';
 import { endBySignal } from './signals.ts';
 
 /** Standard output is for access lines alone. */

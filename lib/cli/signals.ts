@@ -2,7 +2,7 @@
  * The signals that ask this process to leave, as something to wait for. Knows no command.
  */
 import { constants } from 'node:os';
-import { systemClock } from '../clock.ts';
+import { systemClock } from '../common/clock.ts';
 
 /** Ctrl-C, `kill`, and a terminal that was closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -1,10 +1,10 @@
 /**
  * What is going on in an app, in words for whoever is on call. Pure.
  */
-import { clause, clientWaitText } from '../admin/render.ts';
-import { formatMs } from '../format-duration.ts';
-import type { Straggler } from '../in-flight.ts';
-import type { BackendSnapshot, Snapshot } from './snapshot.ts';
+import { clause, clientWaitText } from '../admin/views/status-text.ts';
+import { formatMs } from '../common/format-duration.ts';
+import type { Straggler } from '../gate/in-flight.ts';
+import type { BackendSnapshot, Snapshot } from './client/snapshot.ts';
 
 /** How many stragglers are named where there is little room. */
 const NAMED = 5;

@@ -3,7 +3,7 @@
  * another process may know of a pause that it has lost. So the store gets a mark, once those who know
  * had the time to publish again what was lost; a store without the mark is not relied on before.
  */
-import { MAX_DELAY_MS, type Clock } from '../clock.ts';
+import { MAX_DELAY_MS, type Clock } from '../common/clock.ts';
 import type { StoredIntent } from '../stores/store.ts';
 import type { StoreLine } from './store-line.ts';
 

@@ -1,9 +1,9 @@
 /**
  * One app as all processes see it, made of what each tells. Pure.
  */
-import { oldest } from '../in-flight.ts';
-import type { AppStatus, BackendStatus, ProcessStatus } from '../status.ts';
-import { reportTraffic, type TrafficReport } from '../traffic-stats.ts';
+import { oldest } from '../gate/in-flight.ts';
+import type { AppStatus, BackendStatus, ProcessStatus } from '../gate/status.ts';
+import { reportTraffic, type TrafficReport } from '../gate/traffic-stats.ts';
 import type { Peer } from './peers.ts';
 import type { AppReport, ProcessIdentity } from './process-report.ts';
 

@@ -2,7 +2,7 @@
  * All processes on one store: tells them of this one, and hears of the others. Knows reports, and no
  * intent.
  */
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock, Timer } from '../common/clock.ts';
 import { DISMISSED, ENDED, LEFT, REPORT_TTL_MS, type StoredReport } from '../stores/store.ts';
 import { LOST_AFTER_MS, Peers, type LostProcess } from './peers.ts';
 import {

@@ -4,9 +4,9 @@
  * Machines have clocks that are wrong, and the store has one that all of them see. So a time is written
  * by the store's clock: as such where that is known, else as counted from when this was published.
  */
-import type { IntentState } from '../intent.ts';
+import type { IntentState } from '../gate/intent.ts';
 import type { StoredIntent } from '../stores/store.ts';
-import { isPlainObject } from '../validate.ts';
+import { isPlainObject } from '../common/validate.ts';
 
 /** Who wrote it: a process, and which of its commands that was. */
 export interface Writer {

@@ -2,10 +2,10 @@
  * While the store does not answer: what becomes of requests meanwhile, as `onStoreError` says. Knows
  * gates, and no store.
  */
-import type { Clock, Timer } from '../clock.ts';
-import type { Gate } from '../gate.ts';
-import { running } from '../intent.ts';
-import type { Settings } from '../settings.ts';
+import type { Clock, Timer } from '../common/clock.ts';
+import type { Gate } from '../gate/gate.ts';
+import { running } from '../gate/intent.ts';
+import type { Settings } from '../options/settings.ts';
 import { LOST_AFTER_MS } from './peers.ts';
 
 export interface OutageContext {

@@ -1,12 +1,12 @@
 /**
  * What this process tells of itself: what its gates are like now. Knows no store.
  */
-import type { Clock } from '../clock.ts';
-import type { Gate } from '../gate.ts';
-import type { Straggler } from '../in-flight.ts';
-import type { SharedPauseReport } from '../pause-report.ts';
+import type { Clock } from '../common/clock.ts';
+import type { Gate } from '../gate/gate.ts';
+import type { Straggler } from '../gate/in-flight.ts';
+import type { SharedPauseReport } from '../gate/pause-report.ts';
 import { MAX_VALUE } from '../stores/store.ts';
-import type { TrafficReport } from '../traffic-stats.ts';
+import type { TrafficReport } from '../gate/traffic-stats.ts';
 import type { AppReport } from './process-report.ts';
 
 export interface OwnReportContext {

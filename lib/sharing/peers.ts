@@ -2,7 +2,7 @@
  * The other processes on the same store, as far as they have told of themselves. Pure: is given the
  * time. Knows no store.
  */
-import type { Share } from '../pacer.ts';
+import type { Share } from '../gate/pacing/pacer.ts';
 import type { AppReport, ProcessOrigin, ProcessReport } from './process-report.ts';
 
 export interface Peer extends ProcessReport {

@@ -1,12 +1,12 @@
 /**
  * What a process tells the others of itself, and how they read it. Pure.
  */
-import type { Straggler } from '../in-flight.ts';
-import type { SharedPauseReport } from '../pause-report.ts';
-import type { Settings } from '../settings.ts';
-import type { AppStatus, BackendStatus } from '../status.ts';
-import type { TrafficReport } from '../traffic-stats.ts';
-import { isPlainObject } from '../validate.ts';
+import type { Straggler } from '../gate/in-flight.ts';
+import type { SharedPauseReport } from '../gate/pause-report.ts';
+import type { Settings } from '../options/settings.ts';
+import type { AppStatus, BackendStatus } from '../gate/status.ts';
+import type { TrafficReport } from '../gate/traffic-stats.ts';
+import { isPlainObject } from '../common/validate.ts';
 
 type Policy = Settings['onStoreError'];
 

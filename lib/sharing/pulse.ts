@@ -3,7 +3,7 @@
  * snapshot, may have been given up by the others, and knows nothing of what was asked for meanwhile.
  * Knows no store.
  */
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock, Timer } from '../common/clock.ts';
 
 const TICK_MS = 1000;
 /** So long after a tick it stood still. Less than after what the others give it up. */

@@ -4,10 +4,10 @@
  *
  * The higher version wins, wherever it is found. A store that has lost one gets it back.
  */
-import { MAX_DELAY_MS, type Clock } from '../clock.ts';
-import { AntractError } from '../errors.ts';
-import type { Gate } from '../gate.ts';
-import { endOf, running, type IntentState } from '../intent.ts';
+import { MAX_DELAY_MS, type Clock } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
+import type { Gate } from '../gate/gate.ts';
+import { endOf, running, type IntentState } from '../gate/intent.ts';
 import type { StoredIntent } from '../stores/store.ts';
 import { COMPLETE } from './completeness.ts';
 import { readIntent, writeIntent, type SharedIntent } from './intent-text.ts';

@@ -2,7 +2,7 @@
  * Calls of a store with a limit to how long they take: a frozen one must not hold up anybody. Knows
  * nothing of what is called for.
  */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../common/clock.ts';
 import type { Store } from '../stores/store.ts';
 
 /** Of one call. A store answers in milliseconds, or something is wrong. */

@@ -7,7 +7,7 @@ import type { Stats } from 'node:fs';
 import { lstat, readdir, stat, unlink } from 'node:fs/promises';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
-import { systemClock } from '../clock.ts';
+import { systemClock } from '../common/clock.ts';
 import { type Disk, isErrno, SpoolFile } from './file.ts';
 
 /** Of the whole disk; the last tenth is left to everybody else. */

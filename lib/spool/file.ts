@@ -4,7 +4,7 @@
  */
 import { constants, type promises, type StatsFs } from 'node:fs';
 import { mkdir, open, statfs, unlink } from 'node:fs/promises';
-import { outOfDescriptors, readDescriptorLimits } from '../descriptors.ts';
+import { outOfDescriptors, readDescriptorLimits } from '../common/descriptors.ts';
 
 /** The calls a spool makes of the disk, so that a test can make them fail. */
 export interface Disk {

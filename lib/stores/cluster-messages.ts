@@ -2,7 +2,7 @@
  * What workers and their primary say to each other. Other packages use the same channel, so that each
  * message bears a mark, and whatever does not look as it should is none of ours.
  */
-import { AntractError } from '../errors.ts';
+import { AntractError } from '../common/errors.ts';
 import type { Publication, StoredIntent, StoredReport } from './store.ts';
 
 const MARK = 'antract:store';

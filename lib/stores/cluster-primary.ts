@@ -3,8 +3,8 @@
  * they share.
  */
 import cluster, { type Worker } from 'node:cluster';
-import { machineTime } from '../clock.ts';
-import { AntractError } from '../errors.ts';
+import { machineTime } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
 import {
   DEFAULT_NAME,
   readArgs,

@@ -4,8 +4,8 @@
  */
 import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
-import { machineTime, systemClock, type Clock, type Timer } from '../clock.ts';
-import { AntractError } from '../errors.ts';
+import { machineTime, systemClock, type Clock, type Timer } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
 import { DEFAULT_NAME, readReply, toCall, type Calls, type Method } from './cluster-messages.ts';
 import type {
   Publication,

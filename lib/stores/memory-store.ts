@@ -2,8 +2,8 @@
  * A store in the memory of one process: for several instances in it, for tests, and as a model of one
  * in a few lines. A cluster's primary keeps one for its workers. Knows no transport.
  */
-import { systemClock, type Clock } from '../clock.ts';
-import { AntractError } from '../errors.ts';
+import { systemClock, type Clock } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
 import {
   LATE,
   type Publication,

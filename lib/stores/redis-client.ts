@@ -2,9 +2,9 @@
  * Redis by whichever library: node-redis, ioredis, the cluster clients of both, or a URL. Describes the
  * little of them that is used, so that nobody needs the types of either. Knows no store.
  */
-import type { Clock } from '../clock.ts';
-import { AntractError } from '../errors.ts';
-import { loadOptionalPackage } from '../optional-package.ts';
+import type { Clock } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
+import { loadOptionalPackage } from '../common/optional-package.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { ioRedisConnection, type IoRedis } from './redis-ioredis.ts';
 import { nodeRedisConnection, ownNodeRedisConnection, type NodeRedis } from './redis-node-redis.ts';

@@ -1,8 +1,8 @@
 /**
  * A store in Redis 5 or later, Redis Cluster, or Valkey. Knows nothing of the library that talks to it.
  */
-import { systemClock, type Clock } from '../clock.ts';
-import { AntractError } from '../errors.ts';
+import { systemClock, type Clock } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
 import { connectTo, connectToUrl, type RedisClient } from './redis-client.ts';
 import type { RedisConnection, RedisSubscriber } from './redis-connection.ts';
 import { readNews } from './redis-news.ts';

@@ -1,6 +1,6 @@
 /** What a store has to do with a write that it gets to after the caller has given up. */
 import assert from 'node:assert/strict';
-import { systemClock } from '../../clock.ts';
+import { systemClock } from '../../common/clock.ts';
 import {
   Heard,
   publication,

@@ -1,6 +1,6 @@
 /** What the contract's tests are written with. */
 import assert from 'node:assert/strict';
-import { systemClock } from '../../clock.ts';
+import { systemClock } from '../../common/clock.ts';
 import type { Publication, Store, StoredIntent, StoredReport } from '../store.ts';
 
 export interface LinkedStores {

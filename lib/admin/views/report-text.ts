@@ -1,0 +1,47 @@
+/**
+ * What came of a pause, as text and as JSON. Pure: knows no request and no registry.
+ */
+import { formatMs } from '../../common/format-duration.ts';
+import type { PauseReport } from '../../gate/pause-report.ts';
+import { rendered, type Rendered } from './status-text.ts';
+
+/** `report` is null in the JSON of an app that was never paused. */
+export function renderReport(app: string, report: PauseReport | undefined): Rendered {
+  const lines = report ? reportLines(app, report) : [`App ${app} has not been paused.`];
+  return rendered(200, lines, { app, report: report ?? null });
+}
+
+function reportLines(app: string, report: PauseReport): string[] {
+  const { held, released, abandoned, rejected, longestHoldMs, medianHoldMs } = report;
+  return [
+    endLine(app, report),
+    `Held: ${held}, released: ${released}, abandoned: ${abandoned}, rejected: ${rejected}`,
+    ...(longestHoldMs === null ? [] : [`Longest wait: ${formatMs(longestHoldMs)}`]),
+    ...(medianHoldMs === null ? [] : [`Median wait: ${formatMs(medianHoldMs)}`]),
+    ...drainLines(report),
+  ];
+}
+
+const ENDED_BY = {
+  resume: 'ended',
+  maxTime: 'ended by itself, as its longest time was over,',
+  lease: 'ended by itself, as nobody renewed its lease,',
+  stop: 'ended with a stop',
+} as const satisfies Record<NonNullable<PauseReport['endedBy']>, string>;
+
+function endLine(app: string, { endedBy, pausedForMs, complete }: PauseReport): string {
+  if (endedBy === null) return `The pause of app ${app} goes on.`;
+  const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
+  const rest = complete ? '' : '; not every client is served again yet';
+  return `The last pause of app ${app} ${ENDED_BY[endedBy]}${after}${rest}.`;
+}
+
+function drainLines({ drainedAfterMs, stragglers }: PauseReport): string[] {
+  if (drainedAfterMs === null) return ['It did not drain.'];
+  return [
+    `Drained after: ${formatMs(drainedAfterMs)}`,
+    ...stragglers.map(
+      ({ method, path, ageMs }) => `  ${method} ${path} was ${formatMs(ageMs)} old when it began`,
+    ),
+  ];
+}

@@ -1,0 +1,107 @@
+/**
+ * The flags that every command towards a running antract has, and the client they make. Knows no
+ * command.
+ */
+import { Option, type Command } from 'commander';
+import { isBlank, readTokenFile } from './admin-token.ts';
+import { AdminClient } from './admin-client.ts';
+import { DEFAULT_ADMIN_URL, readAdminUrl } from './admin-url.ts';
+import { UsageError } from '../cli-error.ts';
+
+export interface ClientOptions {
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly token?: string;
+  readonly json?: boolean;
+}
+
+/** What a pause may be limited to. */
+export const ONLY = new Option(
+  '--only <which>',
+  'let GET, HEAD, OPTIONS and TRACE pass, and hold all other methods',
+).choices(['writes']);
+
+export interface IgnoreLost {
+  readonly ignoreLost?: boolean;
+}
+
+export function createIgnoreLost(): Option {
+  return new Option(
+    '--ignore-lost',
+    'drain without processes that are not heard of: choose it only if they have ended',
+  );
+}
+
+/** The parameter of the admin endpoint. */
+export function lostOf({ ignoreLost }: IgnoreLost): 'ignore' | undefined {
+  return ignoreLost === true ? 'ignore' : undefined;
+}
+
+export function addClientOptions(command: Command): Command {
+  return command
+    .option('--url <url>', `the admin endpoints; or ANTRACT_URL (default: ${DEFAULT_ADMIN_URL})`)
+    .option(
+      '--token-file <file>',
+      'file with the admin token; or ANTRACT_TOKEN_FILE, or ANTRACT_TOKEN with the token itself',
+    )
+    .option('--token <token>', 'the admin token itself, which others can then see in ps')
+    .option('--json', 'print JSON');
+}
+
+export function createClient(options: ClientOptions): AdminClient {
+  const url = readAdminUrl(options.url ?? variable('ANTRACT_URL') ?? DEFAULT_ADMIN_URL);
+  return new AdminClient(url, readToken(options));
+}
+
+/** The arguments come before the environment. */
+function readToken({ tokenFile, token }: ClientOptions): string | undefined {
+  if (tokenFile !== undefined && token !== undefined) {
+    throw new UsageError('Expected either --token-file or --token, not both.');
+  }
+  if (tokenFile !== undefined) {
+    if (isBlank(tokenFile)) throw new UsageError('Expected `--token-file` to be a path.');
+    return firstTokenOf(tokenFile);
+  }
+  if (token !== undefined) {
+    if (isBlank(token)) throw new UsageError('Expected `--token` to be a token, but it is empty.');
+    warn('WRN_ANTRACT_TOKEN_ARGUMENT: others can see --token in ps; use --token-file.');
+    return checkToken(token, '--token');
+  }
+  return readTokenVariables();
+}
+
+function readTokenVariables(): string | undefined {
+  const token = variable('ANTRACT_TOKEN');
+  const file = variable('ANTRACT_TOKEN_FILE');
+  if (token !== undefined && file !== undefined) {
+    throw new UsageError(
+      'Expected either ANTRACT_TOKEN_FILE or ANTRACT_TOKEN to be set, not both.',
+    );
+  }
+  if (file !== undefined) return firstTokenOf(file);
+  return token === undefined ? undefined : checkToken(token, 'ANTRACT_TOKEN');
+}
+
+/** The file may be the server's, which can have several tokens. */
+function firstTokenOf(file: string): string | undefined {
+  return readTokenFile(file, warn)[0];
+}
+
+/** The message does not show the token, because messages end up in logs. */
+function checkToken(token: string, name: string): string {
+  if (/^[^\p{Cc}]+$/u.test(token)) return token;
+  throw new UsageError(`Expected \`${name}\` to be a token without control characters.`);
+}
+
+function warn(message: string): void {
+  console.error(`antract: ${message}`);
+}
+
+/** An empty one is refused: the command would go to another antract, or without its token. */
+function variable(name: string): string | undefined {
+  const value = process.env[name];
+  if (value === undefined || !isBlank(value)) return value;
+  throw new UsageError(
+    `Expected \`${name}\` to have a value, but it is empty. Unset it to do without.`,
+  );
+}

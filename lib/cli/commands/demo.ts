@@ -1,0 +1,59 @@
+/**
+ * `antract demo`: a gateway in front of a backend that comes with it, and what to try with curl.
+ */
+import { once } from 'node:events';
+import { InvalidArgumentError, type Command } from 'commander';
+import { createDemoBackend } from './demo-backend.ts';
+import { runGateway, stderrLogger } from '../run-gateway.ts';
+
+const HOST = '127.0.0.1';
+
+export function addDemo(program: Command): void {
+  program
+    .command('demo')
+    .description('Run a gateway in front of a small backend of its own, to try things out.')
+    .option('--port <number>', 'port of the gateway', parsePort, 8082)
+    .option('--backend-port <number>', 'port of the backend', parsePort, 8083)
+    .action(async ({ port, backendPort }: { port: number; backendPort: number }) => {
+      const backend = createDemoBackend();
+      backend.listen(backendPort, HOST);
+      await once(backend, 'listening');
+      const target = `http://${HOST}:${(backend.address() as { port: number }).port}`;
+      const closeBackend = async (): Promise<void> => {
+        backend.close();
+        backend.closeAllConnections();
+      };
+      try {
+        const { url, adminUrl } = await runGateway(
+          { target, port, host: HOST, accessLog: process.stdout, logger: stderrLogger },
+          closeBackend,
+        );
+        console.log(walkThrough(url, adminUrl as string, target));
+      } catch (error) {
+        await closeBackend();
+        throw error;
+      }
+    });
+}
+
+function walkThrough(url: string, adminUrl: string, target: string): string {
+  return `A gateway listens on ${url}, its backend on ${target}.
+
+In another terminal:
+  curl ${url}/                  answered at once
+  curl '${adminUrl}/enable?wait=30s'   pause, and wait until the backend is idle
+  curl ${url}/                  waits
+
+In a third one:
+  curl ${adminUrl}/status     how many wait
+  curl ${adminUrl}/disable    all of them are answered
+
+Ctrl-C ends both. What the gateway answers is listed below.
+`;
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new InvalidArgumentError('Expected a port from 0 to 65535.');
+}

@@ -1,0 +1,188 @@
+/**
+ * `antract run`: its flags, and what is said at its end.
+ */
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Option, type Command } from 'commander';
+import { systemClock } from '../../common/clock.ts';
+import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { durationWithUnit, integer } from '../../common/validate.ts';
+import {
+  addClientOptions,
+  createClient,
+  createIgnoreLost,
+  lostOf,
+  ONLY,
+  type ClientOptions,
+  type IgnoreLost,
+} from '../client/client-options.ts';
+import { checkCommand } from '../window/child.ts';
+import { dryRun } from '../window/dry-run.ts';
+import { UsageError } from '../cli-error.ts';
+import { describeFailure } from '../window/run-failure.ts';
+import { printable, printableJson } from '../../common/printable.ts';
+import { createRunReport, reportLines, type RunReport } from '../window/run-report.ts';
+import { Screen } from '../screen.ts';
+import { endByHangup, watchSignals } from '../signals.ts';
+import { leaveAtOnce, type Window, type WindowOptions } from '../window/window-context.ts';
+import { runWindow } from '../window/window.ts';
+
+interface RunFlags extends ClientOptions, IgnoreLost {
+  readonly drainTimeout: string;
+  readonly drainTries: string;
+  readonly lease: string;
+  readonly maxTime?: string;
+  readonly only?: string;
+  readonly reason?: string;
+  readonly onFailure: WindowOptions['onFailure'];
+  readonly healthTimeout: string;
+  readonly killAfter: string;
+  readonly force?: boolean;
+  readonly tty?: boolean;
+  readonly report?: string;
+  readonly dryRun?: boolean;
+}
+
+const MIN_LEASE = 1000;
+
+/** @param command what stands after `--`. */
+export function addRun(program: Command, command: readonly string[]): void {
+  addClientOptions(program.command('run'))
+    .description('Pause, drain, run a command, resume, and report.')
+    .usage('[options] [app] -- command...')
+    .argument('[app]', 'its name', DEFAULT_APP)
+    .option('--drain-timeout <duration>', 'how long a drain may take', '30s')
+    .option('--drain-tries <number>', 'how often it is tried, letting people through between', '3')
+    .addOption(createIgnoreLost())
+    .option('--lease <duration>', 'the pause ends that long after this process is gone', '15s')
+    .addOption(ONLY)
+    .option('--max-time <duration>', "the longest that the pause lasts (default: the app's)")
+    .option('--reason <text>', 'why, for whoever looks at the status')
+    .addOption(
+      new Option('--on-failure <what>', 'what becomes of the app when the command fails')
+        .choices(['resume', 'stop', 'keep'])
+        .default('resume'),
+    )
+    .option('--health-timeout <duration>', 'how long the backend may take to be back', '60s')
+    .option('--kill-after <duration>', 'what a command gets to end in, once it is told to', '10s')
+    .option('--force', 'take over a pause, or a stop, that is there already')
+    .option('--tty', 'give the command the terminal itself, without a live line below')
+    .option('--report <file>', 'write a report as JSON')
+    .option('--dry-run', 'only say what to expect, from the traffic of the last minutes')
+    .addHelpText('after', HELP)
+    .action((app: string, flags: RunFlags) => run(app, command, flags));
+}
+
+const HELP = `
+Exit code: the command's own; else 0 done, 1 could not be done (not reached, refused, the pause was
+lost), 2 called wrongly, 3 not drained and so nothing was run, 4 the backend is not back, 128 and the
+number of a signal.`;
+
+async function run(app: string, command: readonly string[], flags: RunFlags): Promise<void> {
+  const client = createClient(flags);
+  const durations = readDurations(flags);
+  if (flags.dryRun) {
+    const { drainTimeout } = durations;
+    return dryRun(client, { app, drainTimeout, json: flags.json === true });
+  }
+  const options = readRunFlags(app, command, flags, durations);
+  const window = createWindow(options, client);
+  try {
+    await runWindow(window);
+  } catch (error) {
+    const failure = await describeFailure(window, error);
+    window.report.problems.push(failure.message);
+    finish(window, flags, failure.exitCode);
+    endByHangup(window.leaving);
+    throw failure;
+  }
+  finish(window, flags, 0);
+  if (flags.json) console.log(printableJson(window.report));
+}
+
+type Durations = ReturnType<typeof readDurations>;
+
+function readDurations(flags: RunFlags) {
+  const { maxTime } = flags;
+  if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
+  return {
+    drainTimeout: durationWithUnit()('--drain-timeout', flags.drainTimeout),
+    lease: durationWithUnit({ min: MIN_LEASE })('--lease', flags.lease),
+    maxTime,
+    healthTimeout: durationWithUnit()('--health-timeout', flags.healthTimeout),
+    killAfter: durationWithUnit()('--kill-after', flags.killAfter),
+  };
+}
+
+function readRunFlags(
+  app: string,
+  command: readonly string[],
+  flags: RunFlags,
+  durations: Durations,
+): WindowOptions {
+  const [file] = command;
+  if (file === undefined) {
+    throw new UsageError('Expected a command after --, such as `antract run -- ./deploy.sh`.');
+  }
+  const options = {
+    app,
+    command,
+    ...durations,
+    drainTries: integer({ min: 1 })('--drain-tries', Number(flags.drainTries)),
+    lost: lostOf(flags),
+    only: flags.only,
+    reason: flags.reason ?? `antract run ${path.basename(file)}`,
+    onFailure: flags.onFailure,
+    force: flags.force === true,
+    tty: flags.tty === true,
+    json: flags.json === true,
+    clientFlags: [
+      ...(flags.url === undefined ? [] : ['--url', flags.url]),
+      ...(flags.tokenFile === undefined ? [] : ['--token-file', flags.tokenFile]),
+    ],
+  };
+  checkCommand(file);
+  if (flags.report !== undefined) checkReportFile(flags.report);
+  return options;
+}
+
+function checkReportFile(file: string): void {
+  try {
+    const there = statSync(file, { throwIfNoEntry: false });
+    if (there?.isDirectory()) throw new Error(`${file} is a directory`);
+    accessSync(there ? file : path.dirname(path.resolve(file)), constants.W_OK);
+  } catch (error) {
+    throw new UsageError(`Could not write the file of --report: ${(error as Error).message}`);
+  }
+}
+
+function createWindow(options: WindowOptions, client: Window['client']): Window {
+  const screen = new Screen(process.stderr, process.env);
+  const window: Window = {
+    options,
+    client,
+    screen,
+    clock: systemClock,
+    leaving: watchSignals(),
+    report: createRunReport(options.app, path.basename(options.command[0] as string), systemClock),
+    say: (line) => screen.say(`antract: ${line}`),
+  };
+  window.leaving.onAgain = () => leaveAtOnce(window);
+  return window;
+}
+
+function finish({ report, screen, say }: Window, flags: RunFlags, exitCode: number): void {
+  report.exitCode = exitCode;
+  screen.clear();
+  if (report.drainTries > 0) for (const line of reportLines(report)) say(printable(line));
+  if (flags.report !== undefined) writeReport(flags.report, report, say);
+}
+
+/** What was done was done, with or without a report. */
+function writeReport(file: string, report: RunReport, say: Window['say']): void {
+  try {
+    writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
+  } catch (error) {
+    say(`could not write the report: ${(error as Error).message}`);
+  }
+}

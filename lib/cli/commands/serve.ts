@@ -1,0 +1,82 @@
+/**
+ * `antract serve`: flags, environment and file become a gateway that runs.
+ */
+import type { Command } from 'commander';
+import { AntractError } from '../../common/errors.ts';
+import { readAdminTokens } from '../client/admin-token.ts';
+import { readConfigFile } from '../config/config-file.ts';
+import { UsageError } from '../cli-error.ts';
+import { addFlags, merge, readFlags, type Given, type RawConfig } from '../config/flags.ts';
+import { toGatewayConfig } from '../config/gateway-config.ts';
+import { misspeltVariables } from '../config/misspelt-variables.ts';
+import { openRedisStore } from '../config/redis-option.ts';
+import { runGateway, stderrLogger } from '../run-gateway.ts';
+import { warnOfSecretArguments } from '../config/secret-arguments.ts';
+import { inTheirWords } from '../config/wording.ts';
+import { count as countOf } from '../words.ts';
+import { readWorkers } from '../workers/worker-count.ts';
+import { runWorkers } from '../workers/workers.ts';
+
+export function addServe(program: Command): void {
+  const command = program
+    .command('serve')
+    .description('Run a gateway in front of a backend (--target), or of several (--config).')
+    .addHelpText('after', HELP);
+  addFlags(command).action(async () => {
+    const given = readFlags(command);
+    for (const { name, meant } of misspeltVariables(process.env)) {
+      stderrLogger.warn(`WRN_ANTRACT_VARIABLE: ${name} is read by nothing. Did you mean ${meant}?`);
+    }
+    const { config, ...flags } = given.config;
+    const path = config as string | undefined;
+    if (path?.trim() === '') {
+      const name = given.sources.get('config') === 'env' ? 'ANTRACT_CONFIG' : '--config';
+      throw new UsageError(`Expected \`${name}\` to be a path.`);
+    }
+    const file = path === undefined ? {} : readConfigFile(path);
+    try {
+      stderrLogger.info(await start(merge(file, flags), given));
+    } catch (error) {
+      if (!(error instanceof AntractError)) throw error;
+      throw new UsageError(inTheirWords(error.message, { ...given, file, path }), { cause: error });
+    }
+  });
+}
+
+async function start(raw: RawConfig, { values, sources }: Given): Promise<string> {
+  const { workers, redis, redisPrefix, ...rest } = raw;
+  const count = readWorkers(workers);
+  const config = withTokens(rest, sources);
+  warnOfSecretArguments({ values, sources }, stderrLogger.warn);
+  const store = openRedisStore({ redis, redisPrefix });
+  const { url, adminUrl } =
+    count === undefined
+      ? await runGateway({ ...toGatewayConfig(config, stderrLogger), store })
+      : await runWorkers({ count, config, store });
+  const many = count === undefined ? '' : ` (${countOf(count, 'worker')})`;
+  return `antract listens on ${url}, admin endpoints: ${adminUrl ?? 'none'}${many}`;
+}
+
+const HELP = `
+Each flag can be set by its environment variable, or under its name in the file: maxTime for
+--max-time, release.perSecond for --release-per-second. The command line comes before the
+environment, and the environment before the file. A duration needs a unit, such as 30s or 5m; only 0
+needs none.
+A URL that holds a secret (--redis, --notify, --health-url) is better given by its variable: arguments
+show in ps. A variable that is empty is not set; one for a URL, an address, a path or a token must not be
+empty.
+
+SIGTERM, SIGINT and SIGHUP close in good order: held requests are answered 503, requests in flight
+finish, then event streams, long polls and WebSockets are ended so that their clients reconnect.
+Exit code: 0 after that, 1 when it could not start, 2 when it was called wrongly; a second signal
+ends at once with 128 and its number (130 for SIGINT, 143 for SIGTERM).`;
+
+function withTokens({ adminTokenFile, ...rest }: RawConfig, sources: Given['sources']): RawConfig {
+  const adminToken = readAdminTokens({
+    file: adminTokenFile,
+    fileSource: sources.get('adminTokenFile'),
+    variable: process.env['ANTRACT_ADMIN_TOKEN'],
+    warn: stderrLogger.warn,
+  });
+  return { ...rest, adminToken };
+}

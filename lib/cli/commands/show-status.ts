@@ -1,0 +1,107 @@
+/**
+ * `antract status`: once, or again and again with `--watch`.
+ */
+import type { Command } from 'commander';
+import { systemClock } from '../../common/clock.ts';
+import { formatMs } from '../../common/format-duration.ts';
+import type { AdminClient, Body } from '../client/admin-client.ts';
+import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
+import { failureJson } from '../cli-error.ts';
+import { printableJson } from '../../common/printable.ts';
+import { delay } from '../progress.ts';
+import { Screen } from '../screen.ts';
+import { readList, type Snapshot } from '../client/snapshot.ts';
+import { exitCodeOf, watchSignals } from '../signals.ts';
+import { fullLines, phaseText } from '../words.ts';
+
+interface StatusFlags extends ClientOptions {
+  readonly watch?: boolean;
+}
+
+const EVERY = 1000;
+
+export function addStatus(program: Command): void {
+  addClientOptions(program.command('status'))
+    .description('Tell what is going on, in one app or in all.')
+    .argument('[app]', 'its name (default: all apps)')
+    .option('--watch', 'go on telling, until Ctrl-C')
+    .action(async (app: string | undefined, flags: StatusFlags) => {
+      const client = createClient(flags);
+      const first = (await client.call('status', { app })).body;
+      if (flags.watch) await watch(client, app, flags, first);
+      else console.log(textOf(first, flags));
+    });
+}
+
+async function watch(
+  client: AdminClient,
+  app: string | undefined,
+  flags: StatusFlags,
+  first: Body,
+): Promise<void> {
+  const screen = new Screen(process.stdout, flags.json ? { TERM: 'dumb' } : process.env);
+  const leaving = watchSignals();
+  // Whoever reads has had enough: `antract status --watch | head`.
+  process.stdout.on('error', () => process.exit(0));
+  let shown = '';
+  let text = textOf(first, flags);
+  for (;;) {
+    if (screen.isLive) screen.show(text.split('\n'));
+    else if (text !== shown) screen.say(text);
+    shown = text;
+    await delay(systemClock, EVERY, leaving.signal);
+    if (leaving.name === undefined) text = await ask(client, app, flags, leaving.signal);
+    if (leaving.name !== undefined) break;
+  }
+  screen.clear();
+  if (screen.isLive) screen.say(shown);
+  process.exitCode = exitCodeOf(leaving.name);
+}
+
+/** A server that is away may come back: its absence is what is shown then. */
+function ask(
+  client: AdminClient,
+  app: string | undefined,
+  flags: StatusFlags,
+  signal: AbortSignal,
+): Promise<string> {
+  return client.call('status', { app }, { signal }).then(
+    ({ body }) => textOf(body, flags),
+    (error: Error) => (flags.json ? failureJson(error) : error.message),
+  );
+}
+
+function textOf(body: Body, { json }: StatusFlags): string {
+  if (json) return printableJson(body);
+  const apps = readList(body);
+  const [only] = apps;
+  return (apps.length === 1 && only ? fullLines(only) : tableOf(apps)).join('\n');
+}
+
+/** The end of the pause, or of the wait for the backend where there is no pause. */
+function endsIn({ endsInMs, healthEndsInMs }: Snapshot): string {
+  const left = endsInMs ?? (healthEndsInMs || null);
+  return left === null ? '-' : formatMs(left);
+}
+
+function tableOf(apps: readonly Snapshot[]): string[] {
+  const rows = [
+    ['APP', 'PHASE', 'HELD', 'IN FLIGHT', 'OLDEST WAIT', 'ENDS IN', 'REASON'],
+    ...apps.map((one) => [
+      one.app,
+      one.backend.downForMs === null ? phaseText(one) : `${phaseText(one)}, backend down`,
+      String(one.held),
+      String(one.inFlight),
+      one.oldestHoldMs === null ? '-' : formatMs(one.oldestHoldMs),
+      endsIn(one),
+      one.reason ?? '-',
+    ]),
+  ];
+  const widths = rows[0]?.map((_cell, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths?.[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * Reads the file of `--config`. Knows JSON, and no option but those that are not written as in a program.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { UsageError } from '../cli-error.ts';
+import { AntractError } from '../../common/errors.ts';
+import { durationWithUnit } from '../../common/validate.ts';
+import { FLAGS, isRecord, type RawConfig } from './flags.ts';
+import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
+
+export function readConfigFile(path: string): RawConfig {
+  const config = parse(path, read(path));
+  if (!isRecord(config)) throw new UsageError(`${path}: expected an object of options.`);
+  if ('adminToken' in config) {
+    throw new UsageError(
+      `${path}: expected \`adminTokenFile\` instead of \`adminToken\`, a secret.`,
+    );
+  }
+  checkDurations(path, config);
+  // Relative to the file, as it can be used from anywhere.
+  const { adminTokenFile } = config;
+  const result = readRegExps(path, '', config);
+  if (typeof adminTokenFile !== 'string' || adminTokenFile.trim() === '') return result;
+  return { ...result, adminTokenFile: resolve(dirname(path), adminTokenFile) };
+}
+
+/** JSON has no regular expressions, so they are written as on the command line. */
+function readRegExps(path: string, prefix: string, config: RawConfig): RawConfig {
+  const { privilegedUserAgent: given, apps } = config;
+  const result = { ...config };
+  if (typeof given === 'string') {
+    const agent = readTextOrRegExp(given);
+    if (agent === undefined) {
+      const name = `${prefix}privilegedUserAgent`;
+      throw new UsageError(`${path}: Expected \`${name}\` to be ${TEXT_OR_REGEXP}.`);
+    }
+    result['privilegedUserAgent'] = agent;
+  }
+  if (prefix === '' && isRecord(apps)) {
+    result['apps'] = Object.fromEntries(
+      Object.entries(apps).map(([name, app]) => [
+        name,
+        isRecord(app) ? readRegExps(path, `apps.${name}.`, app) : app,
+      ]),
+    );
+  }
+  return result;
+}
+
+/** In a program a number is milliseconds; in a file people mean seconds by it, so a unit is needed. */
+function checkDurations(path: string, config: RawConfig): void {
+  const apps = isRecord(config['apps']) ? Object.entries(config['apps']) : [];
+  const places = [
+    ['', config],
+    ...apps.map(([name, app]) => [`apps.${name}.`, app] as const),
+  ] as const;
+  const durations = FLAGS.filter(({ isDuration }) => isDuration);
+  for (const [prefix, options] of places) {
+    for (const { key } of durations) {
+      const value = valueAt(options, key);
+      if (typeof value === 'number') readDuration(path, prefix + key, value);
+    }
+  }
+}
+
+/** The value of `release.jitter`, say; undefined where there is none. */
+function valueAt(options: unknown, key: string): unknown {
+  return key
+    .split('.')
+    .reduce((at: unknown, name) => (isRecord(at) ? at[name] : undefined), options);
+}
+
+function readDuration(path: string, name: string, value: unknown): void {
+  try {
+    durationWithUnit()(name, value);
+  } catch (error) {
+    if (!(error instanceof AntractError)) throw error;
+    throw new UsageError(`${path}: ${error.message}`, { cause: error });
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`Could not read the file of --config: ${(error as Error).message}`);
+  }
+}
+
+function parse(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    throw new UsageError(`${path}: expected JSON: ${(error as Error).message}`);
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * What was given becomes what a gateway takes, with the outputs of this process. Knows no file and no
+ * flag.
+ */
+import type { GatewayConfig } from '../../gateway/server/gateway.ts';
+import type { Logger } from '../../options/options.ts';
+import type { RawConfig } from './flags.ts';
+
+export function toGatewayConfig(raw: RawConfig, logger: Logger): GatewayConfig {
+  const { accessLog = 'auto', ...rest } = raw;
+  return {
+    ...(rest as unknown as GatewayConfig),
+    logger,
+    accessLog: accessLog === 'off' ? false : process.stdout,
+    accessLogFormat:
+      accessLog === 'off' ? undefined : (accessLog as GatewayConfig['accessLogFormat']),
+  };
+}

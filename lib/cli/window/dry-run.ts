@@ -1,0 +1,58 @@
+/**
+ * `antract run --dry-run`: what a pause would meet, from the traffic of the last minutes. Changes
+ * nothing.
+ */
+import { formatMs } from '../../common/format-duration.ts';
+import { Refused, type AdminClient, type Body } from '../client/admin-client.ts';
+import { CommandFailure } from '../cli-error.ts';
+import { printableJson } from '../../common/printable.ts';
+import { readNumber, readSnapshot, type Snapshot } from '../client/snapshot.ts';
+import { oneLine } from '../words.ts';
+
+export interface DryRunOptions {
+  readonly app: string;
+  readonly drainTimeout: number;
+  readonly json: boolean;
+}
+
+export async function dryRun(client: AdminClient, options: DryRunOptions): Promise<void> {
+  const { app, drainTimeout, json } = options;
+  const status = (await client.call('status', { app })).body;
+  const traffic = await askForTraffic(client, app);
+  if (json) console.log(printableJson({ status, traffic }));
+  else console.log(dryRunLines(readSnapshot(status), traffic, drainTimeout).join('\n'));
+}
+
+async function askForTraffic(client: AdminClient, app: string): Promise<Body> {
+  try {
+    return (await client.call('traffic', { app })).body;
+  } catch (error) {
+    if (!(error instanceof Refused) || error.code !== 'ERR_ANTRACT_ADMIN_PATH') throw error;
+    throw new CommandFailure('This server does not measure its traffic.', 1, { cause: error });
+  }
+}
+
+function dryRunLines(snapshot: Snapshot, traffic: Body, drainTimeout: number): string[] {
+  const windowMs = readNumber(traffic['windowMs']);
+  const rate = readNumber(traffic['requestsPerSecond']);
+  const slowest = readNumber(traffic['slowestMs']);
+  const expected = readNumber(traffic['expectedHeldIn30s']);
+  const period = windowMs === null ? 'lately' : `in the last ${formatMs(windowMs)}`;
+  return [
+    `Now: ${oneLine(snapshot)}.`,
+    ...(rate === null ? [] : [`Traffic ${period}: ${round(rate)} requests a second.`]),
+    ...(slowest === null ? [] : [`The slowest took ${formatMs(slowest)}.`]),
+    ...(expected === null ? [] : [`A pause of 30 s would hold about ${round(expected)}.`]),
+    ...(slowest !== null && slowest > drainTimeout
+      ? [
+          `A drain may take longer than --drain-timeout (${formatMs(drainTimeout)}) and be tried again.`,
+        ]
+      : []),
+    ...(snapshot.phase === 'running' ? [] : ['It is not running: `antract run` would refuse.']),
+    'Nothing was changed.',
+  ];
+}
+
+function round(value: number): string {
+  return String(value < 10 ? Math.round(value * 10) / 10 : Math.round(value));
+}

@@ -1,0 +1,76 @@
+/**
+ * Waits until an app that was resumed is back: nobody is held any more, and the backend answers
+ * where the server looks. Knows no command.
+ */
+import { formatMs } from '../../common/format-duration.ts';
+import { Refused, type Body } from '../client/admin-client.ts';
+import { CommandFailure, EXIT_HEALTH_TIMEOUT } from '../cli-error.ts';
+import { delay, Progress, type Watch } from '../progress.ts';
+import { readSnapshot, type Snapshot } from '../client/snapshot.ts';
+import { oneLine } from '../words.ts';
+
+const ANSWER_TIME = 10_000;
+/** How often a server is asked that can't be asked to wait. */
+const EVERY = 250;
+
+/** Somebody else did; there is nothing to wait for. */
+export class PausedAgain extends CommandFailure {}
+
+/**
+ * Resolves with what the server said last.
+ *
+ * @throws PausedAgain; CommandFailure with `EXIT_HEALTH_TIMEOUT`; and as a call.
+ */
+export async function settle(watch: Watch, wait: number, signal?: AbortSignal): Promise<Body> {
+  const progress = new Progress(watch);
+  try {
+    const body = await waitAtServer(watch, wait, signal);
+    const snapshot = readSnapshot(body);
+    if (snapshot.phase === 'pausing' || snapshot.phase === 'paused') {
+      throw new PausedAgain(`Somebody has paused it again: ${oneLine(snapshot)}.`);
+    }
+    return body;
+  } catch (error) {
+    if (!(error instanceof Refused) || error.code !== 'ERR_ANTRACT_ALREADY_PAUSED') throw error;
+    throw new PausedAgain(`Somebody has paused it again: ${error.message}`);
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Asks for nothing but the wait: an app that somebody has paused meanwhile stays paused. */
+async function waitAtServer(watch: Watch, wait: number, signal?: AbortSignal): Promise<Body> {
+  const { client, app } = watch;
+  const options = { timeout: wait + ANSWER_TIME, ...(signal && { signal }) };
+  try {
+    const parameters = { app, wait: `${wait}ms`, if_pause: 'none' };
+    const answer = await client.call('disable', parameters, options);
+    if (answer.status === 202) throw notBack(wait, readSnapshot(answer.body));
+    return answer.body;
+  } catch (error) {
+    // A server that does not know `wait` here has no health gate either.
+    if (error instanceof Refused && error.code === 'ERR_ANTRACT_OPTION') {
+      return waitByAsking(watch, wait, signal);
+    }
+    throw error;
+  }
+}
+
+async function waitByAsking(watch: Watch, wait: number, signal?: AbortSignal): Promise<Body> {
+  const { client, app, clock } = watch;
+  const end = clock.now() + wait;
+  for (;;) {
+    const { body } = await client.call('status', { app }, signal && { signal });
+    const snapshot = readSnapshot(body);
+    if (snapshot.phase !== 'releasing') return body;
+    if (clock.now() >= end) throw notBack(wait, snapshot);
+    await delay(clock, EVERY, signal);
+  }
+}
+
+function notBack(wait: number, snapshot: Snapshot): CommandFailure {
+  return new CommandFailure(
+    `Not back within ${formatMs(wait)}: ${oneLine(snapshot)}. Held requests continue to wait.`,
+    EXIT_HEALTH_TIMEOUT,
+  );
+}

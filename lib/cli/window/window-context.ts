@@ -1,0 +1,68 @@
+/**
+ * What the parts of one maintenance window share: options, tools, and leaving early. Knows no step.
+ */
+import type { Clock } from '../../common/clock.ts';
+import type { AdminClient } from '../client/admin-client.ts';
+import { CommandFailure, EXIT_HEALTH_TIMEOUT, failureJson } from '../cli-error.ts';
+import type { RunReport } from './run-report.ts';
+import type { Screen } from '../screen.ts';
+import { endByHangup, exitCodeOf, type Leaving } from '../signals.ts';
+
+/** Durations are in milliseconds. */
+export interface WindowOptions {
+  readonly app: string;
+  readonly command: readonly string[];
+  readonly drainTimeout: number;
+  readonly drainTries: number;
+  readonly lost: 'ignore' | undefined;
+  readonly lease: number;
+  readonly maxTime: string | undefined;
+  readonly only: string | undefined;
+  readonly reason: string;
+  readonly onFailure: 'resume' | 'stop' | 'keep';
+  readonly healthTimeout: number;
+  readonly killAfter: number;
+  readonly force: boolean;
+  readonly tty: boolean;
+  /** Whether standard output is for the report alone. */
+  readonly json: boolean;
+  /** What commands that are suggested need to reach the same server, such as `--url`. */
+  readonly clientFlags: readonly string[];
+}
+
+export interface Window {
+  readonly options: WindowOptions;
+  readonly client: AdminClient;
+  readonly screen: Screen;
+  readonly clock: Clock;
+  readonly leaving: Leaving;
+  /** Filled in as it goes. */
+  readonly report: RunReport;
+  readonly say: (line: string) => void;
+}
+
+/** The lease ends the pause then. */
+export function leaveAtOnce({ leaving, say, options, report }: Window): void {
+  const text = 'leaving at once; a pause that is left ends by itself.';
+  say(text);
+  endByHangup(leaving);
+  const exitCode = exitCodeOf(leaving.name ?? 'SIGTERM');
+  report.exitCode = exitCode;
+  report.outcome = 'interrupted';
+  const failure = { code: 'ERR_ANTRACT_INTERRUPTED', details: report };
+  if (options.json) console.log(failureJson(new CommandFailure(text, exitCode, failure)));
+  process.exit(exitCode);
+}
+
+/** Thrown where it is not too late to go back. */
+export function refuseWhenLeaving({ leaving, report }: Window): void {
+  if (leaving.name === undefined) return;
+  report.outcome = 'interrupted';
+  throw new CommandFailure(`Interrupted by ${leaving.name}.`, exitCodeOf(leaving.name), {
+    code: 'ERR_ANTRACT_INTERRUPTED',
+  });
+}
+
+export function isHealthTimeout(error: unknown): boolean {
+  return error instanceof CommandFailure && error.exitCode === EXIT_HEALTH_TIMEOUT;
+}

@@ -1,0 +1,122 @@
+/**
+ * How a maintenance window ends: its pause is ended, waited out, and reported.
+ */
+import { formatMs } from '../../common/format-duration.ts';
+import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
+import type { End, OwnPause } from './own-pause.ts';
+import { addPause, askForReport, whyEnded } from './run-report.ts';
+import { PausedAgain, settle } from './settle.ts';
+import { isHealthTimeout, refuseWhenLeaving, type Window } from './window-context.ts';
+
+/** The pause has ended, and this run did not end it. */
+export class PauseLost extends CommandFailure {
+  constructor(message: string) {
+    super(message, EXIT_FAILED, { code: 'ERR_ANTRACT_PAUSE_LOST' });
+  }
+}
+
+export async function endWindow(window: Window, pause: OwnPause): Promise<void> {
+  const { options, report } = window;
+  const commandCode = report.commandExitCode ?? EXIT_FAILED;
+  if (window.leaving.name !== undefined) {
+    await resume(window, pause);
+    refuseWhenLeaving(window);
+  }
+  if (commandCode !== 0) {
+    report.outcome = 'command failed';
+    if (options.onFailure === 'resume') await resume(window, pause);
+    else await stopOrKeep(window, pause);
+    throw new CommandFailure(`${report.command} failed.`, commandCode, {
+      code: 'ERR_ANTRACT_COMMAND_FAILED',
+    });
+  }
+  const end = await pause.resume();
+  await noteEnd(window, pause, end);
+  if (end !== 'done') {
+    await collectReport(window, pause);
+    report.outcome = 'pause lost';
+    const why = end === 'ended before' ? `${report.problems.at(-1)} ` : '';
+    throw new PauseLost(`${why}${report.command} was done, but not all of it within the pause.`);
+  }
+  try {
+    await waitUntilBack(window);
+  } finally {
+    await collectReport(window, pause);
+  }
+  report.outcome = 'done';
+}
+
+/**
+ * Ends the pause and waits until clients are served again, so that the report covers that time too.
+ * Never fails: what goes wrong is noted, and the lease does the rest.
+ */
+export async function resume(
+  window: Window,
+  pause: OwnPause,
+  patience: number = window.options.healthTimeout,
+): Promise<void> {
+  const end = await pause.resume();
+  await noteEnd(window, pause, end);
+  if (end === 'done') await waitWhileReleasing(window, patience);
+  await collectReport(window, pause);
+}
+
+async function waitWhileReleasing(window: Window, patience: number): Promise<void> {
+  const { options, leaving } = window;
+  if (leaving.name !== undefined) return;
+  try {
+    await settle({ ...window, app: options.app }, patience, leaving.signal);
+  } catch (error) {
+    if (leaving.name === undefined && !(error instanceof CommandFailure)) throw error;
+  }
+}
+
+async function waitUntilBack(window: Window): Promise<void> {
+  const { options, leaving, report, say } = window;
+  say('resumed; waiting until those held are out.');
+  try {
+    await settle({ ...window, app: options.app }, options.healthTimeout, leaving.signal);
+  } catch (error) {
+    refuseWhenLeaving(window);
+    if (isHealthTimeout(error)) report.outcome = 'health timed out';
+    // The window is over all the same, and what comes after it is not ours.
+    if (error instanceof PausedAgain) return say(error.message);
+    throw error;
+  }
+}
+
+async function stopOrKeep(window: Window, pause: OwnPause): Promise<void> {
+  const end = window.options.onFailure === 'stop' ? await pause.stop() : await pause.keep();
+  await noteEnd(window, pause, end);
+  await collectReport(window, pause);
+}
+
+async function noteEnd(window: Window, pause: OwnPause, end: End): Promise<void> {
+  const { options, report, say } = window;
+  if (end === 'ended before' && report.outcome === 'failed') report.outcome = 'pause lost';
+  if (end === 'not reached') {
+    const text = `THE PAUSE COULD NOT BE ENDED; nobody renews it any more, so it ends within ${formatMs(options.lease)}.`;
+    report.problems.push(text);
+    say(text);
+  }
+  // Where it was found earlier, it has been noted.
+  if (end === 'ended before' && !pause.lost.aborted) await noteLost(window, pause);
+}
+
+async function collectReport(
+  { client, options, clock, report }: Window,
+  pause: OwnPause,
+): Promise<void> {
+  addPause(report, await askForReport(client, options.app, pause.id, clock));
+}
+
+/** Adds to the report's problems why the pause has ended, and returns it. */
+export async function noteLost(
+  { client, clock, options, report }: Window,
+  pause: OwnPause,
+): Promise<string> {
+  const ended = await askForReport(client, options.app, pause.id, clock);
+  const text = `THE PAUSE HAS ENDED EARLY: ${whyEnded(ended)}.`;
+  report.problems.push(text);
+  return text;
+}

@@ -1,0 +1,110 @@
+/**
+ * One of the workers of `serve --workers`: a gateway that listens together with others. It does what
+ * its primary says, which is the only one to hear signals.
+ */
+import cluster, { type Worker } from 'node:cluster';
+import type { Command } from 'commander';
+import { systemClock } from '../../common/clock.ts';
+import { AntractError } from '../../common/errors.ts';
+import { createGateway, type Gateway } from '../../gateway/server/gateway.ts';
+import { ClusterStore } from '../../stores/cluster-store.ts';
+import { EXIT_FAILED, EXIT_USAGE, explain, UsageError } from '../cli-error.ts';
+import { toGatewayConfig } from '../config/gateway-config.ts';
+import { delay } from '../progress.ts';
+import { CLOSING_SIGNALS, stderrLogger } from '../run-gateway.ts';
+import { WorkerMetrics } from './worker-metrics.ts';
+import {
+  hearPrimary,
+  tellPrimary,
+  type WorkerFailure,
+  type WorkerSetup,
+} from './worker-messages.ts';
+
+export function addWorker(program: Command): void {
+  program
+    .command('worker', { hidden: true })
+    .description('One of the workers of `serve --workers`, which starts it.')
+    .action(() => {
+      if (!cluster.worker) {
+        throw new UsageError('A worker is started by `antract serve --workers`, not by hand.');
+      }
+      runWorker(cluster.worker);
+    });
+}
+
+function runWorker(worker: Worker): void {
+  const metrics = new WorkerMetrics(worker, stderrLogger.warn);
+  // A terminal, and many a service manager, sends them to all processes; the primary passes on what
+  // they mean.
+  for (const signal of CLOSING_SIGNALS) process.on(signal, () => undefined);
+  let gateway: Gateway | undefined;
+  let isEnding = false;
+  const end = async (): Promise<void> => {
+    if (isEnding) return;
+    isEnding = true;
+    const code = await close(gateway);
+    await Promise.race([flush(process.stdout), delay(systemClock, FLUSH_MS)]);
+    process.exit(code);
+  };
+  worker.on('disconnect', () => {
+    // Node would end this process at once, and with it whatever is in flight.
+    worker.exitedAfterDisconnect = true;
+    stderrLogger.warn(`worker ${process.pid}: the primary is gone; closing.`);
+    void end();
+  });
+  hearPrimary(worker, (message) => {
+    if (message.type === 'close') void end();
+    if (message.type !== 'set up') return;
+    process.umask(message.setup.umask);
+    gateway = open(message.setup, metrics);
+  });
+  tellPrimary({ type: 'ready' });
+}
+
+function open({ config }: WorkerSetup, metrics: WorkerMetrics): Gateway | undefined {
+  try {
+    const logger = {
+      info: (message: string) => stderrLogger.info(`worker ${process.pid}: ${message}`),
+      warn: (message: string) => stderrLogger.warn(`worker ${process.pid}: ${message}`),
+      error: (message: string) => stderrLogger.error(`worker ${process.pid}: ${message}`),
+    };
+    const given = toGatewayConfig(config, logger);
+    const gateway = createGateway({ ...given, store: new ClusterStore() }, { metrics });
+    gateway.listen().then((address) => tellPrimary({ type: 'listens', address }), fail);
+    return gateway;
+  } catch (error) {
+    fail(error);
+    return undefined;
+  }
+}
+
+/** The primary says it, and in the words of whoever set the option. */
+function fail(error: unknown): void {
+  const failure = failureOf(error);
+  tellPrimary({ type: 'failed', failure }, () => process.exit(failure.exitCode));
+}
+
+function failureOf(error: unknown): WorkerFailure {
+  if (error instanceof AntractError) {
+    return { exitCode: EXIT_USAGE, message: error.message, namesOptions: true };
+  }
+  const { exitCode, message = String(error) } = explain(error);
+  return { exitCode, message, namesOptions: false };
+}
+
+async function close(gateway: Gateway | undefined): Promise<number> {
+  try {
+    await gateway?.close();
+    return 0;
+  } catch (error) {
+    stderrLogger.error(String(error));
+    return EXIT_FAILED;
+  }
+}
+
+/** A reader that takes nothing must not keep this process. */
+const FLUSH_MS = 1000;
+
+function flush(stream: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
+}

@@ -1,0 +1,76 @@
+/**
+ * `serve --workers`: the primary of a cluster whose workers are gateways. It keeps what they share,
+ * replaces those that end, and passes on what they print. Knows no flag.
+ */
+import cluster from 'node:cluster';
+import type { GatewayAddress } from '../../gateway/server/gateway.ts';
+import type { Store } from '../../stores/store.ts';
+import { setUpPrimary } from '../../stores/cluster-primary.ts';
+import { Crew } from './crew.ts';
+import { EXIT_FAILED } from '../cli-error.ts';
+import type { RawConfig } from '../config/flags.ts';
+import { LineOutput } from '../line-output.ts';
+import { MetricsDesk } from './metrics-desk.ts';
+import { endOnSignals, stderrLogger } from '../run-gateway.ts';
+
+export interface WorkersOptions {
+  readonly count: number;
+  /** Each is to have the same, also one that starts later. */
+  readonly config: RawConfig;
+  /** Shared with other machines. Undefined where this one is alone. */
+  readonly store: Store | undefined;
+}
+
+export async function runWorkers({
+  count,
+  config,
+  store,
+}: WorkersOptions): Promise<GatewayAddress> {
+  const primary = setUpPrimary(store ? { store } : {});
+  setUpCluster();
+  const output = new LineOutput(process.stdout);
+  const metrics = new MetricsDesk(stderrLogger.warn);
+  const crew = new Crew({
+    count,
+    setup: { config: withFormat(config), umask: process.umask(SOCKET_UMASK) },
+    joined: (member) => {
+      output.add(member.worker.process.stdout);
+      metrics.add(member);
+    },
+    left: (member) => metrics.remove(member),
+    say: stderrLogger.warn,
+  });
+  const close = async (): Promise<number> => {
+    const endedWell = await crew.close();
+    await primary.stop();
+    await store?.close?.();
+    return endedWell ? 0 : EXIT_FAILED;
+  };
+  endOnSignals(close, () => crew.kill());
+  return crew.start();
+}
+
+/**
+ * It is this process that makes the file of a Unix socket for the admin endpoints, and nothing else:
+ * nobody but its owner may use it, from its first moment on.
+ */
+const SOCKET_UMASK = 0o177;
+
+function setUpCluster(): void {
+  // Workers take connections themselves. One that is handed over by the primary, to a worker that dies
+  // just then, is closed by nobody: its client would wait for ever.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
+  cluster.setupPrimary({
+    exec: process.argv[1] as string,
+    args: ['worker'],
+    // JSON has no RegExp.
+    serialization: 'advanced',
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+}
+
+/** Workers write to a pipe, and can't see where it ends. */
+function withFormat({ accessLog = 'auto', ...rest }: RawConfig): RawConfig {
+  const shown = process.stdout.isTTY ? 'pretty' : 'json';
+  return { ...rest, accessLog: accessLog === 'auto' ? shown : accessLog };
+}

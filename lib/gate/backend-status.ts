@@ -1,0 +1,124 @@
+/**
+ * The state of a backend in words: the only place that words it. All clients show these sentences.
+ * Pure: is given the time.
+ *
+ * The sentences hold no durations, so that they change only when there is something new to say.
+ */
+import type { BackendFacts } from './backend.ts';
+import type { Phase } from './phase.ts';
+import type { AppSettings } from '../options/settings.ts';
+import type { BackendStatus, HealthStatus } from './status.ts';
+
+export interface BackendSituation {
+  readonly now: number;
+  readonly phase: Phase;
+  readonly health: HealthStatus | null;
+  readonly settings: Pick<AppSettings, 'health' | 'onHealthTimeout'>;
+}
+
+export function describeBackend(facts: BackendFacts, situation: BackendSituation): BackendStatus {
+  const { state, reason, since, seenAt } = facts;
+  const { now, health } = situation;
+  const isKnown = state !== 'unknown';
+  const summary = summaryOf(facts, situation);
+  return {
+    state,
+    reason,
+    forMs: isKnown ? Math.round(now - since) : null,
+    seenMs: isKnown ? Math.round(now - seenAt) : null,
+    probing: health !== null,
+    summary,
+    next: summary === null ? null : nextOf(facts, situation),
+  };
+}
+
+function summaryOf(facts: BackendFacts, { phase, health, settings }: BackendSituation) {
+  const { state, reason, wrongCheck } = facts;
+  if (state === 'down') return `The backend is down: ${reasonInWords(reason ?? '')}.`;
+  if (wrongCheck !== null) {
+    const { path } = settings.health ?? {};
+    const check = path === undefined ? '' : ` path ${path}`;
+    return `The backend answers, but the health check${check} answers ${wrongCheck}.`;
+  }
+  const isWaitedFor = phase === 'releasing' && health !== null;
+  return isWaitedFor ? 'It is not known yet whether the backend answers.' : null;
+}
+
+function nextOf(facts: BackendFacts, { phase, health, settings }: BackendSituation): string | null {
+  const isCheckWrong = facts.state !== 'down' && facts.wrongCheck !== null;
+  switch (phase) {
+    case 'releasing':
+      return isCheckWrong
+        ? `${CORRECT_CHECK} ${releaseNext(health, settings)}`
+        : releaseNext(health, settings);
+    case 'running':
+      if (isCheckWrong) return `${CORRECT_CHECK} ${AFTER_PAUSE}`;
+      return health === null
+        ? 'Requests are passed on; the next one shows whether the backend answers.'
+        : 'Requests are passed on, and fail until the backend answers. It is probed meanwhile.';
+    case 'pausing':
+    case 'paused':
+      if (isCheckWrong) return `${CORRECT_CHECK} ${AFTER_PAUSE}`;
+      return settings.health === undefined
+        ? null
+        : 'After the pause, held requests wait until the backend answers.';
+    case 'stopped':
+      return isCheckWrong ? CORRECT_CHECK : null;
+    default:
+      return phase satisfies never;
+  }
+}
+
+const CORRECT_CHECK = 'Correct the health check, such as `healthCheckPath`.';
+const AFTER_PAUSE = 'Otherwise held requests wait after a pause until their time for it is over.';
+
+function releaseNext(
+  health: HealthStatus | null,
+  { onHealthTimeout }: BackendSituation['settings'],
+): string {
+  if (health === null || health.endsInMs === 0) {
+    return 'Held requests are passed on, and fail until the backend answers.';
+  }
+  const otherwise = health.unplanned
+    ? 'they are rejected'
+    : onHealthTimeout === 'stop'
+      ? 'the app is stopped'
+      : 'they are passed on without its answer';
+  return `Held requests wait until the backend answers; it is probed. If it does not answer in time, ${otherwise}.`;
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'it closed the connection',
+  EPIPE: 'it closed the connection',
+  ETIMEDOUT: 'no connection in time',
+  ERR_ANTRACT_PROXY_TIMEOUT: 'no answer in time',
+  ERR_UPSTREAM_UPGRADE_TIMEOUT: 'no answer in time',
+  ENOTFOUND: 'its host name is not known',
+  EAI_AGAIN: 'its host name could not be looked up',
+  EHOSTUNREACH: 'its host is unreachable',
+  ENETUNREACH: 'its network is unreachable',
+  ENOENT: 'its socket does not exist',
+  EACCES: 'no permission to connect',
+  EPROTO: 'its answer is not valid',
+};
+
+/** `connection refused (ECONNREFUSED)`: for people, and to search for. */
+export function reasonInWords(reason: string): string {
+  if (reason === UNREACHABLE) return 'no connection could be made';
+  const [, status] = /^HTTP (\d{3})$/.exec(reason) ?? [];
+  if (status !== undefined) return `it answers ${status}`;
+  const words = WORDS[reason] ?? family(reason);
+  return words === undefined ? reason : `${words} (${reason})`;
+}
+
+/** The reason where whoever requeued a request did not give one. */
+export const UNREACHABLE = 'unreachable';
+
+function family(reason: string): string | undefined {
+  if (reason.startsWith('HPE_')) return 'its answer is not valid HTTP';
+  if (/^(CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(reason)) {
+    return 'its certificate is not accepted';
+  }
+  return reason.startsWith('ERR_SSL_') ? 'it does not speak TLS' : undefined;
+}

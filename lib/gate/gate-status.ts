@@ -1,0 +1,57 @@
+/**
+ * One app's gate in words and numbers, made of what the gate knows. Pure: is given the time.
+ */
+import type { BackendFacts } from './backend.ts';
+import { describeBackend } from './backend-status.ts';
+import type { Straggler } from './in-flight.ts';
+import type { IntentState } from './intent.ts';
+import { phaseOf } from './phase.ts';
+import type { AppSettings } from '../options/settings.ts';
+import type { AppStatus, HealthStatus } from './status.ts';
+
+export interface GateFacts {
+  readonly app: string;
+  readonly now: number;
+  readonly state: IntentState;
+  readonly held: number;
+  readonly inFlight: number;
+  readonly longLived: number;
+  /** When the one that has waited longest arrived; undefined where none waits. */
+  readonly oldestSince: number | undefined;
+  /** How many were held when the release began. */
+  readonly heldAtResume: number;
+  readonly isDrained: boolean;
+  readonly isShut: boolean;
+  readonly health: HealthStatus | null;
+  readonly backend: BackendFacts;
+  readonly settings: AppSettings;
+  /** Asked only where a drain waits for them. */
+  readonly stragglers: () => Straggler[];
+}
+
+export function describeGate(facts: GateFacts): AppStatus {
+  const { app, now, state, held, inFlight, longLived, oldestSince, health } = facts;
+  const { intent, since, until, leaseEnd } = state;
+  const phase = phaseOf({ ...facts, intent });
+  const forMs = Math.round(now - since);
+  return {
+    app,
+    phase,
+    held,
+    inFlight,
+    longLived,
+    oldestHoldMs: oldestSince === undefined ? null : Math.round(now - oldestSince),
+    trend: phase === 'releasing' ? held - facts.heldAtResume : null,
+    pausedForMs: intent === 'paused' ? forMs : null,
+    stoppedForMs: intent === 'stopped' ? forMs : null,
+    endsInMs: until < Infinity ? Math.max(0, Math.round(until - now)) : null,
+    leaseEndsInMs: leaseEnd < Infinity ? Math.max(0, Math.round(leaseEnd - now)) : null,
+    pauseId: state.pauseId ?? null,
+    only: state.only ?? null,
+    reason: state.reason ?? null,
+    message: state.message ?? null,
+    health,
+    backend: describeBackend(facts.backend, { ...facts, phase }),
+    ...(phase === 'pausing' && { stragglers: facts.stragglers() }),
+  };
+}

@@ -1,0 +1,28 @@
+/**
+ * Signs of life for those held, all of one app at once. Knows no HTTP.
+ */
+import { Alarm } from '../common/alarm.ts';
+import type { Clock } from '../common/clock.ts';
+import type { HeartbeatSettings } from '../options/settings.ts';
+import type { Ticket } from './ticket.ts';
+
+export interface Heartbeat {
+  /** Somebody is held. */
+  start(): void;
+  stop(): void;
+}
+
+/** Undefined where none is asked for. */
+export function createHeartbeat(
+  settings: HeartbeatSettings | undefined,
+  clock: Clock,
+  held: Iterable<Ticket> & { readonly size: number },
+): Heartbeat | undefined {
+  if (!settings) return undefined;
+  const alarm = new Alarm(clock, () => {
+    for (const { passage } of held) passage.beat?.();
+    next();
+  });
+  const next = (): void => alarm.set(held.size > 0 ? clock.now() + settings.every : Infinity);
+  return { start: next, stop: () => alarm.set(Infinity) };
+}

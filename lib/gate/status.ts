@@ -1,0 +1,177 @@
+/**
+ * What can be said of an app: the shape that the admin endpoints, the dashboard and programs read.
+ * Types, and the code for each reason to refuse.
+ */
+import type { AntractErrorCode } from '../common/errors.ts';
+import type { Straggler } from './in-flight.ts';
+import type { Phase, RejectReason } from './phase.ts';
+
+/** Durations are whole milliseconds; null where there is nothing to measure. */
+export interface AppStatus {
+  app: string;
+  phase: Phase;
+  /** Requests that wait here. */
+  held: number;
+  /** Requests that were let through and whose response has not ended, those of `longLived` too. */
+  inFlight: number;
+  /** WebSockets, event streams and long polls among those in flight. */
+  longLived: number;
+  oldestHoldMs: number | null;
+  /**
+   * During a release, how many more are held than when it began; negative as it gets on, and not while
+   * more arrive than the pace lets go. Null otherwise.
+   */
+  trend: number | null;
+  pausedForMs: number | null;
+  /** Since the app was stopped. */
+  stoppedForMs: number | null;
+  /** When the pause, or the stop, ends by itself. Null for a stop without an end. */
+  endsInMs: number | null;
+  /** When it ends unless its lease is renewed; null for a pause without one. */
+  leaseEndsInMs: number | null;
+  /** Tells this pause from any other. Null while there is none. */
+  pauseId: string | null;
+  /** What the pause is limited to; null when all requests wait. */
+  only: 'writes' | null;
+  /** Why the app is paused, as whoever paused it said. */
+  reason: string | null;
+  /** What clients of a stopped app are told. */
+  message: string | null;
+  /**
+   * While the backend is asked whether it answers: else null. Nobody is let through until then, or
+   * until the time is over.
+   */
+  health: HealthStatus | null;
+  /** Whether the backend answers, as far as is known. */
+  backend: BackendStatus;
+  /** While draining: the requests it waits for, the oldest first, at most 20. */
+  stragglers?: Straggler[];
+  /** With a `store`: the processes that share it, this one included. Counts are sums over them. */
+  processes?: ProcessStatus[];
+  /**
+   * With a `store`: processes that may still run although they are not heard of, and those that were
+   * lost since the app was paused or stopped.
+   */
+  lostProcesses?: LostProcessStatus[];
+  /**
+   * With a `store`: whether it answers. While it does not, commands reach this process alone, and
+   * what is said of the others is what was heard of them last.
+   */
+  store?: 'connected' | 'lost';
+}
+
+/** One of several processes that share a store, as far as one app goes. */
+export interface ProcessStatus {
+  host: string;
+  pid: number;
+  held: number;
+  inFlight: number;
+  /** It knows of what was asked for last, and holds requests if that is a pause. */
+  acknowledged: boolean;
+  /** And has nothing in flight that a drain waits for. */
+  drained: boolean;
+  /** How long ago it was heard of. */
+  seenMs: number;
+}
+
+/** A process that shares the store, and did not say that it leaves. */
+export interface LostProcessStatus {
+  host: string;
+  pid: number;
+  /** How long ago it was heard of last. */
+  silentForMs: number;
+  /** How long ago it was given up. */
+  lostForMs: number;
+  /** Its cluster's primary saw it end; false for one that is only silent, and may still run. */
+  ended: boolean;
+  /** It holds new requests while it can't report (`onStoreError: 'fence'`); earlier ones may go on. */
+  fenced: boolean;
+  /** It may still send requests of this app to the backend, so no drain is called done. */
+  blocksDrain: boolean;
+}
+
+export interface BackendStatus {
+  /**
+   * As the last request that was passed on found it, or the probe. `unknown` where nothing was seen
+   * since the app was last paused, resumed or stopped. A middleware sees the probe and requests that
+   * are taken back, and nothing else.
+   */
+  state: 'unknown' | 'up' | 'down';
+  /** What was seen of a backend that is down, such as `ECONNREFUSED` or `HTTP 502`; else null. */
+  reason: string | null;
+  /** How long it has been in this state; null where that is unknown. */
+  forMs: number | null;
+  /** How long ago it was last seen to be in this state; null where that is unknown. */
+  seenMs: number | null;
+  /** Whether a probe asks it until it answers. */
+  probing: boolean;
+  /** What is wrong and why, as a sentence to show; null where nothing is known to be wrong. */
+  summary: string | null;
+  /** What happens next, likewise. */
+  next: string | null;
+}
+
+export interface HealthStatus {
+  /** What the probe saw last, such as `ECONNREFUSED`; null until it has. */
+  lastSeen: string | null;
+  /** Since it began to ask. */
+  forMs: number;
+  /** When those held are let go, or refused, all the same; 0 when they were, and it is asked on. */
+  endsInMs: number;
+  /** Nobody had paused: a connection to the backend was refused. */
+  unplanned: boolean;
+}
+
+/** How the wait for a release ended. */
+export interface ReleaseResult {
+  /**
+   * `reopened`: nobody is held and the backend answers. `timeout`: not yet. `paused`, `stopped`: the
+   * release was broken off. `closed`: antract was closed.
+   */
+  outcome: 'reopened' | 'timeout' | 'paused' | 'stopped' | 'closed';
+  waitedMs: number;
+}
+
+/** What an operator's command did. */
+export interface CommandResult {
+  app: string;
+  /** False when the app was in that state already. */
+  changed: boolean;
+  /** How many requests were held when it was called. */
+  held: number;
+  /** The state after it. */
+  status: AppStatus;
+  /** With a `store`: false when it does not answer, and only this process was told. */
+  shared?: boolean;
+}
+
+/** How the wait for a drain ended. */
+export interface DrainResult {
+  /**
+   * `drained`: nothing is in flight. `timeout`: something still is. `lost`: nothing is in flight in
+   * the processes that are heard of, but others are missing. `resumed`: the pause ended meanwhile.
+   * `closed`: antract was closed.
+   */
+  outcome: 'drained' | 'timeout' | 'lost' | 'resumed' | 'closed';
+  waitedMs: number;
+  /** With a `store`: processes that may still send requests although they are not heard of. */
+  missing?: LostProcessStatus[];
+  /** Those still in flight, the oldest first, at most 20. */
+  stragglers: Straggler[];
+}
+
+const REJECTION_CODES = {
+  timeout: 'ERR_ANTRACT_HOLD_TIMEOUT',
+  stopped: 'ERR_ANTRACT_STOPPED',
+  full: 'ERR_ANTRACT_FULL',
+  shutdown: 'ERR_ANTRACT_SHUTDOWN',
+  'too-large': 'ERR_ANTRACT_BODY_TOO_LARGE',
+  unreachable: 'ERR_ANTRACT_BAD_GATEWAY',
+  'long-poll': 'ERR_ANTRACT_LONG_POLL',
+} as const satisfies Record<RejectReason, AntractErrorCode>;
+
+export const REJECT_REASONS = Object.keys(REJECTION_CODES) as readonly RejectReason[];
+
+export function rejectionCode(reason: RejectReason): AntractErrorCode {
+  return REJECTION_CODES[reason];
+}

@@ -1,0 +1,194 @@
+/**
+ * Reads what a user passed to `createGateway()`, or says what was expected. Options of the core go on
+ * to the core as they are, which reads them itself. Starts nothing.
+ */
+import { readTokens } from '../../admin/access/token.ts';
+import { AntractError } from '../../common/errors.ts';
+import { APP_OPTION_NAMES, OPTION_NAMES } from '../../options/read-options.ts';
+import { DEFAULT_SETTINGS } from '../../options/settings.ts';
+import type { Logger } from '../../options/options.ts';
+import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { printableLogger } from '../../common/printable.ts';
+import {
+  boolean,
+  duration,
+  expected,
+  func,
+  integer,
+  isPlainObject,
+  oneOf,
+  readObject,
+  type Reader,
+  type Readers,
+} from '../../common/validate.ts';
+import {
+  DEFAULT_GATEWAY_SETTINGS,
+  type GatewayConfig,
+  type GatewaySettings,
+  type LineStream,
+  type OwnSettings,
+  type ProxySettings,
+  type RouteSettings,
+} from './config.ts';
+import { readCoreOptions, type NamedApp } from './core-options.ts';
+import { assertNotExposed } from './exposure.ts';
+import { MAX_PORT, readListenAddress } from './listen-address.ts';
+import { readTarget } from './target.ts';
+
+const proxyReaders: Readers<ProxySettings> = {
+  proxyTimeout: duration(),
+  changeOrigin: boolean,
+  insecure: boolean,
+};
+
+const ownReaders: Readers<OwnSettings> = {
+  ...proxyReaders,
+  target: readTarget,
+  host: readHost,
+  port: readPort,
+  adminListen: readListenAddress,
+  adminToken: readTokens,
+  authorize: func('(req) => boolean'),
+  trustForwarded: boolean,
+  accessLog: readStream,
+  accessLogFormat: oneOf('auto', 'json', 'pretty'),
+  shutdownTimeout: duration(),
+  keepAliveTimeout: duration({ min: 1 }),
+};
+
+const asIs: Reader<unknown> = (_name, value) => value;
+const coreNames = OPTION_NAMES.filter((name) => name !== 'apps' && name !== 'maxApps');
+const readers = { ...asIsReaders(coreNames), apps: asIs, ...ownReaders };
+const appReaders = {
+  ...asIsReaders(APP_OPTION_NAMES),
+  ...proxyReaders,
+  target: readTarget,
+  hosts: readHosts,
+};
+
+/** Every name that `createGateway()` takes. */
+export const GATEWAY_OPTION_NAMES: readonly string[] = Object.keys(readers);
+
+/** Validates what a user passed to `createGateway()`; throws an {@link AntractError}. */
+export function readConfig(config: GatewayConfig): GatewaySettings {
+  const read = readObject<Record<string, unknown>>('', config, readers, {
+    ...DEFAULT_GATEWAY_SETTINGS,
+  });
+  const own = pick(read, Object.keys(ownReaders)) as unknown as OwnSettings;
+  const apps = readApps(read['apps'], own);
+  const adminPath = (read['adminPath'] ?? DEFAULT_SETTINGS.adminPath) as string | false;
+  if (adminPath === false && own.adminListen) {
+    throw expected('adminPath', 'a path where `adminListen` is set', adminPath);
+  }
+  const main = readMain(own, apps);
+  const settings: GatewaySettings = {
+    ...own,
+    routes: readRoutes(main, apps),
+    adminPath,
+    logger: printableLogger((read['logger'] ?? DEFAULT_SETTINGS.logger) as Logger),
+    antract: {
+      ...readCoreOptions(pick(read, coreNames), main, apps),
+      // On a listener of its own the admin path is not ours on the public port.
+      adminPath: own.adminListen ? false : adminPath,
+    },
+  };
+  assertNotExposed(settings);
+  return settings;
+}
+
+function readApps(value: unknown, defaults: ProxySettings): NamedApp[] {
+  if (value === undefined) return [];
+  if (!isPlainObject(value)) throw expected('apps', 'an object of apps by name', value);
+  return Object.entries(value).map(([name, entry]) => {
+    const prefix = `apps.${name}.`;
+    const read = readObject<Record<string, unknown>>(prefix, entry, appReaders, {
+      ...pick(defaults as unknown as Record<string, unknown>, Object.keys(proxyReaders)),
+      hosts: name === DEFAULT_APP ? [] : readHosts(`apps.${name}`, [name]),
+    });
+    if (!read['target']) readTarget(`${prefix}target`, undefined);
+    const route = pick(read, [...Object.keys(proxyReaders), 'target', 'hosts']);
+    return {
+      name,
+      route: { app: name, ...route } as unknown as RouteSettings,
+      options: pick(read, APP_OPTION_NAMES),
+    };
+  });
+}
+
+/** The backend that is named at the top. */
+function readMain(own: OwnSettings, apps: readonly NamedApp[]): RouteSettings | undefined {
+  if (!own.target) return undefined;
+  if (apps.some(({ name }) => name === DEFAULT_APP)) {
+    throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `target` or `apps.default`, not both.');
+  }
+  const { target, proxyTimeout, changeOrigin, insecure } = own;
+  return { app: DEFAULT_APP, hosts: [], target, proxyTimeout, changeOrigin, insecure };
+}
+
+function readRoutes(main: RouteSettings | undefined, apps: readonly NamedApp[]): RouteSettings[] {
+  const routes = [...apps.map((app) => app.route), ...(main ? [main] : [])];
+  if (routes.length === 0) {
+    throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `target`, or at least one of `apps`.');
+  }
+  assertHostsDiffer(routes);
+  return routes;
+}
+
+function assertHostsDiffer(routes: readonly RouteSettings[]): void {
+  const taken = new Map<string, string>();
+  for (const { app, hosts } of routes) {
+    for (const host of hosts) {
+      const other = taken.get(host);
+      if (other !== undefined) {
+        throw new AntractError(
+          'ERR_ANTRACT_OPTION',
+          `Expected each host in one app only, but '${host}' is in both '${other}' and '${app}'.`,
+        );
+      }
+      taken.set(host, app);
+    }
+  }
+}
+
+function readHosts(name: string, value: unknown): readonly string[] {
+  const wanted = 'an array of host names without ports';
+  if (!Array.isArray(value)) throw expected(name, wanted, value);
+  return value.map((host: unknown) => {
+    if (typeof host !== 'string' || !/^([\w.-]+|\[[\da-f:.]+\])$/i.test(host)) {
+      throw expected(
+        name,
+        name.endsWith('.hosts') ? wanted : 'a host name, or to have `hosts`',
+        host,
+      );
+    }
+    return host.toLowerCase().replace(/\.$/, '');
+  });
+}
+
+function readHost(name: string, value: unknown): string {
+  if (typeof value === 'string' && /^[\w.:-]+$/.test(value)) return value;
+  throw expected(name, 'an address or a host name to listen on', value);
+}
+
+function readPort(name: string, value: unknown): number {
+  const port = integer()(name, value);
+  if (port <= MAX_PORT) return port;
+  throw expected(name, `a port from 0 to ${MAX_PORT}`, value);
+}
+
+function readStream(name: string, value: unknown): LineStream | false {
+  if (value === false) return false;
+  if (typeof (value as LineStream | null)?.write === 'function') return value as LineStream;
+  throw expected(name, 'a stream such as process.stdout, or false', value);
+}
+
+function asIsReaders(names: readonly string[]): Record<string, Reader<unknown>> {
+  return Object.fromEntries(names.map((name) => [name, asIs]));
+}
+
+/** Without those that are undefined. */
+function pick(from: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]),
+  );
+}

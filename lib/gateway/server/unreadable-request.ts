@@ -1,0 +1,27 @@
+/**
+ * Answers what Node could not read as a request, with the status that Node would have chosen. Node by
+ * itself closes at once, and a client that is still sending loses the answer to a TCP reset.
+ */
+import { STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Socket } from 'node:net';
+import { closeLingering } from '../../http/lingering-close.ts';
+
+const STATUSES: Partial<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+/** For a server's `clientError` event. */
+export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // Node's own field, as `clientError` tells nothing about the requests on the connection.
+  const { _httpMessage: pending } = socket as { _httpMessage?: ServerResponse | null };
+  if (socket.writable && !pending?.headersSent) {
+    const status = STATUSES[error.code ?? ''] ?? 400;
+    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
+  }
+  // A request whose body turned out to be broken has to end at once, for the sake of its backend.
+  if (socket.writable && !pending && socket instanceof Socket) closeLingering(socket);
+  else socket.destroy(error);
+}

@@ -1,0 +1,79 @@
+/**
+ * Closes a connection whose client may still be sending (RFC 9112, 9.6). If a server closes while
+ * bytes arrive that it has not read, TCP resets the connection, and a client whose write fails then
+ * often never reads the response. So the server ends its own side, reads and discards what the client
+ * still sends, and closes when the client has ended too.
+ */
+import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { systemClock } from '../common/clock.ts';
+
+/** A client that is still sending by then is reset: it must not keep the connection open for longer. */
+const LINGER_MS = 2000;
+
+/** Connections that have been ended on this side and wait for their client to end as well. */
+const lingering = new WeakSet<object>();
+
+/** Whether {@link closeLingering} is closing the connection. */
+export function isLingering(socket: object): boolean {
+  return lingering.has(socket);
+}
+
+/**
+ * Makes `socket.destroySoon()`, by which Node closes a connection after the last response, linger
+ * while a request body is arriving. Any other connection is closed at once, as before.
+ */
+export function lingerOnClose(socket: Socket): void {
+  // An injected request (`light-my-request`) comes with an imitation of a socket.
+  if (socket instanceof Socket) socket.destroySoon = destroySoon;
+}
+
+const unread = new WeakSet<object>();
+
+/** The same for a connection whose further requests are discarded: it lingers in any case. */
+export function lingerAlways(socket: Socket): void {
+  unread.add(socket);
+  lingerOnClose(socket);
+}
+
+/** One function for all connections. */
+function destroySoon(this: Socket): void {
+  if (lingering.has(this) || unread.has(this) || isReceivingBody(this)) closeLingering(this);
+  else Socket.prototype.destroySoon.call(this);
+}
+
+/** Whether the body of the latest request on a connection of an HTTP/1 server is still arriving. */
+export function isReceivingBody(socket: object): boolean {
+  // Node's own field, in Node 20 to 26. Only it knows about requests that Node answers by itself.
+  const { parser } = socket as { parser?: { incoming?: IncomingMessage | null } | null };
+  return parser?.incoming?.complete === false;
+}
+
+/** Sends what was written, ends this side, and discards what the client still sends. */
+export function closeLingering(socket: Socket): void {
+  if (socket.destroyed || lingering.has(socket)) return;
+  lingering.add(socket);
+  // No request that follows is processed, as its response could not be sent; and an upload that ends
+  // early is no error. So the parser of Node's server hears no more, which a new listener takes off the
+  // connection itself.
+  socket.removeAllListeners('data').removeAllListeners('end');
+  socket.on('data', discard);
+  socket.resume();
+  // The parser may have stopped the connection, as its request was not read: start it again.
+  socket._read(0);
+  if (socket.writableFinished) limit(socket);
+  else socket.once('finish', () => limit(socket));
+  if (!socket.writableEnded) socket.end();
+}
+
+function limit(socket: Socket): void {
+  if (socket.destroyed) return;
+  if (socket.readableEnded) {
+    socket.destroy();
+    return;
+  }
+  const timer = systemClock.after(LINGER_MS, () => socket.destroy());
+  socket.once('end', () => socket.destroy()).once('close', () => timer.cancel());
+}
+
+function discard(): void {}

@@ -1,0 +1,150 @@
+/**
+ * `upgrade()`: what an admission and a verdict mean for a WebSocket's handshake and its raw socket,
+ * which never pass through middleware. Knows neither queue nor pace.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { createAdmission, noteHeld, type PauseOptions } from '../admission.ts';
+import { limitEnd } from '../end-socket.ts';
+import { Gate } from '../../gate/gate.ts';
+import { afterEarlierResponses, readEarlyDataOf } from './handshake-socket.ts';
+import { isTrouble } from '../http-passage.ts';
+import { isLingering } from '../lingering-close.ts';
+import type { PauseRegistry } from '../../registry/pause-registry.ts';
+import type { Rejection } from '../../gate/phase.ts';
+import { refusalFor, refusedWith, refuseUpgrade } from '../refusal.ts';
+import { Ticket } from '../../gate/ticket.ts';
+import { UpgradePassage } from './upgrade-passage.ts';
+
+/** What `server.on('upgrade', …)` takes. */
+export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+export interface PauseUpgradeListener extends UpgradeListener {
+  /**
+   * For a proxy that could not connect to the backend, and has neither read nor written anything: takes
+   * the handshake back, and calls `next` when the backend answers. As `takeBack` of `pause()`.
+   */
+  takeBack(req: IncomingMessage, socket: Duplex, head: Buffer, next: UpgradeListener): boolean;
+}
+
+export function createUpgradeListener(
+  registry: PauseRegistry,
+  handler: UpgradeListener,
+  options?: PauseOptions,
+): PauseUpgradeListener {
+  const admit = createAdmission(registry, options, 'upgrade');
+  const passages = new WeakMap<IncomingMessage, UpgradePassage>();
+  registry.hasUpgrade = true;
+
+  function antractUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    afterEarlierResponses(req, socket, head, (whole) => admitUpgrade(req, socket, whole));
+  }
+
+  function admitUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const gate = admit(req);
+    if (gate === 'bypass' || gate === 'answer') return handler(req, socket, head);
+    // Without a listener an error ends the process.
+    socket.on('error', destroy);
+    if (!(gate instanceof Gate)) return refuseUpgrade(req, gate);
+    if (socket.destroyed) return undefined;
+    // When one side has ended, the other one must follow: half-open is allowed on this socket, so it
+    // would never close by itself, and stay in flight.
+    socket.once('end', limit).once('finish', limit);
+    const passage = new UpgradePassage(req, socket, {
+      endable: registry.endsUpgrades || gate.settings.longLived === 'close',
+    });
+    passages.set(req, passage);
+    if (gate.tryEnter(passage)) {
+      onEnd(passage, () => depart(gate, passage));
+      return passage.handTo(handler, head);
+    }
+    const ticket = gate.hold(passage);
+    if (ticket instanceof Ticket) onEnd(passage, () => depart(gate, passage));
+    return holdOrRefuse({ gate, passage, handler, head, ticket });
+  }
+
+  function takeBack(
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    next: UpgradeListener,
+  ): boolean {
+    const passage = passages.get(req);
+    const gate = admit(req);
+    if (!passage || !(gate instanceof Gate) || socket.destroyed) return false;
+    const ticket = gate.takeBack(passage);
+    if (!ticket) return false;
+    passage.takeFrom();
+    holdOrRefuse({ gate, passage, handler: next, head, ticket });
+    return true;
+  }
+
+  return Object.assign(antractUpgrade, { takeBack });
+}
+
+interface Hold {
+  readonly gate: Gate;
+  readonly passage: UpgradePassage;
+  readonly handler: UpgradeListener;
+  readonly head: Buffer;
+  readonly ticket: Ticket;
+}
+
+function holdOrRefuse({
+  ticket,
+  ...rest
+}: Omit<Hold, 'ticket'> & { ticket: Ticket | Rejection }): void {
+  if (ticket instanceof Ticket) void hold({ ...rest, ticket });
+  else refuseUpgrade(rest.passage.request, refusalFor(ticket));
+}
+
+/** What each was held by last: it may be held again and again, and its socket is listened to once. */
+const tickets = new WeakMap<UpgradePassage, Ticket>();
+
+function depart(gate: Gate, passage: UpgradePassage): void {
+  const ticket = tickets.get(passage);
+  if (ticket) gate.depart(ticket);
+  else gate.leave(passage.request);
+}
+
+/** `listener` may be called twice. */
+function onEnd({ request, socket }: UpgradePassage, listener: () => void): void {
+  socket.once('close', listener);
+  // A refused handshake is over once it is answered, also if its connection lingers.
+  socket.once('finish', () => {
+    if (refusedWith(request) !== undefined) listener();
+  });
+}
+
+/** One for all: a listener stays for as long as its socket. */
+function destroy(this: Duplex): void {
+  this.destroy();
+}
+
+function limit(this: Duplex): void {
+  if (!isLingering(this)) limitEnd(this);
+}
+
+async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<void> {
+  const { request: req, socket } = passage;
+  tickets.set(passage, ticket);
+  const leave = (): void => {
+    gate.depart(ticket);
+    // Half-open is allowed here, so that nobody else would.
+    socket.destroy();
+  };
+  socket.on('end', leave);
+  const early = readEarlyDataOf(req, socket, () => gate.expel(ticket, 'too-large'));
+  const verdict = await ticket.verdict;
+  socket.off('end', leave);
+  const sent = early.stop();
+  noteHeld(req, verdict.heldMs, verdict.kind === 'proceed');
+  if (verdict.kind === 'reject') {
+    return refuseUpgrade(req, refusalFor(verdict.refusal));
+  }
+  if (verdict.kind === 'gone' || !gate.pass(ticket)) return undefined;
+  // What is answered is the handshake; a WebSocket must not keep a place in the pace.
+  // One that is refused is no sign that the backend is well: a proxy may have done it.
+  passage.onAnswer(() => gate.answered(req, !isTrouble(passage.status), passage.isLongLived()));
+  return passage.handTo(handler, sent.length > 0 ? Buffer.concat([head, ...sent]) : head);
+}

@@ -1,0 +1,214 @@
+/**
+ * Reads what a user passed to `createAntract()`, or says what was expected.
+ */
+import { readAppName } from './app-name.ts';
+import { AntractError } from '../common/errors.ts';
+import { readHealth } from './health-option.ts';
+import type { AntractOptions, AntractRequest, Logger, ReleaseOptions } from './options.ts';
+import { printableLogger } from '../common/printable.ts';
+import { isPlainPath, pathOf } from '../common/request.ts';
+import { matchesPattern, readRequestPattern } from '../common/request-pattern.ts';
+import {
+  DEFAULT_APP_SETTINGS,
+  DEFAULT_SETTINGS,
+  type AppSettings,
+  type HeartbeatSettings,
+  type ReleaseSettings,
+  type Settings,
+} from './settings.ts';
+import { readSpoolOptions } from './spool-settings.ts';
+import type { Store } from '../stores/store.ts';
+import {
+  boolean,
+  duration,
+  expected,
+  func,
+  integer,
+  isPlainObject,
+  oneOf,
+  positive,
+  readObject,
+  stringOrRegExp,
+  type Readers,
+} from '../common/validate.ts';
+
+const releaseReaders: Readers<ReleaseSettings> = {
+  strategy: oneOf('immediate', 'fixed', 'slow-start'),
+  initial: integer({ min: 1 }),
+  concurrency: integer({ min: 1, infinite: true }),
+  perSecond: positive(),
+  jitter: duration(),
+};
+
+const heartbeatReaders: Readers<HeartbeatSettings> = {
+  every: duration({ min: 100 }),
+  status: (name, value) => {
+    if (value === 102 || value === 103) return value;
+    throw expected(name, '102 or 103', value);
+  },
+};
+
+const appReaders: Readers<AppSettings> = {
+  maxTime: duration({ min: 1 }),
+  healthCheckPath: readPaths,
+  answerHealthChecks: boolean,
+  privilegedUserAgent: stringOrRegExp(),
+  bypass: func('(req) => boolean'),
+  hold: func('(req) => boolean'),
+  maxHeld: integer(),
+  maxHold: duration({ min: 1, infinite: true }),
+  onMaxHold: oneOf('reject', 'release'),
+  release: readRelease,
+  health: readHealth,
+  healthThreshold: integer({ min: 1 }),
+  healthTimeout: duration(),
+  onHealthTimeout: oneOf('release', 'stop'),
+  cover: duration(),
+  longLived: oneOf('wait', 'ignore', 'close'),
+  isLongLived: readIsLongLived,
+  drainMinBodyRate: integer(),
+  drainBodyTimeout: duration({ min: 1, infinite: true }),
+  heartbeat: readHeartbeat,
+};
+
+const readers: Readers<Omit<Settings, 'apps'> & { apps: unknown }> = {
+  ...appReaders,
+  adminPath: readAdminPath,
+  apps: (_name, value) => value,
+  maxApps: integer({ min: 1 }),
+  spool: (name, value) => readSpoolOptions(value, `${name}.`),
+  notify: readNotify,
+  store: readStore,
+  onStoreError: oneOf('last-known', 'open', 'closed', 'fence'),
+  logger: readLogger,
+};
+
+/** Every name that `createAntract()` takes. */
+export const OPTION_NAMES: readonly string[] = Object.keys(readers);
+
+/** Every name that an entry of `apps` takes. */
+export const APP_OPTION_NAMES: readonly string[] = Object.keys(appReaders);
+
+/** Validates what a user passed to `createAntract()`; throws `ERR_ANTRACT_OPTION`. */
+export function readOptions(options: AntractOptions = {}): Settings {
+  const { apps, ...settings } = readObject('', options, readers, { ...DEFAULT_SETTINGS, apps: {} });
+  return {
+    ...checkCover('', settings),
+    logger: printableLogger(settings.logger),
+    apps: readApps(apps, settings),
+  };
+}
+
+function readApps(value: unknown, defaults: AppSettings): Map<string, AppSettings> {
+  if (!isPlainObject(value)) throw expected('apps', 'an object of options by app name', value);
+  const inherited = Object.fromEntries(
+    APP_OPTION_NAMES.map((name) => [name, defaults[name as keyof AppSettings]]),
+  ) as unknown as AppSettings;
+  return new Map(
+    Object.entries(value).map(([app, options]) => {
+      readAppName(app);
+      const prefix = `apps.${app}.`;
+      return [app, checkCover(prefix, readObject(prefix, options, appReaders, inherited))];
+    }),
+  );
+}
+
+/** What is held for a backend that is gone can only be let go by somebody who sees it come back. */
+function checkCover<T extends AppSettings>(prefix: string, settings: T): T {
+  if (settings.cover === 0 || settings.health) return settings;
+  throw expected(`${prefix}cover`, '0 where there is no `health`', settings.cover);
+}
+
+function readRelease(name: string, value: unknown): ReleaseSettings {
+  const defaults = DEFAULT_APP_SETTINGS.release;
+  const read = readObject(`${name}.`, value, releaseReaders, defaults);
+  const { strategy } = value as ReleaseOptions;
+  const limits = ['concurrency', 'perSecond', 'jitter'] as const;
+  const limit = limits.find((key) => read[key] !== defaults[key]);
+  if (limit === undefined || strategy === 'slow-start') return read;
+  if (strategy === 'immediate') {
+    throw expected(`${name}.strategy`, `'fixed' or 'slow-start' beside \`${limit}\``, strategy);
+  }
+  return { ...read, strategy: 'fixed' };
+}
+
+function readHeartbeat(name: string, value: unknown): HeartbeatSettings {
+  const defaults: HeartbeatSettings = { every: 0, status: 102 };
+  const read = readObject(`${name}.`, value, heartbeatReaders, defaults);
+  if (read.every === 0) throw expected(`${name}.every`, "a duration such as '10s'", undefined);
+  return read;
+}
+
+function readIsLongLived(name: string, value: unknown): (req: AntractRequest) => boolean {
+  if (typeof value === 'function') return value as (req: AntractRequest) => boolean;
+  const tests = (Array.isArray(value) ? value : [value]).map((item: unknown) =>
+    readLongPoll(name, item),
+  );
+  return (req) => req.method === 'GET' && tests.some((test) => test(req));
+}
+
+function readLongPoll(name: string, value: unknown): (req: AntractRequest) => boolean {
+  const wanted =
+    "a path that starts with '/', as in a request, with `*` for any one segment and '?name=value' for " +
+    'a parameter that the query must have; or a RegExp for the path, an array of these, or a function';
+  if (typeof value !== 'string') {
+    const path = stringOrRegExp(wanted)(name, value) as RegExp;
+    return (req) => path.test(pathOf(req));
+  }
+  const pattern = readRequestPattern(value);
+  if (!pattern) throw expected(name, wanted, value);
+  return (req) => matchesPattern(pattern, req);
+}
+
+function readPaths(name: string, value: unknown): readonly (string | RegExp)[] {
+  const wanted =
+    "a path that starts with '/', a RegExp, or an array of them; as in a request, so without '//' at " +
+    "the start, '..', '\\\\', a query or spaces";
+  const read = stringOrRegExp(wanted);
+  return (Array.isArray(value) ? value : [value]).map((item: unknown) => {
+    if (typeof item === 'string' && !isPlainPath(item)) throw expected(name, wanted, item);
+    return read(name, item);
+  });
+}
+
+function readAdminPath(name: string, value: unknown): string | false {
+  if (value === false) return false;
+  if (typeof value === 'string' && /^(\/[\w.~-]+)+$/.test(value)) return value;
+  throw expected(name, "a path such as '/_antract' without a trailing slash, or false", value);
+}
+
+/** Messages show no value: for many services the path is the secret. */
+function readNotify(name: string, value: unknown): string {
+  const url = value instanceof URL ? value.href : value;
+  if (typeof url === 'string' && isHttpUrl(url)) return url;
+  throw new AntractError(
+    'ERR_ANTRACT_OPTION',
+    `Expected \`${name}\` to be an http: or https: URL.`,
+  );
+}
+
+/** Also that its user and password can be decoded, which a URL does not check. */
+function isHttpUrl(text: string): boolean {
+  try {
+    const { protocol, username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return protocol === 'http:' || protocol === 'https:';
+  } catch {
+    return false;
+  }
+}
+
+function readStore(name: string, value: unknown): Store {
+  if (hasMethods(value, ['load', 'publish', 'subscribe'])) return value as Store;
+  throw expected(name, 'a store: an object with the methods load, publish and subscribe', value);
+}
+
+function readLogger(name: string, value: unknown): Logger {
+  if (hasMethods(value, ['info', 'warn', 'error'])) return value as Logger;
+  throw expected(name, 'an object with the methods info, warn and error, as console is', value);
+}
+
+function hasMethods(value: unknown, methods: readonly string[]): boolean {
+  const object = value as Partial<Record<string, unknown>> | null;
+  return methods.every((method) => typeof object?.[method] === 'function');
+}

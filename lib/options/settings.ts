@@ -1,0 +1,107 @@
+/**
+ * What users have set, validated and complete, and the defaults. Knows nothing of how it is read, or
+ * used.
+ */
+import type { HealthCheck } from '../probe/health-gate.ts';
+import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
+import { DEFAULT_SPOOL_SETTINGS, type SpoolSettings } from './spool-settings.ts';
+import type { Store } from '../stores/store.ts';
+
+export interface ReleaseSettings {
+  /**
+   * `immediate`: all at once. `fixed`: as the limits say. `slow-start`: a few, and more with each good
+   * answer; the limits hold as well.
+   */
+  readonly strategy: 'immediate' | 'fixed' | 'slow-start';
+  /** Releases whose answer has not begun, at once. */
+  readonly concurrency: number;
+  /** Releases a second. */
+  readonly perSecond: number;
+  /** Those held are spread at random over this many milliseconds. */
+  readonly jitter: number;
+  /** With how many a slow start begins. */
+  readonly initial: number;
+}
+
+export interface HeartbeatSettings {
+  readonly every: number;
+  readonly status: 102 | 103;
+}
+
+/** {@link AppOptions}, validated and complete. Durations are in milliseconds. */
+export interface AppSettings {
+  readonly maxTime: number;
+  readonly healthCheckPath: readonly (string | RegExp)[];
+  readonly answerHealthChecks: boolean;
+  readonly privilegedUserAgent: string | RegExp | undefined;
+  readonly bypass: ((req: AntractRequest) => boolean) | undefined;
+  readonly hold: ((req: AntractRequest) => boolean) | undefined;
+  readonly maxHeld: number;
+  readonly maxHold: number;
+  readonly onMaxHold: 'reject' | 'release';
+  readonly release: ReleaseSettings;
+  readonly health: HealthCheck | undefined;
+  readonly healthThreshold: number;
+  readonly healthTimeout: number | undefined;
+  readonly onHealthTimeout: 'release' | 'stop';
+  readonly cover: number;
+  readonly longLived: LongLivedPolicy;
+  readonly isLongLived: ((req: AntractRequest) => boolean) | undefined;
+  readonly drainMinBodyRate: number;
+  readonly drainBodyTimeout: number;
+  readonly heartbeat: HeartbeatSettings | undefined;
+}
+
+/** {@link AntractOptions}, validated and complete. */
+export interface Settings extends AppSettings {
+  readonly apps: ReadonlyMap<string, AppSettings>;
+  readonly adminPath: string | false;
+  readonly maxApps: number;
+  readonly spool: SpoolSettings;
+  readonly notify: string | undefined;
+  readonly store: Store | undefined;
+  readonly onStoreError: 'last-known' | 'open' | 'closed' | 'fence';
+  readonly logger: Logger;
+}
+
+/** The defaults, here and nowhere else; a test holds the documentation to them. */
+export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
+  maxTime: 5 * 60_000,
+  healthCheckPath: Object.freeze([]),
+  answerHealthChecks: false,
+  privilegedUserAgent: undefined,
+  bypass: undefined,
+  hold: undefined,
+  maxHeld: 10_000,
+  maxHold: Infinity,
+  onMaxHold: 'reject',
+  release: Object.freeze({
+    strategy: 'immediate',
+    concurrency: Infinity,
+    perSecond: Infinity,
+    jitter: 0,
+    initial: 8,
+  }),
+  health: undefined,
+  healthThreshold: 1,
+  healthTimeout: undefined,
+  onHealthTimeout: 'release',
+  cover: 0,
+  longLived: 'wait',
+  isLongLived: undefined,
+  drainMinBodyRate: 0,
+  drainBodyTimeout: Infinity,
+  heartbeat: undefined,
+});
+
+export const DEFAULT_SETTINGS: Settings = Object.freeze({
+  ...DEFAULT_APP_SETTINGS,
+  adminPath: '/_antract',
+  apps: new Map<string, AppSettings>(),
+  maxApps: 1000,
+  spool: DEFAULT_SPOOL_SETTINGS,
+  notify: undefined,
+  store: undefined,
+  onStoreError: 'last-known',
+  logger: console,
+});

@@ -1,0 +1,54 @@
+/**
+ * What nobody asked for, as a warning for those who do not listen to events. Pure.
+ */
+import type { AntractEvents } from '../gate/events.ts';
+import { formatMs } from '../common/format-duration.ts';
+
+export function warningOf<K extends keyof AntractEvents>(
+  event: K,
+  payload: AntractEvents[K][0],
+): string | undefined {
+  switch (event) {
+    case 'expired': {
+      const { app, pausedForMs, held, cause, ended } = payload as AntractEvents['expired'][0];
+      if (ended === 'stop') {
+        return (
+          `WRN_ANTRACT_EXPIRED: app '${app}' was stopped for ${formatMs(pausedForMs)}. This was its longest ` +
+          'time, so it has resumed by itself; requests reach the backend again once it answers.'
+        );
+      }
+      const why =
+        cause === 'lease'
+          ? `was held by a lease that nobody renewed. After ${formatMs(pausedForMs)} it`
+          : `reached its longest time after ${formatMs(pausedForMs)} and`;
+      return (
+        `WRN_ANTRACT_EXPIRED: the pause of app '${app}' ${why} ` +
+        `has ended by itself; ${held} held requests are being released.`
+      );
+    }
+    case 'unhealthy': {
+      const { app, lastSeen, action } = payload as AntractEvents['unhealthy'][0];
+      const end =
+        action === 'stop' ? 'the app is stopped' : 'held requests are released without its answer';
+      return `WRN_ANTRACT_UNHEALTHY: the backend of app '${app}' does not answer (${lastSeen}); ${end}.`;
+    }
+    case 'unreachable': {
+      const { app, coverMs } = payload as AntractEvents['unreachable'][0];
+      return (
+        `WRN_ANTRACT_UNREACHABLE: the backend of app '${app}' does not accept connections, and the app ` +
+        `is not paused; requests are held until it answers, for up to ${formatMs(coverMs)}.`
+      );
+    }
+    case 'tooSlow': {
+      const { app, method, path, ageMs, waitsFor, cause } = payload as AntractEvents['tooSlow'][0];
+      const what = waitsFor === 'upload' ? 'sent its body' : 'read its response';
+      const limit = cause === 'rate' ? 'drainMinBodyRate' : 'drainBodyTimeout';
+      return (
+        `WRN_ANTRACT_TOO_SLOW: the drain of app '${app}' ended ${method} ${path} after ${formatMs(ageMs)}: ` +
+        `its client ${what} too slowly (\`${limit}\`).`
+      );
+    }
+    default:
+      return undefined;
+  }
+}

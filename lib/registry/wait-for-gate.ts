@@ -1,0 +1,109 @@
+/**
+ * Waiting for the end of a drain, or of a release, in one app: here, and in all other processes where
+ * there are any. Knows no command.
+ */
+import type { Clock } from '../common/clock.ts';
+import type { DrainOutcome } from '../gate/drain-watch.ts';
+import type { Gate, ReopenOutcome } from '../gate/gate.ts';
+import type { Intent } from '../gate/phase.ts';
+import type { LostProcessStatus } from '../gate/status.ts';
+import { waitFor, type WaitLimits } from '../common/wait.ts';
+
+/** What is known of the other processes. */
+export interface Elsewhere {
+  isDrainedElsewhere(app: string): boolean;
+  /** Processes that are not heard of, and may still send requests of an app to its backend. */
+  missing(gate: Gate): readonly LostProcessStatus[];
+  /** The missing processes have ended, as an operator says. */
+  dismissMissing(gate: Gate): void;
+  isOpenElsewhere(app: string): boolean;
+  /** Asks them: one that has just come is not heard of otherwise. */
+  refresh(): Promise<void>;
+  /** Calls back whenever something may have changed. Returns what takes the callback off. */
+  watch(callback: () => void): () => void;
+}
+
+export class GateWait {
+  readonly #clock: Clock;
+  readonly #elsewhere: Elsewhere | undefined;
+
+  constructor(clock: Clock, elsewhere: Elsewhere | undefined) {
+    this.#clock = clock;
+    this.#elsewhere = elsewhere;
+  }
+
+  /** @param ignoresLost whether missing processes are taken to have ended. */
+  async drained(
+    gate: Gate,
+    limits: WaitLimits,
+    ignoresLost = false,
+  ): Promise<DrainOutcome | 'lost' | 'timeout'> {
+    const look = (): 'drained' | 'lost' | undefined => {
+      if (!gate.isDrained) return undefined;
+      if (!this.#elsewhere) return 'drained';
+      if (!this.#elsewhere.isDrainedElsewhere(gate.app)) return undefined;
+      if (this.#elsewhere.missing(gate).length === 0) return 'drained';
+      if (!ignoresLost) return 'lost';
+      this.#elsewhere.dismissMissing(gate);
+      return 'drained';
+    };
+    if (this.#elsewhere) await this.#elsewhere.refresh();
+    // It may have been resumed meanwhile.
+    const now = gate.intent === 'running' ? 'resumed' : look();
+    return waitFor<DrainOutcome | 'lost'>(
+      this.#clock,
+      limits,
+      now,
+      this.#until<DrainOutcome | 'lost'>('drained', look, (told) => gate.watchDrain(told)),
+    );
+  }
+
+  async reopened(gate: Gate, limits: WaitLimits): Promise<ReopenOutcome | 'timeout'> {
+    const look = (): 'reopened' | undefined => {
+      const isOpen = gate.isReopened && (this.#elsewhere?.isOpenElsewhere(gate.app) ?? true);
+      return isOpen ? 'reopened' : undefined;
+    };
+    if (this.#elsewhere) await this.#elsewhere.refresh();
+    return waitFor<ReopenOutcome>(
+      this.#clock,
+      limits,
+      look() ?? endOf(gate.intent),
+      this.#until<ReopenOutcome>('reopened', look, (told) => gate.watchReopen(told)),
+    );
+  }
+
+  /**
+   * Tells what `look` finds, in whatever process it happens last; any outcome of this process other
+   * than `aim` at once.
+   *
+   * @param watchOwn calls back once, and returns what takes the callback off.
+   */
+  #until<T extends string>(
+    aim: T,
+    look: () => T | undefined,
+    watchOwn: (told: (outcome: T) => void) => () => void,
+  ): (tell: (outcome: T) => void) => () => void {
+    return (tell) => {
+      const lookAgain = (): void => {
+        const found = look();
+        if (found !== undefined) tell(found);
+      };
+      const again = (outcome: T): void => {
+        unwatch = watchOwn(again);
+        if (outcome === aim) lookAgain();
+        else tell(outcome);
+      };
+      let unwatch = watchOwn(again);
+      const ignore = this.#elsewhere?.watch(lookAgain);
+      return () => {
+        unwatch();
+        ignore?.();
+      };
+    };
+  }
+}
+
+/** What ends the wait for a release before it begins. */
+function endOf(intent: Intent): 'paused' | 'stopped' | undefined {
+  return intent === 'running' ? undefined : intent;
+}

@@ -1,0 +1,78 @@
+/**
+ * What every store has to do, as tests that run under whatever offers `describe` and `it`: node:test,
+ * Jest, Vitest, Mocha. Knows no store, only several linked ones at a time.
+ */
+import assert from 'node:assert/strict';
+import { testDeadlines } from './deadlines.ts';
+import { testClosing, testListening } from './listening.ts';
+import { testClock, testExpiry, testPublishing } from './publishing.ts';
+import { testReports } from './reports.ts';
+import type { ContractStore, LinkedStores, Test } from './tools.ts';
+
+export type { LinkedStores } from './tools.ts';
+
+export interface StoreContractOptions {
+  /** Of the test runner; the global ones by default. */
+  describe?: (name: string, body: () => void) => unknown;
+  it?: (name: string, body: () => Promise<void>) => unknown;
+  /** What this kind of store does not have. Its tests are replaced by one that says so. */
+  lacks?: readonly ('reports' | 'close')[];
+}
+
+declare const describe: StoreContractOptions['describe'];
+declare const it: StoreContractOptions['it'];
+
+/**
+ * Registers the tests, for two and for three linked stores.
+ *
+ * @param createLinkedStores makes that many which share what they have, and share nothing with those
+ * made before. For a store that is meant for several processes each had better live in one of its
+ * own, and one of these have a wrong clock.
+ */
+export function storeContract(
+  name: string,
+  createLinkedStores: (count: number) => Promise<LinkedStores>,
+  options: StoreContractOptions = {},
+): void {
+  const runner = {
+    describe: options.describe ?? describe,
+    it: options.it ?? it,
+  } as Required<Pick<StoreContractOptions, 'describe' | 'it'>>;
+  const lacks = new Set(options.lacks);
+
+  for (const count of [2, 3]) {
+    const test: Test = (behaviour, body) =>
+      void runner.it(behaviour, async () => {
+        const linked = await createLinkedStores(count);
+        const { stores } = linked;
+        try {
+          assert.equal(
+            stores.length,
+            count,
+            'createLinkedStores(count) makes as many as asked for',
+          );
+          await body(stores as ContractStore[], linked);
+        } finally {
+          await linked.close();
+        }
+      });
+
+    runner.describe(`${name}, ${count} linked`, () => {
+      testPublishing(test);
+      testExpiry(test);
+      testClock(test);
+      testListening(test);
+      testDeadlines(test, !lacks.has('reports'));
+      if (lacks.has('reports')) testLack(test, 'reports', ['report', 'reports']);
+      else testReports(test);
+      if (lacks.has('close')) testLack(test, 'close', ['close']);
+      else testClosing(test);
+    });
+  }
+}
+
+function testLack(test: Test, what: string, methods: readonly (keyof ContractStore)[]): void {
+  test(`has no ${what}, as its tests say`, async ([store]) => {
+    for (const method of methods) assert.equal(store![method], undefined);
+  });
+}
