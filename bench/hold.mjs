@@ -13,7 +13,7 @@ const REQUESTS = 10_000;
 const CONNECTIONS = 100;
 const ROUNDS = 9;
 
-const antract = createAntract({ maxHeld: REQUESTS });
+const antract = createAntract({ maxQueue: REQUESTS });
 const pause = antract.pause();
 let answered = 0;
 let allAnswered;

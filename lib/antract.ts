@@ -24,8 +24,8 @@ export interface Antract extends Pick<
   | 'stop'
   | 'status'
   | 'list'
-  | 'drained'
-  | 'released'
+  | 'waitForDrain'
+  | 'waitForRelease'
   | 'during'
   | 'close'
   | 'on'
@@ -81,8 +81,8 @@ export function createAntract(options: AntractOptions = {}): Antract {
     stop: registry.stop.bind(registry),
     status: registry.status.bind(registry),
     list: registry.list.bind(registry),
-    drained: registry.drained.bind(registry),
-    released: registry.released.bind(registry),
+    waitForDrain: registry.waitForDrain.bind(registry),
+    waitForRelease: registry.waitForRelease.bind(registry),
     during: registry.during.bind(registry),
     async close() {
       await registry.close();

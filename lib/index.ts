@@ -23,7 +23,7 @@ export type {
   DrainedEvent,
   EndedHoldEvent,
   ExpiredEvent,
-  ForgottenEvent,
+  EvictedEvent,
   PausedEvent,
   RejectedEvent,
   RequestEvent,
@@ -64,7 +64,7 @@ export {
   type Publication,
   type PublishResult,
   type Store,
-  type StoredIntent,
+  type StoredState,
   type StoredReport,
   type StoreListener,
 } from './stores/store.ts';

@@ -147,7 +147,7 @@ describe('the dashboard', () => {
       const gone = await listen((_req, res) => void res.end());
       const { port } = gone;
       await closeAll();
-      const serving = await serve(['--target', gone.url, '--cover', '1s']);
+      const serving = await serve(['--target', gone.url, '--hold-on-outage', '1s']);
       const { page, complaints } = await openPage(serving.adminUrl);
       await shows(field(page, 'phase'), exactly('running'));
       const answer = request(serving.url);

@@ -63,7 +63,7 @@ describe('an EventSource in Chromium reconnects by itself', () => {
   });
 
   itInBrowser('after it was held for too long', async () => {
-    const { gateway, page } = await openSite({ maxHold: 50 });
+    const { gateway, page } = await openSite({ maxWait: 50 });
     const rejected = rejection(gateway);
     await gateway.antract.enable('default', { maxTime: '1s' });
     expect(await rejected).toBe('timeout');

@@ -97,7 +97,7 @@ describe('antract serve', () => {
     const { url, adminUrl } = await serve(['--target', backend.url], {
       ANTRACT_HEALTH_CHECK_PATH: '/up,/healthy',
       ANTRACT_ANSWER_HEALTH_CHECKS: 'no',
-      ANTRACT_MAX_HELD: '0',
+      ANTRACT_MAX_QUEUE: '0',
       ANTRACT_MAX_TIME: '1m',
       ANTRACT_RELEASE_PER_SECOND: '',
     });
@@ -364,7 +364,7 @@ describe('a call that makes no sense ends with 2 and', () => {
   });
 
   it('takes a duration of 0 without a unit, from a flag and a file', async () => {
-    const config = file('antract.json', { target, cover: 0, release: { jitter: 0 } });
+    const config = file('antract.json', { target, holdOnOutage: 0, release: { jitter: 0 } });
     const { adminUrl } = await serve(['--config', config, '--proxy-timeout', '0']);
     expect((await request(`${adminUrl}/status`)).status).toBe(200);
   });

@@ -71,7 +71,7 @@ describe('the commands', () => {
   });
 
   it('status says that requests wait for the backend, and how much longer', async () => {
-    const site = await operate('--cover', '1m');
+    const site = await operate('--hold-on-outage', '1m');
     await site.backend.kill();
     const { answer, leave } = await site.hold();
     answer.catch(() => undefined);

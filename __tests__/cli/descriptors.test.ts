@@ -103,7 +103,7 @@ describe('at the limit of open files', () => {
 
   it('idle clients that all ask at once wait for the few connections to the backend, and get no 502', async () => {
     const backend = await openBackend();
-    const site = await serveWithin(LIMIT, ['--target', backend.url, '--cover', '0']);
+    const site = await serveWithin(LIMIT, ['--target', backend.url, '--hold-on-outage', '0']);
     const port = Number(new URL(site.url).port);
     const clients = await Promise.all(Array.from({ length: 50 }, () => connect(port)));
     // The gateway accepts this connection last, so none of the clients is refused for want of a descriptor.
@@ -131,7 +131,7 @@ describe('at the limit of open files', () => {
 });
 
 describe('at its start a gateway', () => {
-  it('warns when the limit of open files is below what maxHeld needs', async () => {
+  it('warns when the limit of open files is below what maxQueue needs', async () => {
     const site = await serveWithin(LIMIT, ['--target', 'http://127.0.0.1:9']);
     await site.cli.saw(
       'stderr',
@@ -140,7 +140,7 @@ describe('at its start a gateway', () => {
   });
 
   it('does not warn when that is enough', async () => {
-    const args = ['--target', 'http://127.0.0.1:9', '--max-held', '50'];
+    const args = ['--target', 'http://127.0.0.1:9', '--max-queue', '50'];
     const site = await serveWithin(LIMIT, args);
     expect(site.cli.stderr).not.toContain('WRN_ANTRACT_DESCRIPTORS');
   });

@@ -131,7 +131,7 @@ describe('a line', () => {
       target: backend.url,
       accessLog: lines,
       proxyTimeout: 50,
-      cover: 0,
+      holdOnOutage: 0,
     });
     await request(`${url}/hang`);
     expect(await lines.json()).toMatchObject({ status: 504, error: 'ERR_ANTRACT_PROXY_TIMEOUT' });

@@ -44,7 +44,7 @@ const text = async ({ url }: OpenGateway, endpoint = 'status'): Promise<string> 
 describe('a backend that is down', () => {
   it('is said to be down in text, JSON and metrics, once its cover is over', async () => {
     const backend = await away();
-    const gateway = await openGateway({ target: backend.url, cover: 100 });
+    const gateway = await openGateway({ target: backend.url, holdOnOutage: 100 });
     expect((await request(gateway.url)).status).toBe(502);
     expect(gateway.antract.status()).toMatchObject({
       phase: 'running',
@@ -70,7 +70,7 @@ describe('a backend that is down', () => {
 
   it('is said to be down without any cover, until a request is answered', async () => {
     const backend = await away();
-    const gateway = await openGateway({ target: backend.url, cover: 0 });
+    const gateway = await openGateway({ target: backend.url, holdOnOutage: 0 });
     expect(stateOf(gateway).state).toBe('unknown');
     expect(await text(gateway, 'metrics')).not.toContain('antract_backend_up{');
     await request(gateway.url);
@@ -148,13 +148,13 @@ describe('a backend that is down', () => {
     ],
   ])('is said to be down where it %s', async (_name, onConnection, reason) => {
     const target = await raw(onConnection);
-    const gateway = await openGateway({ target, cover: 0, proxyTimeout: 200 });
+    const gateway = await openGateway({ target, holdOnOutage: 0, proxyTimeout: 200 });
     expect((await request(gateway.url)).status).toBeGreaterThanOrEqual(502);
     expect(stateOf(gateway)).toMatchObject({ state: 'down', reason });
   });
 
   it('is said to be down where its host name does not exist', async () => {
-    const gateway = await openGateway({ target: 'http://nowhere.invalid:80', cover: 0 });
+    const gateway = await openGateway({ target: 'http://nowhere.invalid:80', holdOnOutage: 0 });
     await request(gateway.url);
     expect(stateOf(gateway)).toMatchObject({
       state: 'down',
@@ -164,7 +164,7 @@ describe('a backend that is down', () => {
 
   it('is said to be down where a WebSocket handshake is refused, and up where one is answered', async () => {
     const backend = await away();
-    const gateway = await openGateway({ target: backend.url, cover: 0 });
+    const gateway = await openGateway({ target: backend.url, holdOnOutage: 0 });
     const handshake = async (): Promise<string> => {
       const socket = await connect(gateway.port);
       socket.write(
@@ -183,7 +183,7 @@ describe('a backend that is down', () => {
     const { url } = await listen((req, res) => {
       if (req.url !== '/hang') res.end('ok');
     });
-    const gateway = await openGateway({ target: url, cover: 0 });
+    const gateway = await openGateway({ target: url, holdOnOutage: 0 });
     await request(gateway.url);
     const arrived = once(gateway.server, 'request');
     const client = http.get(`${gateway.url}/hang`).on('error', () => undefined);
@@ -212,7 +212,7 @@ describe('a middleware', () => {
     let isAway = false;
     const { url } = await listen((req, res) =>
       pause(req, res, () => {
-        if (isAway && pause.takeBack(req, res, () => undefined)) return;
+        if (isAway && pause.requeue(req, res, () => undefined)) return;
         res.statusCode = isAway ? 502 : 200;
         res.end();
       }),
@@ -287,7 +287,7 @@ describe('a middleware whose handler answers 502 or 504', () => {
   it('asks nothing where it answers otherwise, or while it is paused', async () => {
     let asked = 0;
     const check = async () => void asked++;
-    const { antract, get } = await appWith({ health: { check }, hold: () => false });
+    const { antract, get } = await appWith({ health: { check }, shouldHold: () => false });
     for (const status of [200, 404, 500, 503]) await get(status);
     await antract.enable('default');
     await get(502);
@@ -339,7 +339,7 @@ describe('a health check path that is wrong', () => {
     await gateway.antract.disable();
     expect(await warned(gateway)).toMatch(/health check path \/up answers 401\./);
     status = 200;
-    expect((await gateway.antract.released()).outcome).toBe('reopened');
+    expect((await gateway.antract.waitForRelease()).outcome).toBe('reopened');
     expect(stateOf(gateway).summary).toBeNull();
   });
 

@@ -94,10 +94,10 @@ describe('a configuration', () => {
       /^Expected `accessLogFormat` to be 'auto' or 'json' or 'pretty'/,
     ],
     [{ target, maxTime: 'ever' }, /^Expected `maxTime` to be a duration/],
-    [{ target, apps: { shop: { target, maxHeld: -1 } } }, /^Expected `apps.shop.maxHeld`/],
+    [{ target, apps: { shop: { target, maxQueue: -1 } } }, /^Expected `apps.shop.maxQueue`/],
     [{ target, health: { url: 'up' } }, /^Expected `health.url` to be a URL/],
     [{ target, health: {} }, /^Expected `health` to be one of/],
-    [{ target, cover: 'ever' }, /^Expected `cover` to be a duration/],
+    [{ target, holdOnOutage: 'ever' }, /^Expected `holdOnOutage` to be a duration/],
     [{ target, release: { strategy: 'slow' } }, /^Expected `release.strategy`/],
     [{ target, release: 5 }, /^Expected `release`/],
     [{ target, trustForwarded: 'yes' }, /^Expected `trustForwarded` to be true or false/],
@@ -136,7 +136,7 @@ describe('a configuration', () => {
 
   it('is neither kept nor changed, and what is undefined is as if it were absent', async () => {
     const hosts = Object.freeze(['shop.example']);
-    const shop = Object.freeze({ target, hosts, maxHeld: undefined, proxyTimeout: undefined });
+    const shop = Object.freeze({ target, hosts, maxQueue: undefined, proxyTimeout: undefined });
     const config = Object.freeze({
       target,
       port: undefined,
@@ -159,7 +159,7 @@ describe('what the gateway sets where its user has not', () => {
     const { apps, ...top } = settingsOf({ target, apps: { shop: { target } } });
     for (const settings of [top, apps.get('shop')]) {
       expect(settings).toMatchObject({
-        cover: 10_000,
+        holdOnOutage: 10_000,
         health: expect.any(Function),
         release: { strategy: 'slow-start', initial: 8, concurrency: Infinity },
       });
@@ -170,24 +170,27 @@ describe('what the gateway sets where its user has not', () => {
   it('gives way to what an app says, and that to nothing', () => {
     const { apps, ...top } = settingsOf({
       target,
-      cover: 0,
+      holdOnOutage: 0,
       release: { concurrency: 5 },
       apps: {
-        a: { target, cover: '3s', release: { strategy: 'immediate' } },
+        a: { target, holdOnOutage: '3s', release: { strategy: 'immediate' } },
         b: { target, release: { perSecond: 2 } },
       },
     });
-    expect(top).toMatchObject({ cover: 0, release: { strategy: 'slow-start', concurrency: 5 } });
-    expect(apps.get('a')).toMatchObject({ cover: 3000, release: { strategy: 'immediate' } });
+    expect(top).toMatchObject({
+      holdOnOutage: 0,
+      release: { strategy: 'slow-start', concurrency: 5 },
+    });
+    expect(apps.get('a')).toMatchObject({ holdOnOutage: 3000, release: { strategy: 'immediate' } });
     expect(apps.get('b')).toMatchObject({
-      cover: 0,
+      holdOnOutage: 0,
       release: { strategy: 'slow-start', perSecond: 2, concurrency: Infinity },
     });
   });
 
   it('does without a backend at the top', () => {
-    const { apps, ...top } = settingsOf({ cover: '5s', apps: { shop: { target } } });
-    expect(apps.get('shop')).toMatchObject({ cover: 5000, health: expect.any(Function) });
-    expect(top).toMatchObject({ cover: 0, health: undefined });
+    const { apps, ...top } = settingsOf({ holdOnOutage: '5s', apps: { shop: { target } } });
+    expect(apps.get('shop')).toMatchObject({ holdOnOutage: 5000, health: expect.any(Function) });
+    expect(top).toMatchObject({ holdOnOutage: 0, health: undefined });
   });
 });

@@ -62,7 +62,7 @@ function delayLookups() {
 }
 
 /** A gateway whose first connection is in use by `/first`, and which can't finish any other. */
-async function busyGateway(options: { cover?: number } = {}) {
+async function busyGateway(options: { holdOnOutage?: number } = {}) {
   const backend = await manualBackend();
   const lookups = delayLookups();
   const gateway = await openGateway({ target: `http://backend.test:${backend.port}`, ...options });
@@ -120,7 +120,7 @@ describe('a request that waits for a new connection', () => {
   });
 
   it('does not fail when its own connection can not be made but another one was freed', async () => {
-    const { backend, lookups, gateway, first } = await busyGateway({ cover: 0 });
+    const { backend, lookups, gateway, first } = await busyGateway({ holdOnOutage: 0 });
     const second = request(`${gateway.url}/second`);
     await until(() => lookups.count() === 1);
     await backend.answer('/first');
@@ -132,7 +132,7 @@ describe('a request that waits for a new connection', () => {
   });
 
   it('fails when its connection can not be made and no other one is on its way', async () => {
-    const { backend, lookups, gateway, first } = await busyGateway({ cover: 0 });
+    const { backend, lookups, gateway, first } = await busyGateway({ holdOnOutage: 0 });
     const others = ['/second', '/third'].map((path) => request(`${gateway.url}${path}`));
     await until(() => lookups.count() === 2);
     lookups.finish(notFound());

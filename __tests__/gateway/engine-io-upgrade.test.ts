@@ -101,7 +101,7 @@ describe.each(POLLS)('a drain in the middle of an upgrade whose polls are %s', (
     const left = event(socket, 'disconnect');
     slowResponse.end();
     await ordinary;
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await left;
     const back = event(socket, 'connect');
     await antract.disable();
@@ -139,7 +139,7 @@ describe.each(POLLS)('a drain in the middle of an upgrade whose polls are %s', (
     const left = event(socket, 'disconnect');
     await antract.enable();
     if (!poll.writableEnded && !poll.destroyed) poll.end('6');
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await left;
     const back = event(socket, 'connect');
     await antract.disable();
@@ -165,7 +165,7 @@ describe.each(POLLS)('a drain in the middle of an upgrade whose polls are %s', (
         : emit(name, ...details);
     await antract.enable();
     if (!poll.writableEnded && !poll.destroyed) poll.end('6');
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await left;
     const back = event(socket, 'connect');
     await antract.disable();

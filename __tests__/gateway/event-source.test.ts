@@ -6,9 +6,9 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import type { LineStream } from '../../lib/gateway/server/gateway.ts';
-import { HttpPassage } from '../../lib/http/http-passage.ts';
+import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import type { PauseOptions } from '../../lib/http/admission.ts';
-import { refuse, type Refusal } from '../../lib/http/refusal.ts';
+import { sendRejection, type RejectionResponse } from '../../lib/http/rejection-response.ts';
 import { DEFAULT_APP } from '../../lib/registry/pause-registry.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
@@ -73,8 +73,8 @@ describe('an EventSource that the gateway refuses is answered an empty stream th
   });
 
   it.each([
-    [{ maxHold: 1 }, 'ERR_ANTRACT_HOLD_TIMEOUT'],
-    [{ maxHeld: 0 }, 'ERR_ANTRACT_FULL'],
+    [{ maxWait: 1 }, 'ERR_ANTRACT_HOLD_TIMEOUT'],
+    [{ maxQueue: 0 }, 'ERR_ANTRACT_FULL'],
   ])('when it can not be held (%j)', async (options, code) => {
     const gateway = await openGateway({ target: (await streamingBackend()).url, ...options });
     await gateway.antract.enable();
@@ -89,11 +89,14 @@ describe('an EventSource that the gateway refuses is answered an empty stream th
     expect((await answer).headers.connection).toBe('close');
   });
 
-  it.each([0, 1])('when its backend is away for longer than `cover`, %d ms', async (cover) => {
-    const gateway = await openGateway({ target: await deadUrl(), cover });
-    const answer = await request(gateway.url, { headers: EVENT_SOURCE });
-    expectEmptyStream(answer, 502, 'ERR_ANTRACT_BAD_GATEWAY');
-  });
+  it.each([0, 1])(
+    'when its backend is away for longer than `holdOnOutage`, %d ms',
+    async (holdOnOutage) => {
+      const gateway = await openGateway({ target: await deadUrl(), holdOnOutage });
+      const answer = await request(gateway.url, { headers: EVENT_SOURCE });
+      expectEmptyStream(answer, 502, 'ERR_ANTRACT_BAD_GATEWAY');
+    },
+  );
 
   it('when its backend does not answer in time', async () => {
     const silent = await listen(() => undefined);
@@ -170,8 +173,8 @@ describe('an EventSource that the middleware refuses', () => {
 
   it('reconnects after five to ten seconds, or soon after the pause must have ended', async () => {
     jest.spyOn(Math, 'random').mockReturnValue(0.5);
-    const long = await paused({ maxHeld: 0 });
-    const short = await paused({ maxHeld: 0, maxTime: '1s' });
+    const long = await paused({ maxQueue: 0 });
+    const short = await paused({ maxQueue: 0, maxTime: '1s' });
     await Promise.all([long.antract.enable(), short.antract.enable()]);
     expect((await request(long.url, { headers: EVENT_SOURCE })).body).toContain('\nretry: 7500\n');
     expect((await request(short.url, { headers: EVENT_SOURCE })).body).toContain('\nretry: 1500\n');
@@ -240,7 +243,7 @@ describe('a refusal that no reconnecting would help', () => {
   });
 });
 
-const UNREACHABLE: Refusal = {
+const UNREACHABLE: RejectionResponse = {
   status: 502,
   code: 'ERR_ANTRACT_BAD_GATEWAY',
   title: 'Bad gateway',
@@ -250,7 +253,7 @@ const UNREACHABLE: Refusal = {
 describe('the 200 with which an EventSource is refused', () => {
   it('has no field that comes from the text of the refusal', async () => {
     const detail = 'Back soon.\ndata: forged\r\nretry: 99999\rid: 7';
-    const site = await listen((req, res) => refuse(req, res, { ...UNREACHABLE, detail }));
+    const site = await listen((req, res) => sendRejection(req, res, { ...UNREACHABLE, detail }));
     const { body } = await request(site.url, { headers: EVENT_SOURCE });
     const fields = body.split(/\r\n|\r|\n/).filter((line) => line !== '' && !line.startsWith(':'));
     expect(fields).toEqual([expect.stringMatching(/^retry: \d{4,5}$/)]);
@@ -258,21 +261,23 @@ describe('the 200 with which an EventSource is refused', () => {
 
   it('is not taken for an answer of the backend', async () => {
     const antract = createAntract({ logger });
-    const passages: HttpPassage[] = [];
+    const passages: GatedHttpRequest[] = [];
     const site = await listen((req, res) => {
       const { settings } = antract.registry.gate(DEFAULT_APP);
-      passages.push(new HttpPassage(req, res, settings, logger));
-      refuse(req, res, UNREACHABLE);
+      passages.push(new GatedHttpRequest(req, res, settings, logger));
+      sendRejection(req, res, UNREACHABLE);
     });
     await request(site.url, { headers: EVENT_SOURCE });
-    expect(passages[0]?.isAnswered()).toBe(false);
+    expect(passages[0]?.hasGoodResponse()).toBe(false);
   });
 
   it('counts as a bad answer for the pace of a release', async () => {
     const antract = createAntract({ logger });
     const pause = antract.pause();
-    const answered = jest.spyOn(antract.registry.gate(DEFAULT_APP), 'answered');
-    const site = await listen((req, res) => pause(req, res, () => refuse(req, res, UNREACHABLE)));
+    const answered = jest.spyOn(antract.registry.gate(DEFAULT_APP), 'onResponseStart');
+    const site = await listen((req, res) =>
+      pause(req, res, () => sendRejection(req, res, UNREACHABLE)),
+    );
     await antract.enable();
     const held = once(antract.registry, 'held');
     const answer = request(site.url, { headers: EVENT_SOURCE });

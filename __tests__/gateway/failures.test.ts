@@ -49,7 +49,7 @@ describe('a backend that is away, without a cover', () => {
   it('is answered with 502, which tells nothing about it', async () => {
     const backend = await startBackend();
     await backend.kill();
-    const { url } = await openGateway({ target: backend.url, cover: 0 });
+    const { url } = await openGateway({ target: backend.url, holdOnOutage: 0 });
     const { status, headers, body } = await request(url);
     expect(status).toBe(502);
     expect(headers).toMatchObject({
@@ -64,7 +64,7 @@ describe('a backend that is away, without a cover', () => {
 
   it('is used again as soon as it is back, without anything else', async () => {
     const backend = await startBackend();
-    const { url } = await openGateway({ target: backend.url, cover: 0 });
+    const { url } = await openGateway({ target: backend.url, holdOnOutage: 0 });
     expect((await request(url)).status).toBe(200);
     await backend.kill();
     expect((await request(url)).status).toBe(502);
@@ -75,7 +75,7 @@ describe('a backend that is away, without a cover', () => {
   it('does not spoil a connection for the requests that follow a refused upload', async () => {
     const { url } = await openGateway({
       target: await bareBackend((socket) => socket.resetAndDestroy()),
-      cover: 0,
+      holdOnOutage: 0,
     });
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     for (let i = 0; i < 3; i++) {
@@ -127,7 +127,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     await backend.kill();
     let looks = 0;
     const health = { check: () => void looks++ };
-    const gateway = await openGateway({ target: backend.url, health, cover: 1500 });
+    const gateway = await openGateway({ target: backend.url, health, holdOnOutage: 1500 });
     const { told, released } = record(gateway);
     const since = performance.now();
     const answers = await Promise.all(

@@ -112,7 +112,7 @@ async function expectNothingLeft(
   await until(() => antract.status().inFlight === 0);
   await empty(server);
   await antract.enable();
-  expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+  expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   if (backend) await until(() => backend.open.size === 0);
 }
 

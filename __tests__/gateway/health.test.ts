@@ -10,7 +10,7 @@ import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
-import { httpCheck } from '../../lib/probe/health-gate.ts';
+import { httpCheck } from '../../lib/probe/backend-probe.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
 import { createCertificate } from '../support/certificate.ts';
@@ -111,7 +111,7 @@ describe('a request that no connection could be made for', () => {
     const lines: string[] = [];
     const gateway = await openGateway({
       target: backend.url,
-      cover: 300,
+      holdOnOutage: 300,
       accessLog: { write: (text: string) => void lines.push(text) },
       accessLogFormat: 'json',
     });
@@ -335,7 +335,7 @@ describe('the probe', () => {
       const gateway = await openGateway({ healthCheckPath, target: backend.url });
       await gateway.antract.enable();
       await gateway.antract.disable();
-      await gateway.antract.released();
+      await gateway.antract.waitForRelease();
       // At the start, and at the release.
       expect(new Set(asked)).toEqual(new Set([`${new URL(backend.url).host} ${healthCheckPath}`]));
     },
@@ -352,7 +352,7 @@ describe('the probe', () => {
     for (const app of ['a', 'b']) {
       await antract.enable(app);
       await antract.disable(app);
-      await antract.released(app);
+      await antract.waitForRelease(app);
     }
     expect(asked).toEqual(['all', 'b']);
   });
@@ -464,12 +464,12 @@ describe('disable with wait', () => {
 
   it.each([
     { after: 'a pause', options: { healthTimeout: 1 } },
-    { after: 'an unplanned hold', options: { cover: 1 } },
+    { after: 'an unplanned hold', options: { holdOnOutage: 1 } },
   ])('does not say that a backend answers which was given up after $after', async ({ options }) => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url, ...options });
     await backend.kill();
-    if (options.cover) expect((await request(gateway.url)).status).toBe(502);
+    if (options.holdOnOutage) expect((await request(gateway.url)).status).toBe(502);
     else await gateway.antract.enable();
     const ended: string[] = [];
     const released = admin(gateway, 'disable?wait=1m').finally(() => ended.push('wait'));
@@ -514,10 +514,10 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
     config: Partial<GatewayConfig> = {},
   ): Promise<{ backend: Backend; gateway: OpenGateway }> {
     const backend = await startBackend();
-    const gateway = await openGateway({ target: backend.url, cover: 300, ...config });
+    const gateway = await openGateway({ target: backend.url, holdOnOutage: 300, ...config });
     await gateway.antract[command]();
     await gateway.antract.disable();
-    await gateway.antract.released();
+    await gateway.antract.waitForRelease();
     await backend.kill();
     return { backend, gateway };
   }
@@ -543,7 +543,7 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
   });
 
   it('fails the next request at once without a cover', async () => {
-    const { gateway } = await resumeAndKill('enable', { cover: 0 });
+    const { gateway } = await resumeAndKill('enable', { holdOnOutage: 0 });
     expect((await request(gateway.url)).status).toBe(502);
     expect(gateway.antract.status()).toMatchObject({ phase: 'running', held: 0 });
   });
@@ -553,14 +553,14 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
     const backend = await startBackend();
     const both = await Promise.all(
       [store, new MemoryStore(store)].map((one) =>
-        openGateway({ target: backend.url, cover: 300, store: one }),
+        openGateway({ target: backend.url, holdOnOutage: 300, store: one }),
       ),
     );
     await both[0]?.antract.enable();
     await both[0]?.antract.disable();
     for (const { antract } of both) {
       while (antract.status().processes?.some(({ acknowledged }) => !acknowledged)) await wait(1);
-      await antract.released();
+      await antract.waitForRelease();
     }
     await backend.kill();
     const answers = await Promise.all(both.map(({ url }) => request(url)));
@@ -569,7 +569,7 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
 
   it('answers a request that the pause had held once it is back, although the cover is shorter', async () => {
     const backend = await startBackend();
-    const gateway = await openGateway({ target: backend.url, cover: 1 });
+    const gateway = await openGateway({ target: backend.url, holdOnOutage: 1 });
     await gateway.antract.enable();
     const answer = request(gateway.url);
     await held(gateway, 1);

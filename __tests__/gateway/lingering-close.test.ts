@@ -152,7 +152,7 @@ describe('an answer that ends the connection during an upload', () => {
   });
 
   it('is not lost when the backend is away', async () => {
-    const gateway = await openGateway({ target: 'http://127.0.0.1:1', cover: 0 });
+    const gateway = await openGateway({ target: 'http://127.0.0.1:1', holdOnOutage: 0 });
     const request = post(`${LENGTH}Connection: close\r\n`);
     const { status, error } = await exchange(gateway.port, request, PART);
     expect({ status, error }).toEqual({ status: 502, error: undefined });

@@ -334,13 +334,13 @@ describe('pipelined requests that reach the middleware late', () => {
     const { port } = await listen((req, res) => {
       const respond = (): void => void res.end(`<${req.url}>`);
       pause(req, res, () => {
-        passed.push(() => pause.takeBack(req, res, respond) || !res.writeHead(502).end());
+        passed.push(() => pause.requeue(req, res, respond) || !res.writeHead(502).end());
       });
     });
     const { socket, text } = await send(port, gets(40));
     await until(() => passed.length === 40);
     await antract.enable();
-    expect(passed.filter((takeBack) => takeBack())).toHaveLength(LIMIT);
+    expect(passed.filter((requeue) => requeue())).toHaveLength(LIMIT);
     expect(antract.status().held).toBe(LIMIT);
     await antract.disable();
     await until(() => text().split('HTTP/1.1 502 ').length === 40 - LIMIT + 1);

@@ -65,7 +65,7 @@ describe('a gateway that drains', () => {
       expect(status.stragglers).toMatchObject([
         { method: 'POST', path: '/upload', waitsFor: 'upload' },
       ]);
-      expect(await gateway.antract.drained()).toMatchObject({ outcome: 'drained' });
+      expect(await gateway.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
       expect(await answer).toMatch(
         /^HTTP\/1\.1 408 [^]*Connection: close[^]*ERR_ANTRACT_BODY_TIMEOUT/i,
       );
@@ -87,7 +87,7 @@ describe('a gateway that drains', () => {
     await gateway.antract.enable();
     await readUntil(client, (text) => text.includes('408'));
     client.write('rest');
-    expect(await gateway.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await gateway.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await until(() => backend.seen[0]?.isComplete !== undefined);
     expect(backend.seen).toEqual([{ url: '/upload', bytes: 4, isComplete: false }]);
   });
@@ -99,7 +99,7 @@ describe('a gateway that drains', () => {
     client.write('GET /big HTTP/1.1\r\nHost: a\r\n\r\n');
     await until(() => backend.seen.length === 1);
     await gateway.antract.enable();
-    expect(await gateway.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await gateway.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     expect((await untilEnd(client)).length).toBeLessThan(50_000_000);
   });
 
@@ -110,7 +110,7 @@ describe('a gateway that drains', () => {
     client.write(`GET /slow HTTP/1.1\r\nHost: a\r\n\r\n${UPLOAD}half`);
     await until(() => backend.seen.length === 2);
     await gateway.antract.enable();
-    expect(await gateway.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await gateway.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await until(() => backend.seen.every(({ isComplete }) => isComplete !== undefined));
     expect(backend.seen[1]).toMatchObject({ url: '/upload', isComplete: false });
   });
@@ -128,7 +128,7 @@ describe('a gateway that drains', () => {
     expect(await readUntil(client, (text) => text.includes('\r\n\r\n'))).toMatch(
       /^HTTP\/1\.1 408 /,
     );
-    expect(await gateway.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await gateway.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('ends a slow upload after a stop as well', async () => {
@@ -141,7 +141,7 @@ describe('a gateway that drains', () => {
     expect(await readUntil(client, (text) => text.includes('\r\n\r\n'))).toMatch(
       /^HTTP\/1\.1 408 /,
     );
-    expect(await gateway.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await gateway.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 });
 
@@ -193,7 +193,7 @@ describe('drainMinBodyRate', () => {
     const client = await site.upload();
     const answer = untilEnd(client);
     await site.registry.enable();
-    const drained = site.registry.drained();
+    const drained = site.registry.waitForDrain();
     await send(client, site, 1, 19);
     expect(site.events).toEqual([]);
     await send(client, site, 1, 1);
@@ -220,7 +220,7 @@ describe('drainMinBodyRate', () => {
     expect(site.events).toEqual([]);
     client.write(Buffer.alloc(1_000_000 - (site.handled[0]?.bytes ?? 0)));
     expect(await readUntil(client, (text) => text.includes('done'))).toMatch(/^HTTP\/1\.1 200 /);
-    expect(await site.registry.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('does not blame a client for a handler that does not read', async () => {
@@ -249,7 +249,7 @@ describe('drainMinBodyRate', () => {
   });
 
   it('does not end what a drain does not wait for', async () => {
-    const site = await startMiddleware({ drainMinBodyRate: 500, hold: () => false });
+    const site = await startMiddleware({ drainMinBodyRate: 500, shouldHold: () => false });
     await site.upload();
     await site.registry.enable();
     site.clock.advance(600_000);

@@ -163,7 +163,7 @@ describe.each([
     const left = riders.map((rider) => rider.left());
     await antract.enable();
     // A poll is answered after 25 s by itself.
-    expect(await antract.drained('default', { timeout: '10s' })).toMatchObject({
+    expect(await antract.waitForDrain('default', { timeout: '10s' })).toMatchObject({
       outcome: 'drained',
     });
     await Promise.all(left);
@@ -205,7 +205,7 @@ describe('a session of long polls', () => {
     await rider.say('before');
     await settled(antract, 1);
     await antract.enable();
-    expect(await antract.drained('default', { timeout: 100 })).toMatchObject({
+    expect(await antract.waitForDrain('default', { timeout: 100 })).toMatchObject({
       outcome: 'timeout',
       stragglers: [{ method: 'GET', path: '/socket.io/' }],
     });
@@ -235,7 +235,7 @@ describe('a session of long polls', () => {
     const left = new AbortController();
     const again = request(`${url}/hang?poll=2`, { signal: left.signal });
     await held;
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await backend.kill();
     await backend.start();
     const arrived = backend.received('/hang?poll=2');
@@ -274,7 +274,7 @@ describe('a session of long polls', () => {
     finish();
     await slow;
     await left;
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     if (kill) {
       await backend.kill();
       await backend.start();

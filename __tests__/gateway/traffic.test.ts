@@ -1,8 +1,8 @@
 /** The end of a server's connections, without a proxy in between to hold anything back. */
 import { afterEach, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { Traffic } from '../../lib/gateway/server/traffic.ts';
-import { HttpPassage } from '../../lib/http/http-passage.ts';
+import { ConnectionTracker } from '../../lib/gateway/server/connection-tracker.ts';
+import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import { DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
 import { closeAll, connect, listen } from '../support/http.ts';
 
@@ -16,9 +16,9 @@ it('an answer that is complete here, and on its way to a slow client, is not cut
     traffic.track(req, res, () => undefined);
     res.end(Buffer.alloc(size));
   });
-  const traffic = new Traffic(
+  const traffic = new ConnectionTracker(
     server,
-    (req, res) => new HttpPassage(req, res, DEFAULT_SETTINGS, logger),
+    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, logger),
   );
   const client = await connect(port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -38,9 +38,9 @@ it('an event stream that has ended, and whose client reads nothing, does not del
     res.setHeader('Content-Type', 'text/event-stream');
     res.end(Buffer.alloc(20_000_000));
   });
-  const traffic = new Traffic(
+  const traffic = new ConnectionTracker(
     server,
-    (req, res) => new HttpPassage(req, res, DEFAULT_SETTINGS, logger),
+    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, logger),
   );
   const client = await connect(port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');

@@ -136,7 +136,7 @@ describe('a WebSocket', () => {
       [backend.url, 502],
       [silent.url, 504],
     ] as const) {
-      const { port } = await openGateway({ target, proxyTimeout: 100, cover: 0 });
+      const { port } = await openGateway({ target, proxyTimeout: 100, holdOnOutage: 0 });
       const socket = await connect(port);
       const closed = once(socket, 'close');
       socket.write(`GET / HTTP/1.1\r\n${HANDSHAKE}`);

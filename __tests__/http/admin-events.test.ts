@@ -107,7 +107,7 @@ describe('the event stream', () => {
     const stream = await openStream(events);
     await stream.next();
     const names =
-      'abandoned drained expired forgotten held paused reachable rejected released resumed stopped ' +
+      'abandoned drained evicted expired held paused reachable rejected released resumed stopped ' +
       'tooSlow unhealthy unreachable';
     expect(antract.registry.eventNames().map(String).toSorted().join(' ')).toBe(names);
     stream.leave();

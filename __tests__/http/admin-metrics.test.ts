@@ -50,7 +50,7 @@ async function start(options?: AntractOptions, adminOptions?: AdminOptions): Pro
 
 /** A site with a pause behind it that held three requests: one released, one abandoned, one refused. */
 async function afterAPause(): Promise<Site> {
-  const site = await start({ maxHeld: 2 }, { metrics: {} });
+  const site = await start({ maxQueue: 2 }, { metrics: {} });
   await request(site.url);
   await request(site.url);
   await site.antract.enable('default', { reason: 'anything at all' });
@@ -170,12 +170,12 @@ describe('the metrics', () => {
   });
 
   it('tell what nobody had asked for from what somebody did', async () => {
-    const options = { health: { check: () => false }, cover: '10s' };
+    const options = { health: { check: () => false }, holdOnOutage: '10s' };
     const { antract, url, scrape } = await start(options, { metrics: {} });
     const pause = antract.pause();
     const { url: proxy } = await listen((req, res) =>
       // A backend that refuses the first connection.
-      pause(req, res, () => expect(pause.takeBack(req, res, () => res.end())).toBe(true)),
+      pause(req, res, () => expect(pause.requeue(req, res, () => res.end())).toBe(true)),
     );
     const reasons = async () => {
       const metrics = await scrape();
@@ -187,9 +187,9 @@ describe('the metrics', () => {
     const answer = request(proxy);
     await once(antract.registry, 'unreachable');
     expect(await reasons()).toEqual([0, 0, 1]);
-    expect(value(await scrape(), 'antract_covering{app="default"}')).toBe(1);
+    expect(value(await scrape(), 'antract_outage{app="default"}')).toBe(1);
     await antract.enable();
-    expect(value(await scrape(), 'antract_covering{app="default"}')).toBe(0);
+    expect(value(await scrape(), 'antract_outage{app="default"}')).toBe(0);
     expect(await reasons()).toEqual([1, 0, 1]);
     await antract.close();
     expect((await answer).status).toBe(503);
@@ -254,7 +254,7 @@ describe('the metrics', () => {
     const [one, other] = [{ url: '/' }, { url: '/' }];
     registry.gate('first').tryEnter(passageOf(one));
     await register.metrics();
-    registry.gate('first').leave(one);
+    registry.gate('first').onResponseEnd(one);
     registry.gate('second').tryEnter(passageOf(other));
     const metrics = await register.metrics();
     expect(value(metrics, 'antract_in_flight{app="first"}')).toBeUndefined();
@@ -262,7 +262,7 @@ describe('the metrics', () => {
     expect(value(metrics, 'antract_requests_total{app="first",outcome="passed"}')).toBe(1);
 
     // It comes back, and counts from nothing.
-    registry.gate('second').leave(other);
+    registry.gate('second').onResponseEnd(other);
     enter('first');
     enter('first');
     expect(await register.metrics()).toContain(
@@ -277,7 +277,7 @@ describe('the metrics', () => {
       for (let i = 0; i < times; i++) {
         const req = { url: '/' };
         registry.gate(app).tryEnter(passageOf(req));
-        registry.gate(app).leave(req);
+        registry.gate(app).onResponseEnd(req);
       }
     };
     pass('first', 2);

@@ -369,7 +369,7 @@ describe('JSON', () => {
       held: 1,
       inFlight: 0,
       longLived: 0,
-      trend: null,
+      heldDelta: null,
       backend: UNKNOWN_BACKEND,
       health: null,
       only: null,

@@ -3,7 +3,7 @@ import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Gate } from '../../lib/gate/gate.ts';
-import { HttpPassage } from '../../lib/http/http-passage.ts';
+import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import { createAntract } from '../../lib/index.ts';
 import { readOptions } from '../../lib/options/read-options.ts';
 import type { Ticket } from '../../lib/gate/ticket.ts';
@@ -42,7 +42,7 @@ describe('a heartbeat', () => {
     expect(clock.pendingTimers).toBe(2);
     clock.advance(20_000);
     expect(all.map(({ beats }) => beats())).toEqual([2, 2]);
-    for (const { ticket } of all) gate.depart(ticket);
+    for (const { ticket } of all) gate.onClientDisconnect(ticket);
     clock.advance(10_000);
     expect(clock.pendingTimers).toBe(1);
     expect(all.map(({ beats }) => beats())).toEqual([2, 2]);
@@ -76,7 +76,7 @@ describe('a heartbeat', () => {
       if (req.url === '/gone') {
         res.stream.destroy();
         const settings = readOptions({ heartbeat: { every: 100 } });
-        new HttpPassage(req as never, res as never, settings, logger).beat();
+        new GatedHttpRequest(req as never, res as never, settings, logger).sendHeartbeat();
       } else pause(req as never, res as never, () => res.end('done'));
     });
     server.listen(0, '127.0.0.1');

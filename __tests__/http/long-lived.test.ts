@@ -68,7 +68,7 @@ describe('an event stream', () => {
       await readUntil(socket, (text) => text.includes(': hi'));
       await site.antract.enable();
       expect(site.antract.status()).toMatchObject({ phase: 'pausing', inFlight: 1, longLived: 1 });
-      const drained = site.antract.drained();
+      const drained = site.antract.waitForDrain();
       socket.destroy();
       expect(await drained).toMatchObject({ outcome: 'drained' });
     },
@@ -79,7 +79,7 @@ describe('an event stream', () => {
     const socket = await site.get('/events');
     await readUntil(socket, (text) => text.includes(': hi'));
     await site.antract.enable();
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     expect(site.antract.status()).toMatchObject({ phase: 'paused', inFlight: 1 });
   });
 
@@ -92,7 +92,7 @@ describe('an event stream', () => {
     await site.antract.enable();
     await end;
     await closed;
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     // Its handler may be none the wiser for a moment, and must not fail over it.
     (await site.opened('/events')).write(': more\n\n');
   });
@@ -129,7 +129,7 @@ describe('an event stream', () => {
     expect(stream.destroyed).toBe(false);
     res.end('done');
     expect((await slow).body).toBe('done');
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('is ended cleanly for a slow client too, however many others end first', async () => {
@@ -149,7 +149,7 @@ describe('an event stream', () => {
     await once(slow.resume(), 'end');
     expect(end).toBe('0\r\n\r\n');
     expect(received).toBeGreaterThan(sent);
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('does not hold up a drain when its client takes nothing', async () => {
@@ -158,7 +158,7 @@ describe('an event stream', () => {
     stalled.pause();
     fill(await site.opened('/events'));
     await site.antract.enable();
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('is not what its client would have taken for one', async () => {
@@ -176,7 +176,7 @@ describe('an event stream', () => {
     const site = await start({ longLived: 'close' });
     await site.get('/later');
     await site.antract.enable();
-    const drained = site.antract.drained();
+    const drained = site.antract.waitForDrain();
     (await site.opened('/later')).setHeader('Content-Type', 'text/event-stream').flushHeaders();
     expect(await drained).toMatchObject({ outcome: 'drained' });
   });
@@ -199,7 +199,7 @@ describe('an event stream', () => {
     stream.resume();
     await antract.enable();
     await closed;
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     session.close();
     server.close();
   });
@@ -216,7 +216,7 @@ describe('a long poll', () => {
     await site.antract.enable();
     expect(await poll).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
     expect((await poll).body).toContain('ERR_ANTRACT_LONG_POLL');
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it.each([
@@ -233,7 +233,7 @@ describe('a long poll', () => {
     await site.opened(path);
     await site.antract.enable();
     expect(await poll).toMatchObject({ status: 503 });
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it.each([
@@ -288,7 +288,7 @@ describe('a long poll', () => {
     stream.resume();
     await closed;
     res.writeHead(200).end('late');
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     session.close();
     server.close();
   });

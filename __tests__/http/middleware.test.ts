@@ -79,7 +79,7 @@ describe('a request while running', () => {
     socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
     await arrival;
     await registry.enable();
-    const drained = registry.drained();
+    const drained = registry.waitForDrain();
     socket.resetAndDestroy();
     expect(await drained).toMatchObject({ outcome: 'drained', stragglers: [] });
   });
@@ -96,7 +96,7 @@ describe('a request while running', () => {
       phase: 'pausing',
       stragglers: [{ method: 'POST', path: '/up' }],
     });
-    const drained = registry.drained();
+    const drained = registry.waitForDrain();
     socket.write('cd');
     expect(await readUntil(socket, (text) => text.includes('stored'))).toContain('200 OK');
     expect(await drained).toMatchObject({ outcome: 'drained' });
@@ -252,7 +252,7 @@ describe('a client that leaves while held', () => {
     await registry.enable();
     expect(registry.status().inFlight).toBe(2);
     socket.destroy();
-    expect(await registry.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('is answered in order when it stays with what it had pipelined', async () => {
@@ -442,11 +442,11 @@ describe('a bypass', () => {
 
 describe('a rule of which requests wait', () => {
   it('lets the others pass, and holds when it fails', async () => {
-    const hold = (req: AntractRequest): boolean => {
+    const shouldHold = (req: AntractRequest): boolean => {
       if (req.url === '/fails') throw new Error('oops');
       return req.url === '/waits';
     };
-    const { registry, url, held, served } = await gated({ hold });
+    const { registry, url, held, served } = await gated({ shouldHold });
     await registry.enable();
     expect((await request(`${url}/passes`)).status).toBe(200);
     const answers = [request(`${url}/waits`)];
@@ -528,8 +528,8 @@ describe('a refusal', () => {
   });
 
   it.each([
-    [{ maxHeld: 0 }, 'ERR_ANTRACT_FULL'],
-    [{ maxHold: 1 }, 'ERR_ANTRACT_HOLD_TIMEOUT'],
+    [{ maxQueue: 0 }, 'ERR_ANTRACT_FULL'],
+    [{ maxWait: 1 }, 'ERR_ANTRACT_HOLD_TIMEOUT'],
   ])('says why: %j', async (options, code) => {
     const { registry, url, served } = await gated(options);
     await registry.enable();
@@ -553,7 +553,7 @@ describe('a refusal', () => {
   });
 
   it('does not ask to come back later than the pause ends', async () => {
-    const { registry, url } = await gated({ maxHeld: 0, maxTime: '2s' });
+    const { registry, url } = await gated({ maxQueue: 0, maxTime: '2s' });
     await registry.enable();
     expect((await request(url)).headers['retry-after']).toBe('2');
   });

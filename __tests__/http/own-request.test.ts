@@ -169,7 +169,7 @@ describe('a request that waits for the drain of its own app', () => {
     const { url } = await listen((req, res) =>
       pause(req, res, () => {
         void antract.enable();
-        antract.drained().then(
+        antract.waitForDrain().then(
           () => res.end('drained'),
           (error: unknown) => res.end(codeOf(error)),
         );

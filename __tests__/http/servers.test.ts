@@ -109,7 +109,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(answer.headers).not.toHaveProperty('server-timing');
     expect(reported(answer.body)).toMatchObject({ url: '/a?b=c', heldMs: null });
     await antract.enable();
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     expect(antract.status().inFlight).toBe(0);
   });
 
@@ -224,7 +224,7 @@ describe.each(named())('%s', (_name, kind) => {
     mayGo.open();
     expect(await probe()).toBe(200);
     await antract.enable();
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     expect(served).toEqual(['/probe']);
   });
 
@@ -300,7 +300,7 @@ describe.each(named())('%s', (_name, kind) => {
         inFlight: 1,
         stragglers: [{ method: 'POST', path: '/slow' }],
       });
-      const drained = antract.drained();
+      const drained = antract.waitForDrain();
       if (end === 'is answered') mayAnswer.open();
       else exchange.leave();
       expect(await drained).toMatchObject({ outcome: 'drained', stragglers: [] });

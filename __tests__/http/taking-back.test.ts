@@ -38,7 +38,7 @@ function site(): Site {
     counts.push(countListeners({ req, res, socket: req.socket, stream: streamOf(req) }));
     if (counts.length <= TRIES) {
       await antract.enable();
-      expect(pause.takeBack(req, res, () => void handle(req, res))).toBe(true);
+      expect(pause.requeue(req, res, () => void handle(req, res))).toBe(true);
       // Time for the body to come in, and to be written away.
       await new Promise(setImmediate);
       await antract.disable();
@@ -154,13 +154,13 @@ describe('a client that leaves', () => {
         const handle = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
           if (round++ < tries) {
             await antract.enable();
-            pause.takeBack(req, res, () => void handle(req, res));
+            pause.requeue(req, res, () => void handle(req, res));
             await antract.disable();
             return;
           }
           if (whileHeld) {
             await antract.enable();
-            pause.takeBack(req, res, () => expect('let go').toBe('held'));
+            pause.requeue(req, res, () => expect('let go').toBe('held'));
           }
           arrived();
         };
@@ -189,14 +189,14 @@ describe('a middleware whose backend is refused soon after a pause that held not
     const antract = createAntract({
       logger: { info() {}, warn() {}, error() {} },
       health: { check: () => true },
-      cover: '10s',
+      holdOnOutage: '10s',
     });
     cleanups.push(() => antract.close());
     const pause = antract.pause();
     let tries = 0;
     const handle = (req: IncomingMessage, res: ServerResponse): void => {
       if (tries++ > 0) return void res.end('served');
-      expect(pause.takeBack(req, res, () => handle(req, res))).toBe(true);
+      expect(pause.requeue(req, res, () => handle(req, res))).toBe(true);
       const { health } = antract.status();
       expect(health).toMatchObject({ unplanned: true });
       expect(health?.endsInMs).toBeLessThanOrEqual(10_000);
@@ -204,7 +204,7 @@ describe('a middleware whose backend is refused soon after a pause that held not
     const { url } = await listen((req, res) => pause(req, res, () => handle(req, res)));
     await antract.stop();
     await antract.disable();
-    await antract.released();
+    await antract.waitForRelease();
     expect((await request(url)).body).toBe('served');
   });
 });

@@ -331,7 +331,7 @@ describe('a held upgrade', () => {
     const closed = once(client, 'close');
     await antract.enable();
     expect((await closed)[0]).toBe(1012);
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     // And one that leaves, and one that is refused.
     const other = dial({ url: `wss://127.0.0.1:${port}/chat` });
     await once(antract.registry, 'held');
@@ -390,7 +390,7 @@ describe('a held upgrade', () => {
       (site: Site) => site.antract.stop('default', { message: 'Gone fishing.' }),
       'STOPPED',
     ],
-    ['its longest hold', { maxHold: 50 }, () => undefined, 'HOLD_TIMEOUT'],
+    ['its longest hold', { maxWait: 50 }, () => undefined, 'HOLD_TIMEOUT'],
     ['a shutdown', {}, (site: Site) => site.antract.close(), 'SHUTDOWN'],
   ])('is answered with 503 on %s', async (_name, options, act, code) => {
     const site = await start(options);
@@ -467,7 +467,7 @@ describe('a drain', () => {
       phase: 'pausing',
       stragglers: [{ path: '/chat' }],
     });
-    const drained = site.antract.drained();
+    const drained = site.antract.waitForDrain();
     client.close();
     expect(await drained).toMatchObject({ outcome: 'drained' });
   });
@@ -477,7 +477,7 @@ describe('a drain', () => {
     const client = dial(site);
     await message(client);
     await site.antract.enable();
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained', stragglers: [] });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained', stragglers: [] });
     expect(site.antract.status()).toMatchObject({ phase: 'paused', inFlight: 1, longLived: 1 });
     client.send('still there');
     expect(await message(client)).toBe('still there');
@@ -491,7 +491,7 @@ describe('a drain', () => {
     await site.antract.enable();
     const [code, reason] = (await closed) as [number, Buffer];
     expect([code, reason.toString()]).toEqual([1012, 'service restart']);
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     const again = dial(site);
     await site.held(1);
     await site.antract.disable();
@@ -523,7 +523,7 @@ describe('a drain', () => {
     await readUntil(socket, (all) => all.includes('held'));
     socket.pause();
     await site.antract.enable();
-    expect(await site.antract.drained()).toMatchObject({
+    expect(await site.antract.waitForDrain()).toMatchObject({
       outcome: 'drained',
     });
   });
@@ -545,7 +545,7 @@ describe('a drain', () => {
       longLived: 0,
       stragglers: [{ path: '/chat' }],
     });
-    const drained = antract.drained();
+    const drained = antract.waitForDrain();
     sockets[0]?.write('HTTP/1.1 101 Switching Protocols\r\n\r\n');
     const text = await readUntil(socket, (all) => all.includes('service restart'));
     expect(text).toMatch(/^HTTP\/1\.1 101 [^]*\r\n\r\n\x88/);
@@ -587,14 +587,14 @@ describe('a drain', () => {
   it('closes one that was let into the pause, as soon as it is open', async () => {
     const site = await start({
       longLived: 'close',
-      maxHold: 50,
-      onMaxHold: 'release',
+      maxWait: 50,
+      onMaxWait: 'release',
       release: { concurrency: 1 },
     });
     await site.antract.enable();
     const client = dial(site);
     expect((await once(client, 'close'))[0]).toBe(1012);
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     expect(site.handed).toHaveLength(1);
   });
 
@@ -612,7 +612,7 @@ describe('a drain', () => {
     sockets[0]?.end('o?');
     expect(await answer).toMatch(/^HTTP\/1\.1 401 /);
     socket.end();
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('closes what is no WebSocket, behind what was written', async () => {
@@ -627,7 +627,7 @@ describe('a drain', () => {
     socket.on('data', (chunk: Buffer) => expect(chunk.toString()).toBe(''));
     await antract.enable();
     await ended;
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('gives up on a message whose rest does not come', async () => {
@@ -637,7 +637,7 @@ describe('a drain', () => {
     site.handed[0]?.write(Buffer.from([0x82, 5, 1, 2]));
     const closed = once(client, 'close');
     await site.antract.enable();
-    expect(await site.antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     expect((await closed)[0]).toBe(1006);
   });
 
@@ -659,7 +659,7 @@ describe('a drain', () => {
       ...towardsBackend.map((socket) => once(socket, 'close')),
     ]);
     await antract.enable();
-    expect(await antract.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     expect(towardsBackend).toHaveLength(1);
     expect((await closed)[0]?.[0]).toBe(1012);
   });

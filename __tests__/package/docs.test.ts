@@ -56,7 +56,7 @@ describe('the documentation', () => {
       healthCheckPath: 'none',
       privilegedUserAgent: 'none',
       bypass: 'none',
-      hold: 'all requests',
+      shouldHold: 'all requests',
       apps: 'none',
       release: 'all at once',
       health: 'none',

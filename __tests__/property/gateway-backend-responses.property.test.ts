@@ -206,7 +206,7 @@ it(`no response of a backend ends the gateway or is passed on ambiguously (seed 
   const apps = { 'odd.example': { target: backend.url }, 'shop.example': { target: shop.url } };
   writeFileSync(
     config,
-    JSON.stringify({ apps, proxyTimeout: '200ms', cover: 0, accessLog: 'json' }),
+    JSON.stringify({ apps, proxyTimeout: '200ms', holdOnOutage: 0, accessLog: 'json' }),
   );
   const { cli, url, adminUrl } = await serve(['--config', config]);
   let ended = false;

@@ -12,7 +12,7 @@ import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
 import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool/spool.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
-const MAX_HOLD = 3000;
+const MAX_WAIT = 3000;
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 type Outcome = 'answered' | 'rejected' | 'abandoned';
@@ -31,7 +31,7 @@ interface Client {
 async function start() {
   const clock = new FakeClock();
   const registry = new PauseRegistry(
-    { logger, maxHold: MAX_HOLD, maxTime: 5 * MAX_HOLD, release: { perSecond: 5 } },
+    { logger, maxWait: MAX_WAIT, maxTime: 5 * MAX_WAIT, release: { perSecond: 5 } },
     clock,
   );
   const spooler = createSpooler(DEFAULT_SPOOL_SETTINGS, { warn: () => undefined });

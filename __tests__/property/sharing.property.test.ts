@@ -7,7 +7,7 @@
  */
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Passage } from '../../lib/gate/passage.ts';
+import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { Ticket } from '../../lib/gate/ticket.ts';
@@ -69,7 +69,7 @@ const steps: fc.Arbitrary<Step[]> = fc
 class Member {
   readonly store: FlakyStore;
   readonly registry: PauseRegistry;
-  readonly inFlight: Passage[] = [];
+  readonly inFlight: GatedRequest[] = [];
   readonly held = new Set<Ticket>();
   /** Killed: nothing of it is heard any more, and what it had in flight is gone. */
   isDead = false;
@@ -118,7 +118,7 @@ class Member {
   }
 
   arrive(): void {
-    const passage: Passage = {
+    const passage: GatedRequest = {
       request: { method: 'GET', url: '/' },
       isLongLived: () => false,
       end: () => undefined,
@@ -138,12 +138,12 @@ class Member {
 
   finish(): void {
     const passage = this.inFlight.shift();
-    if (passage) this.gate.leave(passage.request);
+    if (passage) this.gate.onResponseEnd(passage.request);
   }
 
   leave(): void {
     const [ticket] = this.held;
-    if (ticket) this.gate.depart(ticket);
+    if (ticket) this.gate.onClientDisconnect(ticket);
   }
 }
 
@@ -184,7 +184,7 @@ async function run(steps: readonly Step[]): Promise<void> {
     for (const member of living()) {
       // One that is not heard of is no excuse: then a drain ends as `lost`.
       if (member.isNew || member.hasOwnMind) continue;
-      expect(member.gate.intent).not.toBe('running');
+      expect(member.gate.desiredKind).not.toBe('running');
       expect(member.gate.inFlight).toBe(0);
     }
   };
@@ -224,7 +224,7 @@ async function run(steps: readonly Step[]): Promise<void> {
         break;
       case 'drain':
         commands.push(
-          registry.drained(APP, { timeout: 3000 }).then(
+          registry.waitForDrain(APP, { timeout: 3000 }).then(
             ({ outcome }) => checkDrained(outcome, member),
             (error: { code: string }) => expect(error.code).toBe('ERR_ANTRACT_NOT_PAUSED'),
           ),
@@ -262,7 +262,7 @@ async function run(steps: readonly Step[]): Promise<void> {
   }
   await pass(clock, 12_000);
   await Promise.all(commands);
-  const intents = left.map(({ gate }) => gate.intent);
+  const intents = left.map(({ gate }) => gate.desiredKind);
   expect(new Set(intents).size).toBe(1);
   expect(new Set(left.map(({ gate }) => gate.state.pauseId)).size).toBe(1);
   const [first] = left as [Member];

@@ -4,10 +4,10 @@
  */
 
 export interface ModelSettings {
-  maxHeld: number;
-  maxHold: number;
+  maxQueue: number;
+  maxWait: number;
   maxTime: number;
-  onMaxHold: 'reject' | 'release';
+  onMaxWait: 'reject' | 'release';
   concurrency: number;
 }
 
@@ -62,7 +62,7 @@ export class GateModel {
   arrive(id: number): void {
     if (this.#intent === 'running' && this.#held.length === 0) this.#pass(id);
     else if (this.#intent === 'stopped') this.rejected.push(id);
-    else if (this.#held.length >= this.#settings.maxHeld) this.rejected.push(id);
+    else if (this.#held.length >= this.#settings.maxQueue) this.rejected.push(id);
     else this.#held.push({ id, since: this.#now });
   }
 
@@ -89,14 +89,14 @@ export class GateModel {
   }
 
   #deadline(): number {
-    const holdEnd = (this.#held[0]?.since ?? Infinity) + this.#settings.maxHold;
+    const holdEnd = (this.#held[0]?.since ?? Infinity) + this.#settings.maxWait;
     return Math.min(this.#intent === 'paused' ? this.#until : Infinity, holdEnd);
   }
 
   #endLongHolds(): void {
-    const { maxHold, onMaxHold } = this.#settings;
-    const due = this.#held.filter(({ since }) => since + maxHold <= this.#now).length;
-    if (onMaxHold === 'reject') this.#reject(due);
+    const { maxWait, onMaxWait } = this.#settings;
+    const due = this.#held.filter(({ since }) => since + maxWait <= this.#now).length;
+    if (onMaxWait === 'reject') this.#reject(due);
     else this.#letGo(due);
   }
 

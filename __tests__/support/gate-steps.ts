@@ -49,10 +49,10 @@ function named(weight: number, ...names: ('enable' | 'disable' | 'stop')[]) {
 
 /** Limits that are met within the few requests and seconds of a run, or never. */
 export const someSettings: fc.Arbitrary<ModelSettings> = fc.record({
-  maxHeld: fc.constantFrom(3, 1000),
-  maxHold: fc.constantFrom(1000, Infinity),
+  maxQueue: fc.constantFrom(3, 1000),
+  maxWait: fc.constantFrom(1000, Infinity),
   maxTime: fc.constant(1600),
-  onMaxHold: fc.constantFrom<'reject' | 'release'>('reject', 'release'),
+  onMaxWait: fc.constantFrom<'reject' | 'release'>('reject', 'release'),
   concurrency: fc.constantFrom(1, 2, Infinity),
 });
 

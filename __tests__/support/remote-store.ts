@@ -7,7 +7,7 @@ import type {
   Publication,
   PublishResult,
   Store,
-  StoredIntent,
+  StoredState,
   StoredReport,
   StoreListener,
 } from '../../lib/stores/store.ts';
@@ -21,7 +21,7 @@ interface Message {
   value?: unknown;
   error?: { message: string; code?: string };
   subscription?: number;
-  intent?: [string, StoredIntent];
+  intent?: [string, StoredState];
   report?: StoredReport;
 }
 
@@ -99,8 +99,8 @@ export class RemoteStore implements Required<Omit<Store, 'startsEmpty'>> {
     this.#store = store;
   }
 
-  async load(): Promise<ReadonlyMap<string, StoredIntent>> {
-    return new Map((await this.#call('load')) as [string, StoredIntent][]);
+  async load(): Promise<ReadonlyMap<string, StoredState>> {
+    return new Map((await this.#call('load')) as [string, StoredState][]);
   }
 
   async publish(app: string, publication: Publication): Promise<PublishResult> {

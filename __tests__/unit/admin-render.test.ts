@@ -12,7 +12,7 @@ const status = (given: Partial<AppStatus>): AppStatus => ({
   inFlight: 0,
   longLived: 0,
   oldestHoldMs: null,
-  trend: null,
+  heldDelta: null,
   pausedForMs: null,
   stoppedForMs: null,
   endsInMs: null,

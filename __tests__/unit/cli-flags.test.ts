@@ -15,7 +15,7 @@ import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../../lib/options/settin
 const NOT_FLAGS = [
   'apps',
   'bypass',
-  'hold',
+  'shouldHold',
   'authorize',
   'logger',
   'adminToken',

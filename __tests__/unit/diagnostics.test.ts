@@ -24,13 +24,13 @@ afterEach(() => {
 describe('the diagnostics channels', () => {
   it('tell of each held request, with the request itself', async () => {
     subscribe();
-    const registry = new PauseRegistry({ maxHeld: 2 });
+    const registry = new PauseRegistry({ maxQueue: 2 });
     const gate = registry.gate('shop');
     await registry.enable('shop');
     const [first, second, third] = ['/a?secret', '/b', '/c'].map((url) => ({ method: 'PUT', url }));
     const tickets = [first!, second!].map((request) => gate.hold(passageOf(request)));
     gate.hold(passageOf(third!));
-    gate.depart(tickets[0] as never);
+    gate.onClientDisconnect(tickets[0] as never);
     await registry.disable('shop');
     gate.pass(tickets[1] as never);
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Probe } from '../../lib/gate/closure.ts';
+import type { Probe } from '../../lib/gate/probe-cycle.ts';
 import { Gate } from '../../lib/gate/gate.ts';
 import { readOptions } from '../../lib/options/read-options.ts';
 import type { AppOptions } from '../../lib/options/options.ts';
-import type { Passage } from '../../lib/gate/passage.ts';
+import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
@@ -40,7 +40,7 @@ function createGate(options: AppOptions = {}): Gate {
   return new Gate({ app: 'a', settings, clock, probe, emit: (event) => events.push(event) });
 }
 
-const passage = (url = '/'): Passage => ({
+const passage = (url = '/'): GatedRequest => ({
   request: { method: 'GET', url },
   isLongLived: () => false,
   end: () => undefined,
@@ -56,7 +56,7 @@ const verdictOf = (ticket: Ticket): Promise<unknown> =>
   Promise.race([ticket.verdict.then(({ kind }) => kind), Promise.resolve().then(() => undefined)]);
 
 /** Held, let go and gone on. */
-async function release(gate: Gate): Promise<Passage> {
+async function release(gate: Gate): Promise<GatedRequest> {
   const ticket = hold(gate);
   gate.disable();
   await probes.at(-1)?.healthy();
@@ -76,7 +76,7 @@ describe('a release', () => {
       false,
     ]);
     let outcome: string | undefined;
-    gate.watchReopen((told) => (outcome = told));
+    gate.watchRelease((told) => (outcome = told));
     probes[0]?.seen('ECONNREFUSED');
     expect([gate.tryEnter(passage()), outcome]).toEqual([true, undefined]);
     await probes[0]?.healthy();
@@ -87,7 +87,7 @@ describe('a release', () => {
     const gate = createGate({ maxTime: 5000 });
     gate.stop({ maxTime: 1000 });
     clock.advance(1000);
-    expect([gate.intent, gate.isOpen]).toEqual(['running', false]);
+    expect([gate.desiredKind, gate.isOpen]).toEqual(['running', false]);
     expect(gate.status().health).toMatchObject({ endsInMs: 5000 });
     const ticket = hold(gate);
     await probes[0]?.healthy();
@@ -143,7 +143,7 @@ describe('a release', () => {
       const gate = createGate({ healthTimeout: '5s' });
       gate.enable({});
       gate.disable();
-      gate.watchReopen((outcome) => told.push(outcome));
+      gate.watchRelease((outcome) => told.push(outcome));
       clock.advance(5000);
       expect(gate.status()).toMatchObject({ phase: 'running', health: { endsInMs: 0 } });
       expect([gate.isReopened, told.splice(0)]).toEqual([false, []]);
@@ -200,10 +200,10 @@ describe('a slow start', () => {
     await probes[0]?.healthy();
     for (const ticket of tickets.slice(0, 2)) {
       gate.pass(ticket);
-      gate.leave(ticket.request);
+      gate.onResponseEnd(ticket.request);
     }
     expect(gate.status()).toMatchObject({ held: 2, inFlight: 2 });
-    gate.answered((tickets[2] as Ticket).request, true);
+    gate.onResponseStart((tickets[2] as Ticket).request, true);
     expect(gate.status()).toMatchObject({ held: 0, inFlight: 4 });
   });
 });
@@ -217,7 +217,7 @@ describe('a request that could not be handed over', () => {
     await probes[0]?.healthy();
     gate.pass(first);
     expect(await verdictOf(second)).toBeUndefined();
-    const again = gate.takeBack(first.passage) as Ticket;
+    const again = gate.requeue(first.passage) as Ticket;
     expect(gate.status()).toMatchObject({ phase: 'releasing', held: 2, inFlight: 0 });
     clock.advance(250);
     await probes[1]?.healthy();
@@ -225,7 +225,7 @@ describe('a request that could not be handed over', () => {
   });
 
   it('has its place in a queue that is full, unless it has never been in it', async () => {
-    const gate = createGate({ maxHeld: 2, release: { concurrency: 1 } });
+    const gate = createGate({ maxQueue: 2, release: { concurrency: 1 } });
     const newcomer = passage();
     gate.tryEnter(newcomer);
     gate.enable({});
@@ -234,8 +234,8 @@ describe('a request that could not be handed over', () => {
     await probes[0]?.healthy();
     gate.pass(first);
     hold(gate);
-    expect(gate.takeBack(newcomer)).toMatchObject({ reason: 'full' });
-    const again = gate.takeBack(first.passage) as Ticket;
+    expect(gate.requeue(newcomer)).toMatchObject({ reason: 'full' });
+    const again = gate.requeue(first.passage) as Ticket;
     clock.advance(250);
     await probes[1]?.healthy();
     expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
@@ -243,19 +243,19 @@ describe('a request that could not be handed over', () => {
 
   it('fails when it has waited its longest and was let go for that, whatever is waited for', async () => {
     for (const intent of ['running', 'paused']) {
-      const gate = createGate({ maxHold: '1s', onMaxHold: 'release' });
+      const gate = createGate({ maxWait: '1s', onMaxWait: 'release' });
       gate.enable({});
       const ticket = hold(gate);
       if (intent === 'running') gate.disable();
       clock.advance(1000);
       expect(gate.pass(ticket)).toBe(true);
-      expect(gate.takeBack(ticket.passage)).toBeUndefined();
+      expect(gate.requeue(ticket.passage)).toBeUndefined();
       expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
     }
   });
 
   it('fails when it is not in flight here', () => {
-    expect(createGate({ cover: '10s' }).takeBack(passage())).toBeUndefined();
+    expect(createGate({ holdOnOutage: '10s' }).requeue(passage())).toBeUndefined();
   });
 
   it('waits with the others when the app has been paused meanwhile, and ends the drain', async () => {
@@ -263,7 +263,7 @@ describe('a request that could not be handed over', () => {
     const one = passage();
     gate.tryEnter(one);
     gate.enable({});
-    const ticket = gate.takeBack(one) as Ticket;
+    const ticket = gate.requeue(one) as Ticket;
     expect(gate.status()).toMatchObject({ phase: 'paused', held: 1 });
     expect(events).toContain('drained');
     expect(await verdictOf(ticket)).toBeUndefined();
@@ -274,7 +274,7 @@ describe('a request that could not be handed over', () => {
     const one = passage();
     gate.tryEnter(one);
     gate.stop({ message: 'Closed.' });
-    expect(gate.takeBack(one)).toMatchObject({ reason: 'stopped', message: 'Closed.' });
+    expect(gate.requeue(one)).toMatchObject({ reason: 'stopped', message: 'Closed.' });
     expect(gate.inFlight).toBe(0);
   });
 
@@ -283,13 +283,13 @@ describe('a request that could not be handed over', () => {
     gate.enable({});
     const one = await release(gate);
     for (let round = 0; round < 3; round++) {
-      const ticket = gate.takeBack(one) as Ticket;
+      const ticket = gate.requeue(one) as Ticket;
       clock.advance(2000);
       await probes.at(-1)?.healthy();
       expect(gate.pass(ticket)).toBe(true);
       expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
     }
-    gate.leave(one.request);
+    gate.onResponseEnd(one.request);
     expect(gate.inFlight).toBe(0);
   });
 });
@@ -297,19 +297,19 @@ describe('a request that could not be handed over', () => {
 function refuse(gate: Gate): Ticket | undefined {
   const one = passage();
   expect(gate.tryEnter(one)).toBe(true);
-  return gate.takeBack(one) as Ticket | undefined;
+  return gate.requeue(one) as Ticket | undefined;
 }
 
 /** A request that is let through at once, and answered. */
 function answer(gate: Gate): void {
-  const one = { ...passage(), isAnswered: () => true };
+  const one = { ...passage(), hasGoodResponse: () => true };
   expect(gate.tryEnter(one)).toBe(true);
-  gate.leave(one.request);
+  gate.onResponseEnd(one.request);
 }
 
 describe('a cover', () => {
   it('holds for a backend that is gone with nobody having paused', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
     const newcomer = hold(gate);
     expect(gate.status()).toMatchObject({
@@ -323,19 +323,19 @@ describe('a cover', () => {
     expect(gate.isOpen).toBe(true);
   });
 
-  it('shows by its trend, too, how its release gets on', async () => {
-    const gate = createGate({ cover: '10s', release: { perSecond: 1 } });
+  it('shows by its heldDelta, too, how its release gets on', async () => {
+    const gate = createGate({ holdOnOutage: '10s', release: { perSecond: 1 } });
     refuse(gate);
     for (let i = 0; i < 4; i++) hold(gate);
     await probes[0]?.healthy();
-    expect(gate.status()).toMatchObject({ held: 4, trend: -1 });
+    expect(gate.status()).toMatchObject({ held: 4, heldDelta: -1 });
     hold(gate);
     hold(gate);
-    expect(gate.status().trend).toBe(1);
+    expect(gate.status().heldDelta).toBe(1);
   });
 
   it('is over after its time: those held have failed, and so do others until it answers', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
     clock.advance(10_000);
     expect(await ticket.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
@@ -352,7 +352,7 @@ describe('a cover', () => {
   });
 
   it('ends with a pause, which then takes over', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
     gate.enable({});
     clock.advance(20_000);
@@ -366,7 +366,7 @@ describe('a cover', () => {
 
 describe('a probe that says yes while connections are refused', () => {
   /** Held because of a refusal, let go because of the probe. */
-  async function letGo(gate: Gate): Promise<Passage> {
+  async function letGo(gate: Gate): Promise<GatedRequest> {
     const ticket = refuse(gate) as Ticket;
     await probes.at(-1)?.healthy();
     expect(gate.pass(ticket)).toBe(true);
@@ -374,9 +374,9 @@ describe('a probe that says yes while connections are refused', () => {
   }
 
   /** Refused again, and let go again once the probe has been asked. Returns after how long. */
-  async function again(gate: Gate, one: Passage): Promise<number> {
+  async function again(gate: Gate, one: GatedRequest): Promise<number> {
     const { length } = probes;
-    const ticket = gate.takeBack(one) as Ticket;
+    const ticket = gate.requeue(one) as Ticket;
     expect(gate.isOpen).toBe(false);
     let ms = 0;
     for (; probes.length === length; ms++) clock.advance(1);
@@ -386,13 +386,13 @@ describe('a probe that says yes while connections are refused', () => {
   }
 
   it('is asked again after a pause that grows', async () => {
-    const gate = createGate({ cover: '1m' });
+    const gate = createGate({ holdOnOutage: '1m' });
     const one = await letGo(gate);
     const pauses: number[] = [];
     for (let i = 0; i < 8; i++) pauses.push(await again(gate, one));
     expect(pauses).toEqual([250, 375, 563, 844, 1000, 1000, 1000, 1000]);
     // One at a time, and none when it does not matter any more.
-    gate.takeBack(one);
+    gate.requeue(one);
     gate.enable({});
     clock.advance(2000);
     expect(probes).toHaveLength(9);
@@ -402,10 +402,10 @@ describe('a probe that says yes while connections are refused', () => {
   });
 
   it('makes a cover no longer, and is told once', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const one = await letGo(gate);
     while (clock.now() < 10_000) await again(gate, one);
-    const ticket = gate.takeBack(one) as Ticket;
+    const ticket = gate.requeue(one) as Ticket;
     const newcomer = hold(gate);
     const { endsInMs, forMs, unplanned } = gate.status().health ?? {};
     expect([Number(endsInMs) + Number(forMs), unplanned]).toEqual([10_000, true]);
@@ -418,39 +418,39 @@ describe('a probe that says yes while connections are refused', () => {
   });
 
   it('is given up at once where the time was over while the gate was open', async () => {
-    const gate = createGate({ cover: '10s', release: { concurrency: 1 } });
+    const gate = createGate({ holdOnOutage: '10s', release: { concurrency: 1 } });
     const one = await letGo(gate);
     await again(gate, one);
-    gate.takeBack(one);
+    gate.requeue(one);
     const second = hold(gate);
     clock.advance(9000);
     await probes.at(-1)?.healthy();
     clock.advance(1000);
     expect([await verdictOf(second), gate.held]).toEqual([undefined, 1]);
-    expect(gate.takeBack(one)).toBeUndefined();
+    expect(gate.requeue(one)).toBeUndefined();
     expect([await verdictOf(second), gate.held]).toEqual(['reject', 0]);
     expect(gate.status().health).toMatchObject({ unplanned: true, endsInMs: 0 });
     expect(gate.isOpen).toBe(true);
   });
 
   it('is not made true by a client that leaves', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const one = await letGo(gate);
     clock.advance(100);
-    gate.leave(one.request);
+    gate.onResponseEnd(one.request);
     refuse(gate);
     expect(gate.status().health).toMatchObject({ forMs: 100, endsInMs: 9900 });
     expect(events.at(-2)).toBe('unreachable');
   });
 
   it('is by an answer, of a request that had been held or not', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const one = await letGo(gate);
     await again(gate, one);
-    gate.answered(one.request, true);
+    gate.onResponseStart(one.request, true);
     expect(events.at(-1)).toBe('reachable');
     const two = await letGo(gate);
-    expect(gate.takeBack(two)).toBeInstanceOf(Ticket);
+    expect(gate.requeue(two)).toBeInstanceOf(Ticket);
     clock.advance(250);
     await probes.at(-1)?.healthy();
     expect(events.filter((event) => event !== 'held').at(-1)).toBe('unreachable');
@@ -462,49 +462,49 @@ describe('a probe that says yes while connections are refused', () => {
   });
 
   it('is not by what had been let through before, nor by an answer that means trouble', async () => {
-    const gate = createGate({ cover: '10s' });
-    const before = { ...passage(), isAnswered: () => true };
+    const gate = createGate({ holdOnOutage: '10s' });
+    const before = { ...passage(), hasGoodResponse: () => true };
     gate.tryEnter(before);
     clock.advance(1);
     const one = await letGo(gate);
     await again(gate, one);
-    gate.leave(before.request);
-    gate.answered(one.request, false);
-    const ticket = gate.takeBack(one) as Ticket;
+    gate.onResponseEnd(before.request);
+    gate.onResponseStart(one.request, false);
+    const ticket = gate.requeue(one) as Ticket;
     // Refused here, while it is held.
-    gate.expel(ticket, 'too-large');
-    gate.answered(one.request, true);
+    gate.reject(ticket, 'too-large');
+    gate.onResponseStart(one.request, true);
     expect(gate.status().health).toMatchObject({ forMs: 250, endsInMs: 9750 });
     expect(events.filter((event) => event === 'reachable')).toHaveLength(1);
   });
 
   it('has more time with each answer, also while others are refused', async () => {
-    const gate = createGate({ cover: '10s', maxTime: '15s' });
+    const gate = createGate({ holdOnOutage: '10s', maxTime: '15s' });
     const [one, two] = [passage(), passage()];
     gate.tryEnter(one);
     gate.tryEnter(two);
-    const tickets = [gate.takeBack(one), gate.takeBack(two)] as Ticket[];
+    const tickets = [gate.requeue(one), gate.requeue(two)] as Ticket[];
     clock.advance(4000);
     await probes.at(-1)?.healthy();
     for (const ticket of tickets) gate.pass(ticket);
-    tickets[0] = gate.takeBack(one) as Ticket;
+    tickets[0] = gate.requeue(one) as Ticket;
     clock.advance(2000);
-    gate.answered(two.request, true);
+    gate.onResponseStart(two.request, true);
     expect(gate.status().health).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
     await probes.at(-1)?.healthy();
     gate.pass(tickets[0]);
     // Nor is there a pause: what is refused after an answer is new trouble.
     const { length } = probes;
-    gate.takeBack(one);
+    gate.requeue(one);
     expect(probes).toHaveLength(length + 1);
     clock.advance(10_000);
     expect([gate.held, gate.isOpen]).toEqual([0, true]);
   });
 
   it('is believed when nothing was sent for a while: what is refused then is new trouble', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const one = await letGo(gate);
-    gate.leave(one.request);
+    gate.onResponseEnd(one.request);
     clock.advance(5000);
     refuse(gate);
     expect(probes).toHaveLength(2);
@@ -516,14 +516,14 @@ describe('a probe that says yes while connections are refused', () => {
     gate.enable({});
     const one = await release(gate);
     while (clock.now() < 4000) await again(gate, one);
-    const ticket = gate.takeBack(one) as Ticket;
+    const ticket = gate.requeue(one) as Ticket;
     const { endsInMs } = gate.status().health ?? {};
     expect(endsInMs).toBe(6000 - clock.now());
     clock.advance(endsInMs as number);
     expect([await verdictOf(ticket), events.at(-1)]).toEqual(['proceed', 'unhealthy']);
     // And no longer than the release may take, which began with the first good probe.
     gate.pass(ticket);
-    gate.takeBack(one);
+    gate.requeue(one);
     const left = 21_000 - clock.now();
     expect(gate.status().health).toMatchObject({ endsInMs: left, unplanned: false });
   });
@@ -537,13 +537,13 @@ describe('a probe that says yes while connections are refused', () => {
     await probes[0]?.healthy();
     gate.pass(ticket);
     clock.advance(200);
-    expect(gate.takeBack(ticket.passage)).toMatchObject({ reason: 'stopped' });
+    expect(gate.requeue(ticket.passage)).toMatchObject({ reason: 'stopped' });
     expect(gate.status()).toMatchObject({ phase: 'stopped', inFlight: 0 });
   });
 });
 
 describe('an outage after the release of a pause is over', () => {
-  const COVER = { cover: '10s', maxTime: '5m' } as const;
+  const COVER = { holdOnOutage: '10s', maxTime: '5m' } as const;
 
   it.each(['pause', 'stop'])(
     'is bounded by the cover, although the %s had time left and no request was answered',
@@ -580,10 +580,10 @@ describe('an outage after the release of a pause is over', () => {
     const [two, three] = [hold(gate), hold(gate)];
     await probes.at(-1)?.healthy();
     gate.pass(one);
-    gate.answered(one.request, true);
+    gate.onResponseStart(one.request, true);
     gate.pass(two);
     expect(gate.held).toBe(1);
-    gate.takeBack(two.passage);
+    gate.requeue(two.passage);
     expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
     clock.advance(10_000);
     expect(await verdictOf(three)).toBe('reject');
@@ -597,7 +597,7 @@ describe('an outage after the release of a pause is over', () => {
     gate.disable();
     await probes.at(-1)?.healthy();
     gate.pass(one);
-    gate.takeBack(one.passage);
+    gate.requeue(one.passage);
     const newcomer = hold(gate);
     expect(gate.status().health).toMatchObject({ endsInMs: 290_000, unplanned: false });
     clock.advance(60_000);
@@ -610,21 +610,21 @@ describe('an outage after the release of a pause is over', () => {
     const one = await release(gate);
     refuse(gate);
     expect(gate.status().health).toMatchObject({ unplanned: true });
-    expect(gate.takeBack(one)).toBeInstanceOf(Ticket);
+    expect(gate.requeue(one)).toBeInstanceOf(Ticket);
     expect(gate.status().health).toMatchObject({ unplanned: false });
     clock.advance(10_000);
     expect(gate.held).toBe(2);
   });
 
-  it.each([{ cover: '10s' }, {}] as const)(
+  it.each([{ holdOnOutage: '10s' }, {}] as const)(
     'is unplanned once the clients of the requests that the pause had held have left (%j)',
     async (options) => {
       const gate = createGate({ maxTime: '5m', ...options });
       gate.enable({});
       const one = await release(gate);
-      const again = gate.takeBack(one) as Ticket;
-      gate.depart(again);
-      if ('cover' in options) {
+      const again = gate.requeue(one) as Ticket;
+      gate.onClientDisconnect(again);
+      if ('holdOnOutage' in options) {
         expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
         const newcomer = hold(gate);
         clock.advance(10_000);
@@ -638,7 +638,7 @@ describe('an outage after the release of a pause is over', () => {
 
   it('is bounded by the cover when requests had waited because the state was not known', async () => {
     let isInformed = false;
-    const settings = readOptions({ health: { check: () => true }, cover: '10s' });
+    const settings = readOptions({ health: { check: () => true }, holdOnOutage: '10s' });
     const gate = new Gate({
       app: 'a',
       settings,
@@ -651,7 +651,7 @@ describe('an outage after the release of a pause is over', () => {
     isInformed = true;
     gate.reconsider();
     gate.pass(ticket);
-    gate.takeBack(ticket.passage);
+    gate.requeue(ticket.passage);
     expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
   });
 });
@@ -663,10 +663,10 @@ describe('the end of a release', () => {
     gate.enable({});
     hold(gate);
     gate.disable();
-    gate.watchReopen((outcome) => told.push(outcome));
+    gate.watchRelease((outcome) => told.push(outcome));
     gate.enable({});
     gate.disable();
-    gate.watchReopen((outcome) => told.push(outcome));
+    gate.watchRelease((outcome) => told.push(outcome));
     expect(told).toEqual(['paused']);
     await probes.at(-1)?.healthy();
     expect(told).toEqual(['paused', 'reopened']);
@@ -674,20 +674,20 @@ describe('the end of a release', () => {
 });
 
 describe('who passes by a pause of writes, and is refused by the backend', () => {
-  const write = (): Passage => {
+  const write = (): GatedRequest => {
     const { request, ...rest } = passage();
     return { ...rest, request: { ...request, method: 'POST' } };
   };
   const refuse = (gate: Gate): Ticket => {
     const read = passage();
     expect(gate.tryEnter(read)).toBe(true);
-    const ticket = gate.takeBack(read);
+    const ticket = gate.requeue(read);
     if (!(ticket instanceof Ticket)) throw new Error('It was not taken back.');
     return ticket;
   };
 
   it('waits until the backend answers, with newcomers of its kind, and not for the end of the pause', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     gate.enable({ only: 'writes' });
     const refused = refuse(gate);
     expect(gate.tryEnter(passage())).toBe(false);
@@ -703,12 +703,12 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
     expect(gate.tryEnter(passage())).toBe(true);
     // It was never what the drain had waited for.
     gate.pass(refused);
-    gate.leave(refused.request);
+    gate.onResponseEnd(refused.request);
     expect(events.filter((event) => event === 'drained')).toHaveLength(1);
   });
 
   it('fails when the cover is over, while writes wait on', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     gate.enable({ only: 'writes' });
     const held = gate.hold(write()) as Ticket;
     const refused = refuse(gate);
@@ -722,18 +722,18 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
     gate.enable({ only: 'writes' });
     const read = passage();
     gate.tryEnter(read);
-    expect(gate.takeBack(read)).toBeUndefined();
+    expect(gate.requeue(read)).toBeUndefined();
   });
 
   it('goes on where it had been held before the pause began', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const refused = refuse(gate);
     gate.enable({ only: 'writes' });
     expect(await verdictOf(refused)).toBe('proceed');
   });
 
   it('is held with all others when a pause of all follows, and goes with them', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     gate.enable({ only: 'writes' });
     const refused = refuse(gate);
     gate.disable();
@@ -752,7 +752,7 @@ describe('a connection that the backend drops before it responds', () => {
     const one = passage();
     expect(gate.tryEnter(one)).toBe(true);
     gate.suspectBackend(one.request);
-    gate.leave(one.request);
+    gate.onResponseEnd(one.request);
   }
 
   /** The probe finds the backend well. */
@@ -762,7 +762,7 @@ describe('a connection that the backend drops before it responds', () => {
   }
 
   it('holds requests until the probe has answered, and says nothing if it was a false alarm', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     const held = hold(gate);
     await healthy();
@@ -772,7 +772,7 @@ describe('a connection that the backend drops before it responds', () => {
   });
 
   it('begins a cover if the probe fails', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     probes[0]?.seen('ECONNRESET');
     const held = hold(gate);
@@ -783,7 +783,7 @@ describe('a connection that the backend drops before it responds', () => {
   });
 
   it('soon after a false alarm holds nobody, unless the probe fails', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     await healthy();
     for (let i = 0; i < 10; i++) {
@@ -798,7 +798,7 @@ describe('a connection that the backend drops before it responds', () => {
   });
 
   it('long after a false alarm holds requests again', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     await healthy();
     clock.advance(5000);
@@ -807,7 +807,7 @@ describe('a connection that the backend drops before it responds', () => {
   });
 
   it('is ignored if its request was sent before the probe found the backend well', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     const old = passage();
     gate.tryEnter(old);
     clock.advance(1000);
@@ -818,23 +818,23 @@ describe('a connection that the backend drops before it responds', () => {
   });
 
   it('is taken for an outage once another connection is refused', async () => {
-    const gate = createGate({ cover: '10s' });
+    const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     await healthy();
     const refused = passage();
     gate.tryEnter(refused);
     drop(gate);
     expect(gate.isOpen).toBe(true);
-    expect(gate.takeBack(refused)).toBeInstanceOf(Ticket);
+    expect(gate.requeue(refused)).toBeInstanceOf(Ticket);
     expect(gate.isOpen).toBe(false);
     expect(events).toEqual(['unreachable', 'held']);
   });
 
   it('changes nothing without a cover, nor while the app is paused', () => {
-    const gate = createGate({ cover: 0 });
+    const gate = createGate({ holdOnOutage: 0 });
     drop(gate);
     expect(gate.isOpen).toBe(true);
-    const covered = createGate({ cover: '10s' });
+    const covered = createGate({ holdOnOutage: '10s' });
     const one = passage();
     covered.tryEnter(one);
     covered.enable({});
@@ -853,7 +853,7 @@ describe('a connection that the backend drops before it responds', () => {
     expect(gate.pass(first)).toBe(true);
     clock.advance(5000);
     gate.suspectBackend(first.request);
-    gate.leave(first.request);
+    gate.onResponseEnd(first.request);
     expect(gate.held).toBe(1);
     await healthy();
     expect(gate.held).toBe(0);

@@ -3,7 +3,7 @@ import { METHODS } from 'node:http';
 import { Gate } from '../../lib/gate/gate.ts';
 import { readOptions } from '../../lib/options/read-options.ts';
 import type { AppOptions } from '../../lib/options/options.ts';
-import type { Passage } from '../../lib/gate/passage.ts';
+import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import type { RequestLine } from '../../lib/common/request.ts';
 import { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -26,7 +26,7 @@ function createGate(options: AppOptions = {}): Gate {
   });
 }
 
-const get = (url: string): Passage => ({
+const get = (url: string): GatedRequest => ({
   request: { method: 'GET', url },
   isLongLived: () => false,
   end: () => undefined,
@@ -59,7 +59,7 @@ describe('a pause', () => {
     gate.enable({});
     const ticket = hold(gate);
     expect(gate.status()).toMatchObject({ phase: 'pausing', held: 1, inFlight: 1 });
-    gate.leave(before);
+    gate.onResponseEnd(before);
     expect(gate.status()).toMatchObject({ phase: 'paused', held: 1, inFlight: 0 });
     expect(await verdictOf(ticket)).toBeUndefined();
     expect(events).toEqual(['paused', 'held', 'drained']);
@@ -68,10 +68,10 @@ describe('a pause', () => {
   it('counts each end of a response once, however often it is told', () => {
     const gate = createGate();
     const [one, other] = [enter(gate), enter(gate)];
-    gate.leave(one);
-    gate.leave(one);
+    gate.onResponseEnd(one);
+    gate.onResponseEnd(one);
     expect(gate.inFlight).toBe(1);
-    gate.leave(other);
+    gate.onResponseEnd(other);
     expect(gate.inFlight).toBe(0);
   });
 
@@ -116,7 +116,7 @@ describe('a pause', () => {
       inFlight: 0,
       longLived: 0,
       oldestHoldMs: 2000,
-      trend: null,
+      heldDelta: null,
       pausedForMs: 3000,
       stoppedForMs: null,
       endsInMs: 57_000,
@@ -155,9 +155,9 @@ describe('a pause', () => {
       pausedForMs: 50_000,
     });
     clock.advance(29_999);
-    expect(gate.intent).toBe('paused');
+    expect(gate.desiredKind).toBe('paused');
     clock.advance(1);
-    expect(gate.intent).toBe('running');
+    expect(gate.desiredKind).toBe('running');
   });
 
   it('can be shortened', () => {
@@ -165,7 +165,7 @@ describe('a pause', () => {
     gate.enable({});
     gate.enable({ maxTime: 1000 });
     clock.advance(1000);
-    expect(gate.intent).toBe('running');
+    expect(gate.desiredKind).toBe('running');
   });
 
   it('lets a request pass at a second mount of the gate that it has passed already', () => {
@@ -174,7 +174,7 @@ describe('a pause', () => {
     gate.tryEnter(passage);
     gate.enable({});
     expect(gate.tryEnter({ ...get('/'), request: passage.request })).toBe(true);
-    gate.leave(passage.request);
+    gate.onResponseEnd(passage.request);
     expect(gate.inFlight).toBe(0);
   });
 });
@@ -200,9 +200,9 @@ describe('a release', () => {
     const newcomer = hold(gate);
     expect(gate.status().phase).toBe('releasing');
     expect(await verdicts([first, second, newcomer])).toEqual(['proceed', undefined, undefined]);
-    gate.answered(first.request, true);
+    gate.onResponseStart(first.request, true);
     expect(await verdicts([second, newcomer])).toEqual(['proceed', undefined]);
-    gate.leave(second.request);
+    gate.onResponseEnd(second.request);
     expect(await verdictOf(newcomer)).toBe('proceed');
     enter(gate);
   });
@@ -214,7 +214,7 @@ describe('a release', () => {
     gate.disable();
     gate.enable({});
     tickets.push(hold(gate));
-    for (const ticket of tickets.slice(0, 1)) gate.leave(ticket.request);
+    for (const ticket of tickets.slice(0, 1)) gate.onResponseEnd(ticket.request);
     expect(await verdicts(tickets)).toEqual(['proceed', undefined, undefined, undefined]);
     gate.disable();
     expect(await verdicts(tickets)).toEqual(['proceed', 'proceed', undefined, undefined]);
@@ -239,7 +239,7 @@ describe('a client that leaves', () => {
     const gate = createGate();
     gate.enable({});
     const [first, second] = [hold(gate), hold(gate)];
-    gate.depart(first);
+    gate.onClientDisconnect(first);
     expect(gate.held).toBe(1);
     gate.disable();
     expect(await verdicts([first, second])).toEqual(['gone', 'proceed']);
@@ -251,7 +251,7 @@ describe('a client that leaves', () => {
     gate.enable({});
     const ticket = hold(gate);
     gate.disable();
-    gate.depart(ticket);
+    gate.onClientDisconnect(ticket);
     expect(gate.pass(ticket)).toBe(false);
     expect(gate.inFlight).toBe(0);
     expect(events).toEqual(['paused', 'drained', 'held', 'resumed', 'abandoned']);
@@ -262,7 +262,7 @@ describe('a client that leaves', () => {
     gate.enable({});
     const [first, second] = [hold(gate), hold(gate)];
     gate.disable();
-    gate.depart(first);
+    gate.onClientDisconnect(first);
     expect(await verdictOf(second)).toBe('proceed');
   });
 });
@@ -271,7 +271,7 @@ describe('a request that cannot be held', () => {
   const refused = (gate: Gate): unknown => gate.hold(get('/'));
 
   it('is refused beyond the limit', () => {
-    const gate = createGate({ maxHeld: 1 });
+    const gate = createGate({ maxQueue: 1 });
     gate.enable({});
     hold(gate);
     expect(refused(gate)).toMatchObject({ reason: 'full' });
@@ -279,7 +279,7 @@ describe('a request that cannot be held', () => {
   });
 
   it('is refused after its longest hold, each in its turn', async () => {
-    const gate = createGate({ maxHold: 1000 });
+    const gate = createGate({ maxWait: 1000 });
     gate.enable({});
     const first = hold(gate);
     clock.advance(400);
@@ -292,7 +292,7 @@ describe('a request that cannot be held', () => {
   });
 
   it('is let through after its longest hold where that is asked for', async () => {
-    const gate = createGate({ maxHold: 1000, onMaxHold: 'release' });
+    const gate = createGate({ maxWait: 1000, onMaxWait: 'release' });
     gate.enable({});
     const ticket = hold(gate);
     clock.advance(1000);
@@ -368,9 +368,9 @@ describe('a stop', () => {
     expect(gate.status()).toMatchObject({ message: 'Later.', endsInMs: 500 });
     gate.stop({ maxTime: 1000 });
     clock.advance(999);
-    expect(gate.intent).toBe('stopped');
+    expect(gate.desiredKind).toBe('stopped');
     clock.advance(1);
-    expect(gate.intent).toBe('running');
+    expect(gate.desiredKind).toBe('running');
   });
 
   it('takes neither the end nor the lease of the pause before it', () => {
@@ -378,14 +378,14 @@ describe('a stop', () => {
     gate.enable({ lease: 500 });
     gate.stop();
     clock.advance(10_000);
-    expect(gate.intent).toBe('stopped');
+    expect(gate.desiredKind).toBe('stopped');
     gate.disable();
     gate.enable({});
     gate.stop({ maxTime: 5000 });
     clock.advance(4999);
-    expect(gate.intent).toBe('stopped');
+    expect(gate.desiredKind).toBe('stopped');
     clock.advance(1);
-    expect(gate.intent).toBe('running');
+    expect(gate.desiredKind).toBe('running');
   });
 
   it('leaves its end behind where a pause follows it', () => {
@@ -394,15 +394,15 @@ describe('a stop', () => {
     gate.enable({});
     expect(gate.status()).toMatchObject({ pausedForMs: 0, stoppedForMs: null, endsInMs: 5000 });
     clock.advance(1000);
-    expect(gate.intent).toBe('paused');
+    expect(gate.desiredKind).toBe('paused');
     clock.advance(4000);
-    expect(gate.intent).toBe('running');
+    expect(gate.desiredKind).toBe('running');
   });
 });
 
 describe('timers', () => {
   it('are one for an app, however many are held', () => {
-    const gate = createGate({ maxHold: '10s', release: { perSecond: 1 } });
+    const gate = createGate({ maxWait: '10s', release: { perSecond: 1 } });
     gate.enable({});
     for (let i = 0; i < 100; i++) hold(gate);
     expect(clock.pendingTimers).toBe(1);
@@ -419,7 +419,7 @@ describe('timers', () => {
 });
 
 describe('many that are long-lived', () => {
-  const longLived = (ended: () => void): Passage => ({
+  const longLived = (ended: () => void): GatedRequest => ({
     request: { method: 'GET', url: '/socket' },
     isLongLived: () => true,
     end: ended,
@@ -431,7 +431,7 @@ describe('many that are long-lived', () => {
     const passages = Array.from({ length: 50 }, () => longLived(() => ends++));
     for (const passage of passages) gate.tryEnter(passage);
     gate.enable({});
-    for (const { request } of passages) gate.leave(request);
+    for (const { request } of passages) gate.onResponseEnd(request);
     expect(ends).toBe(50);
     expect(events).toEqual(['paused', 'drained']);
   });
@@ -441,22 +441,25 @@ describe('many that are long-lived', () => {
     const passages = Array.from({ length: 50 }, () => longLived(() => undefined));
     for (const passage of passages) gate.tryEnter(passage);
     gate.enable({});
-    for (const { request } of passages) gate.leave(request);
+    for (const { request } of passages) gate.onResponseEnd(request);
     expect(events).toEqual(['paused', 'drained']);
   });
 
   it('are told of once more when something had been let through in between', () => {
-    const gate = createGate({ maxHold: 1000, onMaxHold: 'release' });
+    const gate = createGate({ maxWait: 1000, onMaxWait: 'release' });
     gate.enable({});
     const ticket = hold(gate);
     clock.advance(1000);
-    gate.leave(ticket.request);
+    gate.onResponseEnd(ticket.request);
     expect(events.filter((event) => event === 'drained')).toHaveLength(2);
   });
 });
 
 describe('a pause of writes', () => {
-  const request = (method: string): Passage => ({ ...get('/'), request: { method, url: '/' } });
+  const request = (method: string): GatedRequest => ({
+    ...get('/'),
+    request: { method, url: '/' },
+  });
 
   it('lets those pass that only read, and holds the others', () => {
     const gate = createGate();
@@ -476,7 +479,7 @@ describe('a pause of writes', () => {
     gate.tryEnter(write);
     gate.enable({ only: 'writes' });
     expect(gate.status()).toMatchObject({ phase: 'pausing', stragglers: [{ method: 'POST' }] });
-    gate.leave(write.request);
+    gate.onResponseEnd(write.request);
     expect(gate.status()).toMatchObject({ phase: 'paused', inFlight: 1 });
     expect(events).toEqual(['paused', 'drained']);
   });
@@ -498,17 +501,17 @@ describe('a pause of writes', () => {
   });
 });
 
-describe('the trend of a release', () => {
+describe('the heldDelta of a release', () => {
   it('shows whether it gets on, or more arrive than go', () => {
     const gate = createGate({ release: { perSecond: 1 } });
     gate.enable({});
     for (let i = 0; i < 5; i++) hold(gate);
-    expect(gate.status().trend).toBeNull();
+    expect(gate.status().heldDelta).toBeNull();
     gate.disable();
-    expect(gate.status().trend).toBe(-1);
+    expect(gate.status().heldDelta).toBe(-1);
     for (let i = 0; i < 3; i++) hold(gate);
-    expect(gate.status().trend).toBe(2);
+    expect(gate.status().heldDelta).toBe(2);
     clock.advance(7000);
-    expect(gate.status()).toMatchObject({ phase: 'running', trend: null });
+    expect(gate.status()).toMatchObject({ phase: 'running', heldDelta: null });
   });
 });

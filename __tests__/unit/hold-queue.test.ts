@@ -65,7 +65,7 @@ describe('HoldQueue', () => {
         const items = Array.from({ length: 8 }, (_, id) => new Item(id));
         for (const item of items) queue.add(item);
         for (const id of leaving) queue.remove(items[id] as Item);
-        for (const id of leaving) queue.putBack(items[id] as Item);
+        for (const id of leaving) queue.requeue(items[id] as Item);
         expect([...queue].map(({ id }) => id)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
         while (queue.head) queue.remove(queue.head);
         expect(queue.size).toBe(0);

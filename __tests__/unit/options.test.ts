@@ -22,9 +22,9 @@ describe('options', () => {
     [{ maxTime: '' }, '`maxTime`'],
     [{ maxTime: Infinity }, '`maxTime`'],
     [{ maxTime: null }, 'got null'],
-    [{ maxHold: 'x' }, '`maxHold`'],
-    [{ maxHeld: 1.5 }, '`maxHeld`'],
-    [{ onMaxHold: 'wait' }, "'reject' or 'release'"],
+    [{ maxWait: 'x' }, '`maxWait`'],
+    [{ maxQueue: 1.5 }, '`maxQueue`'],
+    [{ onMaxWait: 'wait' }, "'reject' or 'release'"],
     [{ healthCheckPath: 'up' }, "starts with '/'"],
     [{ healthCheckPath: '/up?x=1' }, "starts with '/'"],
     ...[
@@ -55,7 +55,7 @@ describe('options', () => {
     [{ privilegedUserAgent: '' }, '`privilegedUserAgent`'],
     [{ bypass: true }, '`bypass`'],
     [{ maxTime: '30' }, "a duration with a unit, such as '30s' or '5m', got '30'."],
-    [{ cover: true }, '`cover` to be milliseconds or a duration with a unit'],
+    [{ holdOnOutage: true }, '`holdOnOutage` to be milliseconds or a duration with a unit'],
     [{ maxTime: -1 }, '`maxTime` to be a duration from 1ms to 24 days'],
     [{ release: 5 }, '`release`'],
     [{ release: { concurrency: 0 } }, '`release.concurrency`'],
@@ -83,9 +83,9 @@ describe('options', () => {
   });
 
   it('reads durations as milliseconds or as text', () => {
-    expect(readOptions({ maxTime: '2m', maxHold: 1500 })).toMatchObject({
+    expect(readOptions({ maxTime: '2m', maxWait: 1500 })).toMatchObject({
       maxTime: 120_000,
-      maxHold: 1500,
+      maxWait: 1500,
     });
   });
 
@@ -106,8 +106,8 @@ describe('options', () => {
   });
 
   it('lets an app inherit what it leaves out', () => {
-    const settings = readOptions({ maxTime: '1m', maxHeld: 7, apps: { shop: { maxHeld: 9 } } });
-    expect(settings.apps.get('shop')).toMatchObject({ maxTime: 60_000, maxHeld: 9 });
+    const settings = readOptions({ maxTime: '1m', maxQueue: 7, apps: { shop: { maxQueue: 9 } } });
+    expect(settings.apps.get('shop')).toMatchObject({ maxTime: 60_000, maxQueue: 9 });
   });
 
   it('is not confused by a RegExp that remembers where it stopped', () => {

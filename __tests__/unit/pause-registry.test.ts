@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AntractError } from '../../lib/common/errors.ts';
 import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
-import type { Passage } from '../../lib/gate/passage.ts';
+import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import type { RequestLine } from '../../lib/common/request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
@@ -21,7 +21,7 @@ beforeEach(() => {
   registry = new PauseRegistry({ logger, maxApps: 3, apps: { shop: { maxTime: '1s' } } }, clock);
 });
 
-const anyPassage = (): Passage => ({
+const anyPassage = (): GatedRequest => ({
   request: { method: 'POST', url: '/slow?q=1' },
   isLongLived: () => false,
   end: () => undefined,
@@ -106,7 +106,16 @@ describe('PauseRegistry', () => {
     }
   });
 
-  const CALLS = ['enable', 'disable', 'stop', 'drained', 'released', 'status', 'report', 'traffic'];
+  const CALLS = [
+    'enable',
+    'disable',
+    'stop',
+    'waitForDrain',
+    'waitForRelease',
+    'status',
+    'report',
+    'traffic',
+  ];
 
   it.each([...CALLS, 'during'])('%s() without an app says where its name goes', async (call) => {
     const run = async (argument: unknown): Promise<unknown> =>
@@ -144,7 +153,7 @@ describe('PauseRegistry', () => {
     await registry.enable('paused');
     for (let i = 0; i < 50; i++) {
       const request = enter(`host-${i}`);
-      registry.gate(`host-${i}`).leave(request);
+      registry.gate(`host-${i}`).onResponseEnd(request);
     }
     expect(registry.list().map(({ app }) => app)).toEqual(['shop', 'busy', 'paused', 'host-49']);
     enter('host-50');
@@ -187,10 +196,10 @@ describe('drained', () => {
   it('resolves when the last response has ended', async () => {
     const requests = [enter('a'), enter('a')];
     await registry.enable('a');
-    const drained = registry.drained('a', { timeout: '30s' });
+    const drained = registry.waitForDrain('a', { timeout: '30s' });
     for (const request of requests) {
       clock.advance(100);
-      registry.gate('a').leave(request);
+      registry.gate('a').onResponseEnd(request);
     }
     expect(await drained).toEqual({ outcome: 'drained', waitedMs: 200, stragglers: [] });
     expect(clock.pendingTimers).toBe(1); // the pause's own
@@ -198,13 +207,13 @@ describe('drained', () => {
 
   it('resolves at once when nothing is in flight', async () => {
     await registry.enable('a');
-    expect(await registry.drained('a')).toMatchObject({ outcome: 'drained' });
+    expect(await registry.waitForDrain('a')).toMatchObject({ outcome: 'drained' });
   });
 
   it('names those still running when its time is up', async () => {
     enter('a');
     await registry.enable('a');
-    const drained = registry.drained('a', { timeout: 500 });
+    const drained = registry.waitForDrain('a', { timeout: 500 });
     clock.advance(500);
     expect(await drained).toEqual({
       outcome: 'timeout',
@@ -216,7 +225,7 @@ describe('drained', () => {
   it('says so when the pause ends meanwhile', async () => {
     enter('a');
     await registry.enable('a');
-    const drained = registry.drained('a');
+    const drained = registry.waitForDrain('a');
     await registry.disable('a');
     expect(await drained).toMatchObject({ outcome: 'resumed' });
   });
@@ -225,24 +234,28 @@ describe('drained', () => {
     enter('a');
     await registry.enable('a');
     const controller = new AbortController();
-    const drained = registry.drained('a', { timeout: 500, signal: controller.signal });
+    const drained = registry.waitForDrain('a', { timeout: 500, signal: controller.signal });
     controller.abort(new Error('enough'));
     await expect(drained).rejects.toThrow('enough');
     expect(clock.pendingTimers).toBe(1);
-    await expect(registry.drained('a', { signal: controller.signal })).rejects.toThrow('enough');
+    await expect(registry.waitForDrain('a', { signal: controller.signal })).rejects.toThrow(
+      'enough',
+    );
   });
 
   it.each([null, '5s', { timeOut: '5s' }, { timeout: 'soon' }, { signal: {} }, { signal: 5 }])(
     'refuses %j as options, and so does `released`',
     async (options) => {
       await registry.enable('a');
-      expect(await codeOf(registry.drained('a', options as never))).toBe('ERR_ANTRACT_OPTION');
-      expect(await codeOf(registry.released('a', options as never))).toBe('ERR_ANTRACT_OPTION');
+      expect(await codeOf(registry.waitForDrain('a', options as never))).toBe('ERR_ANTRACT_OPTION');
+      expect(await codeOf(registry.waitForRelease('a', options as never))).toBe(
+        'ERR_ANTRACT_OPTION',
+      );
     },
   );
 
   it('refuses a running app, where it would mean nothing', async () => {
-    expect(await codeOf(registry.drained('a'))).toBe('ERR_ANTRACT_NOT_PAUSED');
+    expect(await codeOf(registry.waitForDrain('a'))).toBe('ERR_ANTRACT_NOT_PAUSED');
   });
 });
 
@@ -250,7 +263,7 @@ describe('during', () => {
   it('runs the function on an idle backend, and resumes', async () => {
     const request = enter('a');
     const result = registry.during('a', () => registry.status('a').phase);
-    setImmediate(() => registry.gate('a').leave(request));
+    setImmediate(() => registry.gate('a').onResponseEnd(request));
     expect(await result).toBe('paused');
     expect(registry.status('a').phase).toBe('running');
   });

@@ -124,9 +124,9 @@ describe('the report', () => {
     await registry.enable();
     const tickets = [hold(), hold(), hold(), hold()] as const;
     clock.advance(400);
-    gate.leave(slow);
+    gate.onResponseEnd(slow);
     clock.advance(600);
-    gate.depart(tickets[0]);
+    gate.onClientDisconnect(tickets[0]);
     clock.advance(1000);
     await registry.disable();
     expect(registry.report()).toMatchObject({ endedBy: 'resume', complete: false, released: 0 });
@@ -149,7 +149,7 @@ describe('the report', () => {
   });
 
   it('counts those refused: at a stop, and those for whom there was no room', async () => {
-    registry = new PauseRegistry({ maxHeld: 2 }, clock);
+    registry = new PauseRegistry({ maxQueue: 2 }, clock);
     await registry.enable();
     for (let i = 0; i < 3; i++) hold();
     await registry.stop();
@@ -175,7 +175,7 @@ describe('the report', () => {
     const late = hold();
     const stays = hold();
     clock.advance(1000);
-    gate.depart(late);
+    gate.onClientDisconnect(late);
     expect(registry.report()).toMatchObject({ complete: false, held: 2, abandoned: 1 });
     answer(true);
     await settled();
@@ -191,7 +191,7 @@ describe('the report', () => {
 
   it('leaves out requests that are held for a later outage', async () => {
     registry = new PauseRegistry(
-      { health: { check: () => true }, maxTime: '1m', cover: '10s' },
+      { health: { check: () => true }, maxTime: '1m', holdOnOutage: '10s' },
       clock,
     );
     await registry.enable();
@@ -201,7 +201,7 @@ describe('the report', () => {
     const gate = registry.gate('default');
     const passage = passageOf({ method: 'GET', url: '/' });
     gate.tryEnter(passage);
-    expect(gate.takeBack(passage)).toBeDefined();
+    expect(gate.requeue(passage)).toBeDefined();
     expect(registry.status()).toMatchObject({ held: 1 });
     expect(registry.report()).toMatchObject({ complete: true, held: 0 });
   });

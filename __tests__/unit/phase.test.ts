@@ -10,9 +10,9 @@ describe('phaseOf', () => {
     ['paused', 3, true, false, 'paused'],
     ['stopped', 0, false, false, 'stopped'],
   ] as const)(
-    'is derived: %s with %i held, drained: %s, shut: %s is %s',
-    (intent, held, isDrained, isShut, phase) => {
-      expect(phaseOf({ intent, held, isDrained, isShut })).toBe(phase);
+    'is derived: %s with %i held, drained: %s, awaiting the backend: %s is %s',
+    (desired, held, isDrained, isAwaitingBackend, phase) => {
+      expect(phaseOf({ desired, held, isDrained, isAwaitingBackend })).toBe(phase);
     },
   );
 });

@@ -1,12 +1,12 @@
 /** The live lines of the command line on terminals of any width. */
 import { describe, expect, it } from '@jest/globals';
 import { Writable } from 'node:stream';
-import { cutToWidth, Screen } from '../../lib/cli/screen.ts';
+import { cutToWidth, Terminal } from '../../lib/cli/terminal.ts';
 
 const LINE =
   'default is pausing, 12 held, 3 in flight, oldest wait 1.56 s, ends by itself in 4 min 3 s';
 
-class Terminal extends Writable {
+class FakeTerminal extends Writable {
   readonly isTTY = true;
   columns = 80;
   rows = 24;
@@ -63,8 +63,8 @@ describe('a live line', () => {
   });
 
   it('follows the width of the terminal, and is taken away whole after that has shrunk', () => {
-    const terminal = new Terminal();
-    const screen = new Screen(terminal, {});
+    const terminal = new FakeTerminal();
+    const screen = new Terminal(terminal, {});
     screen.show([LINE.slice(0, 60), 'second']);
     terminal.columns = 40;
     terminal.text = '';
@@ -75,10 +75,10 @@ describe('a live line', () => {
   });
 
   it('is as wide as most terminals where the terminal does not tell its width', () => {
-    const terminal = new Terminal();
+    const terminal = new FakeTerminal();
     terminal.columns = 0;
     terminal.rows = 0;
-    new Screen(terminal, {}).show([LINE]);
+    new Terminal(terminal, {}).show([LINE]);
     expect(terminal.text).toContain('ends by itself in…');
   });
 });

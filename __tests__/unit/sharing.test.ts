@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { AntractOptions } from '../../lib/options/options.ts';
 import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
-import type { Passage } from '../../lib/gate/passage.ts';
+import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { MAX_VALUE, type StoredReport } from '../../lib/stores/store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -74,14 +74,14 @@ async function joinAll(count: number, options?: AntractOptions): Promise<Member[
   return all;
 }
 
-const passage = (): Passage => ({
+const passage = (): GatedRequest => ({
   request: { method: 'POST', url: '/slow?q=1' },
   isLongLived: () => false,
   end: () => undefined,
 });
 
 const phases = (app = 'default') => members.map(({ registry }) => registry.status(app).phase);
-const intents = (app = 'default') => members.map(({ registry }) => registry.gate(app).intent);
+const intents = (app = 'default') => members.map(({ registry }) => registry.gate(app).desiredKind);
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -135,13 +135,13 @@ describe('several processes on one store', () => {
     expect(intents()).toEqual(['running', 'running', 'running', 'running']);
     expect(expired).toHaveLength(3);
     const [stored] = [...(await first.load()).values()];
-    expect(JSON.parse(stored?.value ?? '{}')).toMatchObject({ intent: 'running', until: null });
+    expect(JSON.parse(stored?.value ?? '{}')).toMatchObject({ kind: 'running', until: null });
   });
 
   it('keep a stop without an end, as versions before this one wrote it', async () => {
     const [a] = await joinAll(1);
     const value = JSON.stringify({
-      intent: 'stopped',
+      kind: 'stopped',
       since: { in: 0 },
       until: null,
       leaseEnd: null,
@@ -184,7 +184,7 @@ describe('several processes on one store', () => {
     const drained: string[] = [];
     for (const { registry } of members) registry.on('drained', ({ app }) => drained.push(app));
     await a!.registry.enable();
-    const waiting = a!.registry.drained('default', { timeout: '30s' });
+    const waiting = a!.registry.waitForDrain('default', { timeout: '30s' });
     await settle();
     expect(a!.registry.status()).toMatchObject({
       phase: 'pausing',
@@ -193,7 +193,7 @@ describe('several processes on one store', () => {
     });
     await pass(100);
     expect(drained).toEqual([]);
-    b!.registry.gate('default').leave(slow.request);
+    b!.registry.gate('default').onResponseEnd(slow.request);
     expect(await waiting).toMatchObject({ outcome: 'drained', stragglers: [] });
     await settle();
     expect(drained).toEqual(['default', 'default']);
@@ -203,7 +203,7 @@ describe('several processes on one store', () => {
     const [a, b] = await joinAll(2);
     b!.store.isDeaf = true;
     await a!.registry.enable();
-    const waiting = a!.registry.drained('default', { timeout: '30s' });
+    const waiting = a!.registry.waitForDrain('default', { timeout: '30s' });
     let outcome: unknown;
     void waiting.then((result) => (outcome = result.outcome));
     await settle();
@@ -221,7 +221,7 @@ describe('several processes on one store', () => {
     await a!.registry.enable();
     const told: string[] = [];
     a!.registry.on('drained', ({ app }) => told.push(app));
-    const waiting = a!.registry.drained();
+    const waiting = a!.registry.waitForDrain();
     await pass(6000);
     const missing = [{ pid: process.pid, ended: false, fenced: false, blocksDrain: true }];
     expect(await waiting).toMatchObject({ outcome: 'lost', missing });
@@ -241,10 +241,10 @@ describe('several processes on one store', () => {
     await pass(60_000);
     expect(a!.registry.status().lostProcesses).toMatchObject([{ blocksDrain: true }]);
     await a!.registry.enable();
-    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
     reconnect(b!);
     await pass(2000);
-    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained', missing: [] });
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'drained', missing: [] });
   });
 
   it('a process that starts later knows of one that fell silent before', async () => {
@@ -255,7 +255,7 @@ describe('several processes on one store', () => {
     const late = join();
     await late.registry.ready;
     await late.registry.enable();
-    const waiting = late.registry.drained();
+    const waiting = late.registry.waitForDrain();
     await pass(6000);
     expect((await waiting).missing).toHaveLength(2);
   });
@@ -269,13 +269,13 @@ describe('several processes on one store', () => {
     isolate(b!);
     await pass(6000);
     expect(a!.registry.status().lostProcesses).toMatchObject([{ blocksDrain: false }]);
-    a!.registry.gate('default').leave(slow.request);
-    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    a!.registry.gate('default').onResponseEnd(slow.request);
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
     // What it has acknowledged is not this pause.
     await c!.registry.disable();
     await c!.registry.enable();
     await pass(300);
-    expect(await c!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    expect(await c!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
   });
 
   it('a silent process that lets requests through without its store hinders a drain', async () => {
@@ -285,7 +285,7 @@ describe('several processes on one store', () => {
     isolate(b!);
     await pass(6000);
     expect(intents()).toEqual(['paused', 'running']);
-    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
   });
 
   it('an operator can say that a silent process has ended, until it is heard of again', async () => {
@@ -293,15 +293,15 @@ describe('several processes on one store', () => {
     isolate(c!);
     await a!.registry.enable();
     // At first it is still waited for.
-    const waiting = a!.registry.drained('default', { lost: 'ignore' });
+    const waiting = a!.registry.waitForDrain('default', { lost: 'ignore' });
     await pass(6000);
     expect(await waiting).toMatchObject({ outcome: 'drained', missing: [] });
     expect([a, b].map((one) => one!.registry.status().phase)).toEqual(['paused', 'paused']);
-    expect(await b!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await b!.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
     const late = join();
     await late.registry.ready;
     await pass(6000);
-    expect(await late.registry.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await late.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
 
     reconnect(c!);
     await pass(2000);
@@ -309,10 +309,10 @@ describe('several processes on one store', () => {
     await a!.registry.disable();
     await a!.registry.enable();
     await pass(6000);
-    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
-    await expect(a!.registry.drained('default', { lost: 'forget' as 'ignore' })).rejects.toThrow(
-      'Expected `lost` to be',
-    );
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
+    await expect(
+      a!.registry.waitForDrain('default', { lost: 'forget' as 'ignore' }),
+    ).rejects.toThrow('Expected `lost` to be');
   });
 
   it('a process that listens where a silent one did has replaced it', async () => {
@@ -326,12 +326,12 @@ describe('several processes on one store', () => {
     await elsewhere.registry.ready;
     await a!.registry.enable();
     await pass(300);
-    expect(await a!.registry.drained()).toMatchObject({ outcome: 'lost' });
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
     const successor = join();
     successor.registry.listensOn('http://0.0.0.0:8080');
     await successor.registry.ready;
     await pass(300);
-    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
     expect(a!.registry.status().lostProcesses).toEqual([]);
   });
 
@@ -360,7 +360,7 @@ describe('several processes on one store', () => {
     await pass(8000);
     expect(a!.warnings).toEqual([]);
     await a!.registry.enable();
-    expect(await a!.registry.drained()).toMatchObject({ outcome: 'drained' });
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
   it('a process that ends with requests in flight does not say that it has left', async () => {
@@ -370,7 +370,7 @@ describe('several processes on one store', () => {
     await pass(11_000);
     await closing;
     await a!.registry.enable();
-    const waiting = a!.registry.drained();
+    const waiting = a!.registry.waitForDrain();
     await pass(6000);
     expect(await waiting).toMatchObject({ outcome: 'lost' });
   });
@@ -380,7 +380,7 @@ describe('several processes on one store', () => {
     b!.registry.gate('default').tryEnter(passage());
     await a!.registry.enable();
     b!.registry.gate('default').hold(passage());
-    const waiting = a!.registry.drained();
+    const waiting = a!.registry.waitForDrain();
     await pass(1000);
     expect(a!.registry.status()).toMatchObject({ phase: 'pausing', held: 1, inFlight: 1 });
     const reports = await a!.store.reports();
@@ -407,7 +407,7 @@ describe('several processes on one store', () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();
     const [id] = (await a!.store.reports()).map((report) => report.id).toSorted();
-    const silent = [a, b].find((one) => one!.registry.isSpeaker)!;
+    const silent = [a, b].find((one) => one!.registry.isLeader)!;
     const other = [a, b].find((one) => one !== silent)!;
     silent.store.mode = 'frozen';
     silent.store.isDeaf = true;
@@ -418,7 +418,7 @@ describe('several processes on one store', () => {
   });
 
   it('say that the backend is down where one of them sees it down, until all see it answer', async () => {
-    const check = { health: { check: () => false }, cover: '10s' };
+    const check = { health: { check: () => false }, holdOnOutage: '10s' };
     const [a, b] = await joinAll(2, check);
     const backend = () => a!.registry.status().backend;
     const seen = passage();
@@ -440,7 +440,7 @@ describe('several processes on one store', () => {
     await pass(1500);
     expect(b!.registry.status().backend.state).toBe('up');
     // One that still probes knows better.
-    b!.registry.gate('default').takeBack(seen);
+    b!.registry.gate('default').requeue(seen);
     await pass(1500);
     a!.registry.gate('default').noteAnswer(seen.request);
     expect(backend()).toMatchObject({ state: 'down', probing: true });
@@ -471,11 +471,11 @@ describe('several processes on one store', () => {
     b!.registry.gate('default').tryEnter(slow);
     await a!.registry.enable();
     let outcome: unknown;
-    void a!.registry.drained().then((result) => (outcome = result.outcome));
+    void a!.registry.waitForDrain().then((result) => (outcome = result.outcome));
     const closing = b!.registry.close();
     await pass(3000);
     expect(outcome).toBeUndefined();
-    b!.registry.gate('default').leave(slow.request);
+    b!.registry.gate('default').onResponseEnd(slow.request);
     await closing;
     await settle();
     expect(outcome).toBe('drained');
@@ -579,7 +579,7 @@ describe('several processes on one store', () => {
     await a!.registry.enable();
     await settle();
     a!.store.mode = 'frozen';
-    const waiting = a!.registry.drained('default', { timeout: '1m' });
+    const waiting = a!.registry.waitForDrain('default', { timeout: '1m' });
     await settle();
     await b!.registry.disable();
     await pass(2100);
@@ -588,7 +588,7 @@ describe('several processes on one store', () => {
 
   it('speak with one voice', async () => {
     await joinAll(3);
-    expect(members.filter(({ registry }) => registry.isSpeaker)).toHaveLength(1);
+    expect(members.filter(({ registry }) => registry.isLeader)).toHaveLength(1);
   });
 });
 
@@ -650,12 +650,12 @@ describe('a process that stood still', () => {
     own.leap(10_000);
     answer();
     await settle();
-    expect(gate.intent).toBe('running');
+    expect(gate.desiredKind).toBe('running');
     expect(gate.tryEnter(passage())).toBe(false);
     await wake(0);
     own.advance(1000);
     await settle();
-    expect(gate.intent).toBe('paused');
+    expect(gate.desiredKind).toBe('paused');
   });
 
   it.each(['between', 'during'])(
@@ -727,7 +727,7 @@ describe('while the store does not answer', () => {
     await lose(a!, b!);
     expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
     expect(intents()).toEqual(['paused', 'running']);
-    const waiting = a!.registry.drained('default', { timeout: '1s' });
+    const waiting = a!.registry.waitForDrain('default', { timeout: '1s' });
     await pass(1100);
     expect(await waiting).toMatchObject({ outcome: 'timeout' });
     await find(a!, b!);
@@ -812,7 +812,7 @@ describe('while the store does not answer', () => {
     await pass(60_000);
     expect(mayEnter()).toBe(false);
     await a!.registry.enable();
-    expect(await a!.registry.drained()).toMatchObject({ missing: [{ fenced: true }] });
+    expect(await a!.registry.waitForDrain()).toMatchObject({ missing: [{ fenced: true }] });
     reconnect(b!);
     await pass(4000);
     expect(intents()).toEqual(['paused', 'paused']);
@@ -895,8 +895,10 @@ describe('what could go wrong between them', () => {
     expect(await a!.registry.enable('shop')).toMatchObject({ changed: true, shared: true });
     await pass(5000);
     expect(b.warnings).toEqual([]);
-    expect(await a!.registry.drained('shop', { timeout: 0 })).toMatchObject({ outcome: 'drained' });
-    b.registry.gate('other').leave(busy.request);
+    expect(await a!.registry.waitForDrain('shop', { timeout: 0 })).toMatchObject({
+      outcome: 'drained',
+    });
+    b.registry.gate('other').onResponseEnd(busy.request);
     expect(b.registry.gate('shop').tryEnter(passage())).toBe(false);
   });
 
@@ -924,7 +926,7 @@ describe('what could go wrong between them', () => {
     await late.registry.ready;
     expect(intents()).toEqual(['paused', 'paused']);
     await pass(3100);
-    expect(late.registry.gate('default').intent).toBe('running');
+    expect(late.registry.gate('default').desiredKind).toBe('running');
   });
 
   it('`open` goes back to a pause, whatever has become of its lease meanwhile', async () => {
@@ -960,7 +962,7 @@ describe('what could go wrong between them', () => {
     a!.store.isDeaf = true;
     await b!.registry.disable();
     expect(intents()).toEqual(['paused', 'running']);
-    const waiting = a!.registry.drained();
+    const waiting = a!.registry.waitForDrain();
     await pass(2000);
     expect(await waiting).toMatchObject({ outcome: 'resumed' });
   });
@@ -1035,7 +1037,7 @@ describe('what could go wrong between them', () => {
     await a.registry.enable();
     await settle();
     expect(drained).toEqual([]);
-    late.registry.gate('default').leave(slow.request);
+    late.registry.gate('default').onResponseEnd(slow.request);
     await pass(3000);
     expect(drained).toEqual(['default']);
   });
@@ -1078,7 +1080,7 @@ describe('what could go wrong between them', () => {
   it('none is told to be drained before the others have heard of a stop', async () => {
     const { a, b, stopByItself } = await joinWithStop();
     const seen: string[] = [];
-    a.registry.on('drained', () => seen.push(b.registry.gate('default').intent));
+    a.registry.on('drained', () => seen.push(b.registry.gate('default').desiredKind));
     let goOn = (): void => undefined;
     const { publish } = a.store;
     await stopByItself(() => {
@@ -1088,7 +1090,7 @@ describe('what could go wrong between them', () => {
       };
     });
     expect(intents()).toEqual(['stopped', 'running']);
-    const waiting = a.registry.drained('default', { timeout: 100 });
+    const waiting = a.registry.waitForDrain('default', { timeout: 100 });
     await pass(200);
     expect(await waiting).toMatchObject({ outcome: 'timeout' });
     goOn();
@@ -1175,7 +1177,7 @@ describe('what could go wrong between them', () => {
     await a!.registry.enable();
     const late = join();
     const spoke: boolean[] = [];
-    late.registry.on('paused', () => spoke.push(late.registry.isSpeaker));
+    late.registry.on('paused', () => spoke.push(late.registry.isLeader));
     late.registry.gate('default');
     await late.registry.ready;
     expect(spoke).toEqual([false]);
@@ -1185,10 +1187,10 @@ describe('what could go wrong between them', () => {
     await joinAll(2);
     for (const { store } of members) store.mode = 'failing';
     await pass(1100);
-    expect(members.map(({ registry }) => registry.isSpeaker)).toEqual([true, true]);
+    expect(members.map(({ registry }) => registry.isLeader)).toEqual([true, true]);
     for (const { store } of members) store.mode = 'well';
     await pass(1100);
-    expect(members.filter(({ registry }) => registry.isSpeaker)).toHaveLength(1);
+    expect(members.filter(({ registry }) => registry.isLeader)).toHaveLength(1);
   });
 
   it('a window does not end a pause that is not its own', async () => {

@@ -73,11 +73,11 @@ describe('a registry', () => {
     gate.tryEnter(passageOf(quick));
     gate.tryEnter(passageOf(slow));
     clock.advance(40);
-    gate.leave(quick);
-    gate.leave(quick);
+    gate.onResponseEnd(quick);
+    gate.onResponseEnd(quick);
     clock.advance(3000);
     expect(registry.traffic()).toMatchObject({ inFlight: 1, slowestMs: 3040, windowMs: 3040 });
-    gate.leave(slow);
+    gate.onResponseEnd(slow);
     expect(registry.traffic()).toMatchObject({ inFlight: 0, slowestMs: 3040 });
     expect(gate.traffic.summary(clock.now()).ended).toBe(2);
     expect(registry.passed('default')).toBe(2);

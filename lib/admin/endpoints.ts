@@ -2,7 +2,7 @@
  * What each admin endpoint does: calls on the registry, rendered. Knows neither routes nor access.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isGone, onDeparture } from '../http/departure.ts';
+import { isDisconnected, onDisconnect } from '../http/disconnect.ts';
 import { AntractError } from '../common/errors.ts';
 import { DEFAULT_APP, type PauseRegistry } from '../registry/pause-registry.ts';
 import type { AppStatus, DrainResult, ReleaseResult } from '../gate/status.ts';
@@ -37,7 +37,15 @@ import { renderTraffic } from './views/traffic-text.ts';
 /** The part of a registry that the endpoints use. */
 export type AdminRegistry = Pick<
   PauseRegistry,
-  'enable' | 'disable' | 'stop' | 'status' | 'list' | 'drainFor' | 'released' | 'report' | 'traffic'
+  | 'enable'
+  | 'disable'
+  | 'stop'
+  | 'status'
+  | 'list'
+  | 'drainFor'
+  | 'waitForRelease'
+  | 'report'
+  | 'traffic'
 > &
   StreamedRegistry &
   MeasuredRegistry;
@@ -175,7 +183,7 @@ async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
 async function waitForRelease(call: Call): Promise<ReleaseResult | undefined> {
   const { app, wait: timeout } = call.parameters;
   const result = await whilePresent(call, (signal) =>
-    call.registry.released(app, { timeout, signal }),
+    call.registry.waitForRelease(app, { timeout, signal }),
   );
   return result && refuseEndedRelease(result);
 }
@@ -186,8 +194,8 @@ async function whilePresent<T>(
   wait: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
   const leaving = new AbortController();
-  const stop = onDeparture(call.req, call.res, () => leaving.abort());
-  if (isGone(call.req, call.res)) leaving.abort();
+  const stop = onDisconnect(call.req, call.res, () => leaving.abort());
+  if (isDisconnected(call.req, call.res)) leaving.abort();
   try {
     return await wait(leaving.signal);
   } catch (error) {

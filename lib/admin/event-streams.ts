@@ -8,7 +8,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemClock, type Clock, type Timer } from '../common/clock.ts';
-import { isGone, onDeparture } from '../http/departure.ts';
+import { isDisconnected, onDisconnect } from '../http/disconnect.ts';
 import { AntractError } from '../common/errors.ts';
 import type { AntractEvents } from '../gate/events.ts';
 import type { PauseRegistry } from '../registry/pause-registry.ts';
@@ -41,7 +41,7 @@ const EVENTS = Object.keys({
   unhealthy: true,
   unreachable: true,
   reachable: true,
-  forgotten: true,
+  evicted: true,
 } satisfies Record<keyof AntractEvents, true>) as (keyof AntractEvents)[];
 
 export type StreamedRegistry = Pick<PauseRegistry, 'list' | 'on' | 'off' | 'closed'>;
@@ -75,9 +75,9 @@ export class EventStreams {
       throw new AntractError('ERR_ANTRACT_CLOSED', 'antract has been closed.', { status: 503 });
     }
     if (this.#streams.size >= MAX_STREAMS) throw new ProblemError(BUSY);
-    if (isGone(req, res)) return;
+    if (isDisconnected(req, res)) return;
     writeHead(res);
-    onDeparture(req, res, () => this.#leave(res));
+    onDisconnect(req, res, () => this.#leave(res));
     this.#streams.set(res, undefined);
     if (this.#streams.size === 1) this.#start();
     res.write(`retry: 1000\n${this.#event()}`);

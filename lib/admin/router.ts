@@ -9,7 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { mayLackHeaders } from '../common/header-limit.ts';
 import type { PauseRegistry } from '../registry/pause-registry.ts';
-import { TOO_MANY_HEADERS } from '../http/refusal.ts';
+import { TOO_MANY_HEADERS } from '../http/rejection-response.ts';
 import { pathOf } from '../common/request.ts';
 import { createAccessCheck, readAdminOptions, type AdminOptions } from './access/access-check.ts';
 import { answerer } from './answer.ts';

@@ -4,9 +4,9 @@
  */
 import type { Clock } from '../common/clock.ts';
 import type { AdminClient } from './client/admin-client.ts';
-import type { Screen } from './screen.ts';
-import { readSnapshot, type Snapshot } from './client/snapshot.ts';
-import { liveLines, oneLine } from './words.ts';
+import type { Terminal } from './terminal.ts';
+import { readSnapshot, type AppSnapshot } from './client/snapshot.ts';
+import { liveLines, oneLine } from './format-status.ts';
 
 /** How often the server is asked. */
 const EVERY = { live: 500, plain: 2000 };
@@ -16,15 +16,15 @@ const LINE_EVERY = 10_000;
 export interface Watch {
   readonly client: AdminClient;
   readonly app: string;
-  readonly screen: Screen;
+  readonly screen: Terminal;
   readonly clock: Clock;
 }
 
 export class Progress {
   /** What was seen last. */
-  last: Snapshot | undefined;
+  last: AppSnapshot | undefined;
   /** What a drain was last seen to wait for. */
-  lastWaiting: Snapshot | undefined;
+  lastWaiting: AppSnapshot | undefined;
   readonly #watch: Watch;
   readonly #over = new AbortController();
   #linePhase: string | undefined;
@@ -59,7 +59,7 @@ export class Progress {
     }
   }
 
-  #show(snapshot: Snapshot): void {
+  #show(snapshot: AppSnapshot): void {
     const { screen, clock } = this.#watch;
     this.last = snapshot;
     if (snapshot.stragglers.length > 0) this.lastWaiting = snapshot;

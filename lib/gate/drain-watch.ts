@@ -5,10 +5,10 @@
 import type { Clock } from '../common/clock.ts';
 import type { InFlight, Straggler } from './in-flight.ts';
 import type { LongLivedPolicy } from '../options/options.ts';
-import type { Passage } from './passage.ts';
+import type { GatedRequest } from './gated-request.ts';
 import type { RequestLine } from '../common/request.ts';
 import { SlowClients, type SlowClient, type SlowClientLimits } from './slow-clients.ts';
-import { Watchers } from '../common/watchers.ts';
+import { OneShotListeners } from '../common/one-shot-listeners.ts';
 
 /** What ended the wait for a drain. */
 export type DrainOutcome = 'drained' | 'resumed' | 'closed';
@@ -19,7 +19,7 @@ export interface DrainSettings extends SlowClientLimits {
 
 export interface DrainCalls {
   /** Whether a request would be held now, and so is waited for. */
-  readonly isConcerned: (passage: Passage) => boolean;
+  readonly isAffectedByPause: (passage: GatedRequest) => boolean;
   /** Something may have become long-lived. */
   readonly recheck: () => void;
   /** The client of a request that is waited for exceeded a limit. */
@@ -29,17 +29,17 @@ export interface DrainCalls {
 export class DrainWatch {
   readonly #inFlight: InFlight;
   readonly #longLived: LongLivedPolicy;
-  readonly #isConcerned: (passage: Passage) => boolean;
+  readonly #isAffectedByPause: (passage: GatedRequest) => boolean;
   readonly #recheck: () => void;
   readonly #slowClients: SlowClients;
-  readonly #watchers = new Watchers<DrainOutcome>();
+  readonly #watchers = new OneShotListeners<DrainOutcome>();
 
   constructor(inFlight: InFlight, settings: DrainSettings, clock: Clock, calls: DrainCalls) {
     this.#inFlight = inFlight;
     this.#longLived = settings.longLived;
-    this.#isConcerned = calls.isConcerned;
+    this.#isAffectedByPause = calls.isAffectedByPause;
     this.#recheck = calls.recheck;
-    const isAwaited = (passage: Passage): boolean =>
+    const isAwaited = (passage: GatedRequest): boolean =>
       inFlight.has(passage.request) && this.#isOrdinary(passage);
     this.#slowClients = new SlowClients(settings, clock, isAwaited, calls.slow);
   }
@@ -51,18 +51,20 @@ export class DrainWatch {
 
   /** Whether this request is the only one that a drain waits for. */
   awaitsOnly(request: RequestLine): boolean {
-    const isOther = (passage: Passage): boolean =>
+    const isOther = (passage: GatedRequest): boolean =>
       passage.request !== request && this.#isAwaited(passage);
     return !this.isDrained && !this.#inFlight.some(isOther);
   }
 
-  #isAwaited(passage: Passage): boolean {
-    return this.#longLived === 'ignore' ? this.#isOrdinary(passage) : this.#isConcerned(passage);
+  #isAwaited(passage: GatedRequest): boolean {
+    return this.#longLived === 'ignore'
+      ? this.#isOrdinary(passage)
+      : this.#isAffectedByPause(passage);
   }
 
   /** Those that a drain waits for: without the long-lived ones, unless it waits for them too. */
   stragglers(now: number): Straggler[] {
-    const counts = this.#longLived === 'wait' ? this.#isConcerned : this.#isOrdinary;
+    const counts = this.#longLived === 'wait' ? this.#isAffectedByPause : this.#isOrdinary;
     return this.#inFlight.stragglers(now, counts);
   }
 
@@ -72,8 +74,8 @@ export class DrainWatch {
   }
 
   /** The same for one that was let through in the middle of it. */
-  expect(passage: Passage): void {
-    if (this.#longLived !== 'wait') passage.onAnswer?.(this.#recheck);
+  expect(passage: GatedRequest): void {
+    if (this.#longLived !== 'wait') passage.onResponseStart?.(this.#recheck);
     this.#slowClients.watch(passage);
   }
 
@@ -85,11 +87,12 @@ export class DrainWatch {
   /** Once only long-lived ones are left, and where the policy is to end them. Each then leaves. */
   endLongLived(): void {
     if (this.#longLived !== 'close' || this.#inFlight.some(this.#isOrdinary)) return;
-    for (const passage of this.#inFlight.passages()) if (this.#isConcerned(passage)) passage.end();
+    for (const passage of this.#inFlight.passages())
+      if (this.#isAffectedByPause(passage)) passage.end();
   }
 
-  readonly #isOrdinary = (passage: Passage): boolean =>
-    this.#isConcerned(passage) && !passage.isLongLived();
+  readonly #isOrdinary = (passage: GatedRequest): boolean =>
+    this.#isAffectedByPause(passage) && !passage.isLongLived();
 
   /** Calls back once. Returns what takes the callback off. */
   watch(callback: (outcome: DrainOutcome) => void): () => void {
@@ -97,6 +100,6 @@ export class DrainWatch {
   }
 
   tell(outcome: DrainOutcome): void {
-    this.#watchers.tell(outcome);
+    this.#watchers.notify(outcome);
   }
 }

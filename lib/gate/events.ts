@@ -80,7 +80,7 @@ export interface UnhealthyEvent {
 export interface UnreachableEvent {
   readonly app: string;
   /** How long requests are held for it; what is left of that where the probe was wrong to find it well. */
-  readonly coverMs: number;
+  readonly endsInMs: number;
 }
 
 export interface ReachableEvent {
@@ -90,7 +90,7 @@ export interface ReachableEvent {
   readonly held: number;
 }
 
-export interface ForgottenEvent {
+export interface EvictedEvent {
   readonly app: string;
   /** How many requests it had let through at once. */
   readonly passed: number;
@@ -128,7 +128,7 @@ export interface AntractEvents {
    */
   reachable: [ReachableEvent];
   /** An idle app has made room for another, see `maxApps`; it begins anew when it is asked for again. */
-  forgotten: [ForgottenEvent];
+  evicted: [EvictedEvent];
 }
 
 export type AntractListener<K extends keyof AntractEvents> = (...args: AntractEvents[K]) => unknown;

@@ -4,7 +4,7 @@
 import type { BackendFacts } from './backend.ts';
 import { describeBackend } from './backend-status.ts';
 import type { Straggler } from './in-flight.ts';
-import type { IntentState } from './intent.ts';
+import type { DesiredState } from './desired-state.ts';
 import { phaseOf } from './phase.ts';
 import type { AppSettings } from '../options/settings.ts';
 import type { AppStatus, HealthStatus } from './status.ts';
@@ -12,7 +12,7 @@ import type { AppStatus, HealthStatus } from './status.ts';
 export interface GateFacts {
   readonly app: string;
   readonly now: number;
-  readonly state: IntentState;
+  readonly state: DesiredState;
   readonly held: number;
   readonly inFlight: number;
   readonly longLived: number;
@@ -21,7 +21,7 @@ export interface GateFacts {
   /** How many were held when the release began. */
   readonly heldAtResume: number;
   readonly isDrained: boolean;
-  readonly isShut: boolean;
+  readonly isAwaitingBackend: boolean;
   readonly health: HealthStatus | null;
   readonly backend: BackendFacts;
   readonly settings: AppSettings;
@@ -31,8 +31,8 @@ export interface GateFacts {
 
 export function describeGate(facts: GateFacts): AppStatus {
   const { app, now, state, held, inFlight, longLived, oldestSince, health } = facts;
-  const { intent, since, until, leaseEnd } = state;
-  const phase = phaseOf({ ...facts, intent });
+  const { kind, since, until, leaseEnd } = state;
+  const phase = phaseOf({ ...facts, desired: kind });
   const forMs = Math.round(now - since);
   return {
     app,
@@ -41,9 +41,9 @@ export function describeGate(facts: GateFacts): AppStatus {
     inFlight,
     longLived,
     oldestHoldMs: oldestSince === undefined ? null : Math.round(now - oldestSince),
-    trend: phase === 'releasing' ? held - facts.heldAtResume : null,
-    pausedForMs: intent === 'paused' ? forMs : null,
-    stoppedForMs: intent === 'stopped' ? forMs : null,
+    heldDelta: phase === 'releasing' ? held - facts.heldAtResume : null,
+    pausedForMs: kind === 'paused' ? forMs : null,
+    stoppedForMs: kind === 'stopped' ? forMs : null,
     endsInMs: until < Infinity ? Math.max(0, Math.round(until - now)) : null,
     leaseEndsInMs: leaseEnd < Infinity ? Math.max(0, Math.round(leaseEnd - now)) : null,
     pauseId: state.pauseId ?? null,

@@ -5,7 +5,7 @@
  * Deciding that a request may pass and counting it as in flight is one synchronous step, here and
  * nowhere else, so that a drain can never miss a request.
  */
-import { Alarm } from '../common/alarm.ts';
+import { DeadlineTimer } from '../common/deadline-timer.ts';
 import { Backend } from './backend.ts';
 import { UNREACHABLE } from './backend-status.ts';
 import type { Clock } from '../common/clock.ts';
@@ -20,28 +20,28 @@ import {
   paused,
   running,
   stopped,
-  type IntentState,
+  type DesiredState,
   type PauseTerms,
   type StopTerms,
-} from './intent.ts';
+} from './desired-state.ts';
 import type { AppSettings } from '../options/settings.ts';
 import type { Share } from './pacing/pacer.ts';
-import type { Passage } from './passage.ts';
-import type { Intent, Rejection, RejectReason } from './phase.ts';
-import { Release } from './release.ts';
-import { Reopening, type ReopeningContext } from './reopening.ts';
+import type { GatedRequest } from './gated-request.ts';
+import type { DesiredKind, Rejection, RejectReason } from './phase.ts';
+import { OutstandingReleases } from './outstanding-releases.ts';
+import { BackendReadiness, type BackendReadinessDeps } from './backend-readiness.ts';
 import { describe, type RequestLine } from '../common/request.ts';
 import type { SlowClient } from './slow-clients.ts';
 import type { AppStatus } from './status.ts';
 import type { Arrival, Ticket } from './ticket.ts';
 import { TrafficStats } from './traffic-stats.ts';
-import { WaitingRoom } from './waiting-room.ts';
-import { Watchers } from '../common/watchers.ts';
+import { HeldRequests } from './held-requests.ts';
+import { OneShotListeners } from '../common/one-shot-listeners.ts';
 
 /** What ended the wait for a release. */
-export type ReopenOutcome = 'reopened' | 'paused' | 'stopped' | 'closed';
+export type ReleaseOutcome = 'reopened' | 'paused' | 'stopped' | 'closed';
 
-export interface GateContext extends ReopeningContext {
+export interface GateDeps extends BackendReadinessDeps {
   /** Of the pace of a release, where other processes share the backend. */
   readonly share?: (() => Share) | undefined;
   /** Whether it is known what is asked for: where not, everybody waits. See {@link Gate.reconsider}. */
@@ -63,19 +63,19 @@ export class Gate {
   readonly #changed: () => void;
   readonly #isInformed: () => boolean;
 
-  #state: IntentState;
+  #state: DesiredState;
   #closed = false;
   #emptied: (() => void) | undefined;
 
-  readonly #waiting: WaitingRoom;
+  readonly #waiting: HeldRequests;
   readonly #inFlight = new InFlight();
   readonly #drain: DrainWatch;
-  readonly #release: Release;
-  readonly #reopening: Reopening;
-  readonly #reopenWatchers = new Watchers<ReopenOutcome>();
+  readonly #release: OutstandingReleases;
+  readonly #reopening: BackendReadiness;
+  readonly #reopenWatchers = new OneShotListeners<ReleaseOutcome>();
   readonly #backend = new Backend();
   readonly #heartbeat: Heartbeat | undefined;
-  readonly #alarm: Alarm;
+  readonly #alarm: DeadlineTimer;
   #nextRelease = Infinity;
   #arrivals = 0;
   #heldAtResume = 0;
@@ -83,7 +83,7 @@ export class Gate {
   /** Whether `drained` has been told, and nothing been let through since. */
   #isKnownDrained = false;
 
-  constructor(context: GateContext) {
+  constructor(context: GateDeps) {
     const { app, settings, clock, emit } = context;
     const { changed = () => undefined, isInformed = () => true } = context;
     this.app = app;
@@ -94,13 +94,13 @@ export class Gate {
     this.#isInformed = isInformed;
     this.#state = running(clock.now());
     this.traffic = new TrafficStats(clock.now());
-    this.#waiting = new WaitingRoom(context, settings.maxHeld);
+    this.#waiting = new HeldRequests(context, settings.maxQueue);
     this.#drain = new DrainWatch(this.#inFlight, settings, clock, {
-      isConcerned: (passage) => this.#isConcerned(passage),
+      isAffectedByPause: (passage) => this.#isAffectedByPause(passage),
       recheck: () => this.#checkDrained(),
       slow: (client) => this.#endSlow(client),
     });
-    this.#release = new Release(settings.release, clock, context.share);
+    this.#release = new OutstandingReleases(settings.release, clock, context.share);
     const { probe } = context;
     const observed: typeof probe =
       probe &&
@@ -111,7 +111,7 @@ export class Gate {
         };
         return probe(signal, note, onHurry);
       });
-    this.#reopening = new Reopening(
+    this.#reopening = new BackendReadiness(
       { ...context, probe: observed },
       {
         held: () => this.held,
@@ -129,16 +129,16 @@ export class Gate {
       },
     );
     this.#heartbeat = createHeartbeat(settings.heartbeat, clock, this.#waiting);
-    this.#alarm = new Alarm(clock, () => this.#onAlarm());
+    this.#alarm = new DeadlineTimer(clock, () => this.#onAlarm());
   }
 
   /** What was asked for, on which terms. */
-  get state(): IntentState {
+  get state(): DesiredState {
     return this.#state;
   }
 
-  get intent(): Intent {
-    return this.#state.intent;
+  get desiredKind(): DesiredKind {
+    return this.#state.kind;
   }
 
   get held(): number {
@@ -161,16 +161,18 @@ export class Gate {
 
   /** Some are to be let go, or were and are not answered yet. */
   get sharesPace(): boolean {
-    return this.held > 0 || this.#release.isUnanswered;
+    return this.held > 0 || this.#release.hasPending;
   }
 
   get #mayLetGo(): boolean {
-    return this.intent === 'running' && this.#isInformed() && !this.#reopening.isShut;
+    return (
+      this.desiredKind === 'running' && this.#isInformed() && !this.#reopening.isAwaitingBackend
+    );
   }
 
   /** Those held are going out, or wait for the backend to answer. */
   get isReleasing(): boolean {
-    return this.intent === 'running' && !this.isOpen;
+    return this.desiredKind === 'running' && !this.isOpen;
   }
 
   /** Open, and not for want of an answer: where the backend has been given up it is still asked. */
@@ -183,7 +185,7 @@ export class Gate {
     return this.#hasReopened;
   }
 
-  /** See {@link Reopening.answers}: other processes hurry when it grows. */
+  /** See {@link BackendReadiness.answers}: other processes hurry when it grows. */
   get answers(): number {
     return this.#reopening.answers;
   }
@@ -205,7 +207,7 @@ export class Gate {
       oldestSince: this.#waiting.head?.since,
       heldAtResume: this.#heldAtResume,
       isDrained: this.isDrained,
-      isShut: !this.#isInformed() || this.#reopening.isShut,
+      isAwaitingBackend: !this.#isInformed() || this.#reopening.isAwaitingBackend,
       health: this.#reopening.status(now),
       backend: this.#backend.facts,
       settings: this.settings,
@@ -246,16 +248,16 @@ export class Gate {
   }
 
   /** What {@link enable} makes of the present state; likewise the other two. */
-  planEnable(terms: PauseTerms, now = this.#clock.now()): IntentState {
+  planEnable(terms: PauseTerms, now = this.#clock.now()): DesiredState {
     const pauseId = `p${Math.floor(this.#clock.random() * 2 ** 52).toString(36)}`;
     return paused(this.#state, terms, { now, maxTime: this.settings.maxTime, pauseId });
   }
 
-  planDisable(): IntentState {
-    return this.intent === 'running' ? this.#state : running(this.#clock.now());
+  planDisable(): DesiredState {
+    return this.desiredKind === 'running' ? this.#state : running(this.#clock.now());
   }
 
-  planStop(terms: StopTerms): IntentState {
+  planStop(terms: StopTerms): DesiredState {
     return stopped(this.#state, terms, this.#clock.now());
   }
 
@@ -263,13 +265,13 @@ export class Gate {
    * Takes over what was asked for, here or in another process. False when that was the intent already:
    * then only its terms are changed.
    */
-  adopt(next: IntentState, now = this.#clock.now()): boolean {
+  adopt(next: DesiredState, now = this.#clock.now()): boolean {
     const before = this.#state;
     // The end of a pause was missed, and the begin of another.
-    if (next.pauseId !== before.pauseId && next.intent === 'paused' && before.intent === 'paused') {
+    if (next.pauseId !== before.pauseId && next.kind === 'paused' && before.kind === 'paused') {
       this.#drain.tell('resumed');
       this.#emitResumed(before);
-    } else if (next.intent === before.intent) {
+    } else if (next.kind === before.kind) {
       this.#state = next;
       this.#schedule();
       return false;
@@ -281,7 +283,7 @@ export class Gate {
     this.#reopening.end();
     this.#release.end();
     this.#nextRelease = Infinity;
-    switch (next.intent) {
+    switch (next.kind) {
       case 'paused':
         this.#afterPause(next, now);
         break;
@@ -292,14 +294,14 @@ export class Gate {
         this.#afterStop(before, next);
         break;
       default:
-        next.intent satisfies never;
+        next.kind satisfies never;
     }
     return true;
   }
 
   /** Whether it is known what is asked for may have changed. */
   reconsider(): void {
-    if (!this.#reopening.isShut) this.#letPassersByGo();
+    if (!this.#reopening.isAwaitingBackend) this.#letPassersByGo();
     this.#pump();
   }
 
@@ -320,7 +322,7 @@ export class Gate {
     this.#reopening.close();
     this.#drain.end();
     this.#drain.tell('closed');
-    this.#reopenWatchers.tell('closed');
+    this.#reopenWatchers.notify('closed');
     this.#schedule();
     this.#heartbeat?.stop();
   }
@@ -340,14 +342,14 @@ export class Gate {
   }
 
   /** The same for the end of a release. */
-  watchReopen(callback: (outcome: ReopenOutcome) => void): () => void {
+  watchRelease(callback: (outcome: ReleaseOutcome) => void): () => void {
     return this.#reopenWatchers.watch(callback);
   }
 
   // ---- What requests do -----------------------------------------------------------------------
 
-  /** True when the request may pass, and is counted from now on until {@link leave}. */
-  tryEnter(passage: Passage): boolean {
+  /** True when the request may pass, and is counted from now on until {@link onResponseEnd}. */
+  tryEnter(passage: GatedRequest): boolean {
     if (this.isOpen || this.#passesBy(passage)) {
       this.#inFlight.add(passage, this.#arrival());
       this.traffic.passed++;
@@ -359,7 +361,7 @@ export class Gate {
   }
 
   /** Queues a request that could not enter; or says why it can't be held. */
-  hold(passage: Passage): Ticket | Rejection {
+  hold(passage: GatedRequest): Ticket | Rejection {
     const refusal = this.#refusal();
     if (refusal) {
       this.#waiting.rejected(passage.request, refusal.reason);
@@ -375,15 +377,15 @@ export class Gate {
    * Takes back a request that passed and could not be handed to the backend, and closes until it
    * answers. Undefined when there is nothing to wait for: then it has failed.
    */
-  takeBack(passage: Passage): Ticket | Rejection | undefined {
+  requeue(passage: GatedRequest): Ticket | Rejection | undefined {
     const arrival = this.#inFlight.arrivalOf(passage.request);
     if (arrival && !this.#backend.isDown) this.noteFailure(passage.request, UNREACHABLE);
     if (!arrival || !this.#mayTakeBack(passage) || this.#isOverdue(arrival)) return undefined;
     const refusal = this.#refusal(this.#inFlight.wasHeld(passage.request));
-    this.#release.answered(passage.request, false);
+    this.#release.onResponse(passage.request, false);
     this.#inFlight.remove(passage.request);
     if (refusal) this.#waiting.rejected(passage.request, refusal.reason);
-    const ticket = refusal ?? this.#waiting.putBack(passage, arrival);
+    const ticket = refusal ?? this.#waiting.requeue(passage, arrival);
     this.#checkDrained();
     this.#schedule();
     this.#heartbeat?.start();
@@ -415,8 +417,8 @@ export class Gate {
     const passage = this.#inFlight.passageOf(request);
     const since = this.#inFlight.sinceOf(request);
     if (!passage || since === undefined) return;
-    if (this.intent !== 'running' && !this.#isPasserBy(passage)) return;
-    this.#reopening.afterDrop(since, this.intent === 'running' && this.#isReleased(request));
+    if (this.desiredKind !== 'running' && !this.#isPasserBy(passage)) return;
+    this.#reopening.afterDrop(since, this.desiredKind === 'running' && this.#isReleased(request));
     this.#schedule();
   }
 
@@ -427,7 +429,7 @@ export class Gate {
   }
 
   /** A request turns out not to be one that can be held. */
-  expel(ticket: Ticket, reason: RejectReason): void {
+  reject(ticket: Ticket, reason: RejectReason): void {
     this.#waiting.reject(ticket, this.#rejection(reason));
     this.#pump();
   }
@@ -445,15 +447,15 @@ export class Gate {
    *
    * @param isOfBackend whether it shows that the backend is well.
    */
-  answered(request: RequestLine, good: boolean, isOfBackend = good): void {
+  onResponseStart(request: RequestLine, good: boolean, isOfBackend = good): void {
     // Not where one that was taken back is refused here.
     const since = this.#inFlight.sinceOf(request);
     if (isOfBackend && since !== undefined) this.#reopening.afterAnswer(since);
-    if (this.#release.answered(request, good)) this.#pump();
+    if (this.#release.onResponse(request, good)) this.#pump();
   }
 
   /** The response to a request that passed has ended, in whatever way. May be told twice. */
-  leave(request: RequestLine): void {
+  onResponseEnd(request: RequestLine): void {
     const entry = this.#inFlight.remove(request);
     if (!entry) return;
     const now = this.#clock.now();
@@ -464,16 +466,16 @@ export class Gate {
     if (entry.ticket && !entry.ticket.passed) this.#waiting.abandoned(entry.ticket);
     if (this.#emptied && this.inFlight === 0) this.#emptied();
     this.#checkDrained(entry.passage.isLongLived());
-    // Where only `takeBack` tells of failures, only this tells of answers.
+    // Where only `requeue` tells of failures, only this tells of answers.
     const isUnreachable = this.#backend.reason === UNREACHABLE;
-    if ((isUnreachable || this.#reopening.isDoubtful) && entry.passage.isAnswered?.()) {
+    if ((isUnreachable || this.#reopening.isUnconfirmed) && entry.passage.hasGoodResponse?.()) {
       if (isUnreachable) this.#backend.answered(now, entry.since);
       this.#reopening.afterAnswer(entry.since);
     }
     // A proxy that reports what it sees has said by now that the backend is down.
     if (
       this.settings.health !== undefined &&
-      this.intent === 'running' &&
+      this.desiredKind === 'running' &&
       !this.#backend.isDown &&
       entry.passage.isBadGateway?.()
     ) {
@@ -483,25 +485,25 @@ export class Gate {
   }
 
   /** The client of a request that was held is gone, or its response has ended. May be told twice. */
-  depart(ticket: Ticket): void {
-    if (this.#waiting.leave(ticket)) this.#pump();
-    else this.leave(ticket.request);
+  onClientDisconnect(ticket: Ticket): void {
+    if (this.#waiting.abandon(ticket)) this.#pump();
+    else this.onResponseEnd(ticket.request);
   }
 
   /** Whether a request is one of those that wait for the present pause. */
-  #isConcerned(passage: Passage): boolean {
+  #isAffectedByPause(passage: GatedRequest): boolean {
     if (this.#state.only === 'writes' && SAFE.has(passage.request.method ?? 'GET')) return false;
-    return passage.isConcerned?.() ?? true;
+    return passage.isAffectedByPause?.() ?? true;
   }
 
-  #passesBy(passage: Passage): boolean {
+  #passesBy(passage: GatedRequest): boolean {
     if (!this.#isPasserBy(passage) || this.#closed) return false;
-    return this.#isInformed() && !this.#reopening.isShut;
+    return this.#isInformed() && !this.#reopening.isAwaitingBackend;
   }
 
   /** A pause is going on, and this one does not have to wait for its end. */
-  #isPasserBy(passage: Passage): boolean {
-    return this.intent === 'paused' && !this.#isConcerned(passage);
+  #isPasserBy(passage: GatedRequest): boolean {
+    return this.desiredKind === 'paused' && !this.#isAffectedByPause(passage);
   }
 
   #arrival(): Arrival {
@@ -510,9 +512,9 @@ export class Gate {
 
   // ---- Turning --------------------------------------------------------------------------------
 
-  #afterPause({ pauseId = '', reason, until }: IntentState, now: number): void {
+  #afterPause({ pauseId = '', reason, until }: DesiredState, now: number): void {
     this.#schedule();
-    this.#reopenWatchers.tell('paused');
+    this.#reopenWatchers.notify('paused');
     const endsInMs = Math.round(until - now);
     this.#emit('paused', { app: this.app, pauseId, reason: reason ?? null, endsInMs });
     this.#letPassersByGo();
@@ -520,24 +522,24 @@ export class Gate {
     this.#checkDrained();
   }
 
-  #afterStop(before: IntentState, { message, until }: IntentState): void {
+  #afterStop(before: DesiredState, { message, until }: DesiredState): void {
     const { app, held } = this;
     const now = this.#clock.now();
-    const pausedForMs = before.intent === 'paused' ? Math.round(now - before.since) : null;
+    const pausedForMs = before.kind === 'paused' ? Math.round(now - before.since) : null;
     const endsInMs = until < Infinity ? Math.round(until - now) : null;
     this.#schedule();
     this.#rejectAll('stopped');
-    this.#reopenWatchers.tell('stopped');
+    this.#reopenWatchers.notify('stopped');
     this.#emit('stopped', { app, message: message ?? null, held, pausedForMs, endsInMs });
     this.#drain.begin();
     this.#checkDrained();
   }
 
-  #afterResume(before: IntentState, { endedBy }: IntentState): void {
+  #afterResume(before: DesiredState, { endedBy }: DesiredState): void {
     this.#hasReopened = false;
     const { app, held } = this;
     const now = this.#clock.now();
-    const isStopOver = before.intent === 'stopped';
+    const isStopOver = before.kind === 'stopped';
     if (endedBy) {
       const pausedForMs = Math.round(now - before.since);
       const ended = isStopOver ? 'stop' : 'pause';
@@ -553,20 +555,20 @@ export class Gate {
     this.#pump();
   }
 
-  #emitResumed({ since }: IntentState): void {
+  #emitResumed({ since }: DesiredState): void {
     const pausedForMs = Math.round(this.#clock.now() - since);
     this.#emit('resumed', { app: this.app, pausedForMs, held: this.held });
   }
 
   /** How long to wait for the backend to answer: as set, or what is left of a pause. */
-  #patience({ intent, until }: IntentState, now: number): number {
+  #patience({ kind, until }: DesiredState, now: number): number {
     const { healthTimeout, maxTime } = this.settings;
-    return healthTimeout ?? (intent === 'paused' ? Math.max(0, until - now) : maxTime);
+    return healthTimeout ?? (kind === 'paused' ? Math.max(0, until - now) : maxTime);
   }
 
   /** @param onlyLongLived whether nothing else can have changed: then all others were ended before. */
   #checkDrained(onlyLongLived = false): void {
-    if (this.intent === 'running' || this.#isKnownDrained) return;
+    if (this.desiredKind === 'running' || this.#isKnownDrained) return;
     if (!this.isDrained) {
       if (!onlyLongLived) this.#drain.endLongLived();
       return;
@@ -590,15 +592,16 @@ export class Gate {
   }
 
   /** Whether there is something to wait for, now that a connection was refused. */
-  #mayTakeBack(passage: Passage): boolean {
+  #mayTakeBack(passage: GatedRequest): boolean {
     const { request } = passage;
     const since = this.#inFlight.sinceOf(request);
     if (since === undefined) return true;
     if (this.#isPasserBy(passage)) return this.#reopening.afterRefusal(since, false);
-    if (this.#state.intent !== 'running') return true;
+    if (this.#state.kind !== 'running') return true;
     // Where it is given up for that, the app may be stopped by now.
     return (
-      this.#reopening.afterRefusal(since, this.#isReleased(request)) || this.intent === 'stopped'
+      this.#reopening.afterRefusal(since, this.#isReleased(request)) ||
+      this.desiredKind === 'stopped'
     );
   }
 
@@ -610,8 +613,8 @@ export class Gate {
 
   /** Let go as it has waited its longest: it would be again at once, as often as it was refused. */
   #isOverdue({ since }: Arrival): boolean {
-    const { maxHold, onMaxHold } = this.settings;
-    return onMaxHold === 'release' && since + maxHold <= this.#clock.now();
+    const { maxWait, onMaxWait } = this.settings;
+    return onMaxWait === 'release' && since + maxWait <= this.#clock.now();
   }
 
   // ---- Letting go -----------------------------------------------------------------------------
@@ -627,24 +630,24 @@ export class Gate {
       }
       this.#letGo(this.#waiting.head, now);
     }
-    if (this.held === 0 && this.intent === 'running') this.#reopening.onNothingHeld(now);
+    if (this.held === 0 && this.desiredKind === 'running') this.#reopening.onNothingHeld(now);
     if (this.isOpen) {
       this.#heldAtResume = 0;
       this.#release.end();
     }
     if (this.isReopened) {
       this.#hasReopened = true;
-      this.#reopenWatchers.tell('reopened');
+      this.#reopenWatchers.notify('reopened');
     }
     this.#schedule();
   }
 
   #letGo(ticket: Ticket, now: number): void {
     this.#inFlight.addHeld(ticket, now);
-    this.#waiting.letGo(ticket);
-    const isOfPause = this.intent === 'running' && this.#reopening.isAfterPause;
-    this.#release.letGo(ticket.request, now, this.held, isOfPause);
-    if (this.intent === 'running' || this.#isPasserBy(ticket.passage)) return;
+    this.#waiting.release(ticket);
+    const isOfPause = this.desiredKind === 'running' && this.#reopening.isAfterPause;
+    this.#release.add(ticket.request, now, this.held, isOfPause);
+    if (this.desiredKind === 'running' || this.#isPasserBy(ticket.passage)) return;
     this.#isKnownDrained = false;
     this.#drain.expect(ticket.passage);
   }
@@ -658,13 +661,13 @@ export class Gate {
 
   /** The backend does not: those who waited for nothing else have failed. */
   #rejectUnreachable(): void {
-    if (this.intent !== 'paused') return this.#rejectAll('unreachable');
+    if (this.desiredKind !== 'paused') return this.#rejectAll('unreachable');
     const rejection = this.#rejection('unreachable');
     for (const ticket of this.#passersBy()) this.#waiting.reject(ticket, rejection);
   }
 
   #passersBy(): Ticket[] {
-    if (this.intent !== 'paused') return [];
+    if (this.desiredKind !== 'paused') return [];
     return [...this.#waiting].filter(({ passage }) => this.#isPasserBy(passage));
   }
 
@@ -684,7 +687,7 @@ export class Gate {
 
   /** @param hasPlace whether it stood in the queue before: then a newcomer has not taken its place. */
   #refusal(hasPlace = false): Rejection | undefined {
-    if (this.intent === 'stopped') return this.#rejection('stopped');
+    if (this.desiredKind === 'stopped') return this.#rejection('stopped');
     if (this.#closed) return this.#rejection('shutdown');
     if (this.#waiting.isFull && !hasPlace) return this.#rejection('full');
     return undefined;
@@ -704,7 +707,7 @@ export class Gate {
   /** One timer stands for every deadline: the first in the queue has the earliest of its kind. */
   #schedule(): void {
     const head = this.#waiting.head;
-    const holdEnd = head ? head.since + this.settings.maxHold : Infinity;
+    const holdEnd = head ? head.since + this.settings.maxWait : Infinity;
     const { deadline, releaseEnd } = this.#reopening;
     const lastCall = head && this.#mayLetGo ? releaseEnd : Infinity;
     const pauseEnd = Math.min(this.#state.until, this.#state.leaseEnd);
@@ -725,13 +728,13 @@ export class Gate {
   }
 
   #endLongHolds(now: number): void {
-    const { maxHold, onMaxHold } = this.settings;
+    const { maxWait, onMaxWait } = this.settings;
     for (
       let head = this.#waiting.head;
-      head && head.since + maxHold <= now;
+      head && head.since + maxWait <= now;
       head = this.#waiting.head
     ) {
-      if (onMaxHold === 'release') this.#letGo(head, now);
+      if (onMaxWait === 'release') this.#letGo(head, now);
       else this.#waiting.reject(head, this.#rejection('timeout'));
     }
   }

@@ -1,7 +1,7 @@
 /**
  * Signs of life for those held, all of one app at once. Knows no HTTP.
  */
-import { Alarm } from '../common/alarm.ts';
+import { DeadlineTimer } from '../common/deadline-timer.ts';
 import type { Clock } from '../common/clock.ts';
 import type { HeartbeatSettings } from '../options/settings.ts';
 import type { Ticket } from './ticket.ts';
@@ -19,8 +19,8 @@ export function createHeartbeat(
   held: Iterable<Ticket> & { readonly size: number },
 ): Heartbeat | undefined {
   if (!settings) return undefined;
-  const alarm = new Alarm(clock, () => {
-    for (const { passage } of held) passage.beat?.();
+  const alarm = new DeadlineTimer(clock, () => {
+    for (const { passage } of held) passage.sendHeartbeat?.();
     next();
   });
   const next = (): void => alarm.set(held.size > 0 ? clock.now() + settings.every : Infinity);

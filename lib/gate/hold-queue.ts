@@ -53,7 +53,7 @@ export class HoldQueue<T extends Queued> {
   }
 
   /** Adds one that comes back before all that arrived after it. May exceed the limit. */
-  putBack(ticket: T): void {
+  requeue(ticket: T): void {
     let next = this.#head;
     while (next && next.order < ticket.order) next = next.next;
     if (!next) return this.add(ticket);

@@ -2,7 +2,7 @@
  * The requests that were let through and whose response has not ended. Knows neither intent nor
  * queue.
  */
-import type { Passage } from './passage.ts';
+import type { GatedRequest } from './gated-request.ts';
 import { describe, type RequestLine } from '../common/request.ts';
 import type { Arrival, Ticket } from './ticket.ts';
 
@@ -29,7 +29,7 @@ export function oldest(stragglers: readonly Straggler[]): Straggler[] {
 }
 
 interface Entry {
-  readonly passage: Passage;
+  readonly passage: GatedRequest;
   /** When it was let through. */
   readonly since: number;
   /** Before `since` where it was held. */
@@ -51,7 +51,7 @@ export class InFlight {
   }
 
   /** One that passes as it arrives. */
-  add(passage: Passage, arrival: Arrival): void {
+  add(passage: GatedRequest, arrival: Arrival): void {
     const { request } = passage;
     this.#entries.set(request, { passage, since: arrival.since, arrival, ticket: undefined });
   }
@@ -75,7 +75,7 @@ export class InFlight {
     return this.#entries.get(request)?.since;
   }
 
-  passageOf(request: RequestLine): Passage | undefined {
+  passageOf(request: RequestLine): GatedRequest | undefined {
     return this.#entries.get(request)?.passage;
   }
 
@@ -95,11 +95,11 @@ export class InFlight {
     return entry;
   }
 
-  *passages(): Iterable<Passage> {
+  *passages(): Iterable<GatedRequest> {
     for (const { passage } of this.#entries.values()) yield passage;
   }
 
-  some(predicate: (passage: Passage) => boolean): boolean {
+  some(predicate: (passage: GatedRequest) => boolean): boolean {
     for (const { passage } of this.#entries.values()) if (predicate(passage)) return true;
     return false;
   }
@@ -111,7 +111,7 @@ export class InFlight {
   }
 
   /** Those that `counts` names, the oldest first. */
-  stragglers(now: number, counts: (passage: Passage) => boolean): Straggler[] {
+  stragglers(now: number, counts: (passage: GatedRequest) => boolean): Straggler[] {
     const oldest: Straggler[] = [];
     for (const { passage, since } of this.#entries.values()) {
       if (!counts(passage)) continue;

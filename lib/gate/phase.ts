@@ -4,7 +4,7 @@
  */
 
 /** What an operator asked for. The only thing that processes share. */
-export type Intent = 'running' | 'paused' | 'stopped';
+export type DesiredKind = 'running' | 'paused' | 'stopped';
 
 /** What is going on. Computed from the intent and the counts, never stored. */
 export type Phase = 'running' | 'pausing' | 'paused' | 'releasing' | 'stopped';
@@ -34,23 +34,23 @@ export interface Rejection {
 }
 
 export interface PhaseFacts {
-  readonly intent: Intent;
+  readonly desired: DesiredKind;
   readonly held: number;
   /** Nothing is in flight that a drain waits for. */
   readonly isDrained: boolean;
   /** Nobody knows yet that the backend answers. */
-  readonly isShut: boolean;
+  readonly isAwaitingBackend: boolean;
 }
 
-export function phaseOf({ intent, held, isDrained, isShut }: PhaseFacts): Phase {
-  switch (intent) {
+export function phaseOf({ desired, held, isDrained, isAwaitingBackend }: PhaseFacts): Phase {
+  switch (desired) {
     case 'running':
-      return held > 0 || isShut ? 'releasing' : 'running';
+      return held > 0 || isAwaitingBackend ? 'releasing' : 'running';
     case 'paused':
       return isDrained ? 'paused' : 'pausing';
     case 'stopped':
       return 'stopped';
     default:
-      return intent satisfies never;
+      return desired satisfies never;
   }
 }

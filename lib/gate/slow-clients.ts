@@ -3,7 +3,7 @@
  * and only while a drain is under way.
  */
 import type { Clock, Timer } from '../common/clock.ts';
-import type { ClientWait, Passage } from './passage.ts';
+import type { ClientWait, GatedRequest } from './gated-request.ts';
 
 export interface SlowClientLimits {
   /** Bytes of a request body per second; 0 for no limit. */
@@ -13,7 +13,7 @@ export interface SlowClientLimits {
 }
 
 export interface SlowClient {
-  readonly passage: Passage;
+  readonly passage: GatedRequest;
   readonly waitsFor: ClientWait['waitsFor'];
   /** Which limit it exceeded. */
   readonly cause: 'rate' | 'timeout';
@@ -35,9 +35,9 @@ interface Sample {
 export class SlowClients {
   readonly #limits: SlowClientLimits;
   readonly #clock: Clock;
-  readonly #isAwaited: (passage: Passage) => boolean;
+  readonly #isAwaited: (passage: GatedRequest) => boolean;
   readonly #exceeded: (client: SlowClient) => void;
-  readonly #samples = new Map<Passage, Sample>();
+  readonly #samples = new Map<GatedRequest, Sample>();
   readonly #interval: number;
   #timer: Timer | undefined;
 
@@ -48,7 +48,7 @@ export class SlowClients {
   constructor(
     limits: SlowClientLimits,
     clock: Clock,
-    isAwaited: (passage: Passage) => boolean,
+    isAwaited: (passage: GatedRequest) => boolean,
     exceeded: (client: SlowClient) => void,
   ) {
     this.#limits = limits;
@@ -59,7 +59,7 @@ export class SlowClients {
   }
 
   /** A drain waits for this request from now on. */
-  watch(passage: Passage): void {
+  watch(passage: GatedRequest): void {
     const { drainMinBodyRate, drainBodyTimeout } = this.#limits;
     if (drainMinBodyRate === 0 && drainBodyTimeout === Infinity) return;
     const now = this.#clock.now();

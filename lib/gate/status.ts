@@ -21,7 +21,7 @@ export interface AppStatus {
    * During a release, how many more are held than when it began; negative as it gets on, and not while
    * more arrive than the pace lets go. Null otherwise.
    */
-  trend: number | null;
+  heldDelta: number | null;
   pausedForMs: number | null;
   /** Since the app was stopped. */
   stoppedForMs: number | null;

@@ -3,7 +3,7 @@
  */
 import type { Queued } from './hold-queue.ts';
 import type { Verdict } from './phase.ts';
-import type { Passage } from './passage.ts';
+import type { GatedRequest } from './gated-request.ts';
 import type { RequestLine } from '../common/request.ts';
 
 /** When a request arrived at its gate, and as which of all: times may be equal. */
@@ -19,7 +19,7 @@ export class Ticket implements Queued {
   /** Whether the request has gone on to the next handler. */
   passed = false;
 
-  readonly passage: Passage;
+  readonly passage: GatedRequest;
   readonly since: number;
   readonly order: number;
   /** Settles once. The waiting request awaits it and then goes on in its own async context. */
@@ -27,7 +27,7 @@ export class Ticket implements Queued {
   readonly settle: (verdict: Verdict) => void;
 
   /** @param arrival when the request arrived, and as which of all. */
-  constructor(passage: Passage, arrival: Arrival) {
+  constructor(passage: GatedRequest, arrival: Arrival) {
     this.passage = passage;
     this.since = arrival.since;
     this.order = arrival.order;

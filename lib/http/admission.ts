@@ -10,7 +10,7 @@ import { mayLackHeaders } from '../common/header-limit.ts';
 import { readApp } from '../options/app-name.ts';
 import type { AntractRequest, AppOf } from '../options/options.ts';
 import { DEFAULT_APP, type PauseRegistry } from '../registry/pause-registry.ts';
-import { TOO_MANY_HEADERS, type Refusal } from './refusal.ts';
+import { TOO_MANY_HEADERS, type RejectionResponse } from './rejection-response.ts';
 import { readObject, type Readers } from '../common/validate.ts';
 
 export interface PauseOptions {
@@ -25,7 +25,7 @@ export interface PauseOptions {
  * The gate that a request has to pass; `bypass` for one that is never held; `answer` for a health
  * check that is to be answered here; or why it can't be assigned to an app.
  */
-export type Admission = Gate | 'bypass' | 'answer' | Refusal;
+export type Admission = Gate | 'bypass' | 'answer' | RejectionResponse;
 
 const readers: Readers<{ app: AppOf }> = { app: readApp };
 
@@ -96,7 +96,7 @@ function isHeldHeader(name: string): boolean {
 }
 
 /** The app's name is none, there are too many, or the user's own function threw. */
-function refusalForFault(error: unknown): Refusal {
+function refusalForFault(error: unknown): RejectionResponse {
   if (error instanceof AntractError) {
     const { code, status, message } = error;
     return { status, code, title: 'Request refused', detail: message };

@@ -5,15 +5,20 @@
 import type { ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';
 import { createAdmission, heldMs, noteHeld, type PauseOptions } from './admission.ts';
-import { isGone, onDeparture } from './departure.ts';
+import { isDisconnected, onDisconnect } from './disconnect.ts';
 import { isWaiting, sendContinue, withholdContinue } from './expect-continue.ts';
 import { Gate } from '../gate/gate.ts';
-import { HttpPassage, isTrouble } from './http-passage.ts';
+import { GatedHttpRequest, isBackendError } from './gated-http-request.ts';
 import type { AntractRequest } from '../options/options.ts';
 import type { PauseRegistry } from '../registry/pause-registry.ts';
 import type { Rejection, Verdict } from '../gate/phase.ts';
 import { beginHold, endHold, isConnectionFull } from './pipelined-holds.ts';
-import { refusalFor, refuse, statusOf, type Refusal } from './refusal.ts';
+import {
+  rejectionResponse,
+  sendRejection,
+  statusOf,
+  type RejectionResponse,
+} from './rejection-response.ts';
 import type { Spool, Spooler } from '../spool/spool.ts';
 import { Ticket } from '../gate/ticket.ts';
 import { warnOfHandshake, warnOfSetup } from './setup-warnings.ts';
@@ -29,7 +34,7 @@ export interface PauseMiddleware {
    * wait for, or nobody: then the proxy answers the failure itself. Never for a request that may have
    * been sent, were it only in part: the backend may have acted on it.
    */
-  takeBack(req: AntractRequest, res: ServerResponse, next: NextFunction): boolean;
+  requeue(req: AntractRequest, res: ServerResponse, next: NextFunction): boolean;
 }
 
 export function createPauseMiddleware(
@@ -44,31 +49,31 @@ export function createPauseMiddleware(
     const gate = admit(req);
     if (gate === 'bypass') return next();
     if (gate === 'answer') return answerHealthCheck(req, res);
-    if (!(gate instanceof Gate)) return refuse(req, res, gate);
+    if (!(gate instanceof Gate)) return sendRejection(req, res, gate);
     // Left while an earlier handler took its time: there is nobody to run the next one for.
-    if (isGone(req, res)) return undefined;
+    if (isDisconnected(req, res)) return undefined;
     if (req.headers.upgrade !== undefined) warnOfHandshake(registry, req);
-    const passage = new HttpPassage(req, res, gate.settings, logger);
+    const passage = new GatedHttpRequest(req, res, gate.settings, logger);
     if (gate.tryEnter(passage)) {
-      onDeparture(req, res, () => depart(gate, req));
+      onDisconnect(req, res, () => depart(gate, req));
       return next();
     }
     const ticket = gate.hold(passage);
-    if (ticket instanceof Ticket) onDeparture(req, res, () => depart(gate, req));
+    if (ticket instanceof Ticket) onDisconnect(req, res, () => depart(gate, req));
     if (ticket instanceof Ticket) warnOfSetup(registry, req);
     return holdOrRefuse({ gate, ticket, req, res, next, spooler });
   }
 
-  function takeBack(req: AntractRequest, res: ServerResponse, next: NextFunction): boolean {
-    if (res.headersSent || isGone(req, res) || isConnectionFull(req)) return false;
+  function requeue(req: AntractRequest, res: ServerResponse, next: NextFunction): boolean {
+    if (res.headersSent || isDisconnected(req, res) || isConnectionFull(req)) return false;
     const gate = admit(req);
     if (!(gate instanceof Gate)) return false;
-    const ticket = gate.takeBack(new HttpPassage(req, res, gate.settings, logger));
+    const ticket = gate.requeue(new GatedHttpRequest(req, res, gate.settings, logger));
     if (ticket) holdOrRefuse({ gate, ticket, req, res, next, spooler });
     return ticket !== undefined;
   }
 
-  return Object.assign(antractPause, { takeBack });
+  return Object.assign(antractPause, { requeue });
 }
 
 interface Hold {
@@ -85,7 +90,7 @@ function holdOrRefuse({
   ...rest
 }: Omit<Hold, 'ticket'> & { ticket: Ticket | Rejection }): void {
   if (ticket instanceof Ticket) void hold({ ...rest, ticket });
-  else turnAway(rest.req, rest.res, refusalFor(ticket));
+  else respondRejected(rest.req, rest.res, rejectionResponse(ticket));
 }
 
 /** What each request was held by last, by gate: one may be held by several, and by each again and again. */
@@ -99,14 +104,14 @@ function noteTicket(gate: Gate, req: AntractRequest, ticket: Ticket): void {
 /** Listened for once for each request, when it arrives: what is taken back would add to it each time. */
 function depart(gate: Gate, req: AntractRequest): void {
   const ticket = tickets.get(gate)?.get(req);
-  if (ticket) gate.depart(ticket);
-  else gate.leave(req);
+  if (ticket) gate.onClientDisconnect(ticket);
+  else gate.onResponseEnd(req);
 }
 
 async function hold({ gate, ticket, req, res, next, spooler }: Hold): Promise<void> {
   noteTicket(gate, req, ticket);
   withholdContinue(req);
-  if (isConnectionFull(req)) gate.expel(ticket, 'full');
+  if (isConnectionFull(req)) gate.reject(ticket, 'full');
   beginHold(req, res);
   const spool = startSpool(gate, ticket, req, res, spooler);
   const verdict = await ticket.verdict;
@@ -126,12 +131,12 @@ async function hold({ gate, ticket, req, res, next, spooler }: Hold): Promise<vo
 /** Its headers are on their way: what it takes from here on is no sign of the backend's strength. */
 function onAnswer(gate: Gate, req: AntractRequest, res: ServerResponse): void {
   addServerTiming(res, heldMs(req) ?? 0);
-  gate.answered(req, !isTrouble(statusOf(req, res)));
+  gate.onResponseStart(req, !isBackendError(statusOf(req, res)));
 }
 
 function answerRejected(req: AntractRequest, res: ServerResponse, verdict: Verdict): void {
   noteHeld(req, verdict.heldMs, false);
-  if (verdict.kind === 'reject') turnAway(req, res, refusalFor(verdict.refusal));
+  if (verdict.kind === 'reject') respondRejected(req, res, rejectionResponse(verdict.refusal));
 }
 
 /** Reads the body from now on, so that the client is seen to leave, and Node does not lose patience. */
@@ -143,16 +148,20 @@ function startSpool(
   spooler: Spooler,
 ): Spool {
   const check = (state: string): void => {
-    if (state === 'too-large') gate.expel(ticket, 'too-large');
+    if (state === 'too-large') gate.reject(ticket, 'too-large');
   };
   const spool = spooler.begin(req, { res, onOverflow: check });
   check(spool.state);
   return spool;
 }
 
-function turnAway(req: AntractRequest, res: ServerResponse, refusal: Refusal): void {
+function respondRejected(
+  req: AntractRequest,
+  res: ServerResponse,
+  refusal: RejectionResponse,
+): void {
   // A client that waits to be told to go on may, or may not, send its body after a refusal.
-  refuse(req, res, isWaiting(req) ? { ...refusal, close: true } : refusal);
+  sendRejection(req, res, isWaiting(req) ? { ...refusal, close: true } : refusal);
 }
 
 function answerHealthCheck(req: AntractRequest, res: ServerResponse): void {

@@ -12,7 +12,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { lingerAlways } from './lingering-close.ts';
 
-const MAX_HELD = 16;
+const MAX_QUEUE = 16;
 
 type OnIncoming = (req: IncomingMessage, keepAlive: boolean) => number;
 
@@ -76,7 +76,7 @@ class HeldConnection {
   }
 
   get isFull(): boolean {
-    return this.#held >= MAX_HELD;
+    return this.#held >= MAX_QUEUE;
   }
 
   add(req: IncomingMessage, res: ServerResponse): void {

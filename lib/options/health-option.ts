@@ -1,7 +1,7 @@
 /**
  * Reads the `health` option into one way to look. Asks nothing itself.
  */
-import { connectCheck, httpCheck, type HealthCheck } from '../probe/health-gate.ts';
+import { connectCheck, httpCheck, type HealthCheck } from '../probe/backend-probe.ts';
 import { readSocketPath } from '../common/socket-path.ts';
 import { expected, func, readObject, type Reader, type Readers } from '../common/validate.ts';
 

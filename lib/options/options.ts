@@ -92,18 +92,18 @@ export interface AppOptions {
    * them. Unlike `bypass` it does not stop a stopped app from refusing, and those let by are counted.
    * Default: all wait.
    */
-  hold?: ((req: AntractRequest) => boolean) | undefined;
+  shouldHold?: ((req: AntractRequest) => boolean) | undefined;
   /** Return true for a request that is never to be held. Default none. */
   bypass?: ((req: AntractRequest) => boolean) | undefined;
   /** How many requests are held at once; one more gets 503. Default 10,000. */
-  maxHeld?: number | undefined;
+  maxQueue?: number | undefined;
   /**
    * The longest that one request is held, for those with a load balancer in front that gives up on a
    * response (often after 30 or 60 s). Default `Infinity`: as long as the pause.
    */
-  maxHold?: Duration | undefined;
+  maxWait?: Duration | undefined;
   /** What happens then: a 503, or letting it through to the backend as it is. Default `reject`. */
-  onMaxHold?: 'reject' | 'release' | undefined;
+  onMaxWait?: 'reject' | 'release' | undefined;
   /** The pace of a release. Default: all at once, in order. */
   release?: ReleaseOptions | undefined;
   /**
@@ -123,7 +123,7 @@ export interface AppOptions {
    * off. The gateway's is `10s`. The gateway also holds requests after the backend dropped a
    * connection before it responded, unless the probe then succeeds.
    */
-  cover?: Duration | undefined;
+  holdOnOutage?: Duration | undefined;
   /**
    * What a drain does about WebSockets, event streams and long polls, which would keep it from ever
    * ending: `wait` for them, `ignore` them, or `close` them, once all others have ended, in a way that

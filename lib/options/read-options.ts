@@ -54,16 +54,16 @@ const appReaders: Readers<AppSettings> = {
   answerHealthChecks: boolean,
   privilegedUserAgent: stringOrRegExp(),
   bypass: func('(req) => boolean'),
-  hold: func('(req) => boolean'),
-  maxHeld: integer(),
-  maxHold: duration({ min: 1, infinite: true }),
-  onMaxHold: oneOf('reject', 'release'),
+  shouldHold: func('(req) => boolean'),
+  maxQueue: integer(),
+  maxWait: duration({ min: 1, infinite: true }),
+  onMaxWait: oneOf('reject', 'release'),
   release: readRelease,
   health: readHealth,
   healthThreshold: integer({ min: 1 }),
   healthTimeout: duration(),
   onHealthTimeout: oneOf('release', 'stop'),
-  cover: duration(),
+  holdOnOutage: duration(),
   longLived: oneOf('wait', 'ignore', 'close'),
   isLongLived: readIsLongLived,
   drainMinBodyRate: integer(),
@@ -115,8 +115,8 @@ function readApps(value: unknown, defaults: AppSettings): Map<string, AppSetting
 
 /** What is held for a backend that is gone can only be let go by somebody who sees it come back. */
 function checkCover<T extends AppSettings>(prefix: string, settings: T): T {
-  if (settings.cover === 0 || settings.health) return settings;
-  throw expected(`${prefix}cover`, '0 where there is no `health`', settings.cover);
+  if (settings.holdOnOutage === 0 || settings.health) return settings;
+  throw expected(`${prefix}holdOnOutage`, '0 where there is no `health`', settings.holdOnOutage);
 }
 
 function readRelease(name: string, value: unknown): ReleaseSettings {

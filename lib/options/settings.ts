@@ -2,7 +2,7 @@
  * What users have set, validated and complete, and the defaults. Knows nothing of how it is read, or
  * used.
  */
-import type { HealthCheck } from '../probe/health-gate.ts';
+import type { HealthCheck } from '../probe/backend-probe.ts';
 import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
 import { DEFAULT_SPOOL_SETTINGS, type SpoolSettings } from './spool-settings.ts';
 import type { Store } from '../stores/store.ts';
@@ -35,16 +35,16 @@ export interface AppSettings {
   readonly answerHealthChecks: boolean;
   readonly privilegedUserAgent: string | RegExp | undefined;
   readonly bypass: ((req: AntractRequest) => boolean) | undefined;
-  readonly hold: ((req: AntractRequest) => boolean) | undefined;
-  readonly maxHeld: number;
-  readonly maxHold: number;
-  readonly onMaxHold: 'reject' | 'release';
+  readonly shouldHold: ((req: AntractRequest) => boolean) | undefined;
+  readonly maxQueue: number;
+  readonly maxWait: number;
+  readonly onMaxWait: 'reject' | 'release';
   readonly release: ReleaseSettings;
   readonly health: HealthCheck | undefined;
   readonly healthThreshold: number;
   readonly healthTimeout: number | undefined;
   readonly onHealthTimeout: 'release' | 'stop';
-  readonly cover: number;
+  readonly holdOnOutage: number;
   readonly longLived: LongLivedPolicy;
   readonly isLongLived: ((req: AntractRequest) => boolean) | undefined;
   readonly drainMinBodyRate: number;
@@ -71,10 +71,10 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   answerHealthChecks: false,
   privilegedUserAgent: undefined,
   bypass: undefined,
-  hold: undefined,
-  maxHeld: 10_000,
-  maxHold: Infinity,
-  onMaxHold: 'reject',
+  shouldHold: undefined,
+  maxQueue: 10_000,
+  maxWait: Infinity,
+  onMaxWait: 'reject',
   release: Object.freeze({
     strategy: 'immediate',
     concurrency: Infinity,
@@ -86,7 +86,7 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   healthThreshold: 1,
   healthTimeout: undefined,
   onHealthTimeout: 'release',
-  cover: 0,
+  holdOnOutage: 0,
   longLived: 'wait',
   isLongLived: undefined,
   drainMinBodyRate: 0,

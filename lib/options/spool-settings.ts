@@ -7,7 +7,7 @@ import { expected, integer, readObject, type Reader, type Readers } from '../com
 export interface SpoolOptions {
   /**
    * How much of a held request's body is kept in memory before the rest goes to a file: bytes, or a
-   * string such as `'64kb'`. Default 64 KiB. With `maxHeld` requests held it bounds their memory.
+   * string such as `'64kb'`. Default 64 KiB. With `maxQueue` requests held it bounds their memory.
    */
   memory?: number | string | undefined;
   /**

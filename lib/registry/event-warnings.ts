@@ -33,10 +33,10 @@ export function warningOf<K extends keyof AntractEvents>(
       return `WRN_ANTRACT_UNHEALTHY: the backend of app '${app}' does not answer (${lastSeen}); ${end}.`;
     }
     case 'unreachable': {
-      const { app, coverMs } = payload as AntractEvents['unreachable'][0];
+      const { app, endsInMs } = payload as AntractEvents['unreachable'][0];
       return (
         `WRN_ANTRACT_UNREACHABLE: the backend of app '${app}' does not accept connections, and the app ` +
-        `is not paused; requests are held until it answers, for up to ${formatMs(coverMs)}.`
+        `is not paused; requests are held until it answers, for up to ${formatMs(endsInMs)}.`
       );
     }
     case 'tooSlow': {

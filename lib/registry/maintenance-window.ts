@@ -87,7 +87,7 @@ export async function runDuring<T>(
   }
 }
 
-interface OwnPause {
+interface WindowPause {
   /** Aborted when somebody else, or `maxTime`, ends the pause. */
   readonly signal: AbortSignal;
   end(): Promise<void>;
@@ -97,7 +97,7 @@ async function beginPause(
   registry: WindowCalls,
   app: string,
   options: Pick<DuringOptions, 'maxTime' | 'reason'>,
-): Promise<OwnPause> {
+): Promise<WindowPause> {
   const { status } = await registry.enable(app, { ...options, ifPause: 'none' });
   const ended = new AbortController();
   const onEnd = (event: { app: string }): void => {

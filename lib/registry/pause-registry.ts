@@ -21,11 +21,11 @@ import { publish } from './diagnostics.ts';
 import { AntractError } from '../common/errors.ts';
 import { warningOf } from './event-warnings.ts';
 import type { AntractEvents, AntractListener, EmitEvent } from '../gate/events.ts';
-import type { Probe } from '../gate/closure.ts';
+import type { Probe } from '../gate/probe-cycle.ts';
 import { Gate } from '../gate/gate.ts';
 import { Gates } from './gates.ts';
-import type { IntentState } from '../gate/intent.ts';
-import { look, probeUntilHealthy } from '../probe/health-gate.ts';
+import type { DesiredState } from '../gate/desired-state.ts';
+import { look, probeUntilHealthy } from '../probe/backend-probe.ts';
 import { runDuring, type DuringOptions, type MaintenanceWindow } from './maintenance-window.ts';
 import { checkPause } from './pause-condition.ts';
 import { callingRequest, watchOwnRequest } from './own-request.ts';
@@ -102,8 +102,8 @@ export class PauseRegistry extends EventEmitter {
   }
 
   /** @internal The same one of all processes that share a store, in each of them: speaks for all. */
-  get isSpeaker(): boolean {
-    return this.#sharing?.isSpeaker ?? true;
+  get isLeader(): boolean {
+    return this.#sharing?.isLeader ?? true;
   }
 
   // ---- Commands -------------------------------------------------------------------------------
@@ -147,19 +147,19 @@ export class PauseRegistry extends EventEmitter {
    * @throws AntractError `ERR_ANTRACT_NOT_PAUSED`, and as {@link enable}; `ERR_ANTRACT_OWN_REQUEST` where
    *   the drain waits for the request that called this; or the signal's reason.
    */
-  drained(app: string = DEFAULT_APP, options: DrainOptions = {}): Promise<DrainResult> {
+  waitForDrain(app: string = DEFAULT_APP, options: DrainOptions = {}): Promise<DrainResult> {
     return this.drainFor(this.callingRequest(app), app, options);
   }
 
-  /** @internal {@link drained}, called by the handler of `caller` if there is one. */
+  /** @internal {@link waitForDrain}, called by the handler of `caller` if there is one. */
   async drainFor(
     caller: RequestLine | undefined,
     app: string,
     options: DrainOptions,
   ): Promise<DrainResult> {
     const { ignoresLost, ...limits } = readDrain(options);
-    const gate = this.#existing('drained', app);
-    if (!gate || gate.intent === 'running') {
+    const gate = this.#existing('waitForDrain', app);
+    if (!gate || gate.desiredKind === 'running') {
       throw new AntractError(
         'ERR_ANTRACT_NOT_PAUSED',
         `Expected app \`${app}\` to be paused or stopped: while it runs, new requests follow those that end.`,
@@ -192,9 +192,12 @@ export class PauseRegistry extends EventEmitter {
    *
    * @throws AntractError as {@link enable}; or the signal's reason.
    */
-  async released(app: string = DEFAULT_APP, options: WaitOptions = {}): Promise<ReleaseResult> {
+  async waitForRelease(
+    app: string = DEFAULT_APP,
+    options: WaitOptions = {},
+  ): Promise<ReleaseResult> {
     const limits = readLimits(options);
-    const gate = this.#lookAt('released', app);
+    const gate = this.#lookAt('waitForRelease', app);
     const start = this.#clock.now();
     const outcome = await this.#wait.reopened(gate, limits);
     return { outcome, waitedMs: Math.round(this.#clock.now() - start) };
@@ -272,11 +275,11 @@ export class PauseRegistry extends EventEmitter {
     if (health?.path === undefined) return;
     const trouble = await look(health, this.#clock, this.closed);
     // While an app is paused its backend may be away, and during a release the probe sees it.
-    if (this.#closed || !gate.isReopened || gate.intent !== 'running') return;
+    if (this.#closed || !gate.isReopened || gate.desiredKind !== 'running') return;
     gate.noteProbe(trouble ?? 'ok', trouble === undefined);
     this.#warnOfCheck(gate);
     const { state, summary } = gate.status().backend;
-    if (state === 'down' && this.isSpeaker) {
+    if (state === 'down' && this.isLeader) {
       this.settings.logger.info(`App '${gate.app}': ${summary} It may still be starting.`);
     }
   }
@@ -343,7 +346,7 @@ export class PauseRegistry extends EventEmitter {
     call: 'enable' | 'disable' | 'stop',
     app: string,
     ifPause: string | undefined,
-    plan: (gate: Gate) => IntentState,
+    plan: (gate: Gate) => DesiredState,
   ): Promise<CommandResult> {
     if (this.#closed) {
       throw new AntractError('ERR_ANTRACT_CLOSED', 'This antract has been closed.', {
@@ -352,7 +355,7 @@ export class PauseRegistry extends EventEmitter {
     }
     this.#gates.check(readAppArgument(call, app));
     const gate = this.gate(app);
-    const planNow = (): IntentState => {
+    const planNow = (): DesiredState => {
       checkPause(app, gate.state, ifPause);
       return plan(gate);
     };
@@ -430,7 +433,7 @@ export class PauseRegistry extends EventEmitter {
     const isNews = isCheckWrong && !this.#wrongChecks.has(app);
     if (isCheckWrong) this.#wrongChecks.add(app);
     else this.#wrongChecks.delete(app);
-    if (!isNews || !this.isSpeaker) return;
+    if (!isNews || !this.isLeader) return;
     const { summary, next } = gate.status().backend;
     this.settings.logger.warn(`WRN_ANTRACT_HEALTH_CHECK: app '${app}': ${summary} ${next}`);
   }
@@ -438,7 +441,7 @@ export class PauseRegistry extends EventEmitter {
   #forget({ app, traffic }: Gate): void {
     this.#wrongChecks.delete(app);
     this.#reports.forget(app);
-    this.#tell('forgotten', { app, passed: traffic.passed });
+    this.#tell('evicted', { app, passed: traffic.passed });
   }
 
   /** A listener that throws must not take down the request, or the release, that it was told of. */
@@ -464,8 +467,8 @@ export class PauseRegistry extends EventEmitter {
 
 /** Whoever takes a pause of writes for one of everything would work on a backend that is in use. */
 function checkOnly({ app, state }: Gate, wanted: 'writes' | undefined): void {
-  const { intent, only } = state;
-  if (intent !== 'paused' || only === wanted) return;
+  const { kind, only } = state;
+  if (kind !== 'paused' || only === wanted) return;
   throw new AntractError(
     'ERR_ANTRACT_ALREADY_PAUSED',
     `App \`${app}\` is paused already, for ${only ?? 'all requests'}: end that pause first.`,

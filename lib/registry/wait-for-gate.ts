@@ -4,8 +4,8 @@
  */
 import type { Clock } from '../common/clock.ts';
 import type { DrainOutcome } from '../gate/drain-watch.ts';
-import type { Gate, ReopenOutcome } from '../gate/gate.ts';
-import type { Intent } from '../gate/phase.ts';
+import type { Gate, ReleaseOutcome } from '../gate/gate.ts';
+import type { DesiredKind } from '../gate/phase.ts';
 import type { LostProcessStatus } from '../gate/status.ts';
 import { waitFor, type WaitLimits } from '../common/wait.ts';
 
@@ -49,7 +49,7 @@ export class GateWait {
     };
     if (this.#elsewhere) await this.#elsewhere.refresh();
     // It may have been resumed meanwhile.
-    const now = gate.intent === 'running' ? 'resumed' : look();
+    const now = gate.desiredKind === 'running' ? 'resumed' : look();
     return waitFor<DrainOutcome | 'lost'>(
       this.#clock,
       limits,
@@ -58,17 +58,17 @@ export class GateWait {
     );
   }
 
-  async reopened(gate: Gate, limits: WaitLimits): Promise<ReopenOutcome | 'timeout'> {
+  async reopened(gate: Gate, limits: WaitLimits): Promise<ReleaseOutcome | 'timeout'> {
     const look = (): 'reopened' | undefined => {
       const isOpen = gate.isReopened && (this.#elsewhere?.isOpenElsewhere(gate.app) ?? true);
       return isOpen ? 'reopened' : undefined;
     };
     if (this.#elsewhere) await this.#elsewhere.refresh();
-    return waitFor<ReopenOutcome>(
+    return waitFor<ReleaseOutcome>(
       this.#clock,
       limits,
-      look() ?? endOf(gate.intent),
-      this.#until<ReopenOutcome>('reopened', look, (told) => gate.watchReopen(told)),
+      look() ?? endOf(gate.desiredKind),
+      this.#until<ReleaseOutcome>('reopened', look, (told) => gate.watchRelease(told)),
     );
   }
 
@@ -104,6 +104,6 @@ export class GateWait {
 }
 
 /** What ends the wait for a release before it begins. */
-function endOf(intent: Intent): 'paused' | 'stopped' | undefined {
+function endOf(intent: DesiredKind): 'paused' | 'stopped' | undefined {
   return intent === 'running' ? undefined : intent;
 }

@@ -4,8 +4,8 @@
  * had the time to publish again what was lost; a store without the mark is not relied on before.
  */
 import { MAX_DELAY_MS, type Clock } from '../common/clock.ts';
-import type { StoredIntent } from '../stores/store.ts';
-import type { StoreLine } from './store-line.ts';
+import type { StoredState } from '../stores/store.ts';
+import type { StoreCalls } from './store-calls.ts';
 
 /** The mark has the place of an app; its name is longer than that of any app. */
 export const COMPLETE = 'antract: complete '.padEnd(254, '-');
@@ -16,13 +16,13 @@ export const PATIENCE_MS = 3000;
 const RENEW_MS = 86_400_000;
 
 export class Completeness {
-  readonly #line: StoreLine;
+  readonly #line: StoreCalls;
   readonly #clock: Clock;
-  #mark: StoredIntent | undefined;
+  #mark: StoredState | undefined;
   /** Since when the store is known to have no mark. */
   #missingSince = Infinity;
 
-  constructor(line: StoreLine, clock: Clock) {
+  constructor(line: StoreCalls, clock: Clock) {
     this.#line = line;
     this.#clock = clock;
   }
@@ -33,7 +33,7 @@ export class Completeness {
   }
 
   /** The store was read. */
-  note(snapshot: ReadonlyMap<string, StoredIntent>): void {
+  note(snapshot: ReadonlyMap<string, StoredState>): void {
     const mark = snapshot.get(COMPLETE);
     if (mark) return this.#found(mark);
     this.#mark = undefined;
@@ -65,7 +65,7 @@ export class Completeness {
     if (current) this.#found(current);
   }
 
-  #found(mark: StoredIntent): void {
+  #found(mark: StoredState): void {
     this.#mark = mark;
     this.#missingSince = Infinity;
   }

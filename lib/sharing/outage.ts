@@ -4,7 +4,7 @@
  */
 import type { Clock, Timer } from '../common/clock.ts';
 import type { Gate } from '../gate/gate.ts';
-import { running } from '../gate/intent.ts';
+import { running } from '../gate/desired-state.ts';
 import type { Settings } from '../options/settings.ts';
 import { LOST_AFTER_MS } from './peers.ts';
 
@@ -74,7 +74,7 @@ export class Outage {
     if (onStoreError === 'closed') this.#hold();
     if (onStoreError !== 'open') return;
     const now = clock.now();
-    for (const gate of gates()) if (gate.intent !== 'running') gate.adopt(running(now));
+    for (const gate of gates()) if (gate.desiredKind !== 'running') gate.adopt(running(now));
   }
 
   end(): void {

@@ -31,7 +31,7 @@ const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
   inFlight: 0,
   longLived: 0,
   oldestHoldMs: null,
-  trend: null,
+  heldDelta: null,
   isDrained: true,
   isOpen: true,
   sharesPace: false,
@@ -42,7 +42,7 @@ const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
 
 /** @param version what is understood of the app. */
 export function reportApp(gate: Gate, version: number, context: OwnReportContext): AppReport {
-  const { phase, held, inFlight, longLived, oldestHoldMs, trend, backend } = gate.status();
+  const { phase, held, inFlight, longLived, oldestHoldMs, heldDelta, backend } = gate.status();
   const { windowMs, requestsPerSecond, slowestMs } = context.traffic(gate);
   return {
     version,
@@ -51,13 +51,13 @@ export function reportApp(gate: Gate, version: number, context: OwnReportContext
     inFlight,
     longLived,
     oldestHoldMs,
-    trend,
+    heldDelta,
     isDrained: gate.isDrained,
     ...(backend.state !== 'unknown' && { backend }),
     isOpen: gate.isReopened,
     sharesPace: gate.sharesPace,
     answers: gate.answers,
-    stragglers: gate.intent === 'running' ? [] : shorten(gate.stragglers()),
+    stragglers: gate.desiredKind === 'running' ? [] : shorten(gate.stragglers()),
     traffic: { windowMs, requestsPerSecond, slowestMs },
     pause: reportPause(gate, context),
   };
@@ -95,11 +95,12 @@ function rank(gate: Gate): number {
 
 /** Until nobody asks any more. */
 function reportPause(
-  { app, intent, state }: Gate,
+  { app, desiredKind, state }: Gate,
   { pauseReport, clock }: OwnReportContext,
 ): SharedPauseReport | null {
   const report = pauseReport(app);
-  const isOver = report?.complete && intent === 'running' && clock.now() - state.since > TELL_MS;
+  const isOver =
+    report?.complete && desiredKind === 'running' && clock.now() - state.since > TELL_MS;
   return report && !isOver ? { ...report, stragglers: shorten(report.stragglers) } : null;
 }
 

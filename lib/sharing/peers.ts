@@ -56,13 +56,13 @@ export class Peers {
   }
 
   /** The same one of all processes, in each of them: speaks where one voice is enough. */
-  get isSpeaker(): boolean {
+  get isLeader(): boolean {
     for (const id of this.#peers.keys()) if (id < this.#own.id) return false;
     return true;
   }
 
   /** True where it is news. */
-  hear(report: ProcessReport, now: number): boolean {
+  onReport(report: ProcessReport, now: number): boolean {
     const { id, beat } = report;
     if (id === this.#own.id || beat <= (this.#gone.get(id) ?? -1)) return false;
     const known = this.#peers.get(id);
@@ -124,7 +124,7 @@ export class Peers {
   }
 
   /** Nobody could be heard for a time: that says nothing of anybody. */
-  forgive(now: number): void {
+  extendLiveness(now: number): void {
     for (const [id, peer] of this.#peers) this.#peers.set(id, { ...peer, heardAt: now });
   }
 

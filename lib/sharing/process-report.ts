@@ -21,7 +21,7 @@ export interface ProcessIdentity {
 /** One app in one process. */
 export interface AppReport extends Pick<
   AppStatus,
-  'phase' | 'held' | 'inFlight' | 'longLived' | 'oldestHoldMs' | 'trend'
+  'phase' | 'held' | 'inFlight' | 'longLived' | 'oldestHoldMs' | 'heldDelta'
 > {
   /** What it has understood last of what is shared: with that it acknowledges. */
   readonly version: number;

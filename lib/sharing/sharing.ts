@@ -9,20 +9,20 @@ import cluster from 'node:cluster';
 import { hostname } from 'node:os';
 import type { Timer } from '../common/clock.ts';
 import type { Gate } from '../gate/gate.ts';
-import type { IntentState } from '../gate/intent.ts';
+import type { DesiredState } from '../gate/desired-state.ts';
 import type { Settings } from '../options/settings.ts';
 import type { Share } from '../gate/pacing/pacer.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
 import { Completeness, PATIENCE_MS } from './completeness.ts';
-import { Fleet } from './fleet.ts';
-import { isDrained, isOpen, joinStatus, joinTraffic } from './fleet-status.ts';
+import { Membership } from './membership.ts';
+import { isDrained, isOpen, joinStatus, joinTraffic } from './aggregated-status.ts';
 import { Outage } from './outage.ts';
 import { reportApp, reportApps, type OwnReportContext } from './own-report.ts';
 import type { LostProcess } from './peers.ts';
 import type { AppReport, ProcessOrigin } from './process-report.ts';
-import { Pulse } from './pulse.ts';
-import { SharedIntents } from './shared-intents.ts';
-import { StoreLine, StoreTrouble } from './store-line.ts';
+import { StallDetector } from './stall-detector.ts';
+import { ReplicatedStates } from './replicated-states.ts';
+import { StoreCalls, StoreUnavailableError } from './store-calls.ts';
 import type { AppStatus, LostProcessStatus } from '../gate/status.ts';
 import type { Store } from '../stores/store.ts';
 import type { TrafficReport } from '../gate/traffic-stats.ts';
@@ -57,10 +57,10 @@ export class Sharing {
   #self: ProcessOrigin;
   readonly #startedAt: number;
   readonly #completeness: Completeness;
-  readonly #line: StoreLine;
-  readonly #intents: SharedIntents;
-  readonly #fleet: Fleet;
-  readonly #pulse: Pulse;
+  readonly #line: StoreCalls;
+  readonly #intents: ReplicatedStates;
+  readonly #fleet: Membership;
+  readonly #pulse: StallDetector;
   readonly #outage: Outage;
   /** Drained here, and to be told once all others are. */
   readonly #untoldDrains = new Set<string>();
@@ -89,11 +89,11 @@ export class Sharing {
       worker: cluster.worker?.id ?? null,
       startedAt: clock.date(),
     };
-    this.#line = new StoreLine(store, clock);
+    this.#line = new StoreCalls(store, clock);
     this.#completeness = new Completeness(this.#line, clock);
-    this.#pulse = new Pulse(clock);
+    this.#pulse = new StallDetector(clock);
     this.#outage = new Outage(context);
-    this.#intents = new SharedIntents({
+    this.#intents = new ReplicatedStates({
       line: this.#line,
       clock,
       self: this.#self.id,
@@ -102,7 +102,7 @@ export class Sharing {
       acknowledged: () => this.#onAcknowledged(),
       warn,
     });
-    this.#fleet = new Fleet({
+    this.#fleet = new Membership({
       line: this.#line,
       clock,
       self: this.#self,
@@ -122,21 +122,21 @@ export class Sharing {
     this.#beatAt = clock.now();
     this.ready = new Promise((resolve) => (this.#setReady = resolve));
     // A store that does not answer keeps a beat from its end.
-    this.#patience = clock.after(PATIENCE_MS, () => this.#becomeInformed(this.#pulse.stops));
+    this.#patience = clock.after(PATIENCE_MS, () => this.#becomeInformed(this.#pulse.stallCount));
     this.joined = this.#beat();
   }
 
   /** Whether gates may let anybody through yet. */
   get isInformed(): boolean {
-    if (!this.#isReady || !this.#pulse.isSound) return false;
+    if (!this.#isReady || !this.#pulse.isResponsive) return false;
     return !this.#outage.isHolding;
   }
 
   /** The same one of all processes, in each of them; each while they can't hear each other. */
-  get isSpeaker(): boolean {
+  get isLeader(): boolean {
     // What it only catches up on was told when it happened. Alone, nobody else tells what happens here.
-    if (!this.#isReady || !this.#pulse.isSound) return false;
-    return this.#outage.isOn || this.#fleet.peers.isSpeaker;
+    if (!this.#isReady || !this.#pulse.isResponsive) return false;
+    return this.#outage.isOn || this.#fleet.peers.isLeader;
   }
 
   get appNames(): Iterable<string> {
@@ -151,14 +151,14 @@ export class Sharing {
    */
   async change(
     gate: Gate,
-    plan: () => IntentState,
+    plan: () => DesiredState,
   ): Promise<{ changed: boolean; shared: boolean }> {
     await this.ready;
     if (!this.#outage.isOn) {
       try {
         return { changed: await this.#intents.change(gate, plan), shared: true };
       } catch (error) {
-        if (!(error instanceof StoreTrouble)) throw error;
+        if (!(error instanceof StoreUnavailableError)) throw error;
         this.#lose(error);
       }
     }
@@ -261,7 +261,7 @@ export class Sharing {
       now,
     });
     const lost = this.#fleet.peers.lost.filter(
-      (one) => missing.has(one) || (state.intent !== 'running' && one.lostAt >= state.since),
+      (one) => missing.has(one) || (state.kind !== 'running' && one.lostAt >= state.since),
     );
     return {
       ...status,
@@ -322,8 +322,8 @@ export class Sharing {
   async #beat(): Promise<void> {
     const { clock } = this.#context;
     const now = clock.now();
-    const { stops } = this.#pulse;
-    if (now - this.#beatAt > BEAT_MS + LATE_MS) this.#fleet.peers.forgive(now);
+    const { stallCount } = this.#pulse;
+    if (now - this.#beatAt > BEAT_MS + LATE_MS) this.#fleet.peers.extendLiveness(now);
     this.#beatAt = now;
     try {
       await this.#lookAfterStore();
@@ -331,10 +331,10 @@ export class Sharing {
       this.#lose(error);
     }
     // Whoever could not be heard, as nothing ran here, is not dead for that.
-    if (!this.#outage.isOn && this.#pulse.stops === stops) this.#fleet.sweep();
-    this.#becomeInformed(stops);
+    if (!this.#outage.isOn && this.#pulse.stallCount === stallCount) this.#fleet.sweep();
+    this.#becomeInformed(stallCount);
     if (this.#closed) return;
-    const isUpToDate = this.#isReady && this.#pulse.isSound;
+    const isUpToDate = this.#isReady && this.#pulse.isResponsive;
     this.#timer = clock.after(isUpToDate ? BEAT_MS : BEAT_MS / 2, () => void this.#beat());
   }
 
@@ -369,7 +369,7 @@ export class Sharing {
   async #subscribe(store: Store): Promise<void> {
     const unsubscribe = await store.subscribe({
       intent: (app, intent) => this.#intents.take(app, intent),
-      report: (report) => this.#fleet.hear(report),
+      report: (report) => this.#fleet.onReport(report),
     });
     // A call that was given up may have succeeded all the same, and another since.
     if (this.#unsubscribe || this.#closed) await unsubscribe();
@@ -378,7 +378,7 @@ export class Sharing {
 
   /** @param stops what has come before the last of them is not known by now, but by the next beat. */
   #becomeInformed(stops: number): void {
-    if ((this.#isReady && this.#pulse.isSound) || !this.#isPatienceOver) return;
+    if ((this.#isReady && this.#pulse.isResponsive) || !this.#isPatienceOver) return;
     this.#isReady = true;
     this.#setReady();
     this.#patience?.cancel();
@@ -410,7 +410,7 @@ export class Sharing {
   #find(): void {
     this.#outage.end();
     // Nobody could be heard of: that is no sign of death.
-    this.#fleet.peers.forgive(this.#context.clock.now());
+    this.#fleet.peers.extendLiveness(this.#context.clock.now());
     this.#fleet.sendNow();
     this.#onChange();
   }
@@ -430,7 +430,7 @@ export class Sharing {
 
   #tellDrained(app: string): void {
     const gate = this.#context.gate(app);
-    if (gate && gate.intent !== 'running' && gate.isDrained) {
+    if (gate && gate.desiredKind !== 'running' && gate.isDrained) {
       if (!this.isDrainedElsewhere(app) || this.#missing(gate).length > 0) return;
       this.#untoldDrains.delete(app);
       this.#context.drained(app);
@@ -449,10 +449,10 @@ export class Sharing {
    * A lost process that had acknowledged the pause, and drained, keeps to it: it does not let requests
    * through while it can't reach the store, unless that is what it is set to do.
    */
-  #missing({ app, intent }: Gate): LostProcess[] {
+  #missing({ app, desiredKind }: Gate): LostProcess[] {
     const version = this.#version(app);
     const keepsPause = ({ onStoreError, apps }: LostProcess['last']): boolean =>
-      intent !== 'running' &&
+      desiredKind !== 'running' &&
       version > 0 &&
       onStoreError !== 'open' &&
       isDrained(apps[app], version);

@@ -2,7 +2,7 @@
  * The body of one request as a log: its beginning in memory, then a file, then what has not been
  * written yet. What was read of it is dropped. Knows nothing of requests and streams.
  */
-import type { Holding } from './budget.ts';
+import type { BudgetShare } from './budget.ts';
 import { ChunkList } from './chunks.ts';
 import type { SpoolDirectory } from './directory.ts';
 
@@ -15,7 +15,7 @@ export interface BodyEvents {
 
 export class SpoolBody {
   readonly #memory: number;
-  readonly #holding: Holding;
+  readonly #holding: BudgetShare;
   readonly #directory: SpoolDirectory;
   readonly #events: BodyEvents;
   readonly #head = new ChunkList();
@@ -25,7 +25,7 @@ export class SpoolBody {
   #spilling = true;
   #writing: Promise<void> | undefined;
 
-  constructor(memory: number, holding: Holding, directory: SpoolDirectory, events: BodyEvents) {
+  constructor(memory: number, holding: BudgetShare, directory: SpoolDirectory, events: BodyEvents) {
     this.#memory = memory;
     this.#holding = holding;
     this.#directory = directory;

@@ -59,7 +59,7 @@ export class Budget {
  * it, and without a way back to the request, so that it can be given back when a handler drops a
  * request half-read and the request is collected as garbage.
  */
-export class Holding {
+export class BudgetShare {
   readonly #budget: Budget;
   #bytes = 0;
   #file: SpoolFile | undefined;

@@ -6,7 +6,7 @@
  * nobody notices when the client leaves, and after `server.requestTimeout` Node answers 408.
  */
 import { SpoolBody } from './body.ts';
-import { Budget, Holding } from './budget.ts';
+import { Budget, BudgetShare } from './budget.ts';
 import { SpoolDirectory, UnsafeDirectory } from './directory.ts';
 import { type Disk, systemDisk } from './file.ts';
 import { IdleSpool } from './idle.ts';
@@ -75,7 +75,7 @@ class SpoolStore implements Spooler {
   /** Not those being replayed: a handler may drop one half-read, and then nobody holds it. */
   readonly #held = new Set<RequestSpool>();
   readonly #warned = new Set<string>();
-  readonly #leaks = new FinalizationRegistry<Holding>((holding) => holding.drop());
+  readonly #leaks = new FinalizationRegistry<BudgetShare>((holding) => holding.drop());
   readonly #works: boolean;
   readonly swept: Promise<number>;
   #closed = false;
@@ -127,7 +127,7 @@ class SpoolStore implements Spooler {
   }
 
   #create(req: SpoolRequest, { res, onOverflow }: BeginOptions): RequestSpool {
-    const holding = new Holding(this.#budget);
+    const holding = new BudgetShare(this.#budget);
     const spool: RequestSpool = new RequestSpool(
       req,
       res,

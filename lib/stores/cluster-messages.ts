@@ -3,7 +3,7 @@
  * message bears a mark, and whatever does not look as it should is none of ours.
  */
 import { AntractError } from '../common/errors.ts';
-import type { Publication, StoredIntent, StoredReport } from './store.ts';
+import type { Publication, StoredState, StoredReport } from './store.ts';
 
 const MARK = 'antract:store';
 export const DEFAULT_NAME = 'antract';
@@ -43,7 +43,7 @@ export interface Reply {
   readonly answer?: { readonly id: number; readonly value?: unknown; readonly error?: string };
   readonly told?: {
     readonly subscription: number;
-    readonly intent?: readonly [app: string, intent: StoredIntent];
+    readonly intent?: readonly [app: string, intent: StoredState];
     readonly report?: StoredReport;
   };
 }

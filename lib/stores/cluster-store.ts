@@ -11,7 +11,7 @@ import type {
   Publication,
   PublishResult,
   Store,
-  StoredIntent,
+  StoredState,
   StoredReport,
   StoreListener,
 } from './store.ts';
@@ -67,8 +67,8 @@ export class ClusterStore implements Store {
     return this.#startsEmpty;
   }
 
-  async load(): Promise<ReadonlyMap<string, StoredIntent>> {
-    return new Map((await this.#call('load')) as [string, StoredIntent][]);
+  async load(): Promise<ReadonlyMap<string, StoredState>> {
+    return new Map((await this.#call('load')) as [string, StoredState][]);
   }
 
   async publish(app: string, publication: Publication): Promise<PublishResult> {

@@ -9,7 +9,7 @@ import {
   type Publication,
   type PublishResult,
   type Store,
-  type StoredIntent,
+  type StoredState,
   type StoredReport,
   type StoreListener,
 } from './store.ts';
@@ -22,7 +22,7 @@ interface Expiring<T> {
 /** What linked stores have in common. */
 interface Memory {
   readonly clock: Clock;
-  readonly intents: Map<string, Expiring<Omit<StoredIntent, 'now'>>>;
+  readonly intents: Map<string, Expiring<Omit<StoredState, 'now'>>>;
   readonly reports: Map<string, Expiring<StoredReport>>;
   readonly listeners: Set<StoreListener>;
   /** Of all apps, so that none has to be remembered for its version. */
@@ -43,9 +43,9 @@ export class MemoryStore implements Store {
     this.#memory = other ? other.#memory : createMemory(clock);
   }
 
-  async load(): Promise<ReadonlyMap<string, StoredIntent>> {
+  async load(): Promise<ReadonlyMap<string, StoredState>> {
     const { intents } = this.#memory;
-    const found = new Map<string, StoredIntent>();
+    const found = new Map<string, StoredState>();
     for (const app of intents.keys()) {
       const intent = this.#current(app);
       if (intent) found.set(app, intent);
@@ -102,7 +102,7 @@ export class MemoryStore implements Store {
     this.#memory.listeners.delete(listener);
   }
 
-  #current(app: string): StoredIntent | undefined {
+  #current(app: string): StoredState | undefined {
     const { clock, intents } = this.#memory;
     const entry = intents.get(app);
     const now = Math.floor(clock.date());

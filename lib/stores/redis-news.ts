@@ -1,9 +1,9 @@
 /** What is told over a channel, where anyone may publish: whatever does not look as it should is nothing. */
-import type { StoredIntent, StoredReport } from './store.ts';
+import type { StoredState, StoredReport } from './store.ts';
 
 export interface RedisNews {
   readonly app?: string;
-  readonly intent?: StoredIntent;
+  readonly intent?: StoredState;
   readonly report?: StoredReport;
 }
 

@@ -12,7 +12,7 @@ import {
   type Publication,
   type PublishResult,
   type Store,
-  type StoredIntent,
+  type StoredState,
   type StoredReport,
   type StoreListener,
 } from './store.ts';
@@ -85,15 +85,13 @@ export class RedisStore implements Store {
     });
   }
 
-  async load(): Promise<ReadonlyMap<string, StoredIntent>> {
+  async load(): Promise<ReadonlyMap<string, StoredState>> {
     const apps = await this.#names(this.#key('intents'));
     if (apps.length === 0) return new Map();
     const keys = apps.map((app) => this.#key('intent', app));
     const [now, all] = (await this.#run(LOAD, keys)) as [unknown, Found[]];
     const found = apps.map((app, index) => [app, toIntent(all[index]!, now)] as const);
-    return new Map(
-      found.filter((entry): entry is [string, StoredIntent] => entry[1] !== undefined),
-    );
+    return new Map(found.filter((entry): entry is [string, StoredState] => entry[1] !== undefined));
   }
 
   async publish(app: string, publication: Publication): Promise<PublishResult> {
@@ -256,7 +254,7 @@ export class RedisStore implements Store {
   }
 }
 
-function toIntent([version, at, value]: Found, now: unknown): StoredIntent | undefined {
+function toIntent([version, at, value]: Found, now: unknown): StoredState | undefined {
   if (version === null) return undefined;
   return { version: Number(version), value: toText(value), at: Number(at), now: Number(now) };
 }

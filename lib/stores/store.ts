@@ -8,7 +8,7 @@
  */
 
 /** What a store has for one app. */
-export interface StoredIntent {
+export interface StoredState {
   /**
    * Greater than each version that this app has had before, also where its record had expired or was
    * lost in between. Usually a time in microseconds, or one more than the version before.
@@ -43,7 +43,7 @@ export interface PublishResult {
   /** False where another version was found than the expected one; then nothing has changed. */
   readonly published: boolean;
   /** What there is now; undefined where there is nothing. */
-  readonly current: StoredIntent | undefined;
+  readonly current: StoredState | undefined;
 }
 
 /** What a process tells of itself. */
@@ -56,7 +56,7 @@ export interface StoredReport {
 
 export interface StoreListener {
   /** Something was published, by whomever: by this store as well. May come twice, late, or never. */
-  intent(app: string, intent: StoredIntent): void;
+  intent(app: string, intent: StoredState): void;
   /** A process has told of itself. Likewise. */
   report?(report: StoredReport): void;
 }
@@ -70,7 +70,7 @@ export interface Store {
   readonly startsEmpty?: boolean;
 
   /** All that it has, by app. */
-  load(): Promise<ReadonlyMap<string, StoredIntent>>;
+  load(): Promise<ReadonlyMap<string, StoredState>>;
 
   /**
    * Replaces one version by another, in one step: of several that expect the same, one succeeds.

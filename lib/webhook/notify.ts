@@ -94,7 +94,7 @@ export class Notifier {
     const reasonThen = this.#reasons.get(app) ?? null;
     if (event === 'resumed' || event === 'stopped') this.#reasons.delete(app);
     // Of several processes that see the same, one tells it.
-    if (!this.#registry.isSpeaker) return;
+    if (!this.#registry.isLeader) return;
     this.#queue.push({
       event,
       // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.

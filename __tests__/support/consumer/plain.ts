@@ -17,7 +17,7 @@ createAntract({ maxTime: true });
 
 export async function migrate(): Promise<AppStatus> {
   const { changed, held } = await antract.enable('default', { maxTime: 60_000, reason: 'upgrade' });
-  const { outcome, stragglers } = await antract.drained('default', { timeout: '30s' });
+  const { outcome, stragglers } = await antract.waitForDrain('default', { timeout: '30s' });
   if (outcome !== 'drained') console.log(changed, held, stragglers[0]?.ageMs);
   return (await antract.disable()).status;
 }

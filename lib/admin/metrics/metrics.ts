@@ -30,7 +30,7 @@ export type MeasuredRegistry = Pick<
   | 'isDeclared'
   | 'status'
   | 'passed'
-  | 'isSpeaker'
+  | 'isLeader'
   | 'spooledBytes'
   | 'on'
   | 'off'
@@ -135,7 +135,7 @@ function addGauges(
     'max',
   );
   add(
-    'antract_covering',
+    'antract_outage',
     'Whether requests are held for a backend that refuses connections with nobody having paused: 1, else 0.',
     ({ health }) => (health?.unplanned ? 1 : 0),
     'max',
@@ -224,12 +224,12 @@ function addCounters(
     rejected: end('rejected'),
     paused: ({ app }) => {
       // Of several processes that see the same, one counts it, so that they can be added up.
-      if (registry.isSpeaker) begin(app, kindOfPause(registry.status(app)));
+      if (registry.isLeader) begin(app, kindOfPause(registry.status(app)));
     },
     // Nobody has paused, and yet requests are held.
     unreachable: ({ app }) => begin(app, 'unplanned'),
     // Should it come back, it counts from 0 again.
-    forgotten: ({ app, passed: total }) => {
+    evicted: ({ app, passed: total }) => {
       countPassed(app, total);
       passed.delete(app);
     },

@@ -241,8 +241,10 @@ function pauseLines({ pausedForMs, endsInMs, leaseEndsInMs, only, reason }: AppS
 }
 
 /** Of a release that is slower than what arrives, an operator must know. */
-function trendLines({ trend, health }: AppStatus): string[] {
-  return trend && !health ? [`Since it began: ${trend > 0 ? '+' : ''}${trend} held`] : [];
+function trendLines({ heldDelta, health }: AppStatus): string[] {
+  return heldDelta && !health
+    ? [`Since it began: ${heldDelta > 0 ? '+' : ''}${heldDelta} held`]
+    : [];
 }
 
 function releasingLine({ held, health, backend }: AppStatus): string {

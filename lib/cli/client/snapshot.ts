@@ -10,7 +10,7 @@ import type { Body } from './admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { printable } from '../../common/printable.ts';
 
-export interface Snapshot {
+export interface AppSnapshot {
   readonly app: string;
   readonly phase: Phase;
   readonly held: number;
@@ -53,7 +53,7 @@ const PHASES: readonly string[] = [
   'stopped',
 ] satisfies Phase[];
 
-export function readSnapshot(body: Body): Snapshot {
+export function readSnapshot(body: Body): AppSnapshot {
   const { phase, health } = body;
   if (typeof phase !== 'string' || !PHASES.includes(phase)) {
     throw new CommandFailure('What answers there does not tell a phase; it is not antract.');
@@ -124,7 +124,7 @@ function readProcesses(body: Body): string[] {
   ];
 }
 
-export function readList(body: Body): Snapshot[] {
+export function readList(body: Body): AppSnapshot[] {
   const { apps } = body;
   return Array.isArray(apps) ? apps.filter(isPlainObject).map(readSnapshot) : [readSnapshot(body)];
 }

@@ -19,11 +19,11 @@ import type { AdminClient, Body, Parameters } from '../client/admin-client.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';
 import { Progress } from '../progress.ts';
-import { Screen } from '../screen.ts';
-import { settle } from '../window/settle.ts';
+import { Terminal } from '../terminal.ts';
+import { waitUntilBack } from '../window/wait-until-back.ts';
 import { exitCodeOf, watchSignals } from '../signals.ts';
 import { readNumber, readSnapshot } from '../client/snapshot.ts';
-import { count, fullLines, missingText, phaseText, stragglerLines } from '../words.ts';
+import { count, fullLines, missingText, phaseText, stragglerLines } from '../format-status.ts';
 
 interface PauseFlags extends ClientOptions, IgnoreLost {
   readonly wait?: string;
@@ -101,8 +101,8 @@ async function resume(app: string, flags: ResumeFlags): Promise<void> {
     const said = held === 0 ? undefined : `${count(held, 'request')} had been held.`;
     return tell(flags, body, body['changed'] === false ? 'It was running already.' : said);
   }
-  const screen = new Screen(process.stderr, process.env);
-  const settled = await settle({ client, app, screen, clock: systemClock }, wait);
+  const screen = new Terminal(process.stderr, process.env);
+  const settled = await waitUntilBack({ client, app, screen, clock: systemClock }, wait);
   return tell(flags, settled);
 }
 
@@ -123,7 +123,7 @@ async function waitForDrain(
   flags: ClientOptions,
 ): Promise<void> {
   const timeout = durationWithUnit()('--wait', wait) + ANSWER_TIME;
-  const screen = new Screen(process.stderr, process.env);
+  const screen = new Terminal(process.stderr, process.env);
   const leaving = watchSignals();
   const progress = new Progress({ client, app: parameters.app, screen, clock: systemClock });
   try {

@@ -22,7 +22,7 @@ import { UsageError } from '../cli-error.ts';
 import { describeFailure } from '../window/run-failure.ts';
 import { printable, printableJson } from '../../common/printable.ts';
 import { createRunReport, reportLines, type RunReport } from '../window/run-report.ts';
-import { Screen } from '../screen.ts';
+import { Terminal } from '../terminal.ts';
 import { endByHangup, watchSignals } from '../signals.ts';
 import { leaveAtOnce, type Window, type WindowOptions } from '../window/window-context.ts';
 import { runWindow } from '../window/window.ts';
@@ -157,7 +157,7 @@ function checkReportFile(file: string): void {
 }
 
 function createWindow(options: WindowOptions, client: Window['client']): Window {
-  const screen = new Screen(process.stderr, process.env);
+  const screen = new Terminal(process.stderr, process.env);
   const window: Window = {
     options,
     client,

@@ -12,8 +12,8 @@ import { misspeltVariables } from '../config/misspelt-variables.ts';
 import { openRedisStore } from '../config/redis-option.ts';
 import { runGateway, stderrLogger } from '../run-gateway.ts';
 import { warnOfSecretArguments } from '../config/secret-arguments.ts';
-import { inTheirWords } from '../config/wording.ts';
-import { count as countOf } from '../words.ts';
+import { withOptionNames } from '../config/option-names.ts';
+import { count as countOf } from '../format-status.ts';
 import { readWorkers } from '../workers/worker-count.ts';
 import { runWorkers } from '../workers/workers.ts';
 
@@ -38,7 +38,9 @@ export function addServe(program: Command): void {
       stderrLogger.info(await start(merge(file, flags), given));
     } catch (error) {
       if (!(error instanceof AntractError)) throw error;
-      throw new UsageError(inTheirWords(error.message, { ...given, file, path }), { cause: error });
+      throw new UsageError(withOptionNames(error.message, { ...given, file, path }), {
+        cause: error,
+      });
     }
   });
 }

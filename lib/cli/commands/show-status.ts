@@ -9,10 +9,10 @@ import { addClientOptions, createClient, type ClientOptions } from '../client/cl
 import { failureJson } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';
 import { delay } from '../progress.ts';
-import { Screen } from '../screen.ts';
-import { readList, type Snapshot } from '../client/snapshot.ts';
+import { Terminal } from '../terminal.ts';
+import { readList, type AppSnapshot } from '../client/snapshot.ts';
 import { exitCodeOf, watchSignals } from '../signals.ts';
-import { fullLines, phaseText } from '../words.ts';
+import { fullLines, phaseText } from '../format-status.ts';
 
 interface StatusFlags extends ClientOptions {
   readonly watch?: boolean;
@@ -39,7 +39,7 @@ async function watch(
   flags: StatusFlags,
   first: Body,
 ): Promise<void> {
-  const screen = new Screen(process.stdout, flags.json ? { TERM: 'dumb' } : process.env);
+  const screen = new Terminal(process.stdout, flags.json ? { TERM: 'dumb' } : process.env);
   const leaving = watchSignals();
   // Whoever reads has had enough: `antract status --watch | head`.
   process.stdout.on('error', () => process.exit(0));
@@ -79,12 +79,12 @@ function textOf(body: Body, { json }: StatusFlags): string {
 }
 
 /** The end of the pause, or of the wait for the backend where there is no pause. */
-function endsIn({ endsInMs, healthEndsInMs }: Snapshot): string {
+function endsIn({ endsInMs, healthEndsInMs }: AppSnapshot): string {
   const left = endsInMs ?? (healthEndsInMs || null);
   return left === null ? '-' : formatMs(left);
 }
 
-function tableOf(apps: readonly Snapshot[]): string[] {
+function tableOf(apps: readonly AppSnapshot[]): string[] {
   const rows = [
     ['APP', 'PHASE', 'HELD', 'IN FLIGHT', 'OLDEST WAIT', 'ENDS IN', 'REASON'],
     ...apps.map((one) => [

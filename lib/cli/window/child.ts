@@ -9,13 +9,13 @@ import path from 'node:path';
 import type { Clock } from '../../common/clock.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { delay } from '../progress.ts';
-import type { Output, Screen } from '../screen.ts';
+import type { Output, Terminal } from '../terminal.ts';
 import { SignalWitness } from './signal-witness.ts';
 import { exitCodeOf, type LeavingSignal } from '../signals.ts';
 
 export interface ChildOptions {
   readonly command: readonly string[];
-  readonly screen: Screen;
+  readonly screen: Terminal;
   readonly clock: Clock;
   /** Whether it gets the terminal itself. */
   readonly tty: boolean;

@@ -6,8 +6,8 @@ import { formatMs } from '../../common/format-duration.ts';
 import { Refused, type AdminClient, type Body } from '../client/admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';
-import { readNumber, readSnapshot, type Snapshot } from '../client/snapshot.ts';
-import { oneLine } from '../words.ts';
+import { readNumber, readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
+import { oneLine } from '../format-status.ts';
 
 export interface DryRunOptions {
   readonly app: string;
@@ -32,7 +32,7 @@ async function askForTraffic(client: AdminClient, app: string): Promise<Body> {
   }
 }
 
-function dryRunLines(snapshot: Snapshot, traffic: Body, drainTimeout: number): string[] {
+function dryRunLines(snapshot: AppSnapshot, traffic: Body, drainTimeout: number): string[] {
   const windowMs = readNumber(traffic['windowMs']);
   const rate = readNumber(traffic['requestsPerSecond']);
   const slowest = readNumber(traffic['slowestMs']);

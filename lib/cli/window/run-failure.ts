@@ -5,9 +5,9 @@ import { constants } from 'node:os';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
 import { formatMs } from '../../common/format-duration.ts';
 import { CommandFailure, explain, failureCode } from '../cli-error.ts';
-import { readSnapshot, type Snapshot } from '../client/snapshot.ts';
+import { readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
 import type { Window, WindowOptions } from './window-context.ts';
-import { count } from '../words.ts';
+import { count } from '../format-status.ts';
 
 const ANSWER_TIME = 2000;
 
@@ -32,7 +32,7 @@ export async function describeFailure(window: Window, error: unknown): Promise<C
   });
 }
 
-async function askNow({ client, options }: Window): Promise<Snapshot | undefined> {
+async function askNow({ client, options }: Window): Promise<AppSnapshot | undefined> {
   try {
     const call = { timeout: ANSWER_TIME };
     return readSnapshot((await client.call('status', { app: options.app }, call)).body);
@@ -43,7 +43,7 @@ async function askNow({ client, options }: Window): Promise<Snapshot | undefined
 }
 
 /** Requests that still wait have no ended wait in the server's report yet. */
-function addStillHeld({ report }: Window, { held, oldestHoldMs }: Snapshot): void {
+function addStillHeld({ report }: Window, { held, oldestHoldMs }: AppSnapshot): void {
   report.stillHeld = held;
   if (oldestHoldMs !== null) {
     report.longestHoldMs = Math.max(report.longestHoldMs ?? 0, oldestHoldMs);
@@ -75,7 +75,7 @@ function codeText(code: number): string {
   return name === undefined ? String(code) : `${code} (${name})`;
 }
 
-function describeNow({ options }: Window, now: Snapshot | undefined): string {
+function describeNow({ options }: Window, now: AppSnapshot | undefined): string {
   const command = (name: string): string => `\`${commandFor(name, options)}\``;
   if (!now) {
     return `antract does not answer, so what clients see is not known; a pause ends within ${formatMs(options.lease)}. Next: ${command('status')}.`;

@@ -10,7 +10,7 @@ import type { AdminClient, Body } from '../client/admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { delay } from '../progress.ts';
 import { readNumber, readStragglers, readText } from '../client/snapshot.ts';
-import { nameAll } from '../words.ts';
+import { nameAll } from '../format-status.ts';
 
 export type RunOutcome =
   | 'done'

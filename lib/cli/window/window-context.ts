@@ -5,7 +5,7 @@ import type { Clock } from '../../common/clock.ts';
 import type { AdminClient } from '../client/admin-client.ts';
 import { CommandFailure, EXIT_HEALTH_TIMEOUT, failureJson } from '../cli-error.ts';
 import type { RunReport } from './run-report.ts';
-import type { Screen } from '../screen.ts';
+import type { Terminal } from '../terminal.ts';
 import { endByHangup, exitCodeOf, type Leaving } from '../signals.ts';
 
 /** Durations are in milliseconds. */
@@ -33,7 +33,7 @@ export interface WindowOptions {
 export interface Window {
   readonly options: WindowOptions;
   readonly client: AdminClient;
-  readonly screen: Screen;
+  readonly screen: Terminal;
   readonly clock: Clock;
   readonly leaving: Leaving;
   /** Filled in as it goes. */

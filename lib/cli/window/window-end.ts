@@ -3,9 +3,9 @@
  */
 import { formatMs } from '../../common/format-duration.ts';
 import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
-import type { End, OwnPause } from './own-pause.ts';
+import type { End, LeasedPause } from './leased-pause.ts';
 import { addPause, askForReport, whyEnded } from './run-report.ts';
-import { PausedAgain, settle } from './settle.ts';
+import { PausedAgain, waitUntilBack } from './wait-until-back.ts';
 import { isHealthTimeout, refuseWhenLeaving, type Window } from './window-context.ts';
 
 /** The pause has ended, and this run did not end it. */
@@ -15,7 +15,7 @@ export class PauseLost extends CommandFailure {
   }
 }
 
-export async function endWindow(window: Window, pause: OwnPause): Promise<void> {
+export async function endWindow(window: Window, pause: LeasedPause): Promise<void> {
   const { options, report } = window;
   const commandCode = report.commandExitCode ?? EXIT_FAILED;
   if (window.leaving.name !== undefined) {
@@ -39,7 +39,7 @@ export async function endWindow(window: Window, pause: OwnPause): Promise<void> 
     throw new PauseLost(`${why}${report.command} was done, but not all of it within the pause.`);
   }
   try {
-    await waitUntilBack(window);
+    await waitForBackend(window);
   } finally {
     await collectReport(window, pause);
   }
@@ -52,7 +52,7 @@ export async function endWindow(window: Window, pause: OwnPause): Promise<void> 
  */
 export async function resume(
   window: Window,
-  pause: OwnPause,
+  pause: LeasedPause,
   patience: number = window.options.healthTimeout,
 ): Promise<void> {
   const end = await pause.resume();
@@ -65,17 +65,17 @@ async function waitWhileReleasing(window: Window, patience: number): Promise<voi
   const { options, leaving } = window;
   if (leaving.name !== undefined) return;
   try {
-    await settle({ ...window, app: options.app }, patience, leaving.signal);
+    await waitUntilBack({ ...window, app: options.app }, patience, leaving.signal);
   } catch (error) {
     if (leaving.name === undefined && !(error instanceof CommandFailure)) throw error;
   }
 }
 
-async function waitUntilBack(window: Window): Promise<void> {
+async function waitForBackend(window: Window): Promise<void> {
   const { options, leaving, report, say } = window;
   say('resumed; waiting until those held are out.');
   try {
-    await settle({ ...window, app: options.app }, options.healthTimeout, leaving.signal);
+    await waitUntilBack({ ...window, app: options.app }, options.healthTimeout, leaving.signal);
   } catch (error) {
     refuseWhenLeaving(window);
     if (isHealthTimeout(error)) report.outcome = 'health timed out';
@@ -85,13 +85,13 @@ async function waitUntilBack(window: Window): Promise<void> {
   }
 }
 
-async function stopOrKeep(window: Window, pause: OwnPause): Promise<void> {
+async function stopOrKeep(window: Window, pause: LeasedPause): Promise<void> {
   const end = window.options.onFailure === 'stop' ? await pause.stop() : await pause.keep();
   await noteEnd(window, pause, end);
   await collectReport(window, pause);
 }
 
-async function noteEnd(window: Window, pause: OwnPause, end: End): Promise<void> {
+async function noteEnd(window: Window, pause: LeasedPause, end: End): Promise<void> {
   const { options, report, say } = window;
   if (end === 'ended before' && report.outcome === 'failed') report.outcome = 'pause lost';
   if (end === 'not reached') {
@@ -105,7 +105,7 @@ async function noteEnd(window: Window, pause: OwnPause, end: End): Promise<void>
 
 async function collectReport(
   { client, options, clock, report }: Window,
-  pause: OwnPause,
+  pause: LeasedPause,
 ): Promise<void> {
   addPause(report, await askForReport(client, options.app, pause.id, clock));
 }
@@ -113,7 +113,7 @@ async function collectReport(
 /** Adds to the report's problems why the pause has ended, and returns it. */
 export async function noteLost(
   { client, clock, options, report }: Window,
-  pause: OwnPause,
+  pause: LeasedPause,
 ): Promise<string> {
   const ended = await askForReport(client, options.app, pause.id, clock);
   const text = `THE PAUSE HAS ENDED EARLY: ${whyEnded(ended)}.`;

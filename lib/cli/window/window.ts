@@ -9,12 +9,12 @@ import type { Timer } from '../../common/clock.ts';
 import type { Straggler } from '../../gate/in-flight.ts';
 import { Child } from './child.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from '../cli-error.ts';
-import { OwnPause } from './own-pause.ts';
+import { LeasedPause } from './leased-pause.ts';
 import { delay, Progress } from '../progress.ts';
 import { readSnapshot } from '../client/snapshot.ts';
 import { leaveAtOnce, refuseWhenLeaving, type Window } from './window-context.ts';
 import { endWindow, noteLost, PauseLost, resume } from './window-end.ts';
-import { missingText, nameAll } from '../words.ts';
+import { missingText, nameAll } from '../format-status.ts';
 
 const ANSWER_TIME = 10_000;
 /** How long an answer is waited for when somebody wants us to leave. */
@@ -36,7 +36,7 @@ export async function runWindow(window: Window): Promise<void> {
 
 // ---- Drain ------------------------------------------------------------------------------------
 
-async function pauseAndDrain(window: Window): Promise<OwnPause> {
+async function pauseAndDrain(window: Window): Promise<LeasedPause> {
   const { options, report } = window;
   for (;;) {
     refuseWhenLeaving(window);
@@ -57,7 +57,7 @@ async function pauseAndDrain(window: Window): Promise<OwnPause> {
 }
 
 /** Only the answer tells the id by which a pause can be ended, so it gets a moment when we leave. */
-async function beginPause(window: Window): Promise<OwnPause> {
+async function beginPause(window: Window): Promise<LeasedPause> {
   const { options, client, clock, leaving, say } = window;
   const overdue = new AbortController();
   let timer: Timer | undefined;
@@ -66,7 +66,7 @@ async function beginPause(window: Window): Promise<OwnPause> {
   };
   leaving.signal.addEventListener('abort', onLeave);
   try {
-    return await OwnPause.begin({ ...options, client, clock, say, signal: overdue.signal });
+    return await LeasedPause.begin({ ...options, client, clock, say, signal: overdue.signal });
   } catch (error) {
     if (overdue.signal.aborted) {
       const lease = formatMs(options.lease);
@@ -81,7 +81,7 @@ async function beginPause(window: Window): Promise<OwnPause> {
 }
 
 /** False when it took too long. */
-async function drain(window: Window, pause: OwnPause): Promise<boolean> {
+async function drain(window: Window, pause: LeasedPause): Promise<boolean> {
   const { options, client, leaving, report, say } = window;
   const { app, drainTimeout, lost } = options;
   refuseWhenLeaving(window);
@@ -146,7 +146,7 @@ function processMissing({ report }: Window, missing: readonly string[]): Command
 
 // ---- The command ------------------------------------------------------------------------------
 
-async function runCommand(window: Window, pause: OwnPause): Promise<void> {
+async function runCommand(window: Window, pause: LeasedPause): Promise<void> {
   const { options, clock, leaving, report, say } = window;
   say(`drained; running ${report.command}.`);
   const start = clock.now();

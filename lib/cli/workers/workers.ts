@@ -6,11 +6,11 @@ import cluster from 'node:cluster';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import type { Store } from '../../stores/store.ts';
 import { setUpPrimary } from '../../stores/cluster-primary.ts';
-import { Crew } from './crew.ts';
+import { WorkerPool } from './worker-pool.ts';
 import { EXIT_FAILED } from '../cli-error.ts';
 import type { RawConfig } from '../config/flags.ts';
 import { LineOutput } from '../line-output.ts';
-import { MetricsDesk } from './metrics-desk.ts';
+import { MetricsAggregator } from './metrics-aggregator.ts';
 import { endOnSignals, stderrLogger } from '../run-gateway.ts';
 
 export interface WorkersOptions {
@@ -29,8 +29,8 @@ export async function runWorkers({
   const primary = setUpPrimary(store ? { store } : {});
   setUpCluster();
   const output = new LineOutput(process.stdout);
-  const metrics = new MetricsDesk(stderrLogger.warn);
-  const crew = new Crew({
+  const metrics = new MetricsAggregator(stderrLogger.warn);
+  const crew = new WorkerPool({
     count,
     setup: { config: withFormat(config), umask: process.umask(SOCKET_UMASK) },
     joined: (member) => {

@@ -138,7 +138,7 @@ export const DEFAULT_GATEWAY_SETTINGS: OwnSettings = Object.freeze({
 /** Where the gateway's defaults are not the core's: it knows what is behind it. */
 export const DEFAULT_CORE_OPTIONS = Object.freeze({
   longLived: 'close',
-  cover: 10_000,
+  holdOnOutage: 10_000,
   drainMinBodyRate: 500,
   release: Object.freeze({ strategy: 'slow-start' }),
 } as const satisfies AntractOptions);

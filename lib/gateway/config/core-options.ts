@@ -22,16 +22,16 @@ export function readCoreOptions(
   main: RouteSettings | undefined,
   apps: readonly NamedApp[],
 ): AntractOptions {
-  const { health, cover, ...rest } = withStrategy({ ...DEFAULT_CORE_OPTIONS, ...given });
+  const { health, holdOnOutage, ...rest } = withStrategy({ ...DEFAULT_CORE_OPTIONS, ...given });
   const complete = (route: RouteSettings, options: AppOptions): AppOptions => ({
     health: health ?? {
       check: backendCheck(route, options.healthCheckPath ?? rest.healthCheckPath),
     },
-    cover,
+    holdOnOutage,
     ...withStrategy(options),
   });
   // With several backends there is no way at the top to look at all of them.
-  const top = health ? { ...rest, health, cover } : rest;
+  const top = health ? { ...rest, health, holdOnOutage } : rest;
   return {
     ...(main ? complete(main, rest) : top),
     apps: Object.fromEntries(apps.map((app) => [app.name, complete(app.route, app.options)])),

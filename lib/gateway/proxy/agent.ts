@@ -18,7 +18,7 @@ import {
   type Waiting,
 } from './connection-queue.ts';
 import { idleSockets } from './idle-sockets.ts';
-import { Settling } from './settling.ts';
+import { AcceptCheck } from './accept-check.ts';
 import { keepToDescriptors, StarvedConnections } from './starved-connections.ts';
 import type { Target } from '../config/target.ts';
 
@@ -59,25 +59,25 @@ export interface BackendAgent {
 
 /**
  * @param timeoutMs the longest silence; 0 for no limit.
- * @param isDoubtful whether the backend may fall over any moment, as while those held are let go.
+ * @param isUnconfirmed whether the backend may fall over any moment, as while those held are let go.
  */
 export function createAgent(
   target: Target,
   timeoutMs: number,
-  isDoubtful: () => boolean,
+  isUnconfirmed: () => boolean,
 ): BackendAgent {
   const agent = createNodeAgent(target);
   const ready = target.protocol === 'http:' ? 'connect' : 'secureConnect';
   const connect = agent.createConnection.bind(agent);
   const pending = new Set<Socket>();
   // With TLS nobody but the backend can say that a connection stands.
-  const settling = target.protocol === 'http:' && new Settling(addressOf(target));
+  const settling = target.protocol === 'http:' && new AcceptCheck(addressOf(target));
   const maxDescriptor = readDescriptorLimits().backends;
   const connectOnce: Open = (options, callback) => {
     const socket = connect(options) as Socket;
     pending.add(socket);
     keepToDescriptors(socket, maxDescriptor);
-    whenReady(socket, { ready, timeoutMs, settling: isDoubtful() && settling }, (error) => {
+    whenReady(socket, { ready, timeoutMs, settling: isUnconfirmed() && settling }, (error) => {
       pending.delete(socket);
       if (!error) keepReading(socket);
       callback(error, error ? undefined : socket);
@@ -136,7 +136,7 @@ interface Readiness {
   readonly ready: 'connect' | 'secureConnect';
   readonly timeoutMs: number;
   /** Where it has to settle then. */
-  readonly settling: Settling | false;
+  readonly settling: AcceptCheck | false;
 }
 
 /** Calls back once. */

@@ -2,37 +2,37 @@
  * What the gateway itself refuses, and what a failure between it and the backend comes to for the
  * client: answers that say neither where the backend is nor what it said. Knows no socket.
  */
-import type { Refusal } from '../../http/refusal.ts';
+import type { RejectionResponse } from '../../http/rejection-response.ts';
 
-export const BAD_GATEWAY: Refusal = Object.freeze({
+export const BAD_GATEWAY: RejectionResponse = Object.freeze({
   status: 502,
   code: 'ERR_ANTRACT_BAD_GATEWAY',
   title: 'Bad gateway',
   detail: 'The service behind this gateway could not be reached, or broke off.',
 });
 
-export const GATEWAY_TIMEOUT: Refusal = Object.freeze({
+export const GATEWAY_TIMEOUT: RejectionResponse = Object.freeze({
   status: 504,
   code: 'ERR_ANTRACT_GATEWAY_TIMEOUT',
   title: 'Gateway timeout',
   detail: 'The service behind this gateway did not answer in time.',
 });
 
-export const UNKNOWN_HOST: Refusal = Object.freeze({
+export const UNKNOWN_HOST: RejectionResponse = Object.freeze({
   status: 421,
   code: 'ERR_ANTRACT_UNKNOWN_HOST',
   title: 'Misdirected request',
   detail: 'No service of this name is behind this gateway.',
 });
 
-export const BAD_TARGET: Refusal = Object.freeze({
+export const BAD_TARGET: RejectionResponse = Object.freeze({
   status: 400,
   code: 'ERR_ANTRACT_BAD_TARGET',
   title: 'Bad request target',
   detail: 'The request names nothing that this gateway could pass on.',
 });
 
-export const TOO_MANY_CONNECTIONS: Refusal = Object.freeze({
+export const TOO_MANY_CONNECTIONS: RejectionResponse = Object.freeze({
   status: 503,
   code: 'ERR_ANTRACT_TOO_MANY_CONNECTIONS',
   title: 'Too many connections',
@@ -41,7 +41,7 @@ export const TOO_MANY_CONNECTIONS: Refusal = Object.freeze({
   close: true,
 });
 
-export const SHUTTING_DOWN: Refusal = Object.freeze({
+export const SHUTTING_DOWN: RejectionResponse = Object.freeze({
   status: 503,
   code: 'ERR_ANTRACT_SHUTDOWN',
   title: 'Restarting',
@@ -54,7 +54,7 @@ export const PROXY_TIMEOUT_CODE = 'ERR_ANTRACT_PROXY_TIMEOUT';
 
 const TIMEOUTS = new Set<string>([PROXY_TIMEOUT_CODE, 'ETIMEDOUT', 'ERR_UPSTREAM_UPGRADE_TIMEOUT']);
 
-export function refusalForFailure(error: Error): Refusal {
+export function refusalForFailure(error: Error): RejectionResponse {
   return TIMEOUTS.has(reasonOf(error)) ? GATEWAY_TIMEOUT : BAD_GATEWAY;
 }
 

@@ -2,7 +2,7 @@
  * How the gateway sees that a backend answers, where its user has not said: by the health check path,
  * else by a connection. Reads options before they are validated, which the core does; asks nothing.
  */
-import { connectCheck, httpCheck, type HealthCheck } from '../../probe/health-gate.ts';
+import { connectCheck, httpCheck, type HealthCheck } from '../../probe/backend-probe.ts';
 import { serverName } from './agent.ts';
 import type { RouteSettings } from '../config/config.ts';
 

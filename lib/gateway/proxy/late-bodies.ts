@@ -4,9 +4,9 @@
  * chosen now might be closed by then.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Alarm } from '../../common/alarm.ts';
+import { DeadlineTimer } from '../../common/deadline-timer.ts';
 import { systemClock } from '../../common/clock.ts';
-import { isGone } from '../../http/departure.ts';
+import { isDisconnected } from '../../http/disconnect.ts';
 import { isBodyFramed } from './proxy-headers.ts';
 
 /**
@@ -29,13 +29,13 @@ export class LateBodies {
   readonly #waiting = new Map<IncomingMessage, LateBody>();
   /** Requests that are sent without waiting any longer. */
   readonly #overdue = new WeakSet<IncomingMessage>();
-  readonly #alarm = new Alarm(systemClock, () => this.#onAlarm());
+  readonly #alarm = new DeadlineTimer(systemClock, () => this.#onAlarm());
 
   /** Calls `send` when the body begins or ends, or after the longest wait. Not if the client disconnects. */
   wait(req: IncomingMessage, res: ServerResponse, send: () => void): void {
     const onReadable = (): void => {
       stop();
-      if (!isGone(req, res)) send();
+      if (!isDisconnected(req, res)) send();
     };
     const stop = (): void => {
       this.#waiting.delete(req);
@@ -55,7 +55,7 @@ export class LateBodies {
   }
 
   /** Hands over requests that wait to `take`, and forgets those that it returns true for. */
-  takeBack(take: (req: IncomingMessage, res: ServerResponse) => boolean): void {
+  requeue(take: (req: IncomingMessage, res: ServerResponse) => boolean): void {
     // A copy, because a request that keeps waiting is added again.
     const waiting = [...this.#waiting];
     for (const [req, { res, send, stop }] of waiting) {
@@ -74,7 +74,7 @@ export class LateBodies {
       if (deadline > now) return this.#alarm.set(deadline);
       stop();
       // Node 22 and older don't close a pipelined response whose client disconnects before its turn.
-      if (isGone(req, res)) continue;
+      if (isDisconnected(req, res)) continue;
       this.#overdue.add(req);
       send();
     }

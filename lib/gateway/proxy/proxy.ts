@@ -5,13 +5,13 @@
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
-import { isGone } from '../../http/departure.ts';
+import { isDisconnected } from '../../http/disconnect.ts';
 import {
   closeAfterRefusal,
   readEarlyData,
   type EarlyData,
 } from '../../http/upgrade/handshake-socket.ts';
-import { refuse, refuseUpgrade } from '../../http/refusal.ts';
+import { sendRejection, sendUpgradeRejection } from '../../http/rejection-response.ts';
 import { createAgent, isBroken, isUnsent } from './agent.ts';
 import { hasBody, passInformation, prepareResponse } from './backend-response.ts';
 import type { RouteSettings } from '../config/config.ts';
@@ -30,7 +30,7 @@ import { isBodyLate, LateBodies } from './late-bodies.ts';
 import type { Note } from '../server/recorder.ts';
 import { looksLikeAuthority } from './request-target.ts';
 import { passTrailers } from './trailers.ts';
-import { Tries } from './tries.ts';
+import { AttemptCleanup } from './attempt-cleanup.ts';
 import { joinSockets } from './upgrade-socket.ts';
 
 export interface Proxy {
@@ -56,7 +56,7 @@ export interface ProxyCalls {
    * Takes a request that no connection could be made for, and that is as whole as it came. True where
    * it will be sent again, by another call of {@link Proxy.web}.
    */
-  readonly takeBack: (req: IncomingMessage, res: ServerResponse) => boolean;
+  readonly requeue: (req: IncomingMessage, res: ServerResponse) => boolean;
   /** The same for an upgrade, and {@link Proxy.upgrade}. */
   readonly takeBackUpgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean;
   /** The backend has begun to answer this request. */
@@ -77,7 +77,7 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
     route.proxyTimeout,
     calls.isReleasing,
   );
-  const tries = new Tries();
+  const tries = new AttemptCleanup();
   const failed = (req: IncomingMessage, error: Error): void => {
     if (!isOwnFault(error)) calls.failed(req, reasonOf(error));
   };
@@ -100,9 +100,9 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
     plugins: [
       (server) => (proxyServer = server),
       createEvents(route, hooks, lateBodies, {
-        takeBack: (req, res) => {
+        requeue: (req, res) => {
           tries.undo(req, res);
-          return calls.takeBack(req, res);
+          return calls.requeue(req, res);
         },
         dropped: calls.dropped,
         answered: calls.answered,
@@ -115,7 +115,7 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
     tries.begin(req, res);
     void proxy(req, res, (error) => {
       // An error has been told already; without one the proxy says that this is not for it.
-      if (error === undefined) refuse(req, res, BAD_TARGET);
+      if (error === undefined) sendRejection(req, res, BAD_TARGET);
     });
   };
   return {
@@ -136,13 +136,13 @@ export function createProxy(route: RouteSettings, hooks: ProxyHooks, calls: Prox
           hooks.note(req, { error: reasonOf(error) });
           if (!socket.destroyed) failed(req, error);
           if (isUnsent(error) && calls.takeBackUpgrade(req, socket, sent)) return;
-          refuseUpgrade(req, refusalForFailure(error));
+          sendUpgradeRejection(req, refusalForFailure(error));
         },
       };
       withConnection(waiting, { rejectUnauthorized: !route.insecure });
     },
     requeueLate: () =>
-      lateBodies.takeBack((req, res) => calls.wouldHold(req) && calls.takeBack(req, res)),
+      lateBodies.requeue((req, res) => calls.wouldHold(req) && calls.requeue(req, res)),
     dropIdle,
     close: () => {
       lateBodies.close();
@@ -171,7 +171,7 @@ function destroySocket(this: Socket): void {
   this.destroy();
 }
 
-interface EventCalls extends Pick<ProxyCalls, 'takeBack' | 'dropped' | 'answered'> {
+interface EventCalls extends Pick<ProxyCalls, 'requeue' | 'dropped' | 'answered'> {
   readonly failed: (req: IncomingMessage, error: Error) => void;
 }
 
@@ -179,7 +179,7 @@ function createEvents(
   { proxyTimeout }: RouteSettings,
   hooks: ProxyHooks,
   lateBodies: LateBodies,
-  { takeBack, dropped, answered: noteAnswer, failed }: EventCalls,
+  { requeue, dropped, answered: noteAnswer, failed }: EventCalls,
 ): Plugin {
   const keepAlive = `timeout=${hooks.keepAliveSeconds}`;
   /** Upgrades that the backend has answered. */
@@ -191,7 +191,7 @@ function createEvents(
     if (!res.headersSent) removeCopiedHead(res);
     // Nothing happens to a response that has begun: the proxy destroys it if the backend's turns
     // out to be incomplete; a backend that did not want the rest of an upload may have sent all.
-    refuse(req, res, refusalForFailure(error));
+    sendRejection(req, res, refusalForFailure(error));
     // The rest of an upload is read and dropped: unread it would block the connection, and many
     // clients look for an answer only when they have sent everything.
     req.unpipe();
@@ -257,7 +257,7 @@ function createEvents(
         const error = badResponseError();
         hooks.note(req, { error: reasonOf(error) });
         failed(req, error);
-        refuseUpgrade(req, refusalForFailure(error));
+        sendUpgradeRejection(req, refusalForFailure(error));
         // The proxy writes no response to a socket that has been ended.
         socket.end();
       });
@@ -277,17 +277,17 @@ function createEvents(
         if (answered.has(res)) return;
         if (!res.destroyed) failed(req, error);
         if (isBroken(error) && !res.destroyed) dropped(req);
-        refuseUpgrade(req, refusalForFailure(error));
+        sendUpgradeRejection(req, refusalForFailure(error));
         return;
       }
       // A response that has begun was an answer; and not where it was the client that left.
-      if (!responses.has(res) && !isGone(req, res)) failed(req, error);
-      if (isUnsent(error) && takeBack(req, res)) return;
+      if (!responses.has(res) && !isDisconnected(req, res)) failed(req, error);
+      if (isUnsent(error) && requeue(req, res)) return;
       // More bytes than the response has: a body where there can't be one, for example. The client gets
       // the response, and Node has closed that connection.
       if (responses.get(res)?.complete) return;
       // Unless it was the client that left.
-      if (isBroken(error) && !responses.has(res) && !isGone(req, res)) dropped(req);
+      if (isBroken(error) && !responses.has(res) && !isDisconnected(req, res)) dropped(req);
       fail(error, req, res);
     });
   };

@@ -11,7 +11,11 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterEarlierResponses } from '../../http/upgrade/handshake-socket.ts';
-import { refuse, refuseUpgrade, type Refusal } from '../../http/refusal.ts';
+import {
+  sendRejection,
+  sendUpgradeRejection,
+  type RejectionResponse,
+} from '../../http/rejection-response.ts';
 import type { ClientOverflow } from './client-overflow.ts';
 import {
   BAD_TARGET,
@@ -23,12 +27,12 @@ import { serveInTurn } from './pipeline-turns.ts';
 import type { Recorder } from './recorder.ts';
 import { readRequestTarget } from '../proxy/request-target.ts';
 import type { Destination, Routes } from './routes.ts';
-import type { Traffic } from './traffic.ts';
+import type { ConnectionTracker } from './connection-tracker.ts';
 import { isWebSocket, takesUpgrade, withoutUpgrade } from '../proxy/upgrade-socket.ts';
 
 export interface FrontParts {
   readonly routes: Routes;
-  readonly traffic: Traffic;
+  readonly traffic: ConnectionTracker;
   readonly recorder: Recorder;
   readonly overflow: ClientOverflow;
   /** Undefined for a request that is not for the admin endpoints on this server. */
@@ -92,8 +96,8 @@ function overflowDestination(
   return admin ?? refusing(TOO_MANY_CONNECTIONS);
 }
 
-function refusing(refusal: Refusal): Destination {
-  return { app: null, handle: (req, res) => refuse(req, res, refusal) };
+function refusing(refusal: RejectionResponse): Destination {
+  return { app: null, handle: (req, res) => sendRejection(req, res, refusal) };
 }
 
 function takeUpgrade(
@@ -107,7 +111,7 @@ function takeUpgrade(
   traffic.trackUpgraded(socket);
   const route = readRequestTarget(req) && !findAdmin(req) ? routes.find(req) : undefined;
   recorder.watchUpgrade(req, socket, route?.app ?? null);
-  if (overflow.has(req)) return refuseUpgrade(req, TOO_MANY_CONNECTIONS);
+  if (overflow.has(req)) return sendUpgradeRejection(req, TOO_MANY_CONNECTIONS);
   if (route && !traffic.isDraining) return route.upgrade(req, socket, head);
-  refuseUpgrade(req, traffic.isDraining ? SHUTTING_DOWN : UNKNOWN_HOST);
+  sendUpgradeRejection(req, traffic.isDraining ? SHUTTING_DOWN : UNKNOWN_HOST);
 }

@@ -20,8 +20,8 @@ import { formatAddress } from '../config/listen-address.ts';
 import { readConfig } from '../config/read-config.ts';
 import { createRecorder } from './recorder.ts';
 import { createRoutes, type Destination } from './routes.ts';
-import { Traffic } from './traffic.ts';
-import { HttpPassage } from '../../http/http-passage.ts';
+import { ConnectionTracker } from './connection-tracker.ts';
+import { GatedHttpRequest } from '../../http/gated-http-request.ts';
 import type { Logger } from '../../options/options.ts';
 
 export type {
@@ -73,9 +73,9 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   const server = createFrontServer(settings.keepAliveTimeout);
   const { settings: core } = antract.registry;
   antract.registry.endsUpgrades = true;
-  const traffic = new Traffic(server, (req, res) => {
+  const traffic = new ConnectionTracker(server, (req, res) => {
     const app = routes.find(req)?.app ?? '';
-    return new HttpPassage(req, res, core.apps.get(app) ?? core, core.logger);
+    return new GatedHttpRequest(req, res, core.apps.get(app) ?? core, core.logger);
   });
   const log = settings.accessLog
     ? createAccessLog(settings.accessLog, settings.accessLogFormat)
@@ -150,21 +150,21 @@ function warnOfDescriptors(
   { total, clients }: DescriptorLimits,
   logger: Logger,
 ): void {
-  const ofApps = [...settings.apps.values()].map(({ maxHeld }) => maxHeld);
-  const maxHeld = Math.max(settings.maxHeld, ...ofApps);
+  const ofApps = [...settings.apps.values()].map(({ maxQueue }) => maxQueue);
+  const maxQueue = Math.max(settings.maxQueue, ...ofApps);
   const room = Math.max(0, clients - OWN_DESCRIPTORS);
-  if (maxHeld <= room) return;
+  if (maxQueue <= room) return;
   logger.warn(
-    `WRN_ANTRACT_DESCRIPTORS: the limit of open files (${total}) is below what maxHeld (${maxHeld}) ` +
+    `WRN_ANTRACT_DESCRIPTORS: the limit of open files (${total}) is below what maxQueue (${maxQueue}) ` +
       `needs: about ${room} clients can be connected, and further ones get 503. Raise the limit ` +
-      '(ulimit -n, LimitNOFILE=), or lower maxHeld.',
+      '(ulimit -n, LimitNOFILE=), or lower maxQueue.',
   );
 }
 
 interface Admin {
   /** Undefined where the endpoints are on the public server, or nowhere. */
   readonly server: Server | undefined;
-  readonly traffic: Traffic | undefined;
+  readonly traffic: ConnectionTracker | undefined;
   readonly find: (req: { url?: string | undefined }) => Destination | undefined;
 }
 
@@ -186,7 +186,10 @@ function createAdmin(
   }
   const server = createAdminServer(adminPath, router);
   const { settings: core } = antract.registry;
-  const traffic = new Traffic(server, (req, res) => new HttpPassage(req, res, core, core.logger));
+  const traffic = new ConnectionTracker(
+    server,
+    (req, res) => new GatedHttpRequest(req, res, core, core.logger),
+  );
   const recorder = createRecorder(traffic, log);
   server.prependListener('request', (req, res) => recorder.watch(req, res, null));
   return { ...nowhere, server, traffic };

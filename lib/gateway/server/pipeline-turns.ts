@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { onDeparture } from '../../http/departure.ts';
+import { onDisconnect } from '../../http/disconnect.ts';
 import { endPipeline, isHolding } from '../../http/pipelined-holds.ts';
 
 /** Behind the request that is answered next. */
@@ -62,7 +62,7 @@ class Turns {
     this.#underWay++;
     this.#latest = exchange;
     let isUnderWay = true;
-    onDeparture(req, res, () => {
+    onDisconnect(req, res, () => {
       if (!isUnderWay) return;
       isUnderWay = false;
       this.#underWay--;

@@ -5,11 +5,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemClock } from '../../common/clock.ts';
-import { isEndedHere } from '../../http/http-passage.ts';
-import { refusedWith } from '../../http/refusal.ts';
+import { isEndedHere } from '../../http/gated-http-request.ts';
+import { rejectedWith } from '../../http/rejection-response.ts';
 import type { AccessLog, Outcome } from './access-log.ts';
 import { plainAddress } from '../proxy/proxy-headers.ts';
-import type { Traffic } from './traffic.ts';
+import type { ConnectionTracker } from './connection-tracker.ts';
 
 /** What turned up about a request on its way. */
 export interface Note {
@@ -25,7 +25,7 @@ export interface Recorder {
   note(req: IncomingMessage, note: Note): void;
 }
 
-export function createRecorder(traffic: Traffic, log: AccessLog | undefined): Recorder {
+export function createRecorder(traffic: ConnectionTracker, log: AccessLog | undefined): Recorder {
   // Costs a request that goes well nothing: most have no note.
   const notes = new WeakMap<IncomingMessage, Note>();
   const note: Recorder['note'] = (req, more) => void notes.set(req, { ...notes.get(req), ...more });
@@ -42,7 +42,7 @@ export function createRecorder(traffic: Traffic, log: AccessLog | undefined): Re
       traffic.track(req, res, () => {
         const { error } = notes.get(req) ?? {};
         // A long poll that was ended is answered below its response, an `EventSource` with a 200.
-        const refused = refusedWith(req);
+        const refused = rejectedWith(req);
         const status = refused ?? (res.headersSent ? res.statusCode : null);
         log.write({
           req,
@@ -57,7 +57,7 @@ export function createRecorder(traffic: Traffic, log: AccessLog | undefined): Re
     watchUpgrade(req, socket, app) {
       const measure = startMeasure(req);
       socket.once('close', () => {
-        const { error, status = refusedWith(req) ?? null } = notes.get(req) ?? {};
+        const { error, status = rejectedWith(req) ?? null } = notes.get(req) ?? {};
         const outcome = status === null ? 'left' : 'answered';
         log.write({ req, app, status, error, outcome, ...measure() });
       });
@@ -81,7 +81,7 @@ function outcomeOf(
   req: IncomingMessage,
   res: ServerResponse,
   error: string | undefined,
-  traffic: Traffic,
+  traffic: ConnectionTracker,
 ): Outcome {
   if (res.writableFinished) return 'answered';
   if (isEndedHere(res)) return req.socket.writableFinished ? 'answered' : 'cut-off';

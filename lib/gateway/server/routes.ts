@@ -4,10 +4,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Antract } from '../../antract.ts';
-import { isTrouble } from '../../http/http-passage.ts';
+import { isBackendError } from '../../http/gated-http-request.ts';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
 import { hostApp } from '../../common/request.ts';
-import { passageOf, UpgradePassage } from '../../http/upgrade/upgrade-passage.ts';
+import { passageOf, GatedUpgrade } from '../../http/upgrade/gated-upgrade.ts';
 import type { UpgradeListener } from '../../http/upgrade/upgrade.ts';
 import type { GatewaySettings, RouteSettings } from '../config/config.ts';
 import { prepareHeaders } from '../proxy/proxy-headers.ts';
@@ -76,19 +76,19 @@ function createRoute(
   const pause = antract.pause({ app });
   const proxy: Proxy = createProxy(settings, hooks, {
     // Sent again as it is by then: its headers have been prepared, and only once.
-    takeBack: (req, res) =>
-      pause.takeBack(req, res, () => {
+    requeue: (req, res) =>
+      pause.requeue(req, res, () => {
         hooks.note(req, { error: undefined });
         proxy.web(req, res);
       }),
     takeBackUpgrade: (req, socket, head) =>
-      upgrade.takeBack(req, socket, head, (_req, _socket, whole) => {
+      upgrade.requeue(req, socket, head, (_req, _socket, whole) => {
         hooks.note(req, { error: undefined });
         proxy.upgrade(req, socket, whole);
       }),
     answered: (req, status) => {
       const gate = antract.registry.gate(app);
-      if (!isTrouble(status)) gate.noteAnswer(req);
+      if (!isBackendError(status)) gate.noteAnswer(req);
       // A server that limits its load answers 503, and is there.
       else if (status !== 503) gate.noteFailure(req, `HTTP ${status}`);
     },
@@ -108,7 +108,7 @@ function createRoute(
       Object.assign(req.headers, { connection, upgrade });
       // One that bypasses the pause has no passage yet, and a shutdown has to end it too.
       if (passageOf(socket)) return proxy.upgrade(req, socket as Socket, head);
-      const passage = new UpgradePassage(req, socket, { endable: true });
+      const passage = new GatedUpgrade(req, socket, { endable: true });
       return passage.handTo(proxy.upgrade as UpgradeListener, head);
     },
     { app },

@@ -8,13 +8,13 @@ import { createAdmission, noteHeld, type PauseOptions } from '../admission.ts';
 import { limitEnd } from '../end-socket.ts';
 import { Gate } from '../../gate/gate.ts';
 import { afterEarlierResponses, readEarlyDataOf } from './handshake-socket.ts';
-import { isTrouble } from '../http-passage.ts';
+import { isBackendError } from '../gated-http-request.ts';
 import { isLingering } from '../lingering-close.ts';
 import type { PauseRegistry } from '../../registry/pause-registry.ts';
 import type { Rejection } from '../../gate/phase.ts';
-import { refusalFor, refusedWith, refuseUpgrade } from '../refusal.ts';
+import { rejectionResponse, rejectedWith, sendUpgradeRejection } from '../rejection-response.ts';
 import { Ticket } from '../../gate/ticket.ts';
-import { UpgradePassage } from './upgrade-passage.ts';
+import { GatedUpgrade } from './gated-upgrade.ts';
 
 /** What `server.on('upgrade', …)` takes. */
 export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -22,9 +22,9 @@ export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffe
 export interface PauseUpgradeListener extends UpgradeListener {
   /**
    * For a proxy that could not connect to the backend, and has neither read nor written anything: takes
-   * the handshake back, and calls `next` when the backend answers. As `takeBack` of `pause()`.
+   * the handshake back, and calls `next` when the backend answers. As `requeue` of `pause()`.
    */
-  takeBack(req: IncomingMessage, socket: Duplex, head: Buffer, next: UpgradeListener): boolean;
+  requeue(req: IncomingMessage, socket: Duplex, head: Buffer, next: UpgradeListener): boolean;
 }
 
 export function createUpgradeListener(
@@ -33,7 +33,7 @@ export function createUpgradeListener(
   options?: PauseOptions,
 ): PauseUpgradeListener {
   const admit = createAdmission(registry, options, 'upgrade');
-  const passages = new WeakMap<IncomingMessage, UpgradePassage>();
+  const passages = new WeakMap<IncomingMessage, GatedUpgrade>();
   registry.hasUpgrade = true;
 
   function antractUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -45,12 +45,12 @@ export function createUpgradeListener(
     if (gate === 'bypass' || gate === 'answer') return handler(req, socket, head);
     // Without a listener an error ends the process.
     socket.on('error', destroy);
-    if (!(gate instanceof Gate)) return refuseUpgrade(req, gate);
+    if (!(gate instanceof Gate)) return sendUpgradeRejection(req, gate);
     if (socket.destroyed) return undefined;
     // When one side has ended, the other one must follow: half-open is allowed on this socket, so it
     // would never close by itself, and stay in flight.
     socket.once('end', limit).once('finish', limit);
-    const passage = new UpgradePassage(req, socket, {
+    const passage = new GatedUpgrade(req, socket, {
       endable: registry.endsUpgrades || gate.settings.longLived === 'close',
     });
     passages.set(req, passage);
@@ -63,7 +63,7 @@ export function createUpgradeListener(
     return holdOrRefuse({ gate, passage, handler, head, ticket });
   }
 
-  function takeBack(
+  function requeue(
     req: IncomingMessage,
     socket: Duplex,
     head: Buffer,
@@ -72,19 +72,19 @@ export function createUpgradeListener(
     const passage = passages.get(req);
     const gate = admit(req);
     if (!passage || !(gate instanceof Gate) || socket.destroyed) return false;
-    const ticket = gate.takeBack(passage);
+    const ticket = gate.requeue(passage);
     if (!ticket) return false;
     passage.takeFrom();
     holdOrRefuse({ gate, passage, handler: next, head, ticket });
     return true;
   }
 
-  return Object.assign(antractUpgrade, { takeBack });
+  return Object.assign(antractUpgrade, { requeue });
 }
 
 interface Hold {
   readonly gate: Gate;
-  readonly passage: UpgradePassage;
+  readonly passage: GatedUpgrade;
   readonly handler: UpgradeListener;
   readonly head: Buffer;
   readonly ticket: Ticket;
@@ -95,24 +95,24 @@ function holdOrRefuse({
   ...rest
 }: Omit<Hold, 'ticket'> & { ticket: Ticket | Rejection }): void {
   if (ticket instanceof Ticket) void hold({ ...rest, ticket });
-  else refuseUpgrade(rest.passage.request, refusalFor(ticket));
+  else sendUpgradeRejection(rest.passage.request, rejectionResponse(ticket));
 }
 
 /** What each was held by last: it may be held again and again, and its socket is listened to once. */
-const tickets = new WeakMap<UpgradePassage, Ticket>();
+const tickets = new WeakMap<GatedUpgrade, Ticket>();
 
-function depart(gate: Gate, passage: UpgradePassage): void {
+function depart(gate: Gate, passage: GatedUpgrade): void {
   const ticket = tickets.get(passage);
-  if (ticket) gate.depart(ticket);
-  else gate.leave(passage.request);
+  if (ticket) gate.onClientDisconnect(ticket);
+  else gate.onResponseEnd(passage.request);
 }
 
 /** `listener` may be called twice. */
-function onEnd({ request, socket }: UpgradePassage, listener: () => void): void {
+function onEnd({ request, socket }: GatedUpgrade, listener: () => void): void {
   socket.once('close', listener);
   // A refused handshake is over once it is answered, also if its connection lingers.
   socket.once('finish', () => {
-    if (refusedWith(request) !== undefined) listener();
+    if (rejectedWith(request) !== undefined) listener();
   });
 }
 
@@ -129,22 +129,24 @@ async function hold({ gate, ticket, passage, handler, head }: Hold): Promise<voi
   const { request: req, socket } = passage;
   tickets.set(passage, ticket);
   const leave = (): void => {
-    gate.depart(ticket);
+    gate.onClientDisconnect(ticket);
     // Half-open is allowed here, so that nobody else would.
     socket.destroy();
   };
   socket.on('end', leave);
-  const early = readEarlyDataOf(req, socket, () => gate.expel(ticket, 'too-large'));
+  const early = readEarlyDataOf(req, socket, () => gate.reject(ticket, 'too-large'));
   const verdict = await ticket.verdict;
   socket.off('end', leave);
   const sent = early.stop();
   noteHeld(req, verdict.heldMs, verdict.kind === 'proceed');
   if (verdict.kind === 'reject') {
-    return refuseUpgrade(req, refusalFor(verdict.refusal));
+    return sendUpgradeRejection(req, rejectionResponse(verdict.refusal));
   }
   if (verdict.kind === 'gone' || !gate.pass(ticket)) return undefined;
   // What is answered is the handshake; a WebSocket must not keep a place in the pace.
   // One that is refused is no sign that the backend is well: a proxy may have done it.
-  passage.onAnswer(() => gate.answered(req, !isTrouble(passage.status), passage.isLongLived()));
+  passage.onResponseStart(() =>
+    gate.onResponseStart(req, !isBackendError(passage.status), passage.isLongLived()),
+  );
   return passage.handTo(handler, sent.length > 0 ? Buffer.concat([head, ...sent]) : head);
 }

@@ -1,6 +1,6 @@
 /** What every store has to do with intents. */
 import assert from 'node:assert/strict';
-import type { Store, StoredIntent } from '../store.ts';
+import type { Store, StoredState } from '../store.ts';
 import { appsAndValues } from './data.ts';
 import { Heard, isGone, publication, versionOf, type ContractStore, type Test } from './tools.ts';
 
@@ -132,7 +132,7 @@ export function testClock(test: Test): void {
       // One clock never goes back, whoever reads it.
       latest = current!.now;
       for (const reader of stores) {
-        const read = (await reader.load()).get(app) as StoredIntent;
+        const read = (await reader.load()).get(app) as StoredState;
         assert.equal(read.at, at);
         assert.ok(read.now >= latest, `${read.now} was read after ${latest}`);
         latest = read.now;

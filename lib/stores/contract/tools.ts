@@ -1,7 +1,7 @@
 /** What the contract's tests are written with. */
 import assert from 'node:assert/strict';
 import { systemClock } from '../../common/clock.ts';
-import type { Publication, Store, StoredIntent, StoredReport } from '../store.ts';
+import type { Publication, Store, StoredState, StoredReport } from '../store.ts';
 
 export interface LinkedStores {
   readonly stores: readonly Store[];
@@ -36,7 +36,7 @@ export function publication(value: string, expected = 0, ttlMs = 60_000): Public
 
 /** What a listener was told, and waits for more. */
 export class Heard {
-  readonly intents: [app: string, intent: StoredIntent][] = [];
+  readonly intents: [app: string, intent: StoredState][] = [];
   readonly reports: StoredReport[] = [];
   readonly #waiting = new Set<() => void>();
   #unsubscribe: () => Promise<void> = async () => undefined;
@@ -56,8 +56,8 @@ export class Heard {
 
   async intent(
     app: string,
-    isIt: (intent: StoredIntent) => boolean = () => true,
-  ): Promise<StoredIntent> {
+    isIt: (intent: StoredState) => boolean = () => true,
+  ): Promise<StoredState> {
     const [, intent] = await this.#until(`an intent for ${app.slice(0, 40)}`, () =>
       this.intents.find(([its, what]) => its === app && isIt(what)),
     );

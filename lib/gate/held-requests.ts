@@ -5,25 +5,25 @@
 import type { Clock } from '../common/clock.ts';
 import type { EmitEvent, EndedHoldEvent } from './events.ts';
 import { HoldQueue } from './hold-queue.ts';
-import type { Passage } from './passage.ts';
+import type { GatedRequest } from './gated-request.ts';
 import type { Rejection, RejectReason } from './phase.ts';
 import { describe, type RequestLine } from '../common/request.ts';
 import { rejectionCode } from './status.ts';
 import { Ticket, type Arrival } from './ticket.ts';
 
-export interface WaitingRoomContext {
+export interface HeldRequestsDeps {
   readonly app: string;
   readonly clock: Clock;
   readonly emit: EmitEvent;
 }
 
-export class WaitingRoom {
+export class HeldRequests {
   readonly #app: string;
   readonly #clock: Clock;
   readonly #emit: EmitEvent;
   readonly #queue: HoldQueue<Ticket>;
 
-  constructor({ app, clock, emit }: WaitingRoomContext, limit: number) {
+  constructor({ app, clock, emit }: HeldRequestsDeps, limit: number) {
     this.#app = app;
     this.#clock = clock;
     this.#emit = emit;
@@ -47,7 +47,7 @@ export class WaitingRoom {
   }
 
   /** Whoever comes joins the tail. */
-  add(passage: Passage, arrival: Arrival): Ticket {
+  add(passage: GatedRequest, arrival: Arrival): Ticket {
     const ticket = new Ticket(passage, arrival);
     this.#queue.add(ticket);
     this.#emit('held', { app: this.#app, ...describe(passage.request) }, passage.request);
@@ -55,15 +55,15 @@ export class WaitingRoom {
   }
 
   /** One that comes back stands where it stood: before all who came after it. */
-  putBack(passage: Passage, arrival: Arrival): Ticket {
+  requeue(passage: GatedRequest, arrival: Arrival): Ticket {
     const ticket = new Ticket(passage, arrival);
-    this.#queue.putBack(ticket);
+    this.#queue.requeue(ticket);
     this.#emit('held', { app: this.#app, ...describe(passage.request) }, passage.request);
     return ticket;
   }
 
   /** It may go; `released` is told when it does. */
-  letGo(ticket: Ticket): void {
+  release(ticket: Ticket): void {
     this.#queue.remove(ticket);
     ticket.settle({ kind: 'proceed', heldMs: this.#heldMs(ticket) });
   }
@@ -73,7 +73,7 @@ export class WaitingRoom {
   }
 
   /** Its client has left. False when it does not wait here any more. */
-  leave(ticket: Ticket): boolean {
+  abandon(ticket: Ticket): boolean {
     if (!this.#queue.remove(ticket)) return false;
     this.abandoned(ticket);
     ticket.settle({ kind: 'gone', heldMs: this.#heldMs(ticket) });

@@ -2,11 +2,11 @@
  * What an operator asked for, in full: the intent, and on what terms. What a command makes of it, and
  * what is shared between processes. Pure: is given the time.
  */
-import type { Intent } from './phase.ts';
+import type { DesiredKind } from './phase.ts';
 
 /** Times are on the clock of this process; `Infinity` for never. */
-export interface IntentState {
-  readonly intent: Intent;
+export interface DesiredState {
+  readonly kind: DesiredKind;
   /** When that began. */
   readonly since: number;
   /** When a pause, or a stop, ends by itself. A stop has no end unless it was given one. */
@@ -36,7 +36,7 @@ export interface PauseTerms {
   reason?: string | undefined;
 }
 
-export function running(since: number, endedBy?: 'maxTime' | 'lease'): IntentState {
+export function running(since: number, endedBy?: 'maxTime' | 'lease'): DesiredState {
   return { ...plain('running', since), endedBy };
 }
 
@@ -47,12 +47,12 @@ export interface StopTerms {
 
 /** On an app that is stopped already, only what was named is changed. */
 export function stopped(
-  current: IntentState,
+  current: DesiredState,
   { maxTime, message }: StopTerms,
   now: number,
-): IntentState {
+): DesiredState {
   return {
-    ...(current.intent === 'stopped' ? current : plain('stopped', now)),
+    ...(current.kind === 'stopped' ? current : plain('stopped', now)),
     ...(maxTime !== undefined && { until: now + maxTime }),
     ...(message !== undefined && { message }),
   };
@@ -60,11 +60,11 @@ export function stopped(
 
 /** On an app that is paused already, only what was named is changed. */
 export function paused(
-  current: IntentState,
+  current: DesiredState,
   { maxTime, lease, only, reason }: PauseTerms,
   { now, maxTime: usual, pauseId }: { now: number; maxTime: number; pauseId: string },
-): IntentState {
-  const begins = current.intent !== 'paused';
+): DesiredState {
+  const begins = current.kind !== 'paused';
   const before = begins ? { ...plain('paused', now), until: now + usual, pauseId, only } : current;
   return {
     ...before,
@@ -76,13 +76,13 @@ export function paused(
 
 /** Why it is over by now; undefined while it goes on. */
 export function endOf(
-  { until, leaseEnd }: IntentState,
+  { until, leaseEnd }: DesiredState,
   now: number,
 ): 'maxTime' | 'lease' | undefined {
   if (until <= now) return 'maxTime';
   return leaseEnd <= now ? 'lease' : undefined;
 }
 
-function plain(intent: Intent, since: number): IntentState {
-  return { intent, since, until: Infinity, leaseEnd: Infinity, leaseMs: 0 };
+function plain(kind: DesiredKind, since: number): DesiredState {
+  return { kind, since, until: Infinity, leaseEnd: Infinity, leaseMs: 0 };
 }

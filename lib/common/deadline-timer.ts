@@ -3,7 +3,7 @@
  */
 import type { Clock, Timer } from './clock.ts';
 
-export class Alarm {
+export class DeadlineTimer {
   readonly #clock: Clock;
   readonly #ring: () => void;
   #timer: Timer | undefined;

@@ -5,31 +5,31 @@
 import { formatMs } from '../../common/format-duration.ts';
 import { systemClock } from '../../common/clock.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
-import { Member } from './member.ts';
+import { WorkerHandle } from './worker-handle.ts';
 import { delay } from '../progress.ts';
 import { RestartPace } from './restart-pace.ts';
 import type { WorkerSetup } from './worker-messages.ts';
 
-export interface CrewOptions {
+export interface WorkerPoolOptions {
   readonly count: number;
   readonly setup: WorkerSetup;
   /** One was forked. */
-  readonly joined: (member: Member) => void;
+  readonly joined: (member: WorkerHandle) => void;
   /** One is gone. */
-  readonly left: (member: Member) => void;
+  readonly left: (member: WorkerHandle) => void;
   readonly say: (message: string) => void;
 }
 
-export class Crew {
-  readonly #options: CrewOptions;
-  readonly #members = new Set<Member>();
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #members = new Set<WorkerHandle>();
   readonly #closing = new AbortController();
 
-  constructor(options: CrewOptions) {
+  constructor(options: WorkerPoolOptions) {
     this.#options = options;
   }
 
-  get members(): Iterable<Member> {
+  get members(): Iterable<WorkerHandle> {
     return this.#members;
   }
 
@@ -62,8 +62,8 @@ export class Crew {
     for (const member of this.#members) member.kill();
   }
 
-  #fork(): Member {
-    const member = new Member(this.#options.setup);
+  #fork(): WorkerHandle {
+    const member = new WorkerHandle(this.#options.setup);
     this.#members.add(member);
     this.#options.joined(member);
     void member.gone.then(() => {
@@ -74,7 +74,7 @@ export class Crew {
   }
 
   /** In one place there is one at a time. */
-  async #keep(first: Member, onListens: () => void): Promise<void> {
+  async #keep(first: WorkerHandle, onListens: () => void): Promise<void> {
     const { say } = this.#options;
     const pace = new RestartPace();
     for (let member = first; ; member = this.#fork()) {

@@ -21,7 +21,7 @@ const AHEAD_MS = 250;
 /** How long each waits, and is waited for: an answer may take for ever, as that to a long poll. */
 const LONGEST_MS = 2000;
 
-interface Newcomer {
+interface PendingConnection {
   readonly socket: Socket;
   readonly number: number;
   readonly use: () => void;
@@ -29,15 +29,15 @@ interface Newcomer {
   timer: Timer;
 }
 
-export class Settling {
+export class AcceptCheck {
   readonly #where: NetConnectOpts;
   /** How many connections there have been. */
   #made = 0;
   /** As many of them are known to be accepted, or reset. */
   #accepted = 0;
   /** In the order in which they were made. */
-  readonly #newcomers = new Set<Newcomer>();
-  #scout: Socket | undefined;
+  readonly #newcomers = new Set<PendingConnection>();
+  #probeConnection: Socket | undefined;
   /** As many had been made before the last scout. */
   #scouted = 0;
   /** One has gone ahead, and is not answered yet. */
@@ -53,7 +53,13 @@ export class Settling {
    */
   begin(socket: Socket, use: () => void): () => void {
     const timer = systemClock.after(AHEAD_MS, () => this.#onWaited(newcomer));
-    const newcomer: Newcomer = { socket, number: ++this.#made, use, hasWaited: false, timer };
+    const newcomer: PendingConnection = {
+      socket,
+      number: ++this.#made,
+      use,
+      hasWaited: false,
+      timer,
+    };
     this.#newcomers.add(newcomer);
     // One scout for all that are made at once.
     if (this.#newcomers.size === 1) systemClock.after(0, () => this.#advance());
@@ -61,10 +67,10 @@ export class Settling {
   }
 
   close(): void {
-    this.#scout?.destroy();
+    this.#probeConnection?.destroy();
   }
 
-  #onWaited(newcomer: Newcomer): void {
+  #onWaited(newcomer: PendingConnection): void {
     newcomer.hasWaited = true;
     newcomer.timer = systemClock.after(LONGEST_MS - AHEAD_MS, () => this.#use(newcomer));
     this.#advance();
@@ -74,29 +80,29 @@ export class Settling {
     for (const newcomer of this.#newcomers) {
       if (newcomer.number <= this.#accepted) this.#use(newcomer);
       else {
-        this.#sendScout();
+        this.#openProbeConnection();
         if (this.#mayGoAhead(newcomer)) this.#sendAhead(newcomer);
         return;
       }
     }
   }
 
-  #sendScout(): void {
-    if (this.#scout || this.#scouted === this.#made) return;
+  #openProbeConnection(): void {
+    if (this.#probeConnection || this.#scouted === this.#made) return;
     const made = this.#made;
     const scout = connect(this.#where);
-    this.#scout = scout;
+    this.#probeConnection = scout;
     this.#scouted = made;
     const onEnd = (): void => {
-      if (this.#scout !== scout) return;
+      if (this.#probeConnection !== scout) return;
       timer.cancel();
       this.#accepted = Math.max(this.#accepted, made);
-      this.#scout = undefined;
+      this.#probeConnection = undefined;
       scout.destroy();
       this.#advance();
     };
     const timer = systemClock.after(LONGEST_MS, () => {
-      this.#scout = undefined;
+      this.#probeConnection = undefined;
       scout.destroy();
       this.#advance();
     });
@@ -108,11 +114,11 @@ export class Settling {
   }
 
   /** Not where the scout may be accepted first, and be one too many. */
-  #mayGoAhead({ hasWaited, number }: Newcomer): boolean {
+  #mayGoAhead({ hasWaited, number }: PendingConnection): boolean {
     return hasWaited && !this.#isAhead && number <= this.#scouted;
   }
 
-  #sendAhead(newcomer: Newcomer): void {
+  #sendAhead(newcomer: PendingConnection): void {
     const { socket, number } = newcomer;
     this.#isAhead = true;
     const end = (): void => {
@@ -130,14 +136,14 @@ export class Settling {
     this.#use(newcomer);
   }
 
-  #use(newcomer: Newcomer): void {
+  #use(newcomer: PendingConnection): void {
     this.#remove(newcomer);
     // Its reset may be here, and not be read yet.
     if (isLive(newcomer.socket)) newcomer.use();
     else newcomer.socket.destroy();
   }
 
-  #remove(newcomer: Newcomer): void {
+  #remove(newcomer: PendingConnection): void {
     newcomer.timer.cancel();
     this.#newcomers.delete(newcomer);
   }

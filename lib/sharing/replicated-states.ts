@@ -7,14 +7,14 @@
 import { MAX_DELAY_MS, type Clock } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
 import type { Gate } from '../gate/gate.ts';
-import { endOf, running, type IntentState } from '../gate/intent.ts';
-import type { StoredIntent } from '../stores/store.ts';
+import { endOf, running, type DesiredState } from '../gate/desired-state.ts';
+import type { StoredState } from '../stores/store.ts';
 import { COMPLETE } from './completeness.ts';
-import { readIntent, writeIntent, type SharedIntent } from './intent-text.ts';
-import type { StoreLine } from './store-line.ts';
+import { parseState, serializeState, type ReplicatedState } from './state-text.ts';
+import type { StoreCalls } from './store-calls.ts';
 
 export interface SharedIntentsContext {
-  readonly line: StoreLine;
+  readonly line: StoreCalls;
   readonly clock: Clock;
   /** The id of this process. */
   readonly self: string;
@@ -28,7 +28,7 @@ export interface SharedIntentsContext {
 
 interface Known {
   /** What was understood last. */
-  shared: SharedIntent | undefined;
+  shared: ReplicatedState | undefined;
   /** The version that the store has, as far as is known; 0 where it has none. */
   stored: number;
   /** The last command that only this process knows of. */
@@ -42,7 +42,7 @@ const MAX_TRIES = 20;
 /** For how long the end of a pause is kept, for whoever missed it. */
 const KEEP_MS = 3_600_000;
 
-export class SharedIntents {
+export class ReplicatedStates {
   readonly #context: SharedIntentsContext;
   readonly #known = new Map<string, Known>();
   #commands = 0;
@@ -78,10 +78,10 @@ export class SharedIntents {
    * @param plan asked again whenever somebody else was quicker; throws where it can't be done.
    * @throws AntractError `ERR_ANTRACT_STORE_BUSY`; StoreTrouble, and then {@link changeHere} is left.
    */
-  async change(gate: Gate, plan: () => IntentState): Promise<boolean> {
+  async change(gate: Gate, plan: () => DesiredState): Promise<boolean> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const next = plan();
-      const changes = next.intent !== gate.intent;
+      const changes = next.kind !== gate.desiredKind;
       if (await this.#publish(gate.app, next)) return changes;
     }
     throw new AntractError(
@@ -92,18 +92,18 @@ export class SharedIntents {
   }
 
   /** While the store does not answer: what is asked for goes for this process, and is published later. */
-  changeHere(gate: Gate, next: IntentState): boolean {
+  changeHere(gate: Gate, next: DesiredState): boolean {
     this.#of(gate.app).pending = ++this.#commands;
     return gate.adopt(next);
   }
 
   /** Something was published, or found in the store. */
-  take(app: string, stored: StoredIntent): void {
+  take(app: string, stored: StoredState): void {
     if (app === COMPLETE) return;
     const known = this.#of(app);
     known.stored = stored.version;
     if (stored.version <= this.version(app) || stored.version === known.nonsense) return;
-    const shared = readIntent(stored, this.#context.clock.now());
+    const shared = parseState(stored, this.#context.clock.now());
     if (!shared) {
       known.nonsense = stored.version;
       this.#context.warn(
@@ -120,7 +120,7 @@ export class SharedIntents {
   }
 
   /** Takes over what is newer in the store. */
-  takeAll(snapshot: ReadonlyMap<string, StoredIntent>): void {
+  takeAll(snapshot: ReadonlyMap<string, StoredState>): void {
     for (const [app, stored] of snapshot) this.take(app, stored);
   }
 
@@ -130,7 +130,7 @@ export class SharedIntents {
    *
    * @throws StoreTrouble.
    */
-  async bringBack(snapshot: ReadonlyMap<string, StoredIntent>): Promise<void> {
+  async bringBack(snapshot: ReadonlyMap<string, StoredState>): Promise<void> {
     // What comes while it is busy is newer than the snapshot.
     const all = [...this.#known];
     for (const [app, known] of all) {
@@ -139,7 +139,7 @@ export class SharedIntents {
       if (pending === undefined && stored >= this.version(app)) continue;
       const state = this.#stateOf(app);
       // Nothing is what a store may well have of an app that runs.
-      const isForgotten = pending === undefined && stored === 0 && state?.intent === 'running';
+      const isForgotten = pending === undefined && stored === 0 && state?.kind === 'running';
       if (isForgotten || !state) this.#known.delete(app);
       else await this.#publish(app, state, pending);
     }
@@ -205,15 +205,15 @@ export class SharedIntents {
   }
 
   /** Sent by this process, before what it was asked for last; it arrived late. */
-  #isOvertaken({ pending }: Known, { writer }: SharedIntent): boolean {
+  #isOvertaken({ pending }: Known, { writer }: ReplicatedState): boolean {
     return pending !== undefined && writer.id === this.#context.self && writer.command < pending;
   }
 
-  #stateOf(app: string): IntentState | undefined {
+  #stateOf(app: string): DesiredState | undefined {
     return this.#context.gate(app)?.state ?? this.#known.get(app)?.shared?.state;
   }
 
-  #adopt(gate: Gate | undefined, shared: IntentState): void {
+  #adopt(gate: Gate | undefined, shared: DesiredState): void {
     const now = this.#context.clock.now();
     const state = this.#leasesCount ? shared : { ...shared, leaseEnd: Infinity };
     const end = endOf(state, now);
@@ -221,11 +221,11 @@ export class SharedIntents {
   }
 
   /** False where the store has another version than was known; then that is taken over, if newer. */
-  async #publish(app: string, next: IntentState, command = ++this.#commands): Promise<boolean> {
+  async #publish(app: string, next: DesiredState, command = ++this.#commands): Promise<boolean> {
     const { line, clock, self } = this.#context;
     const known = this.#of(app);
     const now = clock.now();
-    const value = writeIntent(next, { id: self, command }, now, known.shared);
+    const value = serializeState(next, { id: self, command }, now, known.shared);
     const ttlMs = timeToLive(next, known.shared?.state, now);
     const expected = known.stored;
     const { published, current } = await line.call((store, withinMs) =>
@@ -239,8 +239,8 @@ export class SharedIntents {
 }
 
 /** Longer than anybody who missed it can think that a pause goes on. */
-function timeToLive(next: IntentState, before: IntentState | undefined, now: number): number {
-  if (next.intent === 'stopped' && next.until === Infinity) return MAX_DELAY_MS;
+function timeToLive(next: DesiredState, before: DesiredState | undefined, now: number): number {
+  if (next.kind === 'stopped' && next.until === Infinity) return MAX_DELAY_MS;
   const ends = [next.until, before?.until ?? 0].filter(Number.isFinite);
   return Math.ceil(Math.max(0, ...ends.map((end) => end - now))) + KEEP_MS;
 }

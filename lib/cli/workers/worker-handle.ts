@@ -8,7 +8,7 @@ import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { hearWorker, tellWorker, type WorkerFailure, type WorkerSetup } from './worker-messages.ts';
 
-export class Member {
+export class WorkerHandle {
   readonly worker: Worker;
   /** Rejects when it is gone before, with what it said of it. */
   readonly listens: Promise<GatewayAddress>;

@@ -10,7 +10,7 @@ export interface Written extends Given {
   readonly path: string | undefined;
 }
 
-export function inTheirWords(said: string, written: Written): string {
+export function withOptionNames(said: string, written: Written): string {
   // The one option that has another name here.
   const message = said.replace('`accessLogFormat`', '`accessLog`');
   const [, first = ''] = /`([\w.-]+)`/.exec(message) ?? [];

@@ -12,7 +12,7 @@ export interface Output extends Writable {
 
 const CSI = '\u001b[';
 
-export class Screen {
+export class Terminal {
   /** Whether the block is shown. */
   readonly isLive: boolean;
   readonly #out: Output;

@@ -1,7 +1,7 @@
 /**
  * Those who wait to be told one thing, once. Knows nothing of what it is.
  */
-export class Watchers<T> {
+export class OneShotListeners<T> {
   readonly #callbacks = new Set<(outcome: T) => void>();
 
   /** Calls back once. Returns what takes the callback off. */
@@ -11,7 +11,7 @@ export class Watchers<T> {
   }
 
   /** Whoever begins to watch because of it is not told. */
-  tell(outcome: T): void {
+  notify(outcome: T): void {
     const callbacks = [...this.#callbacks];
     this.#callbacks.clear();
     for (const callback of callbacks) callback(outcome);

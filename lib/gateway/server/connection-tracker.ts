@@ -5,16 +5,16 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemClock } from '../../common/clock.ts';
-import { onDeparture } from '../../http/departure.ts';
+import { onDisconnect } from '../../http/disconnect.ts';
 import { ENDING_MS } from '../../http/end-socket.ts';
-import type { HttpPassage } from '../../http/http-passage.ts';
+import type { GatedHttpRequest } from '../../http/gated-http-request.ts';
 import { lingerOnClose } from '../../http/lingering-close.ts';
-import { passageOf, type UpgradePassage } from '../../http/upgrade/upgrade-passage.ts';
+import { passageOf, type GatedUpgrade } from '../../http/upgrade/gated-upgrade.ts';
 import { answerUnreadable } from './unreadable-request.ts';
 
-export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => HttpPassage;
+export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => GatedHttpRequest;
 
-export class Traffic {
+export class ConnectionTracker {
   readonly #server: Server;
   readonly #describe: DescribeRequest;
   readonly #sockets = new Set<Socket>();
@@ -65,7 +65,7 @@ export class Traffic {
       this.#expectEnd(res);
       this.#lookSoon();
     }
-    onDeparture(req, res, () => {
+    onDisconnect(req, res, () => {
       if (!this.#responses.delete(res)) return;
       ended();
       if (this.#draining) this.#afterDeparture();
@@ -88,7 +88,7 @@ export class Traffic {
   async drain(timeoutMs: number): Promise<void> {
     this.#draining = true;
     for (const res of this.#responses.keys()) this.#expectEnd(res);
-    for (const socket of this.#upgraded) passageOf(socket)?.onAnswer(() => this.#lookSoon());
+    for (const socket of this.#upgraded) passageOf(socket)?.onResponseStart(() => this.#lookSoon());
     // Closes idle connections too.
     this.#server.close();
     if (this.#sockets.size === 0) return;
@@ -120,7 +120,7 @@ export class Traffic {
   #expectEnd(res: ServerResponse): void {
     res.shouldKeepAlive = false;
     // When the response begins, it may turn out to be an event stream.
-    this.#describe(res.req, res).onAnswer(() => this.#lookSoon());
+    this.#describe(res.req, res).onResponseStart(() => this.#lookSoon());
   }
 
   #afterDeparture(): void {
@@ -148,7 +148,7 @@ export class Traffic {
   }
 
   /** Undefined for an upgraded socket that is being refused. */
-  *#passages(): Iterable<HttpPassage | UpgradePassage | undefined> {
+  *#passages(): Iterable<GatedHttpRequest | GatedUpgrade | undefined> {
     for (const res of this.#responses.keys()) yield this.#describe(res.req, res);
     for (const socket of this.#upgraded) yield passageOf(socket);
   }

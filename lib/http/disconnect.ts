@@ -12,7 +12,7 @@ import type { Socket } from 'node:net';
  * read. A pipelined request (RFC 9112, 9.3.2) has no socket yet while an earlier response is on its
  * way, and Node 22 and older then say nothing when the connection goes; only its socket does.
  */
-export function onDeparture(
+export function onDisconnect(
   req: IncomingMessage,
   res: ServerResponse,
   listener: () => void,
@@ -30,7 +30,7 @@ export function onDeparture(
 }
 
 /** Whether nobody is there any more to answer. */
-export function isGone(req: IncomingMessage, res: ServerResponse): boolean {
+export function isDisconnected(req: IncomingMessage, res: ServerResponse): boolean {
   return res.closed || res.destroyed || req.socket.destroyed;
 }
 

@@ -10,7 +10,7 @@ import { closeLingering, lingerOnClose } from './lingering-close.ts';
 import type { Rejection, RejectReason } from '../gate/phase.ts';
 import { rejectionCode } from '../gate/status.ts';
 
-export interface Refusal {
+export interface RejectionResponse {
   readonly status: number;
   readonly code: AntractErrorCode;
   /** A few words, the same whenever the code is. */
@@ -23,7 +23,7 @@ export interface Refusal {
   readonly close?: boolean | undefined;
 }
 
-export const TOO_MANY_HEADERS: Refusal = Object.freeze({
+export const TOO_MANY_HEADERS: RejectionResponse = Object.freeze({
   status: 431,
   code: 'ERR_ANTRACT_TOO_MANY_HEADERS',
   title: 'Too many headers',
@@ -35,15 +35,15 @@ const statuses = new WeakMap<IncomingMessage, number>();
 
 /**
  * The status with which a request was refused here; undefined when it was not. The response to an
- * `EventSource` has another one, see {@link refuse}.
+ * `EventSource` has another one, see {@link sendRejection}.
  */
-export function refusedWith(req: IncomingMessage): number | undefined {
+export function rejectedWith(req: IncomingMessage): number | undefined {
   return statuses.get(req);
 }
 
 /** The status of a response, or the one that a refusal has in place of it. */
 export function statusOf(req: IncomingMessage, res: ServerResponse): number {
-  return refusedWith(req) ?? res.statusCode;
+  return rejectedWith(req) ?? res.statusCode;
 }
 
 /**
@@ -53,7 +53,11 @@ export function statusOf(req: IncomingMessage, res: ServerResponse): number {
  * temporary refusal answers it with an empty stream. A closed connection would not do instead: a proxy
  * in front turns that into a 502.
  */
-export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refusal): void {
+export function sendRejection(
+  req: IncomingMessage,
+  res: ServerResponse,
+  refusal: RejectionResponse,
+): void {
   if (res.headersSent || res.destroyed) return;
   statuses.set(req, refusal.status);
   if (req.httpVersionMajor < 2) lingerOnClose(req.socket);
@@ -76,7 +80,7 @@ export function refuse(req: IncomingMessage, res: ServerResponse, refusal: Refus
 }
 
 /** Answers a request to upgrade, on its raw socket, as any other is answered; and closes. */
-export function refuseUpgrade(req: IncomingMessage, refusal: Refusal): void {
+export function sendUpgradeRejection(req: IncomingMessage, refusal: RejectionResponse): void {
   // Not what the listener was given: where a body is to come, Node 26 gives it a stream of that.
   const { socket } = req;
   if (!socket.writable) {
@@ -88,7 +92,7 @@ export function refuseUpgrade(req: IncomingMessage, refusal: Refusal): void {
   res.assignSocket(socket);
   // Data that the client sent ahead of the answer must not reset the connection.
   res.once('finish', () => closeLingering(socket));
-  refuse(req, res, refusal);
+  sendRejection(req, res, refusal);
 }
 
 const REFUSALS = {
@@ -124,12 +128,15 @@ const REFUSALS = {
     detail: 'The service is under maintenance, and this body is too large to be kept meanwhile.',
     retryAfter: 30,
   },
-} as const satisfies Record<RejectReason, Pick<Refusal, 'title' | 'detail' | 'retryAfter'>>;
+} as const satisfies Record<
+  RejectReason,
+  Pick<RejectionResponse, 'title' | 'detail' | 'retryAfter'>
+>;
 
 const STATUSES: Partial<Record<RejectReason, number>> = { 'too-large': 413, unreachable: 502 };
 
 /** What a request that is rejected is answered. */
-export function refusalFor({ reason, message, retryAfterMs }: Rejection): Refusal {
+export function rejectionResponse({ reason, message, retryAfterMs }: Rejection): RejectionResponse {
   const { title, detail, retryAfter } = REFUSALS[reason];
   return {
     status: STATUSES[reason] ?? 503,
@@ -143,7 +150,7 @@ export function refusalFor({ reason, message, retryAfterMs }: Rejection): Refusa
 }
 
 /** Whether the same request may succeed later. */
-function isTemporary({ status }: Refusal): boolean {
+function isTemporary({ status }: RejectionResponse): boolean {
   return status >= 502 && status <= 504;
 }
 
@@ -160,7 +167,7 @@ function isEventSource({ method, headers }: IncomingMessage): boolean {
 const LONGEST_RETRY = 5;
 
 /** The status and the code are in a comment, for those who look at the stream. */
-function sendEmptyStream(res: ServerResponse, refusal: Refusal): void {
+function sendEmptyStream(res: ServerResponse, refusal: RejectionResponse): void {
   const { status, code, detail, retryAfter = LONGEST_RETRY } = refusal;
   // Up to twice as long, so that clients that were refused together don't reconnect together.
   const retryMs = Math.min(retryAfter, LONGEST_RETRY) * 1000 * (1 + systemClock.random());
@@ -177,7 +184,7 @@ function sendEmptyStream(res: ServerResponse, refusal: Refusal): void {
 }
 
 /** RFC 9457. */
-function problem({ status, code, title, detail }: Refusal): string {
+function problem({ status, code, title, detail }: RejectionResponse): string {
   return `${JSON.stringify({ type: 'about:blank', title, status, detail, code })}\n`;
 }
 
@@ -202,7 +209,7 @@ const PAGE_POLICY =
   "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; " +
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`;
 
-function page({ title, detail, retryAfter }: Refusal, reload: boolean): string {
+function page({ title, detail, retryAfter }: RejectionResponse, reload: boolean): string {
   const reloading = reload && retryAfter !== undefined;
   return (
     '<!doctype html><html lang="en"><meta charset="utf-8">' +

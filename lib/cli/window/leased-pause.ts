@@ -10,7 +10,7 @@ import { CommandFailure } from '../cli-error.ts';
 import { delay } from '../progress.ts';
 import { readSnapshot } from '../client/snapshot.ts';
 
-export interface OwnPauseOptions {
+export interface LeasedPauseOptions {
   readonly client: AdminClient;
   readonly app: string;
   /** In milliseconds. */
@@ -34,8 +34,8 @@ const TRIES = 3;
 const BETWEEN_TRIES = 500;
 const END_TIMEOUT = 5000;
 
-export class OwnPause {
-  readonly #options: OwnPauseOptions;
+export class LeasedPause {
+  readonly #options: LeasedPauseOptions;
   readonly #id: string;
   readonly #over = new AbortController();
   readonly #lost = new AbortController();
@@ -44,7 +44,7 @@ export class OwnPause {
   #renewedAt: number;
 
   /** @throws CommandFailure also when somebody else has paused the app. */
-  static async begin(options: OwnPauseOptions): Promise<OwnPause> {
+  static async begin(options: LeasedPauseOptions): Promise<LeasedPause> {
     const { client, app, lease, maxTime, only, reason, force, clock, signal } = options;
     const sentAt = clock.now();
     const ifPause = force ? undefined : 'none';
@@ -56,14 +56,14 @@ export class OwnPause {
       );
       const { pauseId } = readSnapshot(body);
       if (pauseId === null) throw new CommandFailure('This server does not know leases.');
-      return new OwnPause(options, pauseId, sentAt);
+      return new LeasedPause(options, pauseId, sentAt);
     } catch (error) {
       // To say how to take it over is of no use to whoever has tried.
       throw isConflict(error) && !force ? await whosePause(options) : error;
     }
   }
 
-  private constructor(options: OwnPauseOptions, id: string, begunAt: number) {
+  private constructor(options: LeasedPauseOptions, id: string, begunAt: number) {
     this.#options = options;
     this.#id = id;
     this.#renewedAt = begunAt;
@@ -173,7 +173,7 @@ function isConflict(error: unknown): boolean {
   return error instanceof Refused && error.status === 409;
 }
 
-async function whosePause({ client, app }: OwnPauseOptions): Promise<CommandFailure> {
+async function whosePause({ client, app }: LeasedPauseOptions): Promise<CommandFailure> {
   const { body } = await client.call('status', { app });
   const { app: name, phase, pausedForMs, stoppedForMs, reason, message } = readSnapshot(body);
   const forMs = pausedForMs ?? stoppedForMs;

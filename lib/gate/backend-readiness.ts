@@ -7,12 +7,12 @@
  * the time that is left of it.
  */
 import type { Clock } from '../common/clock.ts';
-import { Closure, type ClosureKind, type Probe } from './closure.ts';
+import { ProbeCycle, type ProbeCause, type Probe } from './probe-cycle.ts';
 import type { EmitEvent } from './events.ts';
 import type { AppSettings } from '../options/settings.ts';
 import type { HealthStatus } from './status.ts';
 
-export interface ReopeningContext {
+export interface BackendReadinessDeps {
   readonly app: string;
   readonly settings: AppSettings;
   readonly clock: Clock;
@@ -39,11 +39,11 @@ const QUIET_MS = 5000;
 /** How soon after a good probe another 502 or 504 asks the backend again. */
 const LOOK_AGAIN_MS = 1000;
 
-export class Reopening {
-  readonly #context: ReopeningContext;
+export class BackendReadiness {
+  readonly #context: BackendReadinessDeps;
   readonly #calls: ReopeningCalls;
   /** The one that lasts, or the last one, as long as the backend has answered nothing since. */
-  #closure: Closure | undefined;
+  #closure: ProbeCycle | undefined;
   /** When a probe last found the backend well. */
   #wellAt = -Infinity;
   /** `unreachable` was the last to be told. */
@@ -53,13 +53,13 @@ export class Reopening {
   #isAfterPause = false;
   #closed = false;
 
-  constructor(context: ReopeningContext, calls: ReopeningCalls) {
+  constructor(context: BackendReadinessDeps, calls: ReopeningCalls) {
     this.#context = context;
     this.#calls = calls;
   }
 
   /** Nobody may pass. */
-  get isShut(): boolean {
+  get isAwaitingBackend(): boolean {
     const closure = this.#closure;
     return closure !== undefined && closure.isAsking && closure.isHolding && !closure.isSpent;
   }
@@ -75,13 +75,13 @@ export class Reopening {
   }
 
   /** It matters whether the backend answers: as far as is known it has not, since it was doubted. */
-  get isDoubtful(): boolean {
+  get isUnconfirmed(): boolean {
     return this.#closure !== undefined;
   }
 
   /** When {@link onDeadline} is to be called; `Infinity` for never. */
   get deadline(): number {
-    return this.#closure && this.isShut ? this.#closure.until : Infinity;
+    return this.#closure && this.isAwaitingBackend ? this.#closure.until : Infinity;
   }
 
   /** When a release stops caring for the backend, and lets everybody go who is left. */
@@ -120,12 +120,12 @@ export class Reopening {
     const closure = this.#closure;
     const now = this.#context.clock.now();
     if (!closure || isGivenUp(closure)) return this.#begin(now, isReleased);
-    const isUnplanned = closure.kind === 'cover';
-    // A request of a pause's release joins an unplanned outage: `cover` is too short for it.
+    const isUnplanned = closure.kind === 'outage';
+    // A request of a pause's release joins an unplanned outage: `holdOnOutage` is too short for it.
     if (isUnplanned && isReleased && now < this.#releaseEnd) return this.#begin(now, true);
     if (closure.isAsking) {
       this.#confirm(closure);
-      return this.isShut;
+      return this.isAwaitingBackend;
     }
     // The backend has answered the probe, and nothing waits for the release: a new, unplanned outage.
     const isNew = !isUnplanned && !isReleased;
@@ -135,7 +135,7 @@ export class Reopening {
     }
     // Unless the app has just been stopped.
     if (this.#closure === closure) this.#goOn(closure, now);
-    return this.isShut;
+    return this.isAwaitingBackend;
   }
 
   /**
@@ -151,8 +151,8 @@ export class Reopening {
     const now = this.#context.clock.now();
     const isHolding = now - this.#wellAt >= QUIET_MS;
     if (isReleased && now < this.#releaseEnd) this.#suspect('release', this.#releaseEnd, isHolding);
-    else if (this.#context.settings.cover > 0) {
-      this.#suspect('cover', now + this.#context.settings.cover, isHolding);
+    else if (this.#context.settings.holdOnOutage > 0) {
+      this.#suspect('outage', now + this.#context.settings.holdOnOutage, isHolding);
     }
   }
 
@@ -163,7 +163,7 @@ export class Reopening {
    */
   afterBadGateway(since: number): void {
     const now = this.#context.clock.now();
-    if (this.isDoubtful || since < this.#wellAt || now - this.#wellAt < LOOK_AGAIN_MS) return;
+    if (this.isUnconfirmed || since < this.#wellAt || now - this.#wellAt < LOOK_AGAIN_MS) return;
     this.#shut('release', now, true);
     if (this.#closure) this.#closure.isHolding = false;
   }
@@ -173,7 +173,7 @@ export class Reopening {
     const closure = this.#closure;
     // What it had before says nothing of how it is now.
     if (!closure || since < closure.since || isOnlyProbing(closure)) return;
-    if (this.isShut) this.#renew(closure);
+    if (this.isAwaitingBackend) this.#renew(closure);
     else this.#endTrouble(closure);
   }
 
@@ -183,12 +183,12 @@ export class Reopening {
    */
   onNothingHeld(now: number): void {
     const closure = this.#closure;
-    if (!closure || !this.isShut) {
+    if (!closure || !this.isAwaitingBackend) {
       this.#isAfterPause = false;
       return;
     }
     if (closure.kind !== 'release' || closure.wellSince === -Infinity) return;
-    if (this.#context.settings.cover > 0) this.#begin(now, false);
+    if (this.#context.settings.holdOnOutage > 0) this.#begin(now, false);
     else {
       // Requests fail from now on. The probe continues: the backend is not known to answer.
       closure.until = now;
@@ -210,7 +210,7 @@ export class Reopening {
       lastSeen,
       forMs: Math.round(now - since),
       endsInMs: Math.max(0, Math.round(until - now)),
-      unplanned: kind === 'cover',
+      unplanned: kind === 'outage',
     };
   }
 
@@ -233,41 +233,41 @@ export class Reopening {
 
   /** Trouble that is none of what was before. */
   #begin(now: number, isReleased: boolean): boolean {
-    const { cover } = this.#context.settings;
+    const { holdOnOutage } = this.#context.settings;
     if (isReleased && now < this.#releaseEnd) {
       this.#shut('release', this.#releaseEnd);
-    } else if (cover > 0) {
-      this.#shut('cover', now + cover);
-      if (this.isShut) this.#tellUnreachable(cover);
+    } else if (holdOnOutage > 0) {
+      this.#shut('outage', now + holdOnOutage);
+      if (this.isAwaitingBackend) this.#tellUnreachable(holdOnOutage);
     }
-    return this.isShut;
+    return this.isAwaitingBackend;
   }
 
-  #shut(kind: ClosureKind, until: number, isSpent = false): void {
+  #shut(kind: ProbeCause, until: number, isSpent = false): void {
     const { probe, clock } = this.#context;
     if (!probe || this.#closed) return;
     this.#closure?.end();
     this.#isAfterPause = kind === 'release';
-    this.#closure = new Closure(kind, until, probe, clock);
+    this.#closure = new ProbeCycle(kind, until, probe, clock);
     this.#closure.isSpent = isSpent;
     this.#ask(this.#closure);
   }
 
-  #suspect(kind: ClosureKind, until: number, isHolding: boolean): void {
+  #suspect(kind: ProbeCause, until: number, isHolding: boolean): void {
     this.#shut(kind, until);
     if (this.#closure) Object.assign(this.#closure, { isConfirmed: false, isHolding });
   }
 
   /** The backend does not answer. */
-  #confirm(closure: Closure): void {
+  #confirm(closure: ProbeCycle): void {
     if (closure.isConfirmed) return;
     closure.isConfirmed = true;
     closure.isHolding = true;
-    if (closure.kind !== 'cover' || this.#isUnreachable) return;
+    if (closure.kind !== 'outage' || this.#isUnreachable) return;
     this.#tellUnreachable(Math.max(0, closure.until - this.#context.clock.now()));
   }
 
-  #ask(closure: Closure): void {
+  #ask(closure: ProbeCycle): void {
     closure.ask(
       (isFirst) => {
         if (this.#closure === closure) this.#onHealthy(closure, isFirst);
@@ -286,26 +286,26 @@ export class Reopening {
   }
 
   /** The probe had said yes, and was wrong. */
-  #goOn(closure: Closure, now: number): void {
+  #goOn(closure: ProbeCycle, now: number): void {
     this.#isAfterPause = closure.kind === 'release';
     this.#ask(closure);
-    if (closure.kind === 'cover' && !this.#isUnreachable) {
+    if (closure.kind === 'outage' && !this.#isUnreachable) {
       this.#tellUnreachable(Math.max(0, closure.until - now));
     }
   }
 
   /** The backend answers, and refuses. */
-  #renew(closure: Closure): void {
+  #renew(closure: ProbeCycle): void {
     const { clock, settings } = this.#context;
-    const time = closure.kind === 'cover' ? settings.cover : Infinity;
+    const time = closure.kind === 'outage' ? settings.holdOnOutage : Infinity;
     closure.renew(Math.min(clock.now() + time, this.#releaseEnd));
   }
 
   /** Its time is over. True where those held are let go all the same. */
-  #giveUp(closure: Closure): boolean {
+  #giveUp(closure: ProbeCycle): boolean {
     // The probe goes on: until it succeeds nobody says that the backend answers.
     closure.isSpent = true;
-    if (closure.kind === 'cover') {
+    if (closure.kind === 'outage') {
       this.#calls.fail();
       return false;
     }
@@ -320,37 +320,37 @@ export class Reopening {
   }
 
   /** Later times wait for an answer to be told: a probe that was wrong once may be so for ever. */
-  #onHealthy(closure: Closure, isFirst: boolean): void {
+  #onHealthy(closure: ProbeCycle, isFirst: boolean): void {
     // Those who waited for it went long ago: what is refused from now on is trouble of its own.
     if (isGivenUp(closure)) this.end();
     this.#wellAt = this.#context.clock.now();
     if (isFirst) this.#limitRelease(closure);
     if (!closure.isConfirmed) return this.#endTrouble(closure);
-    if (closure.kind === 'cover' && isFirst) this.#tellReachable(closure);
+    if (closure.kind === 'outage' && isFirst) this.#tellReachable(closure);
     this.#calls.open();
   }
 
   /** It begins now; and no later than when the time for an answer would have been over. */
-  #limitRelease({ kind }: Closure): void {
+  #limitRelease({ kind }: ProbeCycle): void {
     const { clock, settings } = this.#context;
     const end = clock.now() + settings.maxTime;
-    this.#releaseEnd = kind === 'cover' ? end : Math.min(this.#releaseEnd, end);
+    this.#releaseEnd = kind === 'outage' ? end : Math.min(this.#releaseEnd, end);
   }
 
-  #endTrouble(closure: Closure): void {
+  #endTrouble(closure: ProbeCycle): void {
     closure.end();
     this.#closure = undefined;
     if (this.#isUnreachable) this.#tellReachable(closure);
     this.#calls.open();
   }
 
-  #tellUnreachable(coverMs: number): void {
+  #tellUnreachable(endsInMs: number): void {
     const { app, emit } = this.#context;
     this.#isUnreachable = true;
-    emit('unreachable', { app, coverMs: Math.round(coverMs) });
+    emit('unreachable', { app, endsInMs: Math.round(endsInMs) });
   }
 
-  #tellReachable({ since }: Closure): void {
+  #tellReachable({ since }: ProbeCycle): void {
     const { app, clock, emit } = this.#context;
     this.#isUnreachable = false;
     const afterMs = Math.round(clock.now() - since);
@@ -359,11 +359,11 @@ export class Reopening {
 }
 
 /** Of a pause that has ended: everybody was let go, and the backend is still asked. */
-function isGivenUp({ kind, isSpent }: Closure): boolean {
+function isGivenUp({ kind, isSpent }: ProbeCycle): boolean {
   return kind === 'release' && isSpent;
 }
 
 /** After a 502 or 504. Only the probe ends it: another answer may be that of a handler without a backend. */
-function isOnlyProbing({ isHolding, isSpent }: Closure): boolean {
+function isOnlyProbing({ isHolding, isSpent }: ProbeCycle): boolean {
   return isSpent && !isHolding;
 }

@@ -7,7 +7,7 @@ import { systemClock } from '../../common/clock.ts';
 import { ENDING_MS, endSocket, limitEnd, type EndLimit } from '../end-socket.ts';
 import { engineIoSession, PROBE_BYTES } from '../../common/engine-io.ts';
 import type { AntractRequest } from '../../options/options.ts';
-import type { Passage } from '../../gate/passage.ts';
+import type { GatedRequest } from '../../gate/gated-request.ts';
 import { closeAfterRefusal } from './handshake-socket.ts';
 import { FrameTracker, SERVICE_RESTART_FRAME, statusOf } from './web-socket-frames.ts';
 
@@ -19,14 +19,14 @@ export interface UpgradePassageOptions {
   readonly endable: boolean;
 }
 
-const passages = new WeakMap<Duplex, UpgradePassage>();
+const passages = new WeakMap<Duplex, GatedUpgrade>();
 
 /** Of a socket that a pause holds or has passed on. */
-export function passageOf(socket: Duplex): UpgradePassage | undefined {
+export function passageOf(socket: Duplex): GatedUpgrade | undefined {
   return passages.get(socket);
 }
 
-export class UpgradePassage implements Passage {
+export class GatedUpgrade implements GatedRequest {
   readonly request: AntractRequest;
   readonly socket: Duplex;
   readonly #endable: boolean;
@@ -64,7 +64,7 @@ export class UpgradePassage implements Passage {
     return this.#status;
   }
 
-  onAnswer(callback: () => void): void {
+  onResponseStart(callback: () => void): void {
     if (this.#isAnswered) return;
     const before = this.#onAnswer;
     this.#onAnswer = () => {

@@ -7,7 +7,7 @@ import { reportTraffic, type TrafficReport } from '../gate/traffic-stats.ts';
 import type { Peer } from './peers.ts';
 import type { AppReport, ProcessIdentity } from './process-report.ts';
 
-export interface Fleet {
+export interface ProcessReports {
   readonly self: ProcessIdentity;
   readonly own: AppReport;
   readonly peers: readonly Peer[];
@@ -29,12 +29,12 @@ function isOfOneMind(app: AppReport | undefined, version: number): boolean {
 }
 
 /** Sums of all; what was asked for is the same everywhere. */
-export function joinStatus(app: string, status: AppStatus, fleet: Fleet): AppStatus {
+export function joinStatus(app: string, status: AppStatus, fleet: ProcessReports): AppStatus {
   const reports = [fleet.own, ...fleet.peers.flatMap(({ apps }) => apps[app] ?? [])];
   const sum = (name: 'held' | 'inFlight' | 'longLived'): number =>
     reports.reduce((total, report) => total + report[name], 0);
   const oldestHolds = reports.flatMap(({ oldestHoldMs }) => oldestHoldMs ?? []);
-  const trends = reports.flatMap(({ trend }) => trend ?? []);
+  const trends = reports.flatMap(({ heldDelta }) => heldDelta ?? []);
   const phase = joinPhase(app, status, fleet);
   const { stragglers: _own, ...rest } = status;
   return {
@@ -45,7 +45,7 @@ export function joinStatus(app: string, status: AppStatus, fleet: Fleet): AppSta
     inFlight: sum('inFlight'),
     longLived: sum('longLived'),
     oldestHoldMs: oldestHolds.length > 0 ? Math.max(...oldestHolds) : null,
-    trend: trends.length > 0 ? trends.reduce((total, trend) => total + trend, 0) : null,
+    heldDelta: trends.length > 0 ? trends.reduce((total, heldDelta) => total + heldDelta, 0) : null,
     ...(phase === 'pausing' && {
       stragglers: oldest(reports.flatMap(({ stragglers }) => stragglers)),
     }),
@@ -57,7 +57,11 @@ export function joinStatus(app: string, status: AppStatus, fleet: Fleet): AppSta
  * The backend is down where any process sees it down; but not by what one saw earlier, and looks no
  * more, where another has had an answer since.
  */
-function joinBackend(app: string, { backend: own }: AppStatus, fleet: Fleet): BackendStatus {
+function joinBackend(
+  app: string,
+  { backend: own }: AppStatus,
+  fleet: ProcessReports,
+): BackendStatus {
   const others = fleet.peers.flatMap(({ apps, heardAt }) => {
     const { backend } = apps[app] ?? {};
     const age = Math.round(fleet.now - heardAt);
@@ -76,7 +80,7 @@ function joinBackend(app: string, { backend: own }: AppStatus, fleet: Fleet): Ba
 }
 
 /** Paused only when all are: each has acknowledged the pause, and drained, also those that are lost. */
-function joinPhase(app: string, { phase }: AppStatus, fleet: Fleet): AppStatus['phase'] {
+function joinPhase(app: string, { phase }: AppStatus, fleet: ProcessReports): AppStatus['phase'] {
   const others = fleet.peers.map(({ apps }) => apps[app]);
   switch (phase) {
     case 'running':
@@ -108,7 +112,10 @@ export function isOpen(app: AppReport | undefined, version: number): boolean {
   return isOfOneMind(app, version) && (app?.isOpen ?? true);
 }
 
-function processesOf(app: string, { self, own, peers, version, now }: Fleet): ProcessStatus[] {
+function processesOf(
+  app: string,
+  { self, own, peers, version, now }: ProcessReports,
+): ProcessStatus[] {
   const processes = [
     { ...processStatus(self, own, version), seenMs: 0 },
     ...peers.map((peer) => ({
@@ -136,7 +143,7 @@ function processStatus(
 
 export function joinTraffic(
   app: string,
-  { own, peers }: Pick<Fleet, 'own' | 'peers'>,
+  { own, peers }: Pick<ProcessReports, 'own' | 'peers'>,
 ): TrafficReport {
   const reports = [own, ...peers.flatMap(({ apps }) => apps[app] ?? [])];
   const traffics = reports.map(({ traffic }) => traffic);

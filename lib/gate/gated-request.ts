@@ -12,7 +12,7 @@ export interface ClientWait {
   readonly bytes: number;
 }
 
-export interface Passage {
+export interface GatedRequest {
   readonly request: RequestLine;
   /** `executionAsyncId()` of the callback in which the request arrived, which runs its handler too. */
   readonly asyncId?: number;
@@ -25,7 +25,7 @@ export interface Passage {
    * Whether it has to wait for a pause at all, by the user's own rule. Asked when it arrives during one,
    * and of those in flight while draining.
    */
-  isConcerned?(): boolean;
+  isAffectedByPause?(): boolean;
   /** Ends a long-lived one in a way that makes its client come back. */
   end(): void;
   /** What a request in flight waits for, where that is its client. Asked while draining only. */
@@ -35,11 +35,11 @@ export interface Passage {
   /** Ends a request whose client is too slow, so that neither side takes it for complete. */
   endSlow?(): void;
   /** Calls back when the response begins, after which {@link isLongLived} may say otherwise. */
-  onAnswer?(callback: () => void): void;
+  onResponseStart?(callback: () => void): void;
   /** Whether its response has begun, and is none that a backend in trouble would give. */
-  isAnswered?(): boolean;
+  hasGoodResponse?(): boolean;
   /** Whether it was answered that a backend is down: 502 or 504. A backend that limits its load answers 503. */
   isBadGateway?(): boolean;
   /** Sends a sign of life while the request is held. */
-  beat?(): void;
+  sendHeartbeat?(): void;
 }

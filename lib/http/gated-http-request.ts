@@ -12,10 +12,17 @@ import onHeaders from 'on-headers';
 import { endSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from '../options/options.ts';
 import type { AppSettings } from '../options/settings.ts';
-import type { ClientWait, Passage } from '../gate/passage.ts';
-import { refusalFor, refuse, statusOf, type Refusal } from './refusal.ts';
+import type { ClientWait, GatedRequest } from '../gate/gated-request.ts';
+import {
+  rejectionResponse,
+  sendRejection,
+  statusOf,
+  type RejectionResponse,
+} from './rejection-response.ts';
 
-const LONG_POLL_ENDED: Refusal = Object.freeze(refusalFor({ reason: 'long-poll' }));
+const LONG_POLL_ENDED: RejectionResponse = Object.freeze(
+  rejectionResponse({ reason: 'long-poll' }),
+);
 
 /** Responses that have been ended here, below their handlers. */
 const ended = new WeakSet<ServerResponse>();
@@ -24,7 +31,7 @@ export function isEndedHere(res: ServerResponse): boolean {
   return ended.has(res);
 }
 
-const TOO_SLOW: Refusal = Object.freeze({
+const TOO_SLOW: RejectionResponse = Object.freeze({
   status: 408,
   code: 'ERR_ANTRACT_BODY_TIMEOUT',
   title: 'Request timeout',
@@ -33,7 +40,7 @@ const TOO_SLOW: Refusal = Object.freeze({
   close: true,
 });
 
-export class HttpPassage implements Passage {
+export class GatedHttpRequest implements GatedRequest {
   readonly request: AntractRequest;
   readonly asyncId = executionAsyncId();
   readonly #res: ServerResponse;
@@ -51,12 +58,12 @@ export class HttpPassage implements Passage {
     return isEventStream(this.request, this.#res) || this.#ask('isLongLived', false);
   }
 
-  isConcerned(): boolean {
-    return this.#ask('hold', true);
+  isAffectedByPause(): boolean {
+    return this.#ask('shouldHold', true);
   }
 
   /** What the user's own function says; where there is none, it fails, or says neither, `otherwise`. */
-  #ask(name: 'isLongLived' | 'hold', otherwise: boolean): boolean {
+  #ask(name: 'isLongLived' | 'shouldHold', otherwise: boolean): boolean {
     try {
       const answer: unknown = this.#settings[name]?.(this.request);
       return typeof answer === 'boolean' ? answer : otherwise;
@@ -78,7 +85,7 @@ export class HttpPassage implements Passage {
     if (res.headersSent) endStream(res);
     else if (res.socket && !('stream' in res)) {
       endSocket(refuseOn(res.socket, this.request, LONG_POLL_ENDED));
-    } else refuse(this.request, res, LONG_POLL_ENDED);
+    } else sendRejection(this.request, res, LONG_POLL_ENDED);
   }
 
   clientWait(): ClientWait | undefined {
@@ -97,15 +104,15 @@ export class HttpPassage implements Passage {
     if (ended.has(res)) return;
     ended.add(res);
     const isHttp2 = 'stream' in res;
-    if (!res.headersSent && isHttp2) return refuse(req, res, TOO_SLOW);
+    if (!res.headersSent && isHttp2) return sendRejection(req, res, TOO_SLOW);
     if (isHttp2) return void (res as unknown as Http2ServerResponse).stream.destroy();
     // One that is pipelined behind another can't be answered before that.
     if (res.headersSent || !res.socket) return abortSocket(req.socket);
     endSocket(refuseOn(res.socket, req, TOO_SLOW));
   }
 
-  isAnswered(): boolean {
-    return this.#res.headersSent && !isTrouble(statusOf(this.request, this.#res));
+  hasGoodResponse(): boolean {
+    return this.#res.headersSent && !isBackendError(statusOf(this.request, this.#res));
   }
 
   isBadGateway(): boolean {
@@ -113,20 +120,20 @@ export class HttpPassage implements Passage {
     return this.#res.headersSent && (status === 502 || status === 504);
   }
 
-  onAnswer(callback: () => void): void {
+  onResponseStart(callback: () => void): void {
     if (this.#res.headersSent) return;
     // Not from within `writeHead()`, which an end of the response would cut in two.
     onHeaders(this.#res, () => queueMicrotask(callback));
   }
 
-  beat(): void {
+  sendHeartbeat(): void {
     const { heartbeat } = this.#settings;
     if (heartbeat) sendInformational(this.request, this.#res, heartbeat.status);
   }
 }
 
 /** What a backend that can't keep up, or a proxy in front of it, answers. */
-export function isTrouble(status: number): boolean {
+export function isBackendError(status: number): boolean {
   return status >= 502 && status <= 504;
 }
 
@@ -187,7 +194,7 @@ function abortSocket(socket: Socket): void {
 }
 
 /** Answers where the response would have gone. Returns the socket, for whoever ends it. */
-function refuseOn(socket: Socket, req: AntractRequest, refusal: Refusal): Socket {
+function refuseOn(socket: Socket, req: AntractRequest, refusal: RejectionResponse): Socket {
   const through = new Writable({
     write(chunk: Buffer, _encoding, callback) {
       socket.write(chunk);
@@ -197,7 +204,7 @@ function refuseOn(socket: Socket, req: AntractRequest, refusal: Refusal): Socket
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   res.assignSocket(through as Socket);
-  refuse(req, res, refusal);
+  sendRejection(req, res, refusal);
   return socket;
 }
 

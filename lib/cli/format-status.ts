@@ -4,13 +4,13 @@
 import { clause, clientWaitText } from '../admin/views/status-text.ts';
 import { formatMs } from '../common/format-duration.ts';
 import type { Straggler } from '../gate/in-flight.ts';
-import type { BackendSnapshot, Snapshot } from './client/snapshot.ts';
+import type { BackendSnapshot, AppSnapshot } from './client/snapshot.ts';
 
 /** How many stragglers are named where there is little room. */
 const NAMED = 5;
 
 /** All on one line: phase, held, in flight, oldest wait, time left. */
-export function oneLine(snapshot: Snapshot): string {
+export function oneLine(snapshot: AppSnapshot): string {
   const { app, phase, held, inFlight, oldestHoldMs, endsInMs, lastSeen, backend } = snapshot;
   const waitLeft = snapshot.healthEndsInMs ?? 0;
   return [
@@ -35,12 +35,12 @@ function backendParts({ summary, downForMs }: BackendSnapshot): string[] {
 }
 
 /** Who is told that an app is paused must not take a pause of writes for one of all. */
-export function phaseText({ phase, only }: Snapshot): string {
+export function phaseText({ phase, only }: AppSnapshot): string {
   return only === null ? phase : `${phase} for ${only}`;
 }
 
 /** The same, with what a drain waits for below it. */
-export function liveLines(snapshot: Snapshot): string[] {
+export function liveLines(snapshot: AppSnapshot): string[] {
   return [
     oneLine(snapshot),
     ...stragglerLines(snapshot),
@@ -49,7 +49,7 @@ export function liveLines(snapshot: Snapshot): string[] {
 }
 
 /** Everything, a line each. */
-export function fullLines(snapshot: Snapshot): string[] {
+export function fullLines(snapshot: AppSnapshot): string[] {
   const { phase, leaseEndsInMs, pausedForMs, stoppedForMs, endsInMs, reason, message, backend } =
     snapshot;
   const isEndless = phase === 'stopped' && endsInMs === null;
@@ -69,7 +69,7 @@ export function fullLines(snapshot: Snapshot): string[] {
   ];
 }
 
-export function stragglerLines({ stragglers, inFlight, only }: Snapshot): string[] {
+export function stragglerLines({ stragglers, inFlight, only }: AppSnapshot): string[] {
   const named = stragglers.slice(0, NAMED);
   // Of a pause of writes, those in flight may be reads, which nobody waits for.
   const more = (only === null ? inFlight : stragglers.length) - named.length;

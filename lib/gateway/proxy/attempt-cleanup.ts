@@ -11,7 +11,7 @@ interface Marks {
   readonly responseCloses: number;
 }
 
-export class Tries {
+export class AttemptCleanup {
   readonly #marks = new WeakMap<IncomingMessage, Marks>();
 
   /** A try begins: whoever listens by now stays. */

@@ -9,7 +9,7 @@ const TICK_MS = 1000;
 /** So long after a tick it stood still. Less than after what the others give it up. */
 const STOOD_STILL_MS = 3000;
 
-export class Pulse {
+export class StallDetector {
   readonly #clock: Clock;
   #tickedAt: number;
   #stops = 0;
@@ -24,7 +24,7 @@ export class Pulse {
   }
 
   /** How often it has stood still. Noticed by whoever asks first, which a request may be. */
-  get stops(): number {
+  get stallCount(): number {
     const now = this.#clock.now();
     if (now - this.#tickedAt > STOOD_STILL_MS) {
       this.#stops++;
@@ -34,8 +34,8 @@ export class Pulse {
   }
 
   /** Whether it has caught up on whatever it missed. */
-  get isSound(): boolean {
-    return this.stops === this.#caughtUp;
+  get isResponsive(): boolean {
+    return this.stallCount === this.#caughtUp;
   }
 
   /** @param stops as many as there were before it began to. */
@@ -48,7 +48,7 @@ export class Pulse {
   }
 
   #tick(): void {
-    void this.stops;
+    void this.stallCount;
     this.#tickedAt = this.#clock.now();
     this.#timer = this.#clock.after(TICK_MS, () => this.#tick());
   }

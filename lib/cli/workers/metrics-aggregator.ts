@@ -4,7 +4,7 @@
  */
 import { loadPromClient, type MetricsJson } from '../../admin/metrics/prom-client.ts';
 import { systemClock } from '../../common/clock.ts';
-import type { Member } from './member.ts';
+import type { WorkerHandle } from './worker-handle.ts';
 import { hearWorker, tellWorker, type FromWorker } from './worker-messages.ts';
 
 /** A scrape is given up after 10 s by default. */
@@ -12,11 +12,11 @@ const ANSWER_MS = 2000;
 
 type Tell = (own: MetricsJson | undefined) => void;
 
-export class MetricsDesk {
+export class MetricsAggregator {
   readonly #warn: (message: string) => void;
   /** What each has told last. */
-  readonly #members = new Map<Member, MetricsJson>();
-  readonly #pending = new Map<number, { member: Member; tell: Tell }>();
+  readonly #members = new Map<WorkerHandle, MetricsJson>();
+  readonly #pending = new Map<number, { member: WorkerHandle; tell: Tell }>();
   /** What was counted by those that are gone: a sum that shrinks looks as if it began anew. */
   #past: readonly MetricsJson[] = [];
   #joining: Promise<void> = Promise.resolve();
@@ -26,7 +26,7 @@ export class MetricsDesk {
     this.#warn = warn;
   }
 
-  add(member: Member): void {
+  add(member: WorkerHandle): void {
     this.#members.set(member, []);
     hearWorker(member.worker, (message) => {
       if (message.type === 'own metrics') this.#pending.get(message.id)?.tell(message.own);
@@ -34,7 +34,7 @@ export class MetricsDesk {
     });
   }
 
-  remove(member: Member): void {
+  remove(member: WorkerHandle): void {
     const counted = countersOf(this.#members.get(member) ?? []);
     this.#members.delete(member);
     for (const one of this.#pending.values()) if (one.member === member) one.tell(undefined);
@@ -50,7 +50,7 @@ export class MetricsDesk {
     this.#past = [joined, ...this.#past.slice(past.length)];
   }
 
-  async #answer(asker: Member, { id, own }: FromWorker & { type: 'metrics' }): Promise<void> {
+  async #answer(asker: WorkerHandle, { id, own }: FromWorker & { type: 'metrics' }): Promise<void> {
     this.#members.set(asker, own);
     const others = [...this.#members.keys()].filter(
       (member) => member !== asker && member.isListening,
@@ -60,7 +60,7 @@ export class MetricsDesk {
   }
 
   /** Of one that does not answer, what it had counted when it did. */
-  async #ask(member: Member): Promise<MetricsJson> {
+  async #ask(member: WorkerHandle): Promise<MetricsJson> {
     const own = await this.#waitFor(member);
     if (own) this.#members.set(member, own);
     else if (this.#members.has(member)) {
@@ -72,7 +72,7 @@ export class MetricsDesk {
     return own ?? countersOf(this.#members.get(member) ?? []);
   }
 
-  #waitFor(member: Member): Promise<MetricsJson | undefined> {
+  #waitFor(member: WorkerHandle): Promise<MetricsJson | undefined> {
     const id = ++this.#last;
     return new Promise((resolve) => {
       const tell: Tell = (own) => {

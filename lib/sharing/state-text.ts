@@ -4,8 +4,8 @@
  * Machines have clocks that are wrong, and the store has one that all of them see. So a time is written
  * by the store's clock: as such where that is known, else as counted from when this was published.
  */
-import type { IntentState } from '../gate/intent.ts';
-import type { StoredIntent } from '../stores/store.ts';
+import type { DesiredState } from '../gate/desired-state.ts';
+import type { StoredState } from '../stores/store.ts';
 import { isPlainObject } from '../common/validate.ts';
 
 /** Who wrote it: a process, and which of its commands that was. */
@@ -15,16 +15,16 @@ export interface Writer {
 }
 
 /** What a store has of one app, as this process understands it. */
-export interface SharedIntent {
+export interface ReplicatedState {
   readonly version: number;
   /** With times on this process's clock. */
-  readonly state: IntentState;
+  readonly state: DesiredState;
   readonly writer: Writer;
   /** The same times on the store's clock. */
   readonly times: Times;
 }
 
-type Times = Pick<IntentState, 'since' | 'until' | 'leaseEnd'>;
+type Times = Pick<DesiredState, 'since' | 'until' | 'leaseEnd'>;
 
 /** Milliseconds on the store's clock; or from when it was published; null for never. */
 type WrittenTime = { readonly at: number } | { readonly in: number } | null;
@@ -33,11 +33,11 @@ type WrittenTime = { readonly at: number } | { readonly in: number } | null;
  * @param now on this process's clock.
  * @param before what `next` was made from, whose times it may have kept.
  */
-export function writeIntent(
-  next: IntentState,
+export function serializeState(
+  next: DesiredState,
   writer: Writer,
   now: number,
-  before: SharedIntent | undefined,
+  before: ReplicatedState | undefined,
 ): string {
   const time = (name: keyof Times): WrittenTime => {
     if (next[name] === Infinity) return null;
@@ -45,10 +45,10 @@ export function writeIntent(
     if (before && next[name] === before.state[name]) return { at: before.times[name] };
     return { in: Math.round(next[name] - now) };
   };
-  const { intent, leaseMs, pauseId, only, reason, message, endedBy } = next;
+  const { kind, leaseMs, pauseId, only, reason, message, endedBy } = next;
   const times = { since: time('since'), until: time('until'), leaseEnd: time('leaseEnd') };
   return JSON.stringify({
-    intent,
+    kind,
     ...times,
     leaseMs,
     pauseId,
@@ -61,12 +61,12 @@ export function writeIntent(
 }
 
 /** Undefined where it makes no sense here: another version may have written it, or a stranger. */
-export function readIntent(stored: StoredIntent, now: number): SharedIntent | undefined {
+export function parseState(stored: StoredState, now: number): ReplicatedState | undefined {
   const { version, value, at } = stored;
   const written = parse(value);
   if (!written) return undefined;
-  const { intent, writer } = written;
-  if (!isIntent(intent) || !isWriter(writer)) return undefined;
+  const { kind, writer } = written;
+  if (!isDesiredKind(kind) || !isWriter(writer)) return undefined;
   const times: Times = {
     since: readTime(written['since'], at),
     until: readTime(written['until'], at),
@@ -74,9 +74,9 @@ export function readIntent(stored: StoredIntent, now: number): SharedIntent | un
   };
   const here = (time: number): number => time - stored.now + now;
   const pauseId = readText(written['pauseId']);
-  if (intent === 'paused' && (pauseId === undefined || times.until === Infinity)) return undefined;
-  const state: IntentState = {
-    intent,
+  if (kind === 'paused' && (pauseId === undefined || times.until === Infinity)) return undefined;
+  const state: DesiredState = {
+    kind,
     since: Number.isFinite(times.since) ? here(times.since) : now,
     until: here(times.until),
     leaseEnd: here(times.leaseEnd),
@@ -106,7 +106,7 @@ function readTime(written: unknown, publishedAt: number): number {
   return typeof wait === 'number' ? publishedAt + wait : Infinity;
 }
 
-function isIntent(intent: unknown): intent is IntentState['intent'] {
+function isDesiredKind(intent: unknown): intent is DesiredState['kind'] {
   return intent === 'running' || intent === 'paused' || intent === 'stopped';
 }
 
@@ -122,6 +122,6 @@ function readText(text: unknown): string | undefined {
   return typeof text === 'string' ? text : undefined;
 }
 
-function readEnd(end: unknown): IntentState['endedBy'] {
+function readEnd(end: unknown): DesiredState['endedBy'] {
   return end === 'maxTime' || end === 'lease' ? end : undefined;
 }

@@ -11,10 +11,10 @@ import {
   type ProcessOrigin,
   type ProcessReport,
 } from './process-report.ts';
-import type { StoreLine } from './store-line.ts';
+import type { StoreCalls } from './store-calls.ts';
 
-export interface FleetContext {
-  readonly line: StoreLine;
+export interface MembershipDeps {
+  readonly line: StoreCalls;
   readonly clock: Clock;
   readonly self: ProcessOrigin;
   /** What there is to tell. */
@@ -29,8 +29,8 @@ export interface FleetContext {
 /** Counts that change are told at most this often; what others wait for, at once. */
 const SOON_MS = 250;
 
-export class Fleet {
-  readonly #context: FleetContext;
+export class Membership {
+  readonly #context: MembershipDeps;
   readonly #peers: Peers;
   readonly #watchers = new Set<() => void>();
   #beat = 0;
@@ -39,7 +39,7 @@ export class Fleet {
   #hasNews = false;
   #closed = false;
 
-  constructor(context: FleetContext) {
+  constructor(context: MembershipDeps) {
     this.#context = context;
     this.#peers = new Peers(context.self);
   }
@@ -89,10 +89,10 @@ export class Fleet {
     const { line } = this.#context;
     if (!line.hasReports) return;
     const reports = await line.call(async (store) => (await store.reports?.()) ?? []);
-    for (const report of reports) this.hear(report);
+    for (const report of reports) this.onReport(report);
   }
 
-  hear({ id, value }: StoredReport): void {
+  onReport({ id, value }: StoredReport): void {
     const { clock } = this.#context;
     if (value === ENDED) return this.#noteLost(this.#peers.end(id, clock.now()));
     if (value === null || value === LEFT) {
@@ -106,7 +106,7 @@ export class Fleet {
     const report = readReport(value);
     if (!report) return;
     const before = this.#peers.find(id);
-    if (!this.#peers.hear(report, clock.now())) return;
+    if (!this.#peers.onReport(report, clock.now())) return;
     this.#dismissReplaced();
     this.changed();
     for (const [app, { answers = 0 }] of Object.entries(report.apps)) {

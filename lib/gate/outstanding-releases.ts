@@ -15,7 +15,7 @@ interface Entry {
   readonly isOfPause: boolean;
 }
 
-export class Release {
+export class OutstandingReleases {
   readonly #settings: ReleaseSettings;
   readonly #clock: Clock;
   readonly #unanswered = new Map<RequestLine, Entry>();
@@ -30,7 +30,7 @@ export class Release {
   }
 
   /** The backend still owes an answer to somebody who was let go. */
-  get isUnanswered(): boolean {
+  get hasPending(): boolean {
     return this.#unanswered.size > 0;
   }
 
@@ -41,7 +41,7 @@ export class Release {
   }
 
   /** A request was let go; `held` are left. @param isOfPause whether a pause had held it. */
-  letGo(request: RequestLine, now: number, held: number, isOfPause: boolean): void {
+  add(request: RequestLine, now: number, held: number, isOfPause: boolean): void {
     const entry = { pacer: this.#pacer, number: 0, isOfPause };
     this.#unanswered.set(request, entry);
     entry.number = this.#pacer?.released(now, this.#counts(held)) ?? 0;
@@ -58,7 +58,7 @@ export class Release {
   }
 
   /** Its answer has begun, or never will. False when that was known. */
-  answered(request: RequestLine, good: boolean): boolean {
+  onResponse(request: RequestLine, good: boolean): boolean {
     const entry = this.#unanswered.get(request);
     if (!entry) return false;
     this.#unanswered.delete(request);

@@ -6,8 +6,8 @@ import { formatMs } from '../../common/format-duration.ts';
 import { Refused, type Body } from '../client/admin-client.ts';
 import { CommandFailure, EXIT_HEALTH_TIMEOUT } from '../cli-error.ts';
 import { delay, Progress, type Watch } from '../progress.ts';
-import { readSnapshot, type Snapshot } from '../client/snapshot.ts';
-import { oneLine } from '../words.ts';
+import { readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
+import { oneLine } from '../format-status.ts';
 
 const ANSWER_TIME = 10_000;
 /** How often a server is asked that can't be asked to wait. */
@@ -21,7 +21,11 @@ export class PausedAgain extends CommandFailure {}
  *
  * @throws PausedAgain; CommandFailure with `EXIT_HEALTH_TIMEOUT`; and as a call.
  */
-export async function settle(watch: Watch, wait: number, signal?: AbortSignal): Promise<Body> {
+export async function waitUntilBack(
+  watch: Watch,
+  wait: number,
+  signal?: AbortSignal,
+): Promise<Body> {
   const progress = new Progress(watch);
   try {
     const body = await waitAtServer(watch, wait, signal);
@@ -68,7 +72,7 @@ async function waitByAsking(watch: Watch, wait: number, signal?: AbortSignal): P
   }
 }
 
-function notBack(wait: number, snapshot: Snapshot): CommandFailure {
+function notBack(wait: number, snapshot: AppSnapshot): CommandFailure {
   return new CommandFailure(
     `Not back within ${formatMs(wait)}: ${oneLine(snapshot)}. Held requests continue to wait.`,
     EXIT_HEALTH_TIMEOUT,

@@ -20,14 +20,14 @@ export type Probe = (
 /** `isGood`: the backend answered. */
 type Seen = (what: string, isGood?: boolean) => void;
 
-/** `release`: a pause has ended. `cover`: nobody had paused. */
-export type ClosureKind = 'release' | 'cover';
+/** `release`: a pause has ended. `holdOnOutage`: nobody had paused. */
+export type ProbeCause = 'release' | 'outage';
 
 /** What is to be seen of a backend that the probe finds well, and a request does not. */
 const REFUTED = 'an answer, and then a refused connection';
 
-export class Closure {
-  readonly kind: ClosureKind;
+export class ProbeCycle {
+  readonly kind: ProbeCause;
   readonly since: number;
   /** What happens at this time is the gate's business. */
   until: number;
@@ -50,7 +50,7 @@ export class Closure {
   #pause = 0;
   #hurry: () => void = () => undefined;
 
-  constructor(kind: ClosureKind, until: number, probe: Probe, clock: Clock) {
+  constructor(kind: ProbeCause, until: number, probe: Probe, clock: Clock) {
     this.kind = kind;
     this.until = until;
     this.since = clock.now();

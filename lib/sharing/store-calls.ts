@@ -9,9 +9,9 @@ import type { Store } from '../stores/store.ts';
 const CALL_MS = 2000;
 
 /** A store failed, or took too long; its message is what is known of it. */
-export class StoreTrouble extends Error {}
+export class StoreUnavailableError extends Error {}
 
-export class StoreLine {
+export class StoreCalls {
   readonly #store: Store;
   readonly #clock: Clock;
 
@@ -36,17 +36,17 @@ export class StoreLine {
    *   never will: the store rejects it from then on.
    */
   async call<T>(run: (store: Store, withinMs: number) => Promise<T>): Promise<T> {
-    let late!: (error: StoreTrouble) => void;
+    let late!: (error: StoreUnavailableError) => void;
     const limit = new Promise<never>((_resolve, reject) => (late = reject));
     const timer = this.#clock.after(CALL_MS, () => {
-      late(new StoreTrouble(`no answer in ${CALL_MS} ms`));
+      late(new StoreUnavailableError(`no answer in ${CALL_MS} ms`));
     });
     try {
       return await Promise.race([run(this.#store, CALL_MS), limit]);
     } catch (error) {
-      if (error instanceof StoreTrouble) throw error;
+      if (error instanceof StoreUnavailableError) throw error;
       const why = (error instanceof Error && error.message) || String(error);
-      throw new StoreTrouble(why, { cause: error });
+      throw new StoreUnavailableError(why, { cause: error });
     } finally {
       timer.cancel();
     }
