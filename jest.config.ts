@@ -19,9 +19,10 @@ const config: Config = {
     modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/__tests__/support/jest-'],
     extensionsToTreatAsEsm: ['.ts'],
     transform: { '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' } } }] },
-    testTimeout: 20_000,
   })),
   maxWorkers: 2,
+  // Jest reads this one from here only: in a project it is ignored.
+  testTimeout: 20_000,
   reporters: countsFile
     ? ['default', ['<rootDir>/.ci/counts-reporter.mjs', { file: countsFile }]]
     : ['default'],
