@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
 import { endAll, runCli, serve, type Serving } from '../support/cli.ts';
 import { request } from '../support/http.ts';
-import { describeWithRedis, startRedis, stopRedis } from '../support/redis.ts';
+import { describeWithRedis, startRedis, stopRedis, type RedisServer } from '../support/redis.ts';
 import { SilentLink } from '../support/silent-link.ts';
 
 interface Status {
@@ -62,14 +62,20 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
   /** The second one reaches Redis by a link that can fall silent. */
   const startTwo = async (
     ...flags: string[]
-  ): Promise<{ first: Serving; second: Serving; link: SilentLink; redis: string }> => {
+  ): Promise<{
+    first: Serving;
+    second: Serving;
+    link: SilentLink;
+    redis: string;
+    server: RedisServer;
+  }> => {
     const redis = await startRedis();
     const link = await new SilentLink(redis.port).start();
     links.push(link);
     const first = await start(redis.url);
     const second = await start(link.url, ...flags);
     await until(first, knows(2));
-    return { first, second, link, redis: redis.url };
+    return { first, second, link, redis: redis.url, server: redis };
   };
 
   it('keeps a drain from being called done while it serves, and is named', async () => {
@@ -127,6 +133,64 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     // Its own predecessor is none of them.
     expect(answer.lostProcesses).toMatchObject([{ pid: second.cli.pid }]);
   }, 60_000);
+
+  it.each(['a restart of Redis', 'FLUSHALL'])(
+    'is known to one that starts later, also after %s: a drain is refused, and `run` runs nothing',
+    async (how) => {
+      const { first, second, link, redis, server } = await startTwo();
+      link.silent = true;
+      await until(first, ({ lostProcesses }) => lostProcesses.length === 1);
+      if (how === 'FLUSHALL') await server.cli('FLUSHALL');
+      else {
+        await server.kill();
+        await server.start();
+      }
+      const third = await start(redis);
+      const file = path.join(directory, 'has-run');
+      const run = runCli(['run', '--url', third.adminUrl, '--', 'touch', file]);
+      expect(await run.exited).toEqual({ code: 3, signal: null });
+      expect(run.stderr).toContain(`process ${second.cli.pid} on `);
+      expect(existsSync(file)).toBe(false);
+      for (const gateway of [third, first]) {
+        expect(await ask(gateway, 'enable?wait=30s')).toMatchObject({
+          status: 202,
+          drained: false,
+          lostProcesses: [{ pid: second.cli.pid, blocksDrain: true }],
+        });
+      }
+      link.silent = false;
+      await until(second, ({ phase, store }) => phase === 'paused' && store === 'connected');
+      expect((await ask(third, 'drain?wait=30s')).status).toBe(200);
+    },
+    60_000,
+  );
+
+  it.each(['killed', 'frozen'])(
+    'is any of them while Redis is %s: a drain is refused at once and names the store',
+    async (how) => {
+      const { first, second, server } = await startTwo();
+      if (how === 'killed') await server.kill();
+      else process.kill(server.pid as number, 'SIGSTOP');
+      const answer = await ask(first, 'enable?wait=10min');
+      expect(answer).toMatchObject({
+        status: 202,
+        drained: false,
+        store: 'lost',
+        phase: 'pausing',
+      });
+      const { body } = await request(`${first.adminUrl}/drain?wait=10min`);
+      expect(body).toMatch(
+        /^Not drained after .*: the store does not answer, so other processes may still send requests to the backend\.\n/,
+      );
+      expect(body).toContain('/_antract/drain?lost=ignore goes on without them');
+      expect((await request(`${second.url}/served`)).status).toBe(200);
+      expect(await ask(first, 'drain?wait=10min&lost=ignore')).toMatchObject({
+        status: 200,
+        phase: 'paused',
+      });
+    },
+    60_000,
+  );
 
   it('does not matter once it was restarted in the same place', async () => {
     const { first, second, redis } = await startTwo();

@@ -68,6 +68,33 @@ describe('a backend that is down', () => {
     expect(await text(gateway, 'metrics')).toContain('antract_backend_up{app="default"} 1');
   });
 
+  it('is said to be so over a pause, as of when it was seen, and for as long, until it answers', async () => {
+    const backend = await away();
+    const gateway = await openGateway({ target: backend.url, holdOnOutage: 0 });
+    expect((await request(gateway.url)).status).toBe(502);
+    const before = stateOf(gateway);
+    await gateway.antract.enable();
+    const paused = stateOf(gateway);
+    expect(paused).toMatchObject({
+      state: 'down',
+      reason: 'ECONNREFUSED',
+      probing: false,
+      summary: 'The backend was down when it was last seen: connection refused (ECONNREFUSED).',
+    });
+    expect(paused.forMs).toBeGreaterThanOrEqual(before.forMs as number);
+    expect(await text(gateway, 'metrics')).toContain('antract_backend_up{app="default"} 0');
+    await gateway.antract.disable();
+    const held = request(gateway.url);
+    const summary = 'The backend is down: connection refused (ECONNREFUSED).';
+    while (stateOf(gateway).summary !== summary) await text(gateway);
+    expect(stateOf(gateway).forMs).toBeGreaterThanOrEqual(paused.forMs as number);
+    await backend.start();
+    expect((await held).status).toBe(200);
+    expect(stateOf(gateway)).toMatchObject({ state: 'up', summary: null });
+    await gateway.antract.enable();
+    expect(stateOf(gateway)).toMatchObject({ state: 'unknown', summary: null });
+  });
+
   it('is said to be down without any cover, until a request is answered', async () => {
     const backend = await away();
     const gateway = await openGateway({ target: backend.url, holdOnOutage: 0 });

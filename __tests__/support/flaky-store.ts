@@ -11,6 +11,8 @@ export class FlakyStore implements Store {
   /** Whether what is published is told. */
   isDeaf = false;
 
+  #listener: StoreListener | undefined;
+
   /** Whether it is one that can't lose anything. */
   startsEmpty = true;
 
@@ -27,12 +29,19 @@ export class FlakyStore implements Store {
   }
 
   subscribe(listener: StoreListener) {
+    this.#listener = listener;
     return this.#do(() =>
       this.inner.subscribe({
         intent: (app, intent) => this.isDeaf || listener.intent(app, intent),
         report: (report) => this.isDeaf || listener.report?.(report),
       }),
     );
+  }
+
+  /** Loses its data and keeps its connections, as with FLUSHALL. */
+  async moveTo(inner: MemoryStore): Promise<void> {
+    this.inner = inner;
+    if (this.#listener) await this.subscribe(this.#listener);
   }
 
   report(report: StoredReport, ttlMs: number, withinMs = 2000) {

@@ -79,6 +79,35 @@ describe('lines', () => {
     );
   });
 
+  it('a drain that the store hinders names it, and how to go on without it', () => {
+    const drain = { waitedMs: 1000, stragglers: [], store: 'lost' as const };
+    const pausing = status({ phase: 'pausing', inFlight: 1, store: 'lost' });
+    const lost = renderDrain({ ...drain, outcome: 'lost' }, pausing, '/_antract');
+    expect(lost.status).toBe(202);
+    expect(lost.text).toMatch(
+      /^Not drained after 1 s: the store does not answer, so other processes/,
+    );
+    expect(lost.text).toContain('/_antract/drain?lost=ignore goes on without them.');
+    expect(lost.json).toMatchObject({ drained: false, store: 'lost' });
+    const timeout = renderDrain({ ...drain, outcome: 'timeout' }, pausing, '/_antract');
+    expect(timeout.text).toMatch(
+      /^Not drained after 1 s: 1 request still in flight, and the store does not answer\.\n/,
+    );
+    const paused = renderStatus({ ...pausing, phase: 'paused' }, '');
+    expect(paused.text).toContain("is drained here; the others can't be asked");
+  });
+
+  it('counts of another process that are old are said to be', () => {
+    const peer = { host: 'h', held: 0, inFlight: 1, acknowledged: true, drained: false };
+    const processes = [
+      { ...peer, pid: 1, seenMs: 0 },
+      { ...peer, pid: 2, seenMs: 20_000 },
+    ];
+    expect(renderStatus(status({ processes, store: 'lost' }), '').text).toContain(
+      '  h 1: 0 held, 1 in flight\n  h 2: 0 held, 1 in flight, seen 20 s ago and not heard of since\n',
+    );
+  });
+
   it('one request is one, except where the original says otherwise', () => {
     const { text } = renderStatus(status({ phase: 'releasing', held: 1, oldestHoldMs: 2000 }), '');
     expect(text).toBe(

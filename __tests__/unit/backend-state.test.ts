@@ -18,16 +18,29 @@ function situation(given: Partial<BackendSituation> = {}): BackendSituation {
 }
 
 describe('what is known of a backend', () => {
-  it('is unknown until something was seen, and again after a command', () => {
+  it('is unknown until something was seen, and again when a command follows an answer', () => {
     const backend = new Backend();
     expect(backend.facts.state).toBe('unknown');
     backend.answered(1);
     expect(backend.facts.state).toBe('up');
-    backend.forget();
-    expect(backend.facts.state).toBe('unknown');
+    backend.onCommand();
+    expect(backend.facts).toMatchObject({ state: 'unknown', answeredAt: 1 });
+  });
+
+  it('stays down over commands, outdated until it is seen down again, since the first failure', () => {
+    const backend = new Backend();
     backend.failed('ECONNREFUSED', 2);
-    backend.forget();
-    expect(backend.facts).toMatchObject({ state: 'unknown', reason: null });
+    backend.onCommand();
+    backend.onCommand();
+    const outage = { state: 'down', reason: 'ECONNREFUSED', since: 2 };
+    expect(backend.facts).toMatchObject({ ...outage, seenAt: 2, isOutdated: true });
+    expect(backend.isSeenDown).toBe(false);
+    backend.failed('ECONNREFUSED', 9);
+    expect(backend.facts).toMatchObject({ ...outage, seenAt: 9, isOutdated: false });
+    expect(backend.isSeenDown).toBe(true);
+    backend.onCommand();
+    backend.answered(12);
+    expect(backend.facts).toMatchObject({ state: 'up', since: 12, isOutdated: false });
   });
 
   it('is down from the first failure on, with the last reason, until an answer', () => {
@@ -68,7 +81,7 @@ describe('what is known of a backend', () => {
       const backend = new Backend();
       backend.probed(what, false, 1);
       expect(backend.facts).toMatchObject({ state: 'unknown', wrongCheck: what.slice(5) });
-      backend.forget();
+      backend.onCommand();
       expect(backend.isCheckWrong).toBe(true);
       backend.probed('ok', true, 2);
       expect(backend.facts).toMatchObject({ state: 'up', wrongCheck: null });
@@ -130,6 +143,18 @@ describe('a backend in words', () => {
       );
     }
     expect(next({ phase: 'stopped' })).toBeNull();
+  });
+
+  it('says of an outage that was seen before the last command that it was seen then', () => {
+    const backend = new Backend();
+    backend.failed('ECONNREFUSED', 40);
+    backend.onCommand();
+    expect(describeBackend(backend.facts, situation({ phase: 'paused' }))).toMatchObject({
+      state: 'down',
+      forMs: 60,
+      seenMs: 60,
+      summary: 'The backend was down when it was last seen: connection refused (ECONNREFUSED).',
+    });
   });
 
   it('names the health check path that is wrong, in each phase', () => {

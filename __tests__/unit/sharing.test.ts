@@ -446,6 +446,28 @@ describe('several processes on one store', () => {
     expect(backend()).toMatchObject({ state: 'down', probing: true });
   });
 
+  it('keep an outage over a pause, unless another of them had an answer after it', async () => {
+    const [a, b] = await joinAll(2);
+    const backends = () => [a, b].map((one) => one!.registry.status().backend.state);
+    const seen = passage();
+    b!.registry.gate('default').tryEnter(seen);
+    b!.registry.gate('default').noteFailure(seen.request, 'ECONNREFUSED');
+    await pass(1500);
+    await a!.registry.enable();
+    await pass(1500);
+    expect(backends()).toEqual(['down', 'down']);
+    expect(a!.registry.status().backend).toMatchObject({
+      summary: 'The backend was down when it was last seen: connection refused (ECONNREFUSED).',
+    });
+    await a!.registry.disable();
+    a!.registry.gate('default').noteAnswer(seen.request);
+    await pass(1500);
+    expect(backends()).toEqual(['up', 'up']);
+    await a!.registry.enable();
+    await pass(1500);
+    expect(backends()).not.toContain('down');
+  });
+
   it('understand reports of an older version, which say nothing of the backend', async () => {
     const [a, b] = await joinAll(2);
     await b!.registry.enable();
@@ -727,13 +749,116 @@ describe('while the store does not answer', () => {
     await lose(a!, b!);
     expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
     expect(intents()).toEqual(['paused', 'running']);
-    const waiting = a!.registry.waitForDrain('default', { timeout: '1s' });
-    await pass(1100);
-    expect(await waiting).toMatchObject({ outcome: 'timeout' });
     await find(a!, b!);
     await pass(2000);
     expect(intents()).toEqual(['paused', 'paused']);
   });
+
+  it('a drain gives up as soon as nothing is in flight here, and says that the store is the cause', async () => {
+    const [a, b] = await joinAll(2);
+    await lose(a!, b!);
+    const slow = passage();
+    a!.registry.gate('default').tryEnter(slow);
+    await a!.registry.enable();
+    const waiting = a!.registry.waitForDrain();
+    await settle();
+    a!.registry.gate('default').onResponseEnd(slow.request);
+    const lost = { outcome: 'lost', store: 'lost', missing: [] };
+    expect(await waiting).toMatchObject(lost);
+    expect(await a!.registry.waitForDrain()).toMatchObject(lost);
+    expect(a!.registry.status()).toMatchObject({ phase: 'pausing', store: 'lost' });
+    await expect(a!.registry.during('shop', () => 'ran')).rejects.toThrow(
+      /did not drain: the store does not answer, so other processes may still send.*lost: 'ignore'/,
+    );
+  });
+
+  it('a drain also gives up if this process knows of no other', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable();
+    await settle();
+    expect(await a!.registry.waitForDrain()).toMatchObject({
+      outcome: 'drained',
+      store: 'connected',
+    });
+    await lose(a!);
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost', store: 'lost' });
+    await a!.registry.disable();
+    await a!.registry.enable();
+    expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost', store: 'lost' });
+    expect(a!.registry.status().phase).toBe('pausing');
+    expect(await a!.registry.waitForDrain('default', { lost: 'ignore' })).toMatchObject({
+      outcome: 'drained',
+    });
+    expect(a!.registry.status().phase).toBe('paused');
+    // That was said of this pause.
+    await a!.registry.disable();
+    await pass(50);
+    await a!.registry.enable();
+    expect(a!.registry.status().phase).toBe('pausing');
+    await find(a!);
+    await pass(1000);
+    expect(await a!.registry.waitForDrain()).toMatchObject({
+      outcome: 'drained',
+      store: 'connected',
+    });
+  });
+
+  it('a drain that is waited for gives up when the store is lost in the middle of it', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    await a!.registry.enable();
+    await pass(300);
+    const waiting = a!.registry.waitForDrain();
+    await pass(300);
+    await lose(a!);
+    expect(await waiting).toMatchObject({ outcome: 'lost', store: 'lost' });
+  });
+
+  it('a drain that ignores lost processes waits for one that was heard of until 5 s ago', async () => {
+    const [a, b] = await joinAll(2);
+    b!.registry.gate('default').tryEnter(passage());
+    await lose(a!, b!);
+    await a!.registry.enable();
+    let outcome: string | undefined;
+    const waiting = a!.registry.waitForDrain('default', { lost: 'ignore' }).then((result) => {
+      ({ outcome } = result);
+    });
+    await pass(2000);
+    expect(outcome).toBeUndefined();
+    await pass(4000);
+    await waiting;
+    expect(outcome).toBe('drained');
+    expect(a!.registry.status().phase).toBe('paused');
+    // The store tells that the other process still runs.
+    await find(a!);
+    expect(a!.registry.status().phase).toBe('pausing');
+  });
+
+  it.each(['failing', 'frozen'] as const)(
+    'counts of others are as old as they are, and are left out after 5 s, with a %s store',
+    async (mode) => {
+      const [a, b] = await joinAll(2);
+      b!.registry.gate('default').tryEnter(passage());
+      await pass(1000);
+      expect(a!.registry.status()).toMatchObject({ inFlight: 1 });
+      for (const { store } of members) store.mode = mode;
+      await pass(3000);
+      expect(a!.registry.status()).toMatchObject({ inFlight: 1, store: 'lost' });
+      await pass(20_000);
+      const status = a!.registry.status();
+      expect(status).toMatchObject({ phase: 'running', inFlight: 0, held: 0, store: 'lost' });
+      expect(a!.registry.traffic().inFlight).toBe(0);
+      const others = status.processes?.filter(({ seenMs }) => seenMs > 0) ?? [];
+      expect(others).toMatchObject([{ inFlight: 1 }]);
+      expect(others[0]?.seenMs).toBeGreaterThan(22_000);
+      // That this process reads the store again does not make the other one's report younger.
+      a!.store.mode = 'well';
+      await pass(4000);
+      const { inFlight, processes, store } = a!.registry.status();
+      expect({ inFlight, store }).toEqual({ inFlight: 0, store: 'connected' });
+      expect(processes?.find(({ seenMs }) => seenMs > 25_000)).toMatchObject({ inFlight: 1 });
+    },
+  );
 
   it('a command that took too long is done here, and once only in the end', async () => {
     const [a, b] = await joinAll(2);
@@ -1231,6 +1356,28 @@ describe('what processes tell each other', () => {
     expect(apps).toHaveProperty(['host-799.example'], expect.objectContaining({ inFlight: 1 }));
     expect(Object.keys(apps).length).toBeGreaterThan(100);
   });
+
+  it('fits into a value, with as many silent processes as there may be', async () => {
+    const told: string[] = [];
+    class Overheard extends FlakyStore {
+      override report(report: StoredReport, ttlMs: number, withinMs: number) {
+        told.push(report.value ?? '');
+        return super.report(report, ttlMs, withinMs);
+      }
+    }
+    const all = await joinAll(200);
+    await all[0]!.registry.enable('app.example');
+    await pass(300);
+    for (const one of all) isolate(one);
+    const { registry } = join({}, new Overheard(new MemoryStore(first, clock)));
+    await registry.ready;
+    await pass(7000);
+    const { apps, silent } = JSON.parse(told.at(-1) as string) as Record<string, object>;
+    expect((told.at(-1) as string).length).toBeLessThanOrEqual(MAX_VALUE);
+    expect(Object.keys(silent as object).length).toBeGreaterThan(20);
+    expect(apps).toHaveProperty(['app.example']);
+    expect(registry.status().lostProcesses).toHaveLength(20);
+  });
 });
 
 describe('a store that is empty', () => {
@@ -1285,6 +1432,121 @@ describe('a store that is empty', () => {
     await late.registry.ready;
     expect(mayEnter(late)).toBe(false);
     expect(late.registry.status()).toMatchObject({ phase: 'paused', reason: 'deploy' });
+  });
+
+  it('does not make a process that starts miss one that was lost before', async () => {
+    const [a, b] = [joinLossy(), joinLossy()];
+    await pass(5000);
+    isolate(b);
+    await pass(10_000);
+    empty(a);
+    await pass(3000);
+    const late = joinLossy();
+    await late.registry.ready;
+    await late.registry.enable();
+    const waiting = late.registry.waitForDrain();
+    await pass(2000);
+    expect(await waiting).toMatchObject({
+      outcome: 'lost',
+      missing: [{ blocksDrain: true, ended: false }],
+    });
+    const [known] = a.registry.status().lostProcesses ?? [];
+    const [told] = late.registry.status().lostProcesses ?? [];
+    expect(Math.abs((told?.silentForMs ?? 0) - (known?.silentForMs ?? 0))).toBeLessThan(1000);
+
+    // The one that told of it ends, and the store loses its data once more.
+    isolate(a);
+    await pass(6000);
+    empty(late);
+    await pass(3000);
+    const last = joinLossy();
+    await pass(5000);
+    expect((await last.registry.waitForDrain()).missing).toHaveLength(2);
+  });
+
+  it.each([0, 1000, 2500, 4000, 6000])(
+    'does not make a process that starts miss one that fell silent %i ms before',
+    async (ms) => {
+      const [a, b] = [joinLossy(), joinLossy()];
+      await pass(5000);
+      isolate(b);
+      await pass(ms);
+      empty(a);
+      const late = joinLossy();
+      await pass(50);
+      const draining = late.registry.ready.then(async () => {
+        await late.registry.enable();
+        return late.registry.waitForDrain();
+      });
+      await pass(12_000);
+      expect(await draining).toMatchObject({ outcome: 'lost', missing: [{ blocksDrain: true }] });
+      expect(a.registry.status().phase).toBe('pausing');
+    },
+  );
+
+  it('is not said to be complete before it has a report of each process that is known to run', async () => {
+    for (let ms = 100; ms < 2500; ms += 200) {
+      const [a, b] = [joinLossy(), joinLossy()];
+      await pass(5000);
+      isolate(b);
+      empty();
+      await a.store.moveTo(new MemoryStore(first, clock));
+      await pass(ms);
+      const late = joinLossy();
+      const draining = late.registry.ready.then(async () => {
+        await late.registry.enable();
+        return late.registry.waitForDrain();
+      });
+      await pass(12_000);
+      expect(await draining).toMatchObject({ outcome: 'lost' });
+      for (const one of [a, late]) isolate(one);
+      empty();
+    }
+  });
+
+  it('does not bring back a process that an operator said had ended', async () => {
+    const [a, b, c] = [joinLossy(), joinLossy(), joinLossy()];
+    await pass(5000);
+    isolate(b);
+    await pass(6000);
+    // It misses what the operator says, and goes on telling of the lost process.
+    c.store.isDeaf = true;
+    c.store.reports = async () => {
+      const reports = await c.store.inner.reports();
+      return reports.filter(({ value }) => value !== 'dismissed');
+    };
+    await a.registry.enable();
+    const waiting = a.registry.waitForDrain('default', { lost: 'ignore' });
+    await pass(5000);
+    expect(await waiting).toMatchObject({ outcome: 'drained' });
+    for (let i = 0; i < 40; i++) {
+      await pass(50);
+      expect(a.registry.status()).toMatchObject({ phase: 'paused', lostProcesses: [] });
+    }
+    c.store.isDeaf = false;
+    expect(await a.registry.waitForDrain()).toMatchObject({ outcome: 'drained', missing: [] });
+    expect(a.registry.status().lostProcesses).toEqual([]);
+    const late = joinLossy();
+    await pass(8000);
+    expect(await late.registry.waitForDrain()).toMatchObject({ outcome: 'drained', missing: [] });
+  });
+
+  it('lets a process that starts know that a silent one had drained, and keeps to the pause', async () => {
+    const [a, b] = [joinLossy(), joinLossy()];
+    await pass(5000);
+    await a.registry.enable();
+    await pass(300);
+    isolate(b);
+    await pass(6000);
+    // Its own report alone is lost.
+    const late = joinLossy();
+    late.store.reports = async () => {
+      const reports = await late.store.inner.reports();
+      return reports.filter(({ value }) => value?.includes('"silent":[{'));
+    };
+    await pass(8000);
+    expect(await late.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
+    expect(late.registry.status().lostProcesses).toMatchObject([{ blocksDrain: false }]);
   });
 
   it('ends the wait of a process that starts, once another says that it has all', async () => {

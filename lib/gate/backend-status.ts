@@ -33,8 +33,11 @@ export function describeBackend(facts: BackendFacts, situation: BackendSituation
 }
 
 function summaryOf(facts: BackendFacts, { phase, health, settings }: BackendSituation) {
-  const { state, reason, wrongCheck } = facts;
-  if (state === 'down') return `The backend is down: ${reasonInWords(reason ?? '')}.`;
+  const { state, reason, wrongCheck, isOutdated } = facts;
+  if (state === 'down') {
+    const what = isOutdated ? 'was down when it was last seen' : 'is down';
+    return `The backend ${what}: ${reasonInWords(reason ?? '')}.`;
+  }
   if (wrongCheck !== null) {
     const { path } = settings.health ?? {};
     const check = path === undefined ? '' : ` path ${path}`;

@@ -10,6 +10,10 @@ export interface BackendFacts {
   readonly since: number;
   /** When it was last seen to be in this state. */
   readonly seenAt: number;
+  /** The backend was seen down before the last command, and nothing was seen since. */
+  readonly isOutdated: boolean;
+  /** When the backend last answered; null where it never did. */
+  readonly answeredAt: number | null;
   /** What the backend answers to the health check, such as 404, where the check itself must be wrong. */
   readonly wrongCheck: string | null;
 }
@@ -25,10 +29,17 @@ export class Backend {
   #reason: string | null = null;
   #since = 0;
   #seenAt = 0;
+  #isOutdated = false;
+  #answeredAt: number | null = null;
   #wrongCheck: string | null = null;
 
   get isDown(): boolean {
     return this.#state === 'down';
+  }
+
+  /** It was seen down since the last command. */
+  get isSeenDown(): boolean {
+    return this.isDown && !this.#isOutdated;
   }
 
   get reason(): string | null {
@@ -46,6 +57,8 @@ export class Backend {
       reason: this.#reason,
       since: this.#since,
       seenAt: this.#seenAt,
+      isOutdated: this.#isOutdated,
+      answeredAt: this.#answeredAt,
       wrongCheck: this.#wrongCheck,
     };
   }
@@ -61,6 +74,8 @@ export class Backend {
     if (this.#state !== 'up') this.#enter('up', now);
     this.#reason = null;
     this.#seenAt = now;
+    this.#answeredAt = now;
+    this.#isOutdated = false;
   }
 
   /**
@@ -74,6 +89,7 @@ export class Backend {
     if (this.#state !== 'down') this.#enter('down', now);
     this.#reason = reason.slice(0, MAX_REASON);
     this.#seenAt = now;
+    this.#isOutdated = false;
   }
 
   /** A probe saw this. */
@@ -84,10 +100,13 @@ export class Backend {
     else if (status === undefined) this.failed(what, now);
   }
 
-  /** Something else is asked for: what was seen before says nothing about the time after. */
-  forget(): void {
-    this.#state = 'unknown';
-    this.#reason = null;
+  /**
+   * The operator gave a command, and may replace or stop the backend now. An earlier answer says nothing
+   * about the time after it. An outage is assumed to continue until the backend is seen to answer.
+   */
+  onCommand(): void {
+    if (this.isDown) this.#isOutdated = true;
+    else this.#state = 'unknown';
   }
 
   #enter(state: 'up' | 'down', now: number): void {

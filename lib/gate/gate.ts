@@ -277,7 +277,7 @@ export class Gate {
       return false;
     }
     this.#state = next;
-    this.#backend.forget();
+    this.#backend.onCommand();
     this.#isKnownDrained = false;
     this.#drain.end();
     this.#reopening.end();
@@ -379,7 +379,7 @@ export class Gate {
    */
   requeue(passage: GatedRequest): Ticket | Rejection | undefined {
     const arrival = this.#inFlight.arrivalOf(passage.request);
-    if (arrival && !this.#backend.isDown) this.noteFailure(passage.request, UNREACHABLE);
+    if (arrival && !this.#backend.isSeenDown) this.noteFailure(passage.request, UNREACHABLE);
     if (!arrival || !this.#mayTakeBack(passage) || this.#isOverdue(arrival)) return undefined;
     const refusal = this.#refusal(this.#inFlight.wasHeld(passage.request));
     this.#release.onResponse(passage.request, false);
@@ -402,6 +402,12 @@ export class Gate {
   /** The backend did not answer a request. @param reason such as `ECONNREFUSED`. */
   noteFailure(request: RequestLine, reason: string): void {
     this.#backend.failed(reason, this.#clock.now(), this.#inFlight.sinceOf(request));
+  }
+
+  /** How long ago the backend last answered; null where it never did. */
+  get answeredMs(): number | null {
+    const { answeredAt } = this.#backend.facts;
+    return answeredAt === null ? null : Math.round(this.#clock.now() - answeredAt);
   }
 
   get isCheckWrong(): boolean {
@@ -476,7 +482,7 @@ export class Gate {
     if (
       this.settings.health !== undefined &&
       this.desiredKind === 'running' &&
-      !this.#backend.isDown &&
+      !this.#backend.isSeenDown &&
       entry.passage.isBadGateway?.()
     ) {
       this.#reopening.afterBadGateway(entry.since);

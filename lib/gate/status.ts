@@ -55,7 +55,7 @@ export interface AppStatus {
   lostProcesses?: LostProcessStatus[];
   /**
    * With a `store`: whether it answers. While it does not, commands reach this process alone, and
-   * what is said of the others is what was heard of them last.
+   * `processes` has what was heard of the others last, and sums leave out what is older than 5 s.
    */
   store?: 'connected' | 'lost';
 }
@@ -70,7 +70,7 @@ export interface ProcessStatus {
   acknowledged: boolean;
   /** And has nothing in flight that a drain waits for. */
   drained: boolean;
-  /** How long ago it was heard of. */
+  /** How long ago it was heard of; the rest is as of then. */
   seenMs: number;
 }
 
@@ -93,8 +93,9 @@ export interface LostProcessStatus {
 export interface BackendStatus {
   /**
    * As the last request that was passed on found it, or the probe. `unknown` where nothing was seen
-   * since the app was last paused, resumed or stopped. A middleware sees the probe and requests that
-   * are taken back, and nothing else.
+   * since the app was last paused, resumed or stopped; but a backend that was down before stays `down`
+   * until it is seen to answer. A middleware sees the probe and requests that are taken back, and
+   * nothing else.
    */
   state: 'unknown' | 'up' | 'down';
   /** What was seen of a backend that is down, such as `ECONNREFUSED` or `HTTP 502`; else null. */
@@ -149,13 +150,15 @@ export interface CommandResult {
 export interface DrainResult {
   /**
    * `drained`: nothing is in flight. `timeout`: something still is. `lost`: nothing is in flight in
-   * the processes that are heard of, but others are missing. `resumed`: the pause ended meanwhile.
+   * the processes that are heard of, but others are missing, or the store does not answer. `resumed`: the pause ended meanwhile.
    * `closed`: antract was closed.
    */
   outcome: 'drained' | 'timeout' | 'lost' | 'resumed' | 'closed';
   waitedMs: number;
   /** With a `store`: processes that may still send requests although they are not heard of. */
   missing?: LostProcessStatus[];
+  /** With a `store`: whether it answers. While it does not, no other process can be asked. */
+  store?: 'connected' | 'lost';
   /** Those still in flight, the oldest first, at most 20. */
   stragglers: Straggler[];
 }

@@ -145,6 +145,12 @@ function drainErrorText(app: string, { outcome, waitedMs, ...left }: DrainResult
       );
     }
     case 'lost': {
+      if (left.store === 'lost') {
+        return (
+          `App \`${app}\` did not drain: the store does not answer, so other processes may still send ` +
+          "requests to the backend. Try again when it does, or set `lost: 'ignore'` if no other process runs."
+        );
+      }
       const names = (left.missing ?? []).map(
         ({ host, pid, silentForMs }) => `${pid} on ${host} (${formatMs(silentForMs)})`,
       );

@@ -174,8 +174,9 @@ export class PauseRegistry extends EventEmitter {
       const outcome = await this.#wait.drained(gate, { ...limits, signal }, ignoresLost);
       const waitedMs = Math.round(this.#clock.now() - start);
       const stragglers = this.#statusOf(gate).stragglers ?? [];
-      const missing = this.#sharing?.missing(gate);
-      return { outcome, waitedMs, stragglers, ...(missing && { missing }) };
+      if (!this.#sharing) return { outcome, waitedMs, stragglers };
+      const store = this.#sharing.isStoreLost ? 'lost' : 'connected';
+      return { outcome, waitedMs, stragglers, missing: this.#sharing.missing(gate), store };
     } finally {
       own?.stop();
     }

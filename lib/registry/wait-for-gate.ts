@@ -11,7 +11,10 @@ import { waitFor, type WaitLimits } from '../common/wait.ts';
 
 /** What is known of the other processes. */
 export interface Elsewhere {
-  isDrainedElsewhere(app: string): boolean;
+  /** Whether the store does not answer, so that no other process can be asked. */
+  readonly isStoreLost: boolean;
+  /** @param ignoresLost whether the store, while it does not answer, and silent processes don't count. */
+  isDrainedElsewhere(app: string, ignoresLost: boolean): boolean;
   /** Processes that are not heard of, and may still send requests of an app to its backend. */
   missing(gate: Gate): readonly LostProcessStatus[];
   /** The missing processes have ended, as an operator says. */
@@ -32,7 +35,11 @@ export class GateWait {
     this.#elsewhere = elsewhere;
   }
 
-  /** @param ignoresLost whether missing processes are taken to have ended. */
+  /**
+   * Gives up with `lost` when only processes are left that can't be asked.
+   *
+   * @param ignoresLost whether missing processes are taken to have ended.
+   */
   async drained(
     gate: Gate,
     limits: WaitLimits,
@@ -41,21 +48,22 @@ export class GateWait {
     const look = (): 'drained' | 'lost' | undefined => {
       if (!gate.isDrained) return undefined;
       if (!this.#elsewhere) return 'drained';
-      if (!this.#elsewhere.isDrainedElsewhere(gate.app)) return undefined;
-      if (this.#elsewhere.missing(gate).length === 0) return 'drained';
-      if (!ignoresLost) return 'lost';
-      this.#elsewhere.dismissMissing(gate);
-      return 'drained';
+      const { isStoreLost } = this.#elsewhere;
+      if (isStoreLost && !ignoresLost) return 'lost';
+      if (!this.#elsewhere.isDrainedElsewhere(gate.app, ignoresLost)) return undefined;
+      return ignoresLost || this.#elsewhere.missing(gate).length === 0 ? 'drained' : 'lost';
     };
     if (this.#elsewhere) await this.#elsewhere.refresh();
     // It may have been resumed meanwhile.
     const now = gate.desiredKind === 'running' ? 'resumed' : look();
-    return waitFor<DrainOutcome | 'lost'>(
+    const outcome = await waitFor<DrainOutcome | 'lost'>(
       this.#clock,
       limits,
       now,
       this.#until<DrainOutcome | 'lost'>('drained', look, (told) => gate.watchDrain(told)),
     );
+    if (outcome === 'drained' && ignoresLost) this.#elsewhere?.dismissMissing(gate);
+    return outcome;
   }
 
   async reopened(gate: Gate, limits: WaitLimits): Promise<ReleaseOutcome | 'timeout'> {

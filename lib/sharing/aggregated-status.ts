@@ -4,7 +4,7 @@
 import { oldest } from '../gate/in-flight.ts';
 import type { AppStatus, BackendStatus, ProcessStatus } from '../gate/status.ts';
 import { reportTraffic, type TrafficReport } from '../gate/traffic-stats.ts';
-import type { Peer } from './peers.ts';
+import { LOST_AFTER_MS, type Peer } from './peers.ts';
 import type { AppReport, ProcessIdentity } from './process-report.ts';
 
 export interface ProcessReports {
@@ -13,8 +13,8 @@ export interface ProcessReports {
   readonly peers: readonly Peer[];
   /** What they have to have understood. */
   readonly version: number;
-  /** Whether a process that is not heard of may still send requests. */
-  readonly isMissing: boolean;
+  /** Whether it is known that no process which is not heard of may still send requests. */
+  readonly isConfirmed: boolean;
   readonly now: number;
 }
 
@@ -30,7 +30,7 @@ function isOfOneMind(app: AppReport | undefined, version: number): boolean {
 
 /** Sums of all; what was asked for is the same everywhere. */
 export function joinStatus(app: string, status: AppStatus, fleet: ProcessReports): AppStatus {
-  const reports = [fleet.own, ...fleet.peers.flatMap(({ apps }) => apps[app] ?? [])];
+  const reports = [fleet.own, ...freshReports(app, fleet)];
   const sum = (name: 'held' | 'inFlight' | 'longLived'): number =>
     reports.reduce((total, report) => total + report[name], 0);
   const oldestHolds = reports.flatMap(({ oldestHoldMs }) => oldestHoldMs ?? []);
@@ -54,6 +54,18 @@ export function joinStatus(app: string, status: AppStatus, fleet: ProcessReports
 }
 
 /**
+ * What the processes say of an app that were heard of lately. While the store is away, older counts say
+ * nothing about the present.
+ */
+export function freshReports(
+  app: string,
+  { peers, now }: Pick<ProcessReports, 'peers' | 'now'>,
+): AppReport[] {
+  const fresh = peers.filter(({ heardAt }) => now - heardAt < LOST_AFTER_MS);
+  return fresh.flatMap(({ apps }) => apps[app] ?? []);
+}
+
+/**
  * The backend is down where any process sees it down; but not by what one saw earlier, and looks no
  * more, where another has had an answer since.
  */
@@ -69,14 +81,34 @@ function joinBackend(
     return backend ? [{ ...backend, seenMs, forMs: (backend.forMs ?? 0) + age }] : [];
   });
   const all = [own, ...others];
-  const answers = all.filter(({ state }) => state === 'up').map(({ seenMs }) => seenMs ?? 0);
-  const lastAnswer = Math.min(...answers);
+  const lastAnswer = Math.min(fleet.own.answeredMs ?? Infinity, ...answersElsewhere(app, fleet));
   const isDown = ({ state, seenMs, probing }: BackendStatus): boolean =>
     state === 'down' && (probing || (seenMs ?? 0) <= lastAnswer);
   const down = all.find(isDown);
   if (down) return down;
   const saysSomething = own.state !== 'down' && (own.state === 'up' || own.summary !== null);
-  return saysSomething ? own : (all.find(({ state }) => state === 'up') ?? own);
+  if (saysSomething) return own;
+  const up = all.find(({ state }) => state === 'up');
+  return up ?? (own.state === 'down' ? { ...own, ...UNKNOWN } : own);
+}
+
+/** Another process had an answer after the outage, and a command came after that. */
+const UNKNOWN = {
+  state: 'unknown',
+  reason: null,
+  forMs: null,
+  seenMs: null,
+  summary: null,
+  next: null,
+} as const satisfies Partial<BackendStatus>;
+
+function answersElsewhere(app: string, { peers, now }: ProcessReports): number[] {
+  return peers.flatMap(({ apps, heardAt }) => {
+    const { answeredMs, backend } = apps[app] ?? {};
+    // An older version tells of an answer only as long as the backend is up.
+    const ago = answeredMs ?? (backend?.state === 'up' ? backend.seenMs : null);
+    return ago === null ? [] : [ago + Math.round(now - heardAt)];
+  });
 }
 
 /** Paused only when all are: each has acknowledged the pause, and drained, also those that are lost. */
@@ -85,11 +117,11 @@ function joinPhase(app: string, { phase }: AppStatus, fleet: ProcessReports): Ap
   switch (phase) {
     case 'running':
     case 'releasing':
-      return others.some((other) => other && isBehind(other)) ? 'releasing' : phase;
+      return freshReports(app, fleet).some(isBehind) ? 'releasing' : phase;
     case 'pausing':
     case 'paused':
       return phase === 'paused' &&
-        !fleet.isMissing &&
+        fleet.isConfirmed &&
         others.every((other) => isDrained(other, fleet.version))
         ? 'paused'
         : 'pausing';
@@ -143,9 +175,9 @@ function processStatus(
 
 export function joinTraffic(
   app: string,
-  { own, peers }: Pick<ProcessReports, 'own' | 'peers'>,
+  { own, ...others }: Pick<ProcessReports, 'own' | 'peers' | 'now'>,
 ): TrafficReport {
-  const reports = [own, ...peers.flatMap(({ apps }) => apps[app] ?? [])];
+  const reports = [own, ...freshReports(app, others)];
   const traffics = reports.map(({ traffic }) => traffic);
   const perSecond = traffics.reduce((sum, { requestsPerSecond }) => sum + requestsPerSecond, 0);
   const windowMs = Math.max(...traffics.map((traffic) => traffic.windowMs));

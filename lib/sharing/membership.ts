@@ -84,12 +84,18 @@ export class Membership {
     });
   }
 
-  /** @throws StoreTrouble. */
-  async refresh(): Promise<void> {
-    const { line } = this.#context;
-    if (!line.hasReports) return;
+  /**
+   * Returns whether the store has a report of this process, and of each other that is known to run.
+   *
+   * @throws StoreTrouble.
+   */
+  async refresh(): Promise<boolean> {
+    const { line, self } = this.#context;
+    if (!line.hasReports) return true;
     const reports = await line.call(async (store) => (await store.reports?.()) ?? []);
     for (const report of reports) this.onReport(report);
+    const ids = new Set(reports.map(({ id }) => id));
+    return [self, ...this.#peers.live].every(({ id }) => ids.has(id));
   }
 
   onReport({ id, value }: StoredReport): void {
@@ -107,6 +113,7 @@ export class Membership {
     if (!report) return;
     const before = this.#peers.find(id);
     if (!this.#peers.onReport(report, clock.now())) return;
+    for (const silent of report.silent) this.#peers.onSilence(silent, clock.now());
     this.#dismissReplaced();
     this.changed();
     for (const [app, { answers = 0 }] of Object.entries(report.apps)) {

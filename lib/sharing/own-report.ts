@@ -7,7 +7,8 @@ import type { Straggler } from '../gate/in-flight.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
 import { MAX_VALUE } from '../stores/store.ts';
 import type { TrafficReport } from '../gate/traffic-stats.ts';
-import type { AppReport } from './process-report.ts';
+import type { Peer } from './peers.ts';
+import { NOTHING, type AppReport, type SilentReport } from './process-report.ts';
 
 export interface OwnReportContext {
   readonly gates: () => Iterable<Gate>;
@@ -23,22 +24,10 @@ const MAX_PATH = 200;
 const TELL_MS = 60_000;
 /** What is left of a value for the apps in it. */
 const MAX_LENGTH = MAX_VALUE - 1024;
-
-/** Of one that this process has nothing of: it has understood what is asked, and has nothing to do. */
-const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
-  phase: 'running',
-  held: 0,
-  inFlight: 0,
-  longLived: 0,
-  oldestHoldMs: null,
-  heldDelta: null,
-  isDrained: true,
-  isOpen: true,
-  sharesPace: false,
-  stragglers: [],
-  traffic: { windowMs: 0, requestsPerSecond: 0, slowestMs: 0 },
-  pause: null,
-});
+/** What is left of a value for silent processes; the apps get the rest. */
+const MAX_SILENT_LENGTH = MAX_VALUE / 4;
+/** What is left of that for the drained apps of one process. */
+const MAX_DRAINED_LENGTH = 1024;
 
 /** @param version what is understood of the app. */
 export function reportApp(gate: Gate, version: number, context: OwnReportContext): AppReport {
@@ -57,9 +46,58 @@ export function reportApp(gate: Gate, version: number, context: OwnReportContext
     isOpen: gate.isReopened,
     sharesPace: gate.sharesPace,
     answers: gate.answers,
+    ...(gate.answeredMs !== null && { answeredMs: gate.answeredMs }),
     stragglers: gate.desiredKind === 'running' ? [] : shorten(gate.stragglers()),
     traffic: { windowMs, requestsPerSecond, slowestMs },
     pause: reportPause(gate, context),
+  };
+}
+
+/**
+ * What one report says: first the silent processes, then as many apps as still fit.
+ *
+ * @param silent those that are not heard of, the latest last.
+ */
+export function reportContents(
+  versions: ReadonlyMap<string, number>,
+  silent: readonly Peer[],
+  context: OwnReportContext,
+): { silent: SilentReport[]; apps: Record<string, AppReport> } {
+  const now = context.clock.now();
+  const told: SilentReport[] = [];
+  let length = 0;
+  for (const one of silent.toReversed()) {
+    const report = reportSilent(one, now);
+    length += JSON.stringify(report).length + 1;
+    if (length > MAX_SILENT_LENGTH) break;
+    told.push(report);
+  }
+  const left = MAX_LENGTH - Math.min(length, MAX_SILENT_LENGTH);
+  return { silent: told, apps: reportApps(versions, context, left) };
+}
+
+function reportSilent(peer: Peer, now: number): SilentReport {
+  const { id, host, pid, address, worker, startedAt, at, onStoreError, beat, apps, heardAt } = peer;
+  const drained: Record<string, number> = {};
+  let left = MAX_DRAINED_LENGTH;
+  // Without its entry, an app counts as one that this process did not drain: a drain is then refused.
+  for (const [app, { version, isDrained }] of Object.entries(apps)) {
+    left -= app.length + 20;
+    if (isDrained && version > 0 && left > 0) drained[app] = version;
+  }
+  const silentForMs = Math.round(now - heardAt);
+  return {
+    id,
+    host,
+    pid,
+    address,
+    worker,
+    startedAt,
+    at,
+    onStoreError,
+    beat,
+    silentForMs,
+    drained,
   };
 }
 
@@ -68,13 +106,14 @@ export function reportApp(gate: Gate, version: number, context: OwnReportContext
  *
  * @param versions what is understood of each app that is shared.
  */
-export function reportApps(
+function reportApps(
   versions: ReadonlyMap<string, number>,
   context: OwnReportContext,
+  maxLength = MAX_LENGTH,
 ): Record<string, AppReport> {
   const gates = [...context.gates()].toSorted((a, b) => rank(a) - rank(b));
   const reports = new Map<string, AppReport>();
-  let left = MAX_LENGTH;
+  let left = maxLength;
   const add = (app: string, report: AppReport): void => {
     left -= JSON.stringify([app, report]).length;
     if (left >= 0) reports.set(app, report);

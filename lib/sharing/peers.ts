@@ -3,11 +3,19 @@
  * time. Knows no store.
  */
 import type { Share } from '../gate/pacing/pacer.ts';
-import type { AppReport, ProcessOrigin, ProcessReport } from './process-report.ts';
+import {
+  NOTHING,
+  type AppReport,
+  type ProcessOrigin,
+  type ProcessReport,
+  type SilentReport,
+} from './process-report.ts';
 
 export interface Peer extends ProcessReport {
   /** When it was heard of last. */
   readonly heardAt: number;
+  /** Until when no process could be heard here; its silence counts from then on. */
+  readonly excusedUntil?: number;
 }
 
 export interface LostProcess {
@@ -21,6 +29,9 @@ export interface LostProcess {
 /** A process that was not heard of for that long is lost: nobody waits for it any longer. */
 export const LOST_AFTER_MS = 5000;
 
+/** A process that was not heard of for that long has missed a report: others are told. */
+const SILENT_AFTER_MS = 2000;
+
 /** Beyond it no more processes are known; likewise of those that were lost. */
 const MAX_PEERS = 1000;
 
@@ -30,7 +41,7 @@ export class Peers {
   /** Those that have left or were lost: what they had told comes late, and may come twice. */
   readonly #gone = new Map<string, number>();
   #lost: LostProcess[] = [];
-  /** Those that are not expected to be heard of again. */
+  /** Those that are not expected to be heard of again. Only a report of their own changes that. */
   readonly #dismissed = new Set<string>();
 
   /** @param own this process, whose own reports come back to it. */
@@ -74,6 +85,31 @@ export class Peers {
     return true;
   }
 
+  /**
+   * Another process does not hear this one. If it is not known here, it counts like one that was heard
+   * of at that time. If it is, the report that is known here may have been read late.
+   */
+  onSilence({ silentForMs, drained, ...head }: SilentReport, now: number): void {
+    const { id, beat } = head;
+    const isGone = beat <= (this.#gone.get(id) ?? -1) || this.#dismissed.has(id);
+    if (id === this.#own.id || isGone) return;
+    const known = this.#peers.get(id);
+    const heardAt = now - silentForMs;
+    if (known) {
+      if (known.beat === beat && heardAt < known.heardAt)
+        this.#peers.set(id, { ...known, heardAt });
+    } else if (this.#peers.size < MAX_PEERS) {
+      const apps = Object.entries(drained).map(([app, version]) => [app, { ...NOTHING, version }]);
+      this.#peers.set(id, { ...head, apps: Object.fromEntries(apps), silent: [], heardAt });
+    }
+  }
+
+  /** Those that may still run although they are not heard of, the latest last. */
+  silent(now: number): Peer[] {
+    const lost = this.#lost.filter(({ ended }) => !ended).map(({ last }) => last);
+    return [...lost, ...this.live.filter((peer) => silenceOf(peer, now) >= SILENT_AFTER_MS)];
+  }
+
   /** It has said that it leaves. True where that is news. */
   leave(id: string): boolean {
     const isKnown = this.#peers.has(id) || this.#lost.some(({ last }) => last.id === id);
@@ -85,8 +121,12 @@ export class Peers {
 
   /** A lost process is not expected back. One that is heard of again counts as before. */
   dismiss(id: string): boolean {
-    // Here it may not be lost yet.
-    if (this.#peers.has(id)) this.#dismissed.add(id);
+    // Here it may not be lost yet, or be known only later, from a process that still misses it.
+    this.#dismissed.add(id);
+    for (const first of this.#dismissed) {
+      if (this.#dismissed.size <= MAX_PEERS) break;
+      this.#dismissed.delete(first);
+    }
     const before = this.#lost.length;
     this.#lost = this.#lost.filter(({ last, ended }) => last.id !== id || ended);
     return this.#lost.length < before;
@@ -116,16 +156,16 @@ export class Peers {
   /** Drops those that were not heard of for too long, and names them. */
   sweep(now: number): LostProcess[] {
     const lost = this.live
-      .filter(({ heardAt }) => heardAt + LOST_AFTER_MS <= now)
+      .filter((peer) => isSilent(peer, now))
       .map((last) => ({ last, lostAt: now, ended: false }));
     for (const { last } of lost) this.#forget(last.id, last.beat);
-    this.#addLost(lost.filter(({ last }) => !this.#dismissed.delete(last.id)));
+    this.#addLost(lost.filter(({ last }) => !this.#dismissed.has(last.id)));
     return lost;
   }
 
   /** Nobody could be heard for a time: that says nothing of anybody. */
   extendLiveness(now: number): void {
-    for (const [id, peer] of this.#peers) this.#peers.set(id, { ...peer, heardAt: now });
+    for (const [id, peer] of this.#peers) this.#peers.set(id, { ...peer, excusedUntil: now });
   }
 
   /** What each tells of an app; undefined where it does not. */
@@ -158,6 +198,15 @@ export class Peers {
       this.#gone.delete(first);
     }
   }
+}
+
+/** How long a process has been silent while it could have been heard. */
+function silenceOf({ heardAt, excusedUntil = heardAt }: Peer, now: number): number {
+  return now - Math.max(heardAt, excusedUntil);
+}
+
+export function isSilent(peer: Peer, now: number): boolean {
+  return silenceOf(peer, now) >= LOST_AFTER_MS;
 }
 
 /**

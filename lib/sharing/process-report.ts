@@ -35,6 +35,8 @@ export interface AppReport extends Pick<
   readonly sharesPace: boolean;
   /** How often the backend has answered its probe after it had not; not told by other versions. */
   readonly answers?: number;
+  /** How long ago the backend last answered this process. Missing where it never did. */
+  readonly answeredMs?: number;
   readonly stragglers: readonly Straggler[];
   readonly traffic: Pick<TrafficReport, 'windowMs' | 'requestsPerSecond' | 'slowestMs'>;
   /** What came of its last pause here. */
@@ -51,14 +53,45 @@ export interface ProcessOrigin extends ProcessIdentity {
   readonly startedAt: number;
 }
 
-export interface ProcessReport extends ProcessOrigin {
+/** Of an app of which a process has nothing: it has acknowledged what is asked, and has nothing to do. */
+export const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
+  phase: 'running',
+  held: 0,
+  inFlight: 0,
+  longLived: 0,
+  oldestHoldMs: null,
+  heldDelta: null,
+  isDrained: true,
+  isOpen: true,
+  sharesPace: false,
+  stragglers: [],
+  traffic: { windowMs: 0, requestsPerSecond: 0, slowestMs: 0 },
+  pause: null,
+});
+
+interface ReportHead extends ProcessOrigin {
   /** When this was written, by the same clock as {@link startedAt}. */
   readonly at: number;
   /** What it does while it can't reach the store. */
   readonly onStoreError: Policy;
   /** Grows with each report: an old one that is read again is no sign of life. */
   readonly beat: number;
+}
+
+export interface ProcessReport extends ReportHead {
   readonly apps: Readonly<Record<string, AppReport>>;
+  /**
+   * Processes that this one does not hear, and that may still run. A process that starts later learns of
+   * them from here, also if the store has lost what they had reported themselves.
+   */
+  readonly silent: readonly SilentReport[];
+}
+
+/** The last report of a silent process, as another process passes it on. */
+export interface SilentReport extends ReportHead {
+  readonly silentForMs: number;
+  /** The apps that were drained there, each with the version that the process had acknowledged. */
+  readonly drained: Readonly<Record<string, number>>;
 }
 
 export function writeReport(report: ProcessReport): string {
@@ -69,18 +102,46 @@ export function writeReport(report: ProcessReport): string {
 export function readReport(text: string): ProcessReport | undefined {
   const report = parse(text);
   if (!report) return undefined;
-  const { id, host, pid, beat, apps, address, worker, startedAt, at, onStoreError } = report;
+  const { apps, silent } = report;
+  const head = readHead(report);
+  const isWhole = head && isPlainObject(apps) && Object.values(apps).every(isAppReport);
+  if (!isWhole) return undefined;
+  return {
+    ...head,
+    apps: apps as ProcessReport['apps'],
+    silent: Array.isArray(silent) ? silent.flatMap((one) => readSilent(one) ?? []) : [],
+  };
+}
+
+/** @returns undefined if the entry is not valid. */
+function readSilent(entry: unknown): SilentReport | undefined {
+  if (!isPlainObject(entry)) return undefined;
+  const head = readHead(entry);
+  const { silentForMs, drained } = entry;
+  const isWhole =
+    head &&
+    typeof silentForMs === 'number' &&
+    isPlainObject(drained) &&
+    Object.values(drained).every((version) => typeof version === 'number');
+  return isWhole
+    ? { ...head, silentForMs, drained: drained as SilentReport['drained'] }
+    : undefined;
+}
+
+function readHead(report: Record<string, unknown>): ReportHead | undefined {
+  const { id, host, pid, beat, address, worker, startedAt, at, onStoreError } = report;
   const isWhole =
     typeof id === 'string' &&
     typeof host === 'string' &&
     typeof pid === 'number' &&
-    typeof beat === 'number' &&
-    isPlainObject(apps) &&
-    Object.values(apps).every(isAppReport);
+    typeof beat === 'number';
   if (!isWhole) return undefined;
   // A process of another version may not tell these: then it replaces nothing, and promises nothing.
   return {
-    ...(report as unknown as ProcessReport),
+    id,
+    host,
+    pid,
+    beat,
     address: typeof address === 'string' ? address : null,
     worker: typeof worker === 'number' ? worker : null,
     startedAt: typeof startedAt === 'number' ? startedAt : NaN,
@@ -118,6 +179,7 @@ function isAppReport(app: unknown): boolean {
     FLAGS.every((name) => typeof app[name] === 'boolean') &&
     Array.isArray(app['stragglers']) &&
     isPlainObject(app['traffic']) &&
+    (app['answeredMs'] === undefined || typeof app['answeredMs'] === 'number') &&
     isBackend(app['backend'])
   );
 }

@@ -15,10 +15,10 @@ import type { Share } from '../gate/pacing/pacer.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
 import { Completeness, PATIENCE_MS } from './completeness.ts';
 import { Membership } from './membership.ts';
-import { isDrained, isOpen, joinStatus, joinTraffic } from './aggregated-status.ts';
+import { freshReports, isDrained, isOpen, joinStatus, joinTraffic } from './aggregated-status.ts';
 import { Outage } from './outage.ts';
-import { reportApp, reportApps, type OwnReportContext } from './own-report.ts';
-import type { LostProcess } from './peers.ts';
+import { reportApp, reportContents, type OwnReportContext } from './own-report.ts';
+import { isSilent, type LostProcess, type Peer } from './peers.ts';
 import type { AppReport, ProcessOrigin } from './process-report.ts';
 import { StallDetector } from './stall-detector.ts';
 import { ReplicatedStates } from './replicated-states.ts';
@@ -40,8 +40,6 @@ export interface SharingContext extends OwnReportContext {
 const BEAT_MS = 1000;
 /** Every so many beats it looks whether it missed anything: messages may be lost. */
 const LOOK_EVERY = 2;
-/** A beat so late says that this process was frozen, rather than that the others are gone. */
-const LATE_MS = 2000;
 /** How long those in flight keep a process that is closed among the others. */
 const LEAVE_MS = 10_000;
 /** How many lost processes a status names, the last ones. */
@@ -69,7 +67,10 @@ export class Sharing {
   #setReady: () => void = () => undefined;
   #patience: Timer | undefined;
   #beats = 0;
-  #beatAt: number;
+  /** How often this process had stood still by the last beat. */
+  #stallCount = 0;
+  /** The pauses whose drain goes on without the store, as an operator said. Each by its start. */
+  readonly #alone = new Map<string, number>();
   #timer: Timer | undefined;
   #closed = false;
   #closing: Promise<void> | undefined;
@@ -110,7 +111,7 @@ export class Sharing {
         ...this.#self,
         at: clock.date(),
         onStoreError: settings.onStoreError,
-        apps: reportApps(this.#intents.versions, context),
+        ...reportContents(this.#intents.versions, this.#silent(), context),
       }),
       warn,
       answered: (app) => {
@@ -119,7 +120,6 @@ export class Sharing {
       failed: (error) => this.#lose(error),
     });
     this.#fleet.watch(() => this.#onChange());
-    this.#beatAt = clock.now();
     this.ready = new Promise((resolve) => (this.#setReady = resolve));
     // A store that does not answer keeps a beat from its end.
     this.#patience = clock.after(PATIENCE_MS, () => this.#becomeInformed(this.#pulse.stallCount));
@@ -200,10 +200,27 @@ export class Sharing {
     await this.#fleet.refresh().catch((error: unknown) => this.#lose(error));
   }
 
-  /** Whether all others have acknowledged what is asked for, and drained. Not known without the store. */
-  isDrainedElsewhere(app: string): boolean {
+  /** Whether the store does not answer, so that no other process can be asked. */
+  get isStoreLost(): boolean {
+    return this.#outage.isOn;
+  }
+
+  /**
+   * Whether all others have acknowledged what is asked for, and drained.
+   *
+   * @param ignoresLost whether that goes without a store that does not answer: then a process is not waited
+   *   for once it has been silent as long as one that is lost.
+   */
+  isDrainedElsewhere(app: string, ignoresLost = false): boolean {
     const version = this.#version(app);
-    return this.#isShared(app) && this.#others(app).every((other) => isDrained(other, version));
+    const now = this.#context.clock.now();
+    const isShared = this.#isShared(app);
+    if (!isShared && !(ignoresLost && this.#outage.isOn)) return false;
+    const hasDrained = (report: AppReport | undefined): boolean =>
+      !this.#intents.isPending(app) && isDrained(report, version);
+    return this.#fleet.peers.live.every(
+      (peer) => hasDrained(peer.apps[app]) || (!isShared && isSilent(peer, now)),
+    );
   }
 
   /** Processes that are not heard of any more, and may still send requests of an app to its backend. */
@@ -214,6 +231,7 @@ export class Sharing {
 
   /** An operator says that the missing processes have ended. All processes are told. */
   dismissMissing(gate: Gate): void {
+    if (this.#outage.isOn) this.#alone.set(gate.app, gate.state.since);
     this.#fleet.dismiss(this.#missing(gate).map(({ last }) => last.id));
     this.#fleet.changed();
   }
@@ -238,7 +256,8 @@ export class Sharing {
 
   /** How many are held elsewhere. */
   heldElsewhere(app: string): number {
-    return this.#others(app).reduce((sum, other) => sum + (other?.held ?? 0), 0);
+    const fleet = { peers: this.#fleet.peers.live, now: this.#context.clock.now() };
+    return freshReports(app, fleet).reduce((sum, { held }) => sum + held, 0);
   }
 
   share(app: string): Share {
@@ -252,12 +271,14 @@ export class Sharing {
     const { app, state } = gate;
     const now = this.#context.clock.now();
     const missing = new Set(this.#missing(gate));
-    const status = joinStatus(app, gate.status(), {
+    const isAlone = this.#outage.isOn && this.#alone.get(app) === state.since;
+    const own = gate.status();
+    const status = joinStatus(app, own, {
       self: this.#self,
       own: this.#appReport(gate),
       peers: this.#fleet.peers.live,
       version: this.#version(app),
-      isMissing: missing.size > 0,
+      isConfirmed: missing.size === 0 && !this.#intents.isPending(app),
       now,
     });
     const lost = this.#fleet.peers.lost.filter(
@@ -265,6 +286,7 @@ export class Sharing {
     );
     return {
       ...status,
+      ...(isAlone && { phase: own.phase }),
       lostProcesses: lost.slice(-MAX_LOST).map((one) => lostStatus(one, missing.has(one), now)),
       store: this.#outage.isOn ? 'lost' : 'connected',
     };
@@ -274,6 +296,7 @@ export class Sharing {
     return joinTraffic(gate.app, {
       own: this.#appReport(gate),
       peers: this.#fleet.peers.live,
+      now: this.#context.clock.now(),
     });
   }
 
@@ -321,17 +344,18 @@ export class Sharing {
 
   async #beat(): Promise<void> {
     const { clock } = this.#context;
-    const now = clock.now();
     const { stallCount } = this.#pulse;
-    if (now - this.#beatAt > BEAT_MS + LATE_MS) this.#fleet.peers.extendLiveness(now);
-    this.#beatAt = now;
+    // A process that stood still heard nobody: that says nothing of the others.
+    if (stallCount !== this.#stallCount) this.#fleet.peers.extendLiveness(clock.now());
+    this.#stallCount = stallCount;
     try {
       await this.#lookAfterStore();
     } catch (error) {
       this.#lose(error);
     }
     // Whoever could not be heard, as nothing ran here, is not dead for that.
-    if (!this.#outage.isOn && this.#pulse.stallCount === stallCount) this.#fleet.sweep();
+    if (this.#outage.isOn) this.#fleet.changed();
+    else if (this.#pulse.stallCount === stallCount) this.#fleet.sweep();
     this.#becomeInformed(stallCount);
     if (this.#closed) return;
     const isUpToDate = this.#isReady && this.#pulse.isResponsive;
@@ -357,8 +381,8 @@ export class Sharing {
       this.#intents.renewLeases();
     }
     await this.#intents.bringBack(snapshot);
-    await this.#completeness.confirm(isUpToDate);
-    await this.#fleet.refresh();
+    const hasReports = await this.#fleet.refresh();
+    await this.#completeness.confirm(isUpToDate && hasReports);
     // What is held for want of knowledge goes on being held until the store can be relied on.
     if (wasHolding && !this.#completeness.isTrusted) return;
     this.#outage.noteReport(start);
@@ -384,6 +408,7 @@ export class Sharing {
     this.#patience?.cancel();
     this.#pulse.catchUp(stops);
     this.#reconsider();
+    this.#fleet.changed();
   }
 
   /** Whether the store can be relied on, or nobody is expected to tell more than it does. */
@@ -404,15 +429,16 @@ export class Sharing {
     this.#intents.suspendLeases();
     this.#completeness.forget();
     this.#outage.begin(error);
-    this.#onChange();
+    this.#fleet.changed();
   }
 
   #find(): void {
     this.#outage.end();
     // Nobody could be heard of: that is no sign of death.
     this.#fleet.peers.extendLiveness(this.#context.clock.now());
+    this.#alone.clear();
     this.#fleet.sendNow();
-    this.#onChange();
+    this.#fleet.changed();
   }
 
   // ---- Telling, and hearing -------------------------------------------------------------------
@@ -442,7 +468,14 @@ export class Sharing {
 
   /** Whether the others can know what is asked for, and this process what they make of it. */
   #isShared(app: string): boolean {
-    return !this.#outage.isOn && !this.#intents.isPending(app);
+    return this.#isReady && !this.#outage.isOn && !this.#intents.isPending(app);
+  }
+
+  /** While the store is away nobody can be heard; then only those count that were lost before. */
+  #silent(): Peer[] {
+    const { peers } = this.#fleet;
+    if (!this.#outage.isOn) return peers.silent(this.#context.clock.now());
+    return peers.lost.filter(({ ended }) => !ended).map(({ last }) => last);
   }
 
   /**

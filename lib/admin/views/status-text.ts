@@ -151,8 +151,11 @@ function waitLeft(health: HealthStatus | null): number | null {
 }
 
 function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {
-  const { outcome, waitedMs, missing = [] } = drain;
+  const { outcome, waitedMs, missing = [], store } = drain;
   const after = `after ${formatMs(waitedMs)}`;
+  if (outcome === 'lost' && store === 'lost') {
+    return `Not drained ${after}: the store does not answer, so other processes may still send requests to the backend.`;
+  }
   if (outcome === 'lost') {
     const names = missing.map(({ host, pid }) => `process ${pid} on ${host}`).join(', ');
     return `Not drained ${after}: ${names} can't be heard, and may still send requests to the backend.`;
@@ -161,20 +164,21 @@ function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {
   const [none, some] = only
     ? ['no write is', 'writes']
     : ['nothing is', count(inFlight, 'request')];
-  return outcome === 'drained'
-    ? `Drained ${after}: ${none} in flight.`
-    : `Not drained ${after}: ${some} still in flight.`;
+  if (outcome === 'drained') return `Drained ${after}: ${none} in flight.`;
+  const cause = store === 'lost' ? ', and the store does not answer' : '';
+  return `Not drained ${after}: ${some} still in flight${cause}.`;
 }
 
 function releaseLine(
   { outcome, waitedMs }: ReleaseResult,
-  { held, health, backend }: AppStatus,
+  { held, health, backend, store }: AppStatus,
 ): string {
   const after = `after ${formatMs(waitedMs)}`;
   if (outcome === 'reopened') return `Released ${after}: nobody is held, and the backend answers.`;
   const asked = health ? ', and the backend does not answer yet' : '';
   const why = backend.summary === null ? asked : `; ${clause(backend.summary)}`;
-  return `Not released ${after}: ${count(held, 'request')} still held${why}.`;
+  const others = store === 'lost' ? '; the store does not answer, so others may hold more' : '';
+  return `Not released ${after}: ${count(held, 'request')} still held${others}${why}.`;
 }
 
 // ---- The lines after it -----------------------------------------------------------------------
@@ -211,7 +215,7 @@ function details(status: AppStatus, base: Base): string[] {
       ];
     case 'paused':
       return [
-        `${app} is drained.`,
+        status.store === 'lost' ? `${app} is drained here; ${UNASKED}` : `${app} is drained.`,
         ...pauseLines(status),
         ...others,
         `Next: do the work, then ${link(base, 'disable', status)} lets requests through.`,
@@ -249,7 +253,7 @@ function trendLines({ heldDelta, health }: AppStatus): string[] {
 
 function releasingLine({ held, health, backend }: AppStatus): string {
   const requests = count(held, 'held request');
-  if (!health && backend.state === 'down') return `releasing: ${requests}; its backend is down.`;
+  if (!health && backend.state === 'down') return `releasing: ${requests}.`;
   if (!health) return `releasing: ${requests} still going out.`;
   const waiting = held === 0 ? 'no request is held yet' : `${requests} until then`;
   return health.unplanned
@@ -258,11 +262,13 @@ function releasingLine({ held, health, backend }: AppStatus): string {
 }
 
 function backendLines({ backend }: AppStatus): string[] {
-  const { state, summary, next, forMs } = backend;
+  const { state, summary, next, forMs, seenMs } = backend;
   const isDown = state === 'down' && forMs !== null;
+  const isOld = seenMs !== null && seenMs >= STALE_MS;
+  const seen = isOld ? `, last seen ${formatMs(seenMs)} ago` : '';
   return [
     ...(summary === null ? [] : [summary]),
-    ...(isDown ? [`Backend down for: ${formatMs(forMs)}`] : []),
+    ...(isDown ? [`Backend down for: ${formatMs(forMs)}${seen}`] : []),
     ...(next === null ? [] : [next]),
   ];
 }
@@ -336,21 +342,34 @@ function lostLine(lost: LostProcessStatus): string {
 
 /** What an operator can do about a process that a drain can't be done without. */
 function missingLines(status: AppStatus, base: Base): string[] {
-  if (!status.lostProcesses?.some(({ blocksDrain }) => blocksDrain)) return [];
   const drain = link(base, 'drain', status);
   const ignore = `${drain}${drain.includes('?') ? '&' : '?'}lost=ignore`;
+  if (status.store === 'lost') {
+    return [
+      `Next: make the store answer again. If all other processes have ended, ${ignore} goes on without them.`,
+    ];
+  }
+  if (!status.lostProcesses?.some(({ blocksDrain }) => blocksDrain)) return [];
   return [
     `Next: restart a process that is not heard of, or its connection to the store. If it has ended, ${ignore} goes on without it.`,
   ];
 }
+
+/** Processes report every second. What is older is marked as such. */
+const STALE_MS = 3000;
+
+const UNASKED = "the others can't be asked, as the store does not answer.";
 
 const STORE_LOST =
   'The store does not answer: commands reach this process alone, and the others are not known to follow.';
 
 function processLine({ host, pid, held, inFlight, acknowledged, seenMs }: ProcessStatus): string {
   const counts = `${held} held, ${inFlight} in flight`;
-  const behind = acknowledged ? '' : `, has not acknowledged yet, seen ${formatMs(seenMs)} ago`;
-  return `  ${host} ${pid}: ${counts}${behind}`;
+  const isStale = seenMs >= STALE_MS;
+  const behind = acknowledged ? '' : ', has not acknowledged yet';
+  const seen = acknowledged && !isStale ? '' : `, seen ${formatMs(seenMs)} ago`;
+  const since = isStale ? ' and not heard of since' : '';
+  return `  ${host} ${pid}: ${counts}${behind}${seen}${since}`;
 }
 
 function listLine(status: AppStatus): string {
