@@ -11,6 +11,7 @@ export interface Status {
   leaseEndsInMs: number | null;
   reason: string | null;
   /** Where several processes share the app. */
+  store?: string;
   processes?: { pid: number; held: number; inFlight: number }[];
   lostProcesses?: { pid: number; ended: boolean }[];
 }

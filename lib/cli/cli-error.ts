@@ -51,7 +51,10 @@ export interface Failure {
 export function failureJson(error: unknown): string {
   const { exitCode, message = (error as Error).message.replace(/^error: /, '') } = explain(error);
   const details = error instanceof CommandFailure ? error.details : undefined;
-  return printableJson({ ...details, error: { code: failureCode(error), message, exitCode } });
+  const code = failureCode(error);
+  // The text ends with the code, which JSON has in a field of its own.
+  const sentence = message.replaceAll(` (${code})`, '');
+  return printableJson({ ...details, error: { code, message: sentence, exitCode } });
 }
 
 export function failureCode(error: unknown): string {

@@ -87,6 +87,25 @@ export function missingText(missing: readonly string[]): string {
   );
 }
 
+/** Why a drain can't be done without the store, and what the operator can do. */
+export const STORE_LOST_DRAIN =
+  'the store does not answer, so other gateways may still send requests to the backend. ' +
+  'Bring the store back, then try again; --ignore-lost does not help here.';
+
+/** Why a command may not have reached every gateway; undefined where it has. */
+export function behindText({
+  isStoreLost,
+  silent,
+  unacknowledged,
+}: AppSnapshot): string | undefined {
+  if (isStoreLost) {
+    return 'The store does not answer, so other gateways may not follow, and may still hold requests.';
+  }
+  const behind = [...silent, ...unacknowledged];
+  if (behind.length === 0) return undefined;
+  return `Not known to follow, and may still hold requests: ${behind.join(', ')}.`;
+}
+
 export function stragglerText({ method, path, ageMs, waitsFor }: Straggler): string {
   return `${method} ${path} for ${formatMs(ageMs)}${clientWaitText(waitsFor)}`;
 }

@@ -3,7 +3,14 @@
  * elsewhere. Knows no command.
  */
 import type { Clock } from '../common/clock.ts';
-import type { AdminClient } from './client/admin-client.ts';
+import type {
+  AdminAnswer,
+  AdminClient,
+  Body,
+  CallOptions,
+  Parameters,
+} from './client/admin-client.ts';
+import { StoreLost } from './store-lost.ts';
 import type { Terminal } from './terminal.ts';
 import { readSnapshot, type AppSnapshot } from './client/snapshot.ts';
 import { liveLines, oneLine } from './format-status.ts';
@@ -12,6 +19,8 @@ import { liveLines, oneLine } from './format-status.ts';
 const EVERY = { live: 500, plain: 2000 };
 /** How often a line is written where nothing changes. */
 const LINE_EVERY = 10_000;
+/** How long a store may be away until a wait is given up: a failover takes a moment. */
+const STORE_PATIENCE = 2000;
 
 export interface Watch {
   readonly client: AdminClient;
@@ -27,6 +36,8 @@ export class Progress {
   lastWaiting: AppSnapshot | undefined;
   readonly #watch: Watch;
   readonly #over = new AbortController();
+  readonly #storeLost = new AbortController();
+  #storeLostAt: number | undefined;
   #linePhase: string | undefined;
   #lineAt = -Infinity;
 
@@ -40,6 +51,27 @@ export class Progress {
     this.#watch.screen.clear();
   }
 
+  /**
+   * A call that waits at the server. It can't succeed without the store, so it ends when that stays lost.
+   *
+   * @throws StoreLost, and as a call.
+   */
+  async wait(
+    endpoint: string,
+    parameters: Parameters,
+    { signal, ...options }: CallOptions,
+  ): Promise<AdminAnswer> {
+    const signals = signal ? [signal, this.#storeLost.signal] : [this.#storeLost.signal];
+    const answer = await this.#watch.client.call(endpoint, parameters, {
+      ...options,
+      signal: AbortSignal.any(signals),
+    });
+    if (answer.status === 202 && readSnapshot(answer.body).isStoreLost) {
+      throw new StoreLost(answer.body);
+    }
+    return answer;
+  }
+
   async #run(): Promise<void> {
     const { client, app, screen, clock } = this.#watch;
     const { signal } = this.#over;
@@ -49,7 +81,9 @@ export class Progress {
     while (!signal.aborted) {
       try {
         const { body } = await client.call('status', { app }, { signal, timeout: 5000 });
-        this.#show(readSnapshot(body));
+        const snapshot = readSnapshot(body);
+        this.#show(snapshot);
+        this.#noteStore(snapshot, body);
       } catch (error) {
         if (signal.aborted) return;
         // Whoever waits for the outcome says what is wrong; this is only for the eye.
@@ -57,6 +91,16 @@ export class Progress {
       }
       await delay(clock, every, signal);
     }
+  }
+
+  #noteStore({ isStoreLost }: AppSnapshot, body: Body): void {
+    if (!isStoreLost) {
+      this.#storeLostAt = undefined;
+      return;
+    }
+    const now = this.#watch.clock.now();
+    this.#storeLostAt ??= now;
+    if (now - this.#storeLostAt >= STORE_PATIENCE) this.#storeLost.abort(new StoreLost(body));
   }
 
   #show(snapshot: AppSnapshot): void {

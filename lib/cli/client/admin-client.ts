@@ -30,7 +30,32 @@ export interface AdminAnswer {
 }
 
 /** Nobody answered, or not as antract does. What was asked for may have been done all the same. */
-export class Unreachable extends CommandFailure {}
+export class Unreachable extends CommandFailure {
+  /** Nothing listens at the address: the gateway does not run. */
+  get isGone(): boolean {
+    return GONE.has(systemCode(this.cause));
+  }
+
+  /** The request may have been received, and done. */
+  get mayBeDone(): boolean {
+    return this.cause !== undefined && !NOT_SENT.has(systemCode(this.cause));
+  }
+}
+
+const GONE = new Set(['ECONNREFUSED', 'ENOENT']);
+const NOT_SENT = new Set([
+  ...GONE,
+  'EACCES',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EPROTO',
+]);
+
+function systemCode(error: unknown): string {
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
+}
 
 /** antract answered that it won't. */
 export class Refused extends CommandFailure {

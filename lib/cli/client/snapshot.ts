@@ -32,6 +32,14 @@ export interface AppSnapshot {
   readonly healthEndsInMs: number | null;
   /** Processes that are not heard of, and may still send requests to the backend. */
   readonly missing: readonly string[];
+  /** Processes that are not heard of, and were not seen to end. */
+  readonly silent: readonly string[];
+  /** Processes that have not acknowledged the last command. */
+  readonly unacknowledged: readonly string[];
+  /** Whether processes share the app through a store. */
+  readonly hasStore: boolean;
+  /** The store does not answer: commands reach one process alone. */
+  readonly isStoreLost: boolean;
   readonly backend: BackendSnapshot;
   /** What there is to know of other processes that share the app, a line each. */
   readonly processes: readonly string[];
@@ -78,6 +86,14 @@ export function readSnapshot(body: Body): AppSnapshot {
     missing: readLost(body)
       .filter(({ blocksDrain }) => blocksDrain === true)
       .map(nameProcess),
+    silent: readLost(body)
+      .filter(({ ended }) => ended !== true)
+      .map(nameProcess),
+    unacknowledged: readPeers(body)
+      .filter(({ acknowledged }) => acknowledged === false)
+      .map(nameProcess),
+    hasStore: readText(body['store']) !== null,
+    isStoreLost: body['store'] === 'lost' || body['shared'] === false,
     backend: readBackend(body['backend']),
     processes: readProcesses(body),
   };
@@ -90,6 +106,10 @@ function readBackend(value: unknown): BackendSnapshot {
     next: readText(next),
     downForMs: state === 'down' ? readNumber(forMs) : null,
   };
+}
+
+function readPeers({ processes }: Body): Record<string, unknown>[] {
+  return Array.isArray(processes) ? processes.filter(isPlainObject) : [];
 }
 
 function readLost({ lostProcesses }: Body): Record<string, unknown>[] {
@@ -111,14 +131,12 @@ function lostText(one: Record<string, unknown>): string {
 }
 
 function readProcesses(body: Body): string[] {
-  const { processes, store } = body;
-  const all = Array.isArray(processes) ? processes.filter(isPlainObject) : [];
   return [
-    ...all
+    ...readPeers(body)
       .filter(({ acknowledged }) => acknowledged === false)
       .map((one) => `${nameProcess(one)} has not acknowledged yet`),
     ...readLost(body).map(lostText),
-    ...(store === 'lost'
+    ...(body['store'] === 'lost'
       ? ['the store does not answer: commands reach one process alone, and others may not follow']
       : []),
   ];

@@ -23,7 +23,15 @@ import { Terminal } from '../terminal.ts';
 import { waitUntilBack } from '../window/wait-until-back.ts';
 import { exitCodeOf, watchSignals } from '../signals.ts';
 import { readNumber, readSnapshot } from '../client/snapshot.ts';
-import { count, fullLines, missingText, phaseText, stragglerLines } from '../format-status.ts';
+import { StoreLost } from '../store-lost.ts';
+import {
+  count,
+  fullLines,
+  missingText,
+  phaseText,
+  STORE_LOST_DRAIN,
+  stragglerLines,
+} from '../format-status.ts';
 
 interface PauseFlags extends ClientOptions, IgnoreLost {
   readonly wait?: string;
@@ -128,10 +136,11 @@ async function waitForDrain(
   const progress = new Progress({ client, app: parameters.app, screen, clock: systemClock });
   try {
     const { signal } = leaving;
-    const { body } = await client.call(endpoint, { ...parameters, wait }, { timeout, signal });
+    const { body } = await progress.wait(endpoint, { ...parameters, wait }, { timeout, signal });
     progress.stop();
     tellDrain(flags, body);
   } catch (error) {
+    if (error instanceof StoreLost) throw notDrained({ ...error.body, drained: false });
     if (leaving.name === undefined) throw error;
     throw new CommandFailure(
       `${leaving.name}: waiting no longer. What was paused stays so; \`antract resume\` ends it.`,
@@ -147,20 +156,48 @@ async function waitForDrain(
 function tellDrain(flags: ClientOptions, body: Body): void {
   const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
   if (body['drained'] === true) return tell(flags, body, `Drained after ${waited}.`);
+  throw notDrained(body);
+}
+
+function notDrained(body: Body): CommandFailure {
   const snapshot = readSnapshot(body);
-  const { app, inFlight, only, missing } = snapshot;
-  const what = only === null ? count(inFlight, 'request') : only;
-  const isTimeout = missing.length === 0 || snapshot.stragglers.length > 0;
-  throw new CommandFailure(
+  const { isStoreLost } = snapshot;
+  const where = isStoreLost ? ' at this gateway' : '';
+  return new CommandFailure(
     [
-      ...(isTimeout ? [`App ${app} did not drain within ${waited}; ${what} still in flight:`] : []),
-      ...stragglerLines(snapshot),
-      ...(missing.length > 0 ? [`App ${app} is not drained: ${missingText(missing)}`] : []),
-      `It stays ${phaseText(snapshot)}: \`antract drain\` waits again, \`antract resume\` lets people through.`,
+      ...whyNotDrained(body),
+      `It stays ${phaseText(snapshot)}${where}: \`antract drain\` waits again, \`antract resume\` lets people through.`,
     ].join('\n'),
     EXIT_DRAIN_TIMEOUT,
-    { details: body },
+    { details: body, ...(isStoreLost && { code: 'ERR_ANTRACT_STORE_LOST' }) },
   );
+}
+
+function whyNotDrained(body: Body): string[] {
+  const snapshot = readSnapshot(body);
+  const { app, only, inFlight, missing, unacknowledged, stragglers, isStoreLost } = snapshot;
+  const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
+  const inTheWay = `${only === null ? count(inFlight, 'request') : only} still in flight`;
+  const lines = stragglerLines(snapshot);
+  if (isStoreLost) {
+    return [
+      `App ${app} is not drained: ${STORE_LOST_DRAIN}`,
+      ...(lines.length > 0 ? [`${inTheWay}:`] : []),
+      ...lines,
+    ];
+  }
+  const isTimeout = missing.length === 0 || stragglers.length > 0;
+  const isListed = lines.length > 0 || inFlight > 0;
+  return [
+    ...(isTimeout
+      ? [
+          `App ${app} did not drain within ${waited}${isListed ? `; ${inTheWay}` : ''}${lines.length > 0 ? ':' : '.'}`,
+        ]
+      : []),
+    ...lines,
+    ...(unacknowledged.length > 0 ? [`Not acknowledged yet by ${unacknowledged.join(', ')}.`] : []),
+    ...(missing.length > 0 ? [`App ${app} is not drained: ${missingText(missing)}`] : []),
+  ];
 }
 
 /** What a command prints at its end: the app's state, or the server's answer as it is. */

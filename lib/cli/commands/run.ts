@@ -74,9 +74,9 @@ export function addRun(program: Command, command: readonly string[]): void {
 }
 
 const HELP = `
-Exit code: the command's own; else 0 done, 1 could not be done (not reached, refused, the pause was
-lost), 2 called wrongly, 3 not drained and so nothing was run, 4 the backend is not back, 128 and the
-number of a signal.`;
+Exit code: the command's own; else 0 done, 1 could not be done (not reached, refused, the pause or the
+store was lost), 2 called wrongly, 3 not drained and so nothing was run, 4 the backend is not back, 128
+and the number of a signal.`;
 
 async function run(app: string, command: readonly string[], flags: RunFlags): Promise<void> {
   const client = createClient(flags);
@@ -91,12 +91,13 @@ async function run(app: string, command: readonly string[], flags: RunFlags): Pr
     await runWindow(window);
   } catch (error) {
     const failure = await describeFailure(window, error);
-    window.report.problems.push(failure.message);
+    window.report.problems = [failure.message];
     finish(window, flags, failure.exitCode);
     endByHangup(window.leaving);
     throw failure;
   }
   finish(window, flags, 0);
+  for (const problem of window.report.problems) window.say(printable(problem));
   if (flags.json) console.log(printableJson(window.report));
 }
 
@@ -164,6 +165,7 @@ function createWindow(options: WindowOptions, client: Window['client']): Window 
     screen,
     clock: systemClock,
     leaving: watchSignals(),
+    hasStore: false,
     report: createRunReport(options.app, path.basename(options.command[0] as string), systemClock),
     say: (line) => screen.say(`antract: ${line}`),
   };

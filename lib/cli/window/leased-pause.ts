@@ -8,7 +8,7 @@ import type { Clock } from '../../common/clock.ts';
 import { Refused, Unreachable, type AdminClient, type Parameters } from '../client/admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { delay } from '../progress.ts';
-import { readSnapshot } from '../client/snapshot.ts';
+import { readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
 
 export interface LeasedPauseOptions {
   readonly client: AdminClient;
@@ -27,7 +27,7 @@ export interface LeasedPauseOptions {
 }
 
 /** How a call that ends the pause went. */
-export type End = 'done' | 'ended before' | 'not reached';
+export type End = 'done' | 'ended before' | CommandFailure;
 
 /** A call that ends the pause is tried so often; then the lease has to end it. */
 const TRIES = 3;
@@ -42,6 +42,11 @@ export class LeasedPause {
   readonly #renewing: Promise<void>;
   /** When a renewal was last known to hold. */
   #renewedAt: number;
+  /** What the server answered last. */
+  #last: AppSnapshot;
+  #wasStoreLost = false;
+  /** It was said that the gateway has ended. */
+  #isGone = false;
 
   /** @throws CommandFailure also when somebody else has paused the app. */
   static async begin(options: LeasedPauseOptions): Promise<LeasedPause> {
@@ -54,19 +59,26 @@ export class LeasedPause {
         { app, lease: `${lease}ms`, reason, max_time: maxTime, only, if_pause: ifPause },
         signal && { signal },
       );
-      const { pauseId } = readSnapshot(body);
+      const snapshot = readSnapshot(body);
+      const { pauseId } = snapshot;
       if (pauseId === null) throw new CommandFailure('This server does not know leases.');
-      return new LeasedPause(options, pauseId, sentAt);
+      return new LeasedPause(options, pauseId, sentAt, snapshot);
     } catch (error) {
       // To say how to take it over is of no use to whoever has tried.
       throw isConflict(error) && !force ? await whosePause(options) : error;
     }
   }
 
-  private constructor(options: LeasedPauseOptions, id: string, begunAt: number) {
+  private constructor(
+    options: LeasedPauseOptions,
+    id: string,
+    begunAt: number,
+    begun: AppSnapshot,
+  ) {
     this.#options = options;
     this.#id = id;
     this.#renewedAt = begunAt;
+    this.#last = begun;
     this.#renewing = this.#renewUntilOver();
   }
 
@@ -77,6 +89,21 @@ export class LeasedPause {
   /** Aborted when it is found that the pause has ended, and not by us. */
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  /** Whether other processes share the pause through a store. */
+  get hasStore(): boolean {
+    return this.#last.hasStore;
+  }
+
+  /** The last call reached one process alone. */
+  get isStoreLost(): boolean {
+    return this.#last.isStoreLost;
+  }
+
+  /** The store did not answer during a part of the pause. */
+  get wasStoreLost(): boolean {
+    return this.#wasStoreLost;
   }
 
   /** Asks the server whether the pause goes on, and renews it. */
@@ -107,21 +134,21 @@ export class LeasedPause {
 
   async #end(endpoint: string, parameters: Parameters): Promise<End> {
     if (this.lost.aborted) return 'ended before';
-    const { client, app, clock, say } = this.#options;
-    for (let attempt = 1; attempt <= TRIES; attempt++) {
+    const { client, app, clock } = this.#options;
+    for (let attempt = 1; ; attempt++) {
       try {
         const timeout = END_TIMEOUT;
-        await client.call(endpoint, { app, ...parameters, if_pause: this.#id }, { timeout });
+        const ending = { app, ...parameters, if_pause: this.#id };
+        this.#last = readSnapshot((await client.call(endpoint, ending, { timeout })).body);
         return 'done';
       } catch (error) {
         // The answer to the first attempt may have been lost on its way.
         if (isConflict(error)) return attempt === 1 ? 'ended before' : 'done';
-        say((error as Error).message);
-        if (!(error instanceof Unreachable)) break;
+        if (!(error instanceof CommandFailure)) throw error;
+        if (!(error instanceof Unreachable) || attempt === TRIES) return error;
         await delay(clock, BETWEEN_TRIES);
       }
     }
-    return 'not reached';
   }
 
   async #renewUntilOver(): Promise<void> {
@@ -141,16 +168,33 @@ export class LeasedPause {
     const { say, lease, clock } = this.#options;
     try {
       await this.#renew();
+      this.#isGone = false;
       if (hadFailed && !this.lost.aborted) say('antract answers again; the pause goes on.');
+      this.#sayStore();
       return false;
     } catch (error) {
-      if (hadFailed || this.#over.signal.aborted) return true;
+      if (this.#over.signal.aborted) return true;
+      if (error instanceof Unreachable && error.isGone) {
+        if (!this.#isGone) say(goneText(this.#options, this.hasStore));
+        this.#isGone = true;
+        return true;
+      }
+      if (hadFailed) return true;
       const left = formatMs(Math.max(0, this.#renewedAt + lease - clock.now()));
       say(
         `${(error as Error).message} The pause ends by itself in ${left} unless it answers again.`,
       );
       return true;
     }
+  }
+
+  #sayStore(): void {
+    if (!this.isStoreLost || this.#wasStoreLost) return;
+    this.#wasStoreLost = true;
+    const { say } = this.#options;
+    say(
+      'The store does not answer, so it is not known whether other gateways still hold requests.',
+    );
   }
 
   /** @throws Unreachable, Refused. */
@@ -160,13 +204,24 @@ export class LeasedPause {
     try {
       const timeout = Math.max(1000, lease / 3);
       const parameters = { app, lease: `${lease}ms`, if_pause: this.#id };
-      await client.call('enable', parameters, { timeout });
+      this.#last = readSnapshot((await client.call('enable', parameters, { timeout })).body);
       this.#renewedAt = sentAt;
     } catch (error) {
       if (!isConflict(error)) throw error;
       if (!this.#over.signal.aborted) this.#lost.abort();
     }
   }
+}
+
+/** Where the connection is refused. */
+export function goneText(
+  { client, lease }: Pick<LeasedPauseOptions, 'client' | 'lease'>,
+  hasStore: boolean,
+): string {
+  const gone = `Nothing listens at ${client.url.shown} any more: the gateway has ended, and`;
+  return hasStore
+    ? `${gone} the requests that it held are lost. Other gateways end the pause within ${formatMs(lease)}, because nobody renews it.`
+    : `${gone} its pause and the requests that it held with it.`;
 }
 
 function isConflict(error: unknown): boolean {

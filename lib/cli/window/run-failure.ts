@@ -2,14 +2,14 @@
  * What `antract run` says once when it fails: what happened, what clients see now, and what to do.
  */
 import { constants } from 'node:os';
+import { clause } from '../../admin/views/status-text.ts';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
 import { formatMs } from '../../common/format-duration.ts';
 import { CommandFailure, explain, failureCode } from '../cli-error.ts';
-import { readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
+import { askNow, type RunReport } from './run-report.ts';
+import type { AppSnapshot } from '../client/snapshot.ts';
 import type { Window, WindowOptions } from './window-context.ts';
-import { count } from '../format-status.ts';
-
-const ANSWER_TIME = 2000;
+import { behindText, count } from '../format-status.ts';
 
 /** Completes the report, and makes the failure that ends the process. */
 export async function describeFailure(window: Window, error: unknown): Promise<CommandFailure> {
@@ -17,11 +17,12 @@ export async function describeFailure(window: Window, error: unknown): Promise<C
   const { exitCode, message = String(error) } = explain(error);
   report.exitCode = exitCode;
   const hasPaused = report.drainTries > 0;
-  const now = hasPaused ? await askNow(window) : undefined;
-  if (hasPaused && !now) report.stillHeld = null;
-  if (now && report.outcome !== 'pause lost') addStillHeld(window, now);
+  const now = hasPaused ? await askNow(window.client, window.options.app) : undefined;
+  if (hasPaused && (!now || now.isStoreLost)) forgetCounts(report);
+  else if (now && report.outcome !== 'pause lost') addStillHeld(window, now);
+  const happened = [whatHappened(window, message), ...report.problems];
   const parts = [
-    whatHappened(window, message),
+    ...happened.filter((one, i) => !isTold(one, i, happened)),
     ...(report.commandExitCode === null ? [`${report.command} was not run.`] : []),
     ...(hasPaused ? [describeNow(window, now)] : []),
   ];
@@ -32,14 +33,20 @@ export async function describeFailure(window: Window, error: unknown): Promise<C
   });
 }
 
-async function askNow({ client, options }: Window): Promise<AppSnapshot | undefined> {
-  try {
-    const call = { timeout: ANSWER_TIME };
-    return readSnapshot((await client.call('status', { app: options.app }, call)).body);
-  } catch (error) {
-    if (error instanceof CommandFailure) return undefined;
-    throw error;
+/** Whether another sentence says it too. */
+function isTold(sentence: string, index: number, all: readonly string[]): boolean {
+  return all.some(
+    (other, i) => i !== index && other.includes(sentence) && (i < index || other !== sentence),
+  );
+}
+
+/** Without the server or its store it is not known how many requests wait elsewhere. */
+function forgetCounts(report: RunReport): void {
+  for (const name of ['held', 'released', 'abandoned', 'rejected', 'stillHeld'] as const) {
+    report[name] = null;
   }
+  report.longestHoldMs = null;
+  report.medianHoldMs = null;
 }
 
 /** Requests that still wait have no ended wait in the server's report yet. */
@@ -50,7 +57,7 @@ function addStillHeld({ report }: Window, { held, oldestHoldMs }: AppSnapshot): 
   }
 }
 
-function whatHappened({ report }: Window, message: string): string {
+function whatHappened({ options, report }: Window, message: string): string {
   const { command, commandExitCode: code, commandMs, outcome } = report;
   if (code === null || outcome === 'done') return message;
   const after = commandMs === null ? '' : ` after ${formatMs(commandMs)}`;
@@ -60,7 +67,9 @@ function whatHappened({ report }: Window, message: string): string {
     case 'interrupted':
       return `${message} ${command} ended with exit code ${codeText(code)}${after}.`;
     case 'health timed out':
-      return `${command} was done, but not every client is served again.`;
+      return `${command} was done, but not every client was served again within ${formatMs(options.healthTimeout)}.`;
+    case 'store lost':
+      return `${command} was done, but not every gateway is known to have resumed.`;
     case 'failed':
       return `${command} ended with exit code ${codeText(code)}${after}. ${message}`;
     default:
@@ -75,36 +84,93 @@ function codeText(code: number): string {
   return name === undefined ? String(code) : `${code} (${name})`;
 }
 
-function describeNow({ options }: Window, now: AppSnapshot | undefined): string {
+function describeNow(window: Window, now: AppSnapshot | undefined): string {
+  const { options } = window;
   const command = (name: string): string => `\`${commandFor(name, options)}\``;
-  if (!now) {
-    return `antract does not answer, so what clients see is not known; a pause ends within ${formatMs(options.lease)}. Next: ${command('status')}.`;
-  }
-  const { app, phase, held, endsInMs, lastSeen, healthEndsInMs } = now;
-  const requests = `${count(held, 'request')} to ${app} ${held === 1 ? 'is' : 'are'}`;
-  const atMost = (ms: number | null): string =>
-    ms === null ? '' : `, for another ${formatMs(ms)} at most`;
+  if (!now) return describeNoAnswer(window, command('status'));
+  const behind = behindText(now);
+  const state = stateText(now, behind !== undefined);
+  if (behind === undefined) return `${state} Next: ${nextText(now, command)}`;
+  const repair = now.isStoreLost
+    ? 'bring the store back'
+    : 'restart what is not heard of, or its connection to the store';
+  const name = now.phase === 'stopped' ? 'stop' : 'resume';
+  // Each gateway has a URL of its own.
+  const each = commandFor(name, { ...options, clientFlags: [] });
+  return `${state} ${behind} Next: ${repair}, or run \`${each}\` at each gateway (--url).`;
+}
+
+/** A failure to reach it has been told. */
+function describeNoAnswer({ hasStore }: Window, status: string): string {
+  const others = hasStore ? ' Other gateways may still hold requests.' : '';
+  return `antract does not answer, so what clients see is not known.${others} Next: check that the gateway runs, start it if not, then ${status}.`;
+}
+
+/** What clients see. @param isHere of this gateway alone, as others may not follow. */
+function stateText(now: AppSnapshot, isHere: boolean): string {
+  const { app, phase, held, endsInMs } = now;
+  const here = isHere ? ' at this gateway' : '';
   switch (phase) {
     case 'running':
-      return `Requests to ${app} reach the backend again. Next: ${command('pause')} holds them, ${command('stop')} answers 503.`;
-    case 'releasing': {
-      const why =
-        healthEndsInMs === null
-          ? ''
-          : `: the backend does not answer (${lastSeen ?? 'no answer yet'})`;
-      return `${requests} still held${why}${atMost(healthEndsInMs)}. Next: ${command('status --watch')} shows when they are out, ${command('stop')} answers 503.`;
-    }
+      return runningText(now, isHere);
+    case 'releasing':
+      return releasingText(now, here);
     case 'pausing':
     case 'paused':
-      return `${app} is STILL PAUSED: ${count(held, 'request')} held${atMost(endsInMs)}. Next: ${command('resume')} releases them, ${command('stop')} answers 503.`;
+      return `${app} is STILL PAUSED${here}: ${count(held, 'request')} held${atMost(endsInMs)}.`;
     case 'stopped':
-      return `${app} is STOPPED: clients get 503. Next: ${command('resume')} lets requests through, ${command('pause')} holds them.`;
+      return `${app} is STOPPED${here}: clients get 503.`;
     default:
       return phase satisfies never;
   }
 }
 
-function commandFor(name: string, { app, clientFlags }: WindowOptions): string {
+function runningText({ app, backend: { summary, next } }: AppSnapshot, isHere: boolean): string {
+  if (summary !== null) {
+    const passed = isHere ? `This gateway passes requests to ${app} on` : `Requests to ${app} pass`;
+    return `${passed}, but ${clause(summary)}.${next === null ? '' : ` ${next}`}`;
+  }
+  return isHere
+    ? `This gateway passes requests to ${app} on.`
+    : `Requests to ${app} reach the backend again.`;
+}
+
+function releasingText(now: AppSnapshot, here: string): string {
+  const { app, held, lastSeen, healthEndsInMs } = now;
+  const isWaiting = healthEndsInMs !== null;
+  const why = isWaiting ? `the backend does not answer (${lastSeen ?? 'no answer yet'})` : '';
+  if (held === 0 && isWaiting) {
+    return `New requests to ${app} are held${here}: ${why}${atMost(healthEndsInMs)}.`;
+  }
+  const are = held === 1 ? 'is' : 'are';
+  const requests = `${count(held, 'request')} to ${app} ${are} still held${here}`;
+  return `${requests}${isWaiting ? `: ${why}` : ''}${atMost(healthEndsInMs)}.`;
+}
+
+function atMost(ms: number | null): string {
+  return ms === null ? '' : `, for another ${formatMs(ms)} at most`;
+}
+
+function nextText({ phase }: AppSnapshot, command: (name: string) => string): string {
+  switch (phase) {
+    case 'running':
+      return `${command('pause')} holds them, ${command('stop')} answers 503.`;
+    case 'releasing':
+      return `${command('status --watch')} shows when they are out, ${command('stop')} answers 503.`;
+    case 'pausing':
+    case 'paused':
+      return `${command('resume')} releases them, ${command('stop')} answers 503.`;
+    case 'stopped':
+      return `${command('resume')} lets requests through, ${command('pause')} holds them.`;
+    default:
+      return phase satisfies never;
+  }
+}
+
+function commandFor(
+  name: string,
+  { app, clientFlags }: Pick<WindowOptions, 'app' | 'clientFlags'>,
+): string {
   const words = [...(app === DEFAULT_APP ? [] : [app]), ...clientFlags].map(quote);
   return ['antract', name, ...words].join(' ');
 }

@@ -9,7 +9,13 @@ import { isPlainObject } from '../../common/validate.ts';
 import type { AdminClient, Body } from '../client/admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { delay } from '../progress.ts';
-import { readNumber, readStragglers, readText } from '../client/snapshot.ts';
+import {
+  readNumber,
+  readSnapshot,
+  readStragglers,
+  readText,
+  type AppSnapshot,
+} from '../client/snapshot.ts';
 import { nameAll } from '../format-status.ts';
 
 export type RunOutcome =
@@ -18,6 +24,7 @@ export type RunOutcome =
   | 'not drained'
   | 'health timed out'
   | 'pause lost'
+  | 'store lost'
   | 'interrupted'
   | 'failed';
 
@@ -105,6 +112,18 @@ export async function askForReport(
   }
 }
 
+const ANSWER_TIME = 2000;
+
+/** The app's state; undefined where the server does not answer. */
+export async function askNow(client: AdminClient, app: string): Promise<AppSnapshot | undefined> {
+  try {
+    return readSnapshot((await client.call('status', { app }, { timeout: ANSWER_TIME })).body);
+  } catch (error) {
+    if (error instanceof CommandFailure) return undefined;
+    throw error;
+  }
+}
+
 /** @param pause undefined where the server did not tell: then the sums are not known either. */
 export function addPause(report: RunReport, pause: Body | undefined): void {
   for (const name of ['pausedForMs', 'held', 'released', 'abandoned', 'rejected'] as const) {
@@ -127,11 +146,12 @@ const ENDED_BY: Readonly<Record<string, string>> = {
 };
 
 /** Why a pause has ended that should not have. */
-export function whyEnded(pause: Body | undefined): string {
-  return (
+export function whyEnded(pause: Body | undefined, isStoreLost: boolean): string {
+  const why =
     ENDED_BY[readText(pause?.['endedBy']) ?? ''] ??
-    'somebody ended it and began another, or the server was restarted'
-  );
+    'somebody ended it and began another, or the server was restarted';
+  // With `onStoreError: 'open'` the server resumes by itself then.
+  return isStoreLost ? `the store does not answer (--on-store-error), or ${why}` : why;
 }
 
 export function reportLines(report: RunReport): string[] {

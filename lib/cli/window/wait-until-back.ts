@@ -4,9 +4,9 @@
  */
 import { formatMs } from '../../common/format-duration.ts';
 import { Refused, type Body } from '../client/admin-client.ts';
-import { CommandFailure, EXIT_HEALTH_TIMEOUT } from '../cli-error.ts';
+import { CommandFailure, EXIT_FAILED, EXIT_HEALTH_TIMEOUT } from '../cli-error.ts';
 import { delay, Progress, type Watch } from '../progress.ts';
-import { readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
+import { readSnapshot } from '../client/snapshot.ts';
 import { oneLine } from '../format-status.ts';
 
 const ANSWER_TIME = 10_000;
@@ -28,10 +28,11 @@ export async function waitUntilBack(
 ): Promise<Body> {
   const progress = new Progress(watch);
   try {
-    const body = await waitAtServer(watch, wait, signal);
+    const body = await waitAtServer(watch, progress, wait, signal);
     const snapshot = readSnapshot(body);
     if (snapshot.phase === 'pausing' || snapshot.phase === 'paused') {
-      throw new PausedAgain(`Somebody has paused it again: ${oneLine(snapshot)}.`);
+      const text = `Somebody has paused it again: ${oneLine(snapshot)}.`;
+      throw new PausedAgain(text, EXIT_FAILED, { details: body });
     }
     return body;
   } catch (error) {
@@ -43,13 +44,18 @@ export async function waitUntilBack(
 }
 
 /** Asks for nothing but the wait: an app that somebody has paused meanwhile stays paused. */
-async function waitAtServer(watch: Watch, wait: number, signal?: AbortSignal): Promise<Body> {
-  const { client, app } = watch;
+async function waitAtServer(
+  watch: Watch,
+  progress: Progress,
+  wait: number,
+  signal?: AbortSignal,
+): Promise<Body> {
+  const { app } = watch;
   const options = { timeout: wait + ANSWER_TIME, ...(signal && { signal }) };
   try {
     const parameters = { app, wait: `${wait}ms`, if_pause: 'none' };
-    const answer = await client.call('disable', parameters, options);
-    if (answer.status === 202) throw notBack(wait, readSnapshot(answer.body));
+    const answer = await progress.wait('disable', parameters, options);
+    if (answer.status === 202) throw notBack(wait, answer.body);
     return answer.body;
   } catch (error) {
     // A server that does not know `wait` here has no health gate either.
@@ -67,14 +73,15 @@ async function waitByAsking(watch: Watch, wait: number, signal?: AbortSignal): P
     const { body } = await client.call('status', { app }, signal && { signal });
     const snapshot = readSnapshot(body);
     if (snapshot.phase !== 'releasing') return body;
-    if (clock.now() >= end) throw notBack(wait, snapshot);
+    if (clock.now() >= end) throw notBack(wait, body);
     await delay(clock, EVERY, signal);
   }
 }
 
-function notBack(wait: number, snapshot: AppSnapshot): CommandFailure {
+function notBack(wait: number, body: Body): CommandFailure {
   return new CommandFailure(
-    `Not back within ${formatMs(wait)}: ${oneLine(snapshot)}. Held requests continue to wait.`,
+    `Not back within ${formatMs(wait)}: ${oneLine(readSnapshot(body))}. Held requests continue to wait.`,
     EXIT_HEALTH_TIMEOUT,
+    { details: body },
   );
 }

@@ -38,6 +38,8 @@ export interface Window {
   readonly leaving: Leaving;
   /** Filled in as it goes. */
   readonly report: RunReport;
+  /** Whether other processes share the pause through a store; known once there is a pause. */
+  hasStore: boolean;
   readonly say: (line: string) => void;
 }
 

@@ -3,8 +3,10 @@
  */
 import { formatMs } from '../../common/format-duration.ts';
 import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
-import type { End, LeasedPause } from './leased-pause.ts';
-import { addPause, askForReport, whyEnded } from './run-report.ts';
+import { Unreachable } from '../client/admin-client.ts';
+import { StoreLost } from '../store-lost.ts';
+import { goneText, type End, type LeasedPause } from './leased-pause.ts';
+import { addPause, askForReport, askNow, whyEnded } from './run-report.ts';
 import { PausedAgain, waitUntilBack } from './wait-until-back.ts';
 import { isHealthTimeout, refuseWhenLeaving, type Window } from './window-context.ts';
 
@@ -25,7 +27,7 @@ export async function endWindow(window: Window, pause: LeasedPause): Promise<voi
   if (commandCode !== 0) {
     report.outcome = 'command failed';
     if (options.onFailure === 'resume') await resume(window, pause);
-    else await stopOrKeep(window, pause);
+    else await stopOrKeep(window, pause, options.onFailure);
     throw new CommandFailure(`${report.command} failed.`, commandCode, {
       code: 'ERR_ANTRACT_COMMAND_FAILED',
     });
@@ -35,8 +37,9 @@ export async function endWindow(window: Window, pause: LeasedPause): Promise<voi
   if (end !== 'done') {
     await collectReport(window, pause);
     report.outcome = 'pause lost';
-    const why = end === 'ended before' ? `${report.problems.at(-1)} ` : '';
-    throw new PauseLost(`${why}${report.command} was done, but not all of it within the pause.`);
+    const maybe = end === 'ended before' ? 'not' : 'maybe not';
+    const done = `${report.command} was done, but ${maybe} all of it within the pause.`;
+    throw new PauseLost([...report.problems, done].join(' '));
   }
   try {
     await waitForBackend(window);
@@ -57,7 +60,7 @@ export async function resume(
 ): Promise<void> {
   const end = await pause.resume();
   await noteEnd(window, pause, end);
-  if (end === 'done') await waitWhileReleasing(window, patience);
+  if (end === 'done' && !pause.isStoreLost) await waitWhileReleasing(window, patience);
   await collectReport(window, pause);
 }
 
@@ -79,28 +82,47 @@ async function waitForBackend(window: Window): Promise<void> {
   } catch (error) {
     refuseWhenLeaving(window);
     if (isHealthTimeout(error)) report.outcome = 'health timed out';
+    if (error instanceof StoreLost) report.outcome = 'store lost';
     // The window is over all the same, and what comes after it is not ours.
     if (error instanceof PausedAgain) return say(error.message);
     throw error;
   }
 }
 
-async function stopOrKeep(window: Window, pause: LeasedPause): Promise<void> {
-  const end = window.options.onFailure === 'stop' ? await pause.stop() : await pause.keep();
+async function stopOrKeep(window: Window, pause: LeasedPause, how: 'stop' | 'keep'): Promise<void> {
+  const end = await pause[how]();
   await noteEnd(window, pause, end);
+  if (end !== 'done') window.report.problems.push(notApplied(how, end));
   await collectReport(window, pause);
 }
 
+function notApplied(how: 'stop' | 'keep', end: End): string {
+  const mayBe = end instanceof Unreachable && end.mayBeDone;
+  const what = how === 'stop' ? 'The stop that you asked for' : 'Your --on-failure keep';
+  return `${what} ${mayBe ? 'may not have been' : 'was not'} applied.`;
+}
+
+/** Adds to the report's problems what went wrong with a pause that ends. */
 async function noteEnd(window: Window, pause: LeasedPause, end: End): Promise<void> {
-  const { options, report, say } = window;
-  if (end === 'ended before' && report.outcome === 'failed') report.outcome = 'pause lost';
-  if (end === 'not reached') {
-    const text = `THE PAUSE COULD NOT BE ENDED; nobody renews it any more, so it ends within ${formatMs(options.lease)}.`;
-    report.problems.push(text);
-    say(text);
+  const { report } = window;
+  if (end === 'done') {
+    if (pause.wasStoreLost) report.problems.push(STORE_WAS_LOST);
+  } else if (end === 'ended before') {
+    if (report.outcome === 'failed') report.outcome = 'pause lost';
+    // Where it was found earlier, it has been noted.
+    if (!pause.lost.aborted) await noteLost(window, pause);
+  } else {
+    report.problems.push(notReached(window, pause, end));
   }
-  // Where it was found earlier, it has been noted.
-  if (end === 'ended before' && !pause.lost.aborted) await noteLost(window, pause);
+}
+
+const STORE_WAS_LOST =
+  'The store did not answer during a part of the pause, so other gateways may not have held all requests.';
+
+function notReached({ options, client }: Window, pause: LeasedPause, end: CommandFailure): string {
+  const { lease } = options;
+  if (end instanceof Unreachable && end.isGone) return goneText({ client, lease }, pause.hasStore);
+  return `THE PAUSE COULD NOT BE ENDED: ${end.message} Nobody renews it any more, so it ends within ${formatMs(lease)}.`;
 }
 
 async function collectReport(
@@ -116,7 +138,8 @@ export async function noteLost(
   pause: LeasedPause,
 ): Promise<string> {
   const ended = await askForReport(client, options.app, pause.id, clock);
-  const text = `THE PAUSE HAS ENDED EARLY: ${whyEnded(ended)}.`;
+  const isStoreLost = pause.hasStore && (await askNow(client, options.app))?.isStoreLost === true;
+  const text = `THE PAUSE HAS ENDED EARLY: ${whyEnded(ended, isStoreLost)}.`;
   report.problems.push(text);
   return text;
 }

@@ -11,10 +11,12 @@ import { Child } from './child.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from '../cli-error.ts';
 import { LeasedPause } from './leased-pause.ts';
 import { delay, Progress } from '../progress.ts';
+import { Unreachable } from '../client/admin-client.ts';
 import { readSnapshot } from '../client/snapshot.ts';
 import { leaveAtOnce, refuseWhenLeaving, type Window } from './window-context.ts';
 import { endWindow, noteLost, PauseLost, resume } from './window-end.ts';
-import { missingText, nameAll } from '../format-status.ts';
+import { StoreLost } from '../store-lost.ts';
+import { missingText, nameAll, STORE_LOST_DRAIN } from '../format-status.ts';
 
 const ANSWER_TIME = 10_000;
 /** How long an answer is waited for when somebody wants us to leave. */
@@ -66,13 +68,20 @@ async function beginPause(window: Window): Promise<LeasedPause> {
   };
   leaving.signal.addEventListener('abort', onLeave);
   try {
-    return await LeasedPause.begin({ ...options, client, clock, say, signal: overdue.signal });
+    const { signal } = overdue;
+    const pause = await LeasedPause.begin({ ...options, client, clock, say, signal });
+    window.hasStore = pause.hasStore;
+    return pause;
   } catch (error) {
     if (overdue.signal.aborted) {
       const lease = formatMs(options.lease);
       say(`antract has not answered; a pause that it may have begun ends within ${lease}.`);
     }
     refuseWhenLeaving(window);
+    if (error instanceof Unreachable && error.mayBeDone) {
+      const lease = formatMs(options.lease);
+      window.report.problems.push(`A pause that it may have begun ends within ${lease}.`);
+    }
     throw error;
   } finally {
     leaving.signal.removeEventListener('abort', onLeave);
@@ -82,13 +91,14 @@ async function beginPause(window: Window): Promise<LeasedPause> {
 
 /** False when it took too long. */
 async function drain(window: Window, pause: LeasedPause): Promise<boolean> {
-  const { options, client, leaving, report, say } = window;
+  const { options, leaving, report, say } = window;
   const { app, drainTimeout, lost } = options;
   refuseWhenLeaving(window);
+  if (pause.isStoreLost) throw storeLost(window);
   say('paused; waiting until nothing is in flight.');
   const progress = new Progress({ ...window, app });
   try {
-    const { body } = await client.call(
+    const { body } = await progress.wait(
       'drain',
       { app, wait: `${drainTimeout}ms`, lost },
       { timeout: drainTimeout + ANSWER_TIME, signal: leaving.signal },
@@ -103,7 +113,9 @@ async function drain(window: Window, pause: LeasedPause): Promise<boolean> {
     }
   } catch (error) {
     refuseWhenLeaving(window);
-    throw error;
+    if (!(error instanceof StoreLost)) throw error;
+    report.stragglers = readSnapshot(error.body).stragglers;
+    throw storeLost(window);
   } finally {
     progress.stop();
   }
@@ -142,6 +154,15 @@ function notDrained({ options, report }: Window): CommandFailure {
 function processMissing({ report }: Window, missing: readonly string[]): CommandFailure {
   report.outcome = 'not drained';
   return new CommandFailure(`Not drained: ${missingText(missing)}`, EXIT_DRAIN_TIMEOUT);
+}
+
+function storeLost({ report }: Window): CommandFailure {
+  report.outcome = 'not drained';
+  return new CommandFailure(
+    `Not drained: ${STORE_LOST_DRAIN}${inTheWay(report.stragglers)}`,
+    EXIT_DRAIN_TIMEOUT,
+    { code: 'ERR_ANTRACT_STORE_LOST' },
+  );
 }
 
 // ---- The command ------------------------------------------------------------------------------
