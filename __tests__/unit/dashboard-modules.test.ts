@@ -1,21 +1,12 @@
 /** What of the dashboard's page needs no browser: its words, its times, and its chart's memory. */
 import { describe, expect, it } from '@jest/globals';
 import type { Status } from '../../lib/admin/dashboard/snapshot.d.ts';
-import { printable } from '../../lib/common/printable.ts';
 
 // Plain JavaScript, checked against a browser's types rather than these.
 const load = async (name: string): Promise<Record<string, unknown>> =>
   (await import(new URL(`../../lib/admin/dashboard/${name}.js`, import.meta.url).href)) as never;
 
-const {
-  printable: printableOnPage,
-  formatCountdown,
-  formatCount,
-} = (await load('format')) as {
-  printable(value: unknown): unknown;
-  formatCountdown(ms: number): string;
-  formatCount(n: number, noun: string): string;
-};
+const { formatCountdown } = (await load('card')) as { formatCountdown(ms: number): string };
 const { badgeOf, meaningOf, commandsFor, questionFor } = (await load('words')) as {
   badgeOf(status: Status): string;
   meaningOf(status: Status): string;
@@ -69,18 +60,6 @@ describe('a backend on the page', () => {
   });
 });
 
-describe('foreign text on the page', () => {
-  it('is made printable as in the text answers, and what is no text stays', () => {
-    // The halves of a pair would join.
-    const codes = Array.from({ length: 0x1_0000 }, (_, code) => code).filter(
-      (code) => code < 0xd800 || code > 0xdfff,
-    );
-    const all = codes.map((code) => String.fromCodePoint(code)).join('');
-    expect(printableOnPage(all)).toBe(printable(all));
-    expect([1, null, true].map(printableOnPage)).toEqual([1, null, true]);
-  });
-});
-
 describe('times on the page', () => {
   it.each([
     [288_000, '4:48'],
@@ -91,13 +70,6 @@ describe('times on the page', () => {
     [-50, '0:00'],
     [3_900_000, '1:05:00'],
   ])('count %p ms down as %p', (ms, text) => expect(formatCountdown(ms)).toBe(text));
-
-  it('and counts are in the singular where it is one', () => {
-    expect([formatCount(1, 'request'), formatCount(1200, 'request')]).toEqual([
-      '1 request',
-      '1,200 requests',
-    ]);
-  });
 });
 
 describe('the words of the page', () => {

@@ -2,7 +2,7 @@
  * What is going on in an app, in words for whoever is on call. Pure.
  */
 import { clause, clientWaitText } from '../admin/views/status-text.ts';
-import { formatMs } from '../common/format-duration.ts';
+import { formatMs } from '../common/format.js';
 import type { Straggler } from '../gate/in-flight.ts';
 import type { BackendSnapshot, AppSnapshot } from './client/snapshot.ts';
 

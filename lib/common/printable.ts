@@ -1,30 +1,22 @@
 /**
  * Makes text safe to print. Clients choose paths and host names, operators choose reasons, and other
- * processes report theirs.
- *
- * A control character can move the cursor of a terminal or retitle its window. A bidirectional one
- * shows the text in another order than it has (https://trojansource.codes/).
+ * processes report theirs. {@link printable} says which characters are replaced, and why.
  */
+import { printable } from './format.js';
 import type { Logger } from './logger.ts';
 
-/** Not the two joiners (U+200C and U+200D): Persian, Hindi and many emoji need them. */
-const UNPRINTABLE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+export { printable } from './format.js';
 
-/** One line. Each character that does more than stand there is replaced. */
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, '\u{fffd}');
-}
-
-/** The same for a text of several lines. */
+/** Several lines. */
 export function printableLines(text: string): string {
-  return text.replace(UNPRINTABLE, (character) =>
+  return printable(text, (character) =>
     character === '\n' || character === '\t' ? character : '\u{fffd}',
   );
 }
 
-/** Escapes them as JSON does: JSON itself lets DEL and the second set of control characters stand. */
+/** Escapes as JSON does, which itself leaves DEL and the second set of control characters as they are. */
 export function escapeUnprintable(text: string): string {
-  return text.replace(UNPRINTABLE, (character) =>
+  return printable(text, (character) =>
     // Some take two code units.
     character
       .split('')
@@ -38,12 +30,12 @@ export function printableJson(value: unknown): string {
   return escapeUnprintable(JSON.stringify(value));
 }
 
-/** Whether nothing in it would be replaced. */
+/** Whether {@link printable} would change nothing. */
 export function isPrintable(text: string): boolean {
-  return text.search(UNPRINTABLE) === -1;
+  return printable(text) === text;
 }
 
-/** Passes on only messages that are safe to print. */
+/** Makes every message safe to print before it reaches `logger`. */
 export function printableLogger(logger: Logger): Logger {
   return {
     info: (message) => logger.info(printableLines(message)),

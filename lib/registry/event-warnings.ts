@@ -2,7 +2,7 @@
  * What nobody asked for, as a warning for those who do not listen to events. Pure.
  */
 import type { AntractEvents } from '../gate/events.ts';
-import { formatMs } from '../common/format-duration.ts';
+import { formatMs } from '../common/format.js';
 
 export function warningOf<K extends keyof AntractEvents>(
   event: K,

@@ -2,7 +2,7 @@
  * `during`: pause, drain, run, resume, whatever happens. Knows the registry's calls and no more.
  */
 import { AntractError } from '../common/errors.ts';
-import { formatMs } from '../common/format-duration.ts';
+import { formatMs } from '../common/format.js';
 import type { CommandResult, DrainResult } from '../gate/status.ts';
 import { MAX_TEXT, type DrainOptions, type PauseCondition } from './commands.ts';
 import type { RequestLine } from '../common/request.ts';

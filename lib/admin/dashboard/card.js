@@ -1,8 +1,8 @@
 /**
  * One app on the page. Between snapshots it counts on by itself.
  */
+import { formatCount, formatMs, formatNumber } from '../../common/format.js';
 import { Chart } from './chart.js';
-import { formatCount, formatCountdown, formatMs } from './format.js';
 import { History } from './history.js';
 import { badgeOf, commandsFor, isAlarming, meaningOf } from './words.js';
 
@@ -46,8 +46,8 @@ export class Card {
     this.#write('phase', badgeOf(status));
     this.#write('meaning', meaningOf(status));
     this.#showReason(status);
-    this.#write('held', status.held.toLocaleString('en'));
-    this.#write('inFlight', status.inFlight.toLocaleString('en'));
+    this.#write('held', formatNumber(status.held));
+    this.#write('inFlight', formatNumber(status.inFlight));
     this.#field('chart').setAttribute(
       'aria-label',
       `The last five minutes. Now ${status.held} held, ${status.inFlight} in flight.`,
@@ -162,4 +162,18 @@ export class Card {
     const field = this.#field(name);
     if (field.textContent !== text) field.textContent = text;
   }
+}
+
+/**
+ * What is left, as on a clock: `4:48`, `1:05:00`.
+ *
+ * @param {number} ms
+ */
+export function formatCountdown(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  const pad = (/** @type {number} */ n) => String(n).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const start = hours > 0 ? `${hours}:${pad(minutes)}` : String(minutes);
+  return `${start}:${pad(seconds % 60)}`;
 }

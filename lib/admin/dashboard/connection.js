@@ -3,7 +3,7 @@
  * of the page.
  */
 
-import { printable } from './format.js';
+import { printable } from '../../common/format.js';
 
 /** The server gives a sign of life every few seconds. */
 const QUIET_MS = 10_000;
@@ -43,7 +43,9 @@ export class Connection {
     source.addEventListener('message', ({ data }) => {
       this.#openAgainIn(QUIET_MS);
       this.#onChange(true);
-      this.#onSnapshot(JSON.parse(data, (_name, value) => printable(value)));
+      this.#onSnapshot(
+        JSON.parse(data, (_name, value) => (typeof value === 'string' ? printable(value) : value)),
+      );
     });
     source.addEventListener('error', () => {
       this.#onChange(false);

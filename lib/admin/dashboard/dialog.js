@@ -1,7 +1,7 @@
 /**
  * Asks before it does anything: the one dialog, and the POST that follows a yes.
  */
-import { printable } from './format.js';
+import { printable } from '../../common/format.js';
 import { questionFor } from './words.js';
 
 const ANSWER_WITHIN_MS = 15_000;
@@ -94,7 +94,7 @@ export class CommandDialog {
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     });
     const { summary, detail } = await answer.json();
-    if (!answer.ok) throw new Error(printable(detail) ?? `Answered ${answer.status}.`);
+    if (!answer.ok) throw new Error(printable(detail ?? `Answered ${answer.status}.`));
     return printable(String(summary));
   }
 

@@ -1,10 +1,10 @@
 /**
  * The dashboard: puts snapshots on the page, and says so when there are none.
  */
+import { formatMs } from '../../common/format.js';
 import { Card } from './card.js';
 import { Connection } from './connection.js';
 import { CommandDialog } from './dialog.js';
-import { formatMs } from './format.js';
 import { badgeOf, isAlarming, meaningOf } from './words.js';
 
 /** From here on one has to look for an app. */

@@ -1,7 +1,7 @@
 /**
  * What the page says about an app and asks about a command. Pure.
  */
-import { formatCount } from './format.js';
+import { formatCount } from '../../common/format.js';
 
 /** @typedef {import('./snapshot.d.ts').Status} Status */
 /** @typedef {'enable' | 'disable' | 'stop'} Command */

@@ -1,33 +1,42 @@
 /**
- * The dashboard as one page that asks nobody else for anything: puts its files together, and says in
- * its Content-Security-Policy that nothing else is to run. Knows files and no state.
+ * Puts the files of the dashboard together to one page, with a Content-Security-Policy that lets
+ * nothing else run.
  *
- * The page's code is written as modules, so that it can be read, checked and tested. Joining them
- * needs no bundler, as long as names differ throughout and imports stand at the start of a line.
+ * The code of the page is written as modules, so that it can be read, checked and tested. Joining them
+ * needs no bundler, as long as top-level names are unique and imports start at the start of a line.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Page } from './status-text.ts';
 
-/** What is used comes before what uses it. */
-const MODULES = ['format', 'words', 'history', 'chart', 'connection', 'dialog', 'card', 'main'];
+/** A module comes before the modules that use it. */
+const MODULES = [
+  '../../common/format',
+  'words',
+  'history',
+  'chart',
+  'connection',
+  'dialog',
+  'card',
+  'main',
+];
 
-/** Returns what makes the page, at the first call: most routers are never asked for it. */
+/** The page is made at the first request for it, because most routers never get one. */
 export function createDashboard(): () => Page {
   let page: Page | undefined;
   return () => (page ??= createPage());
 }
 
 function createPage(): Page {
-  const own = (file: string): string =>
+  const read = (file: string): string =>
     readFileSync(new URL(`../dashboard/${file}`, import.meta.url), 'utf8');
 
-  const style = `${own('uplot/dist/uPlot.min.css').trim()}\n${own('page.css')}`;
-  // A classic script, as the variable that it makes is to be seen by the next one.
-  const library = own('uplot/dist/uPlot.iife.min.js').trim();
-  const script = MODULES.map((name) => join(own(`${name}.js`))).join('');
-  // Functions, as `$` means something in a replacement that is a string.
-  const body = own('page.html')
+  const style = `${read('uplot/dist/uPlot.min.css').trim()}\n${read('page.css')}`;
+  // A classic script, because the page's own module uses the global variable that it sets.
+  const library = read('uplot/dist/uPlot.iife.min.js').trim();
+  const script = MODULES.map((name) => join(read(`${name}.js`))).join('');
+  // Functions, because `$` has a special meaning in a replacement string.
+  const body = read('page.html')
     .replace('<!-- styles -->', () => `<style>${style}</style>`)
     .replace(
       '<!-- scripts -->',
@@ -44,7 +53,7 @@ function createPage(): Page {
   };
 }
 
-/** A module's text as a part of a larger one. */
+/** Removes imports and exports from a module. */
 function join(module: string): string {
   return module
     .replace(/^import [^;]*;\n/gm, '')
@@ -58,7 +67,7 @@ function policy(scripts: readonly string[], style: string): string {
     `script-src ${scripts.map(hash).join(' ')}`,
     `style-src ${hash(style)}`,
     "connect-src 'self'",
-    // The icon.
+    // For the icon.
     'img-src data:',
     "base-uri 'none'",
     "form-action 'none'",

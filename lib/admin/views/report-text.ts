@@ -1,7 +1,7 @@
 /**
  * What came of a pause, as text and as JSON. Pure: knows no request and no registry.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import type { PauseReport } from '../../gate/pause-report.ts';
 import { rendered, type Rendered } from './status-text.ts';
 

@@ -5,7 +5,7 @@
  * The first line of each text is read by scripts written for the OpenResty original, and stands word
  * for word as it was there ("1 requests" included). What follows is for whoever is on call.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import type { Straggler } from '../../gate/in-flight.ts';
 import { printable } from '../../common/printable.ts';
 import type {

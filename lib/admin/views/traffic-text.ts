@@ -1,7 +1,7 @@
 /**
  * The last minutes' traffic, as text and as JSON. Pure.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import type { TrafficReport } from '../../gate/traffic-stats.ts';
 import { rendered, type Rendered } from './status-text.ts';
 

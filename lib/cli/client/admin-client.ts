@@ -5,7 +5,7 @@
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import { systemClock, type Clock } from '../../common/clock.ts';
 import { isPlainObject } from '../../common/validate.ts';
 import type { AdminUrl } from './admin-url.ts';

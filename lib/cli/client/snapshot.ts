@@ -2,7 +2,7 @@
  * Reads what a server says of an app, without trusting its shape: it may be of another version. All
  * text is fit for a terminal from here on. Knows no command.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import type { Straggler } from '../../gate/in-flight.ts';
 import type { Phase } from '../../gate/phase.ts';
 import { isPlainObject } from '../../common/validate.ts';

@@ -2,7 +2,7 @@
  * `antract pause`, `resume`, `stop` and `drain`: one call each, and what came of it.
  */
 import type { Command } from 'commander';
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import { systemClock } from '../../common/clock.ts';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
 import { durationWithUnit } from '../../common/validate.ts';

@@ -3,7 +3,7 @@
  */
 import type { Command } from 'commander';
 import { systemClock } from '../../common/clock.ts';
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import type { AdminClient, Body } from '../client/admin-client.ts';
 import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
 import { failureJson } from '../cli-error.ts';

@@ -2,7 +2,7 @@
  * `antract run --dry-run`: what a pause would meet, from the traffic of the last minutes. Changes
  * nothing.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import { Refused, type AdminClient, type Body } from '../client/admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';

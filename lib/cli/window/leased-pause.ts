@@ -3,7 +3,7 @@
  * should this process be killed or lose the connection. Every call names the pause by its id, so that
  * nobody else's is ever ended. Knows no command.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import type { Clock } from '../../common/clock.ts';
 import { Refused, Unreachable, type AdminClient, type Parameters } from '../client/admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';

@@ -4,7 +4,7 @@
 import { constants } from 'node:os';
 import { clause } from '../../admin/views/status-text.ts';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import { CommandFailure, explain, failureCode } from '../cli-error.ts';
 import { askNow, type RunReport } from './run-report.ts';
 import type { AppSnapshot } from '../client/snapshot.ts';

@@ -2,7 +2,7 @@
  * What came of one `antract run`: added up over its tries to drain, and put into words. Knows how a
  * server is asked, and nothing of how the run went on.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import type { Clock } from '../../common/clock.ts';
 import type { Straggler } from '../../gate/in-flight.ts';
 import { isPlainObject } from '../../common/validate.ts';

@@ -2,7 +2,7 @@
  * Waits until an app that was resumed is back: nobody is held any more, and the backend answers
  * where the server looks. Knows no command.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import { Refused, type Body } from '../client/admin-client.ts';
 import { CommandFailure, EXIT_FAILED, EXIT_HEALTH_TIMEOUT } from '../cli-error.ts';
 import { delay, Progress, type Watch } from '../progress.ts';

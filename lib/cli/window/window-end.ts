@@ -1,7 +1,7 @@
 /**
  * How a maintenance window ends: its pause is ended, waited out, and reported.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
 import { Unreachable } from '../client/admin-client.ts';
 import { StoreLost } from '../store-lost.ts';

@@ -4,7 +4,7 @@
  *
  * However a step ends, the pause it began is ended: by a call, or else by its lease.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import type { Timer } from '../../common/clock.ts';
 import type { Straggler } from '../../gate/in-flight.ts';
 import { Child } from './child.ts';

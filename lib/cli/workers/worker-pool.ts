@@ -2,7 +2,7 @@
  * The workers of a gateway: as many as were asked for, and for each that ends another one. Knows
  * neither flags nor signals.
  */
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import { systemClock } from '../../common/clock.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import { WorkerHandle } from './worker-handle.ts';

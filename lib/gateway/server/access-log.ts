@@ -7,7 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 import { systemClock } from '../../common/clock.ts';
 import { heldMs } from '../../http/admission.ts';
-import { formatMs } from '../../common/format-duration.ts';
+import { formatMs } from '../../common/format.js';
 import { escapeUnprintable } from '../../common/printable.ts';
 import { describe } from '../../common/request.ts';
 import type { AccessLogFormat, LineStream } from '../config/config.ts';

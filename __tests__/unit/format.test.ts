@@ -1,12 +1,8 @@
-/** Durations as people read them, on the server and in the dashboard. */
+/** Durations and counts as people read them, on the server and in the dashboard. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { formatMs } from '../../lib/common/format-duration.ts';
-
-// Plain JavaScript, checked against a browser's types rather than these.
-const { formatMs: formatOnPage } = (await import(
-  new URL('../../lib/admin/dashboard/format.js', import.meta.url).href
-)) as { formatMs(ms: number): string };
+import { formatCount, formatMs } from '../../lib/common/format.js';
+import { createDashboard } from '../../lib/admin/views/dashboard-page.ts';
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -38,12 +34,8 @@ describe('a duration', () => {
     expect(formatMs(ms)).toBe(shown);
   });
 
-  it('is shown the same way in the dashboard', () => {
-    fc.assert(
-      fc.property(fc.double({ min: 0, max: 2 ** 31, noNaN: true }), (ms) => {
-        expect(formatOnPage(ms)).toBe(formatMs(ms));
-      }),
-    );
+  it('is formatted by the same function in the dashboard', () => {
+    expect(createDashboard()().body).toContain(formatMs.toString());
   });
 
   it('is never shown more than 2 % away from what it is, above 25 ms', () => {
@@ -61,5 +53,15 @@ describe('a duration', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('a count', () => {
+  it('is in the singular where it is one, and has its thousands separated', () => {
+    expect([0, 1, 1200].map((n) => formatCount(n, 'request'))).toEqual([
+      '0 requests',
+      '1 request',
+      '1,200 requests',
+    ]);
   });
 });
