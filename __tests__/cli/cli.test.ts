@@ -329,7 +329,7 @@ describe('a call that makes no sense ends with 2 and', () => {
       'why',
       ['--target', target, '--host', '0.0.0.0'],
       {},
-      /could take the site down.*set `--admin-token-file` or `ANTRACT_ADMIN_TOKEN`/,
+      /could take the site down.*Set `--admin-token-file` or `ANTRACT_ADMIN_TOKEN`/,
     ],
     [
       'the file',

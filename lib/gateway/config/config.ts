@@ -1,37 +1,50 @@
 /**
- * What `createGateway()` takes, what that is read into, and the defaults. Starts nothing. Options of
- * the core keep the core's meaning; they are only passed on.
+ * The configuration of `createGateway()`, the settings it is read into, and the defaults. Options of the
+ * core are passed on and keep their meaning.
  */
 import type { IncomingMessage } from 'node:http';
 import type { AntractOptions, AppOptions, Duration, Logger } from '../../options/options.ts';
 import type { ListenAddress } from './listen-address.ts';
 import type { Target } from './target.ts';
 
-/** How requests are passed on; each app can have these of its own. */
+/** How requests are passed on. Each app can override these options. */
 export interface ProxyOptions {
   /**
-   * The longest silence between gateway and backend until the answer begins; then 504. An answer
-   * that has begun may be silent for longer (event streams). 0 for no limit. Default `2m`.
+   * The longest silence between gateway and backend until the response begins. After it the client gets
+   * 504. A response that has begun may be silent for longer, such as an event stream. Milliseconds or a
+   * string with a unit; 0 for no limit.
+   *
+   * @default `2m`
    */
   proxyTimeout?: Duration | undefined;
   /**
-   * Send the target's own name in `Host` rather than the client's. Default false. Set it for a
-   * backend that is a virtual host elsewhere.
+   * Whether to send the target's host name in `Host` instead of the client's. Set it for a backend that is a
+   * virtual host of another server.
+   *
+   * @default false
    */
   changeOrigin?: boolean | undefined;
-  /** Take any certificate from an https target. Default false. */
+  /**
+   * Whether to accept any certificate of an https target.
+   *
+   * @default false
+   */
   insecure?: boolean | undefined;
 }
 
-/** One app: a backend, the host names it answers for, and options of its own. */
+/** One app: a backend, its host names, and its options. */
 export interface GatewayAppConfig extends AppOptions, ProxyOptions {
-  /** Such as `http://127.0.0.1:3000`, or `unix:/path.sock`. */
+  /** The URL of the backend, such as `http://127.0.0.1:3000` or `unix:/path.sock`. */
   target: string;
-  /** Default: the app's name. The app `default` takes every host that no other app names. */
+  /**
+   * The host names of the app, without ports. The app `default` gets the requests for all other hosts.
+   *
+   * @default the app's name
+   */
   hosts?: readonly string[] | undefined;
 }
 
-/** Anything that takes lines: `process.stdout`, a file's stream. */
+/** A stream for log lines, such as `process.stdout` or a file stream. */
 export interface LineStream {
   write(lines: string): unknown;
   readonly isTTY?: boolean | undefined;
@@ -40,43 +53,82 @@ export interface LineStream {
   off?(event: 'error', listener: (error: Error) => void): unknown;
 }
 
+/** `auto` is `pretty` on a terminal and `json` otherwise. */
 export type AccessLogFormat = 'auto' | 'json' | 'pretty';
 
+/** The options of `createGateway()`. Either `target`, `apps` or both must be set. */
 export interface GatewayConfig extends Omit<AntractOptions, 'apps' | 'maxApps'>, ProxyOptions {
-  /** The backend of the app `default`. Either this, `apps`, or both. */
+  /** The URL of the backend of the app `default`, such as `http://127.0.0.1:3000`. */
   target?: string | undefined;
-  /** Apps by name, each for host names of its own. Default none. */
+  /**
+   * Apps by name, each with its own backend and host names.
+   *
+   * @default none
+   */
   apps?: Readonly<Record<string, GatewayAppConfig>> | undefined;
-  /** Default `127.0.0.1`. */
+  /**
+   * The address on which the public server listens.
+   *
+   * @default `127.0.0.1`
+   */
   host?: string | undefined;
-  /** 0 lets the system choose. Default 8082. */
+  /**
+   * The port on which the public server listens. 0 lets the system choose one.
+   *
+   * @default 8082
+   */
   port?: number | undefined;
   /**
-   * Where the admin endpoints listen: `host:port`, or the path of a Unix socket, whose file
-   * permissions then say who may use them. Default: on the public port, under `adminPath`.
+   * Where the admin endpoints listen: `host:port`, or the absolute path of a Unix socket, whose file
+   * permissions then control the access.
+   *
+   * @default on the public port, under `adminPath`
    */
   adminListen?: string | undefined;
-  /** Who knows it may use the admin endpoints. Several, to change one for another. Default none. */
+  /**
+   * The token for the admin endpoints. Several tokens are valid at once, so that you can replace one.
+   *
+   * @default none
+   */
   adminToken?: string | readonly string[] | undefined;
-  /** Decides in place of the token who may use the admin endpoints. Default none. */
+  /**
+   * Decides which requests may use the admin endpoints.
+   *
+   * @default none
+   */
   authorize?: ((req: IncomingMessage) => boolean | Promise<boolean>) | undefined;
   /**
-   * Keep the `X-Forwarded-*` and `Forwarded` headers that requests come with, and add to them. Only
-   * for a gateway that just another proxy can reach: clients can write them. Default false.
+   * Whether to keep the `X-Forwarded-*` and `Forwarded` headers of requests and add to them. Set it only if
+   * all requests come through a trusted proxy, because clients can forge these headers.
+   *
+   * @default false
    */
   trustForwarded?: boolean | undefined;
-  /** Gets one line for each finished request. Default none. */
+  /**
+   * A stream that gets one line for each finished request, or false for none.
+   *
+   * @default false
+   */
   accessLog?: LineStream | false | undefined;
-  /** Default `auto`: pretty on a terminal, else JSON. */
+  /**
+   * The format of the access log. `auto` is `pretty` on a terminal and `json` otherwise.
+   *
+   * @default `auto`
+   */
   accessLogFormat?: AccessLogFormat | undefined;
   /**
    * How long requests in flight may take to finish after `close()`. Event streams, long polls and
-   * WebSockets are ended earlier. Default `10s`.
+   * WebSockets are ended earlier. Milliseconds or a string with a unit.
+   *
+   * @default `10s`
    */
   shutdownTimeout?: Duration | undefined;
   /**
-   * How long a client's idle connection is kept. Default `75s`. More than what idles in front: many
-   * load balancers keep theirs for 60 s, and lose a request when we close first.
+   * How long an idle client connection is kept. Milliseconds or a string with a unit; at least 1. Set it
+   * above the idle timeout of the proxy in front of the gateway. Many load balancers keep connections for
+   * 60 s, and a request fails when the gateway closes first.
+   *
+   * @default `75s`
    */
   keepAliveTimeout?: Duration | undefined;
 }
@@ -90,7 +142,7 @@ export interface ProxySettings {
 export interface RouteSettings extends ProxySettings {
   readonly app: string;
   readonly target: Target;
-  /** As `hostApp()` spells them. */
+  /** In lower case, without ports and trailing dots, as `hostApp()` returns them. */
   readonly hosts: readonly string[];
 }
 
@@ -113,11 +165,11 @@ export interface GatewaySettings extends OwnSettings {
   readonly routes: readonly RouteSettings[];
   readonly adminPath: string | false;
   readonly logger: Logger;
-  /** What `createAntract()` is to be given. */
+  /** The options for `createAntract()`. */
   readonly antract: AntractOptions;
 }
 
-/** The gateway's own defaults, here and nowhere else. */
+/** The defaults of the gateway's own options. */
 export const DEFAULT_GATEWAY_SETTINGS: OwnSettings = Object.freeze({
   target: undefined,
   proxyTimeout: 2 * 60_000,
@@ -135,7 +187,7 @@ export const DEFAULT_GATEWAY_SETTINGS: OwnSettings = Object.freeze({
   keepAliveTimeout: 75_000,
 });
 
-/** Where the gateway's defaults are not the core's: it knows what is behind it. */
+/** Defaults of core options that differ in the gateway, because it knows its backends. */
 export const DEFAULT_CORE_OPTIONS = Object.freeze({
   longLived: 'close',
   holdOnOutage: 10_000,

@@ -1,10 +1,10 @@
 /**
- * What the core is given: the user's options, completed by what the gateway knows and the core does
- * not, which is where each backend is. They are not validated here; the core does that.
+ * The options for the core (`createAntract()`): the user's options, and where each backend is, which only
+ * the gateway knows. The core validates them.
  */
 import type { AntractOptions, AppOptions } from '../../options/options.ts';
 import { isPlainObject } from '../../common/validate.ts';
-import { backendCheck } from '../proxy/backend-health.ts';
+import { backendCheck } from './backend-check.ts';
 import { DEFAULT_CORE_OPTIONS, type RouteSettings } from './config.ts';
 
 export interface NamedApp {
@@ -14,8 +14,8 @@ export interface NamedApp {
 }
 
 /**
- * @param given what stands at the top; each app takes from there what it leaves out.
- * @param main the backend that is named at the top too, if one is.
+ * @param given the options at the top level, which are the defaults for each app.
+ * @param main the backend at the top level, if there is one.
  */
 export function readCoreOptions(
   given: AntractOptions,
@@ -30,7 +30,7 @@ export function readCoreOptions(
     holdOnOutage,
     ...withStrategy(options),
   });
-  // With several backends there is no way at the top to look at all of them.
+  // No default check at the top level fits several backends.
   const top = health ? { ...rest, health, holdOnOutage } : rest;
   return {
     ...(main ? complete(main, rest) : top),
@@ -38,7 +38,7 @@ export function readCoreOptions(
   };
 }
 
-/** A limit of the user's own is no word against starting slowly. */
+/** A user who sets only `release.concurrency` still gets a slow start. */
 function withStrategy<T extends AppOptions>(options: T): T {
   const { release } = options;
   if (!isPlainObject(release) || release.strategy !== undefined) return options;

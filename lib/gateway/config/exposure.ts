@@ -1,29 +1,26 @@
-/**
- * Refuses to start with admin endpoints that strangers can reach and nobody guards. Reads settings
- * only.
- */
+/** Refuses to start with unprotected admin endpoints that other machines can reach. */
 import { AntractError } from '../../common/errors.ts';
 import type { GatewaySettings } from './config.ts';
 import { formatAddress, isLoopback, type ListenAddress } from './listen-address.ts';
 
-type Exposing = Pick<
+type AdminSettings = Pick<
   GatewaySettings,
   'host' | 'port' | 'adminListen' | 'adminPath' | 'adminToken' | 'authorize'
 >;
 
-export function assertNotExposed(settings: Exposing): void {
+export function assertNotExposed(settings: AdminSettings): void {
   const address = adminAddress(settings);
-  const guarded = settings.adminToken.length > 0 || settings.authorize !== undefined;
-  if (!address || guarded || 'path' in address || isLoopback(address.host)) return;
+  const isProtected = settings.adminToken.length > 0 || settings.authorize !== undefined;
+  if (!address || isProtected || 'path' in address || isLoopback(address.host)) return;
   throw new AntractError(
     'ERR_ANTRACT_ADMIN_EXPOSED',
-    `Whoever can reach ${formatAddress(address)} could take the site down through its admin endpoints: ` +
-      'set `adminToken`, or let `adminListen` be a loopback address or a Unix socket.',
+    `Anyone who can reach ${formatAddress(address)} could take the site down through the admin endpoints. ` +
+      'Set `adminToken`, or set `adminListen` to a loopback address or a Unix socket.',
   );
 }
 
-/** Where the admin endpoints can be reached; undefined when nowhere. */
-function adminAddress(settings: Exposing): ListenAddress | undefined {
+/** The address of the admin endpoints; undefined if there are none. */
+function adminAddress(settings: AdminSettings): ListenAddress | undefined {
   if (settings.adminListen) return settings.adminListen;
   return settings.adminPath === false ? undefined : settings;
 }

@@ -1,7 +1,4 @@
-/**
- * Where to listen: a TCP address or a Unix socket, and whether only this machine can reach it. Binds
- * nothing.
- */
+/** Reads and formats the address to listen on: a TCP address or a Unix socket. */
 import { isLoopbackAddress } from '../../admin/access/loopback.ts';
 import { readSocketPath } from '../../common/socket-path.ts';
 import { expected, type Reader } from '../../common/validate.ts';
@@ -17,17 +14,17 @@ export const MAX_PORT = 65_535;
 
 /** Reads `host:port`, `[ipv6]:port` or the absolute path of a Unix socket. */
 export const readListenAddress: Reader<ListenAddress> = (name, value) => {
-  const wanted = "'host:port' or the absolute path of a Unix socket";
-  if (typeof value !== 'string') throw expected(name, wanted, value);
+  const format = "'host:port' or the absolute path of a Unix socket";
+  if (typeof value !== 'string') throw expected(name, format, value);
   if (value.startsWith('/')) return { path: readSocketPath(name, value) };
   const match = /^(?:\[(?<ipv6>[\da-f:.]+)\]|(?<name>[\w.-]+)):(?<port>\d{1,5})$/i.exec(value);
   const host = match?.groups?.['ipv6'] ?? match?.groups?.['name'];
   const port = Number(match?.groups?.['port']);
-  if (host === undefined || port > MAX_PORT) throw expected(name, wanted, value);
+  if (host === undefined || port > MAX_PORT) throw expected(name, format, value);
   return { host, port };
 };
 
-/** A name other than `localhost` counts as reachable from elsewhere: what it stands for may change. */
+/** False for any name but `localhost`, because the address of a name may change. */
 export function isLoopback(host: string): boolean {
   return isLoopbackAddress(host) || host.toLowerCase() === 'localhost';
 }

@@ -1,6 +1,6 @@
 /**
- * Reads what a user passed to `createGateway()`, or says what was expected. Options of the core go on
- * to the core as they are, which reads them itself. Starts nothing.
+ * Validates the configuration of `createGateway()`. Options of the core are passed on as they are, and
+ * the core validates them.
  */
 import { readTokens } from '../../admin/access/token.ts';
 import { AntractError } from '../../common/errors.ts';
@@ -56,20 +56,20 @@ const ownReaders: Readers<OwnSettings> = {
   keepAliveTimeout: duration({ min: 1 }),
 };
 
-const asIs: Reader<unknown> = (_name, value) => value;
+const passThrough: Reader<unknown> = (_name, value) => value;
 const coreNames = OPTION_NAMES.filter((name) => name !== 'apps' && name !== 'maxApps');
-const readers = { ...asIsReaders(coreNames), apps: asIs, ...ownReaders };
+const readers = { ...passThroughReaders(coreNames), apps: passThrough, ...ownReaders };
 const appReaders = {
-  ...asIsReaders(APP_OPTION_NAMES),
+  ...passThroughReaders(APP_OPTION_NAMES),
   ...proxyReaders,
   target: readTarget,
   hosts: readHosts,
 };
 
-/** Every name that `createGateway()` takes. */
+/** Every option name of `createGateway()`. */
 export const GATEWAY_OPTION_NAMES: readonly string[] = Object.keys(readers);
 
-/** Validates what a user passed to `createGateway()`; throws an {@link AntractError}. */
+/** @throws AntractError for an option that is unknown or wrong. */
 export function readConfig(config: GatewayConfig): GatewaySettings {
   const read = readObject<Record<string, unknown>>('', config, readers, {
     ...DEFAULT_GATEWAY_SETTINGS,
@@ -88,7 +88,7 @@ export function readConfig(config: GatewayConfig): GatewaySettings {
     logger: printableLogger((read['logger'] ?? DEFAULT_SETTINGS.logger) as Logger),
     antract: {
       ...readCoreOptions(pick(read, coreNames), main, apps),
-      // On a listener of its own the admin path is not ours on the public port.
+      // With a listener for the admin endpoints, the admin path on the public port is the backend's.
       adminPath: own.adminListen ? false : adminPath,
     },
   };
@@ -115,7 +115,7 @@ function readApps(value: unknown, defaults: ProxySettings): NamedApp[] {
   });
 }
 
-/** The backend that is named at the top. */
+/** The backend at the top level. */
 function readMain(own: OwnSettings, apps: readonly NamedApp[]): RouteSettings | undefined {
   if (!own.target) return undefined;
   if (apps.some(({ name }) => name === DEFAULT_APP)) {
@@ -135,17 +135,17 @@ function readRoutes(main: RouteSettings | undefined, apps: readonly NamedApp[]):
 }
 
 function assertHostsDiffer(routes: readonly RouteSettings[]): void {
-  const taken = new Map<string, string>();
+  const appOfHost = new Map<string, string>();
   for (const { app, hosts } of routes) {
     for (const host of hosts) {
-      const other = taken.get(host);
+      const other = appOfHost.get(host);
       if (other !== undefined) {
         throw new AntractError(
           'ERR_ANTRACT_OPTION',
           `Expected each host in one app only, but '${host}' is in both '${other}' and '${app}'.`,
         );
       }
-      taken.set(host, app);
+      appOfHost.set(host, app);
     }
   }
 }
@@ -182,11 +182,11 @@ function readStream(name: string, value: unknown): LineStream | false {
   throw expected(name, 'a stream such as process.stdout, or false', value);
 }
 
-function asIsReaders(names: readonly string[]): Record<string, Reader<unknown>> {
-  return Object.fromEntries(names.map((name) => [name, asIs]));
+function passThroughReaders(names: readonly string[]): Record<string, Reader<unknown>> {
+  return Object.fromEntries(names.map((name) => [name, passThrough]));
 }
 
-/** Without those that are undefined. */
+/** Leaves out undefined values. */
 function pick(from: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(
     names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]),

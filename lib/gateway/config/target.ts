@@ -1,7 +1,8 @@
 /**
- * Where a backend is: read once from its URL, in the shape that the proxy takes as it is, so that no
- * request parses it again. Opens no connection.
+ * The address of a backend, read once from its URL into the shape that http-proxy-middleware uses, so that
+ * no request parses a URL.
  */
+import { isIP } from 'node:net';
 import { readSocketPath } from '../../common/socket-path.ts';
 import { expected, type Reader } from '../../common/validate.ts';
 
@@ -12,7 +13,7 @@ export interface Target {
   /** Without the brackets of an IPv6 address. */
   readonly hostname: string;
   readonly port: number;
-  /** Of a Unix socket; then host and port only serve as a name. */
+  /** The path of a Unix socket. `host` and `port` are then used only in headers. */
   readonly socketPath?: string;
 }
 
@@ -20,8 +21,8 @@ const WANTED =
   "the backend's http: or https: URL without a path, such as 'http://127.0.0.1:3000', or 'unix:/path.sock'";
 
 /**
- * A path is refused: joined with what clients send, `..` would lead out of it again. So is a user
- * name, as it would be left out without a word.
+ * Rejects a URL with a path, because clients could leave it with `..`. Rejects a user name, because
+ * it would be ignored silently.
  */
 export const readTarget: Reader<Target> = (name, value) => {
   if (typeof value !== 'string') throw expected(name, WANTED, value);
@@ -37,6 +38,14 @@ export const readTarget: Reader<Target> = (name, value) => {
     port: Number(url.port) || (protocol === 'https:' ? 443 : 80),
   };
 };
+
+/**
+ * The name that the certificate of an https backend must have. Without it Node expects the client's
+ * `Host`.
+ */
+export function tlsServerName(hostname: string): string {
+  return isIP(hostname) === 0 ? hostname : '';
+}
 
 function isOrigin(url: URL): boolean {
   return (

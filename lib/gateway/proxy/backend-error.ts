@@ -1,70 +1,19 @@
-/**
- * What the gateway itself refuses, and what a failure between it and the backend comes to for the
- * client: answers that say neither where the backend is nor what it said. Knows no socket.
- */
+/** The errors between the gateway and a backend, and the response that the client gets for each. */
 import type { RejectionResponse } from '../../http/rejection-response.ts';
+import { BAD_GATEWAY, GATEWAY_TIMEOUT } from './rejections.ts';
 
-export const BAD_GATEWAY: RejectionResponse = Object.freeze({
-  status: 502,
-  code: 'ERR_ANTRACT_BAD_GATEWAY',
-  title: 'Bad gateway',
-  detail: 'The service behind this gateway could not be reached, or broke off.',
-});
+const PROXY_TIMEOUT_CODE = 'ERR_ANTRACT_PROXY_TIMEOUT';
 
-export const GATEWAY_TIMEOUT: RejectionResponse = Object.freeze({
-  status: 504,
-  code: 'ERR_ANTRACT_GATEWAY_TIMEOUT',
-  title: 'Gateway timeout',
-  detail: 'The service behind this gateway did not answer in time.',
-});
+const TIMEOUT_CODES = new Set<string>([
+  PROXY_TIMEOUT_CODE,
+  'ETIMEDOUT',
+  'ERR_UPSTREAM_UPGRADE_TIMEOUT',
+]);
 
-export const UNKNOWN_HOST: RejectionResponse = Object.freeze({
-  status: 421,
-  code: 'ERR_ANTRACT_UNKNOWN_HOST',
-  title: 'Misdirected request',
-  detail: 'No service of this name is behind this gateway.',
-});
+const CONNECTION_LOST_CODES = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 
-export const BAD_TARGET: RejectionResponse = Object.freeze({
-  status: 400,
-  code: 'ERR_ANTRACT_BAD_TARGET',
-  title: 'Bad request target',
-  detail: 'The request names nothing that this gateway could pass on.',
-});
-
-export const TOO_MANY_CONNECTIONS: RejectionResponse = Object.freeze({
-  status: 503,
-  code: 'ERR_ANTRACT_TOO_MANY_CONNECTIONS',
-  title: 'Too many connections',
-  detail: 'The gateway has as many connections as its system allows.',
-  retryAfter: 5,
-  close: true,
-});
-
-export const SHUTTING_DOWN: RejectionResponse = Object.freeze({
-  status: 503,
-  code: 'ERR_ANTRACT_SHUTDOWN',
-  title: 'Restarting',
-  detail: 'The gateway is shutting down and will be back shortly.',
-  retryAfter: 5,
-  close: true,
-});
-
-export const PROXY_TIMEOUT_CODE = 'ERR_ANTRACT_PROXY_TIMEOUT';
-
-const TIMEOUTS = new Set<string>([PROXY_TIMEOUT_CODE, 'ETIMEDOUT', 'ERR_UPSTREAM_UPGRADE_TIMEOUT']);
-
-export function refusalForFailure(error: Error): RejectionResponse {
-  return TIMEOUTS.has(reasonOf(error)) ? GATEWAY_TIMEOUT : BAD_GATEWAY;
-}
-
-/** A code for the log, such as `ECONNREFUSED`. */
-export function reasonOf(error: Error): string {
-  return (error as NodeJS.ErrnoException).code ?? error.name;
-}
-
-/** Not the backend's fault: a limit of this machine, or a request that can't be passed on. */
-const OWN_FAULTS = new Set<string>([
+/** Limits of this machine, and requests that can't be passed on. */
+const GATEWAY_FAULT_CODES = new Set<string>([
   'EMFILE',
   'ENFILE',
   'EADDRNOTAVAIL',
@@ -72,29 +21,50 @@ const OWN_FAULTS = new Set<string>([
   'ERR_ANTRACT_UNFRAMED_BODY',
 ]);
 
-export function isOwnFault(error: Error): boolean {
-  return OWN_FAULTS.has(reasonOf(error));
+export function rejectionForError(error: Error): RejectionResponse {
+  return TIMEOUT_CODES.has(reasonOf(error)) ? GATEWAY_TIMEOUT : BAD_GATEWAY;
 }
 
-/** The body headers were removed on the way, such as by a `bypass` or `hold` function. */
-export function unframedBodyError(): Error {
-  return Object.assign(
-    new Error('A request without Content-Length or Transfer-Encoding has a body.'),
-    {
-      code: 'ERR_ANTRACT_UNFRAMED_BODY',
-    },
-  );
+/** A code for the log, such as `ECONNREFUSED`. */
+export function reasonOf(error: Error): string {
+  return (error as NodeJS.ErrnoException).code ?? error.name;
+}
+
+/** Whether an error tells nothing about the backend. */
+export function isGatewayFault(error: Error): boolean {
+  return GATEWAY_FAULT_CODES.has(reasonOf(error));
+}
+
+/** Whether the connection to the backend was closed or lost. */
+export function isConnectionLost(error: NodeJS.ErrnoException): boolean {
+  return CONNECTION_LOST_CODES.has(error.code ?? '');
+}
+
+export function isProxyTimeout(error: NodeJS.ErrnoException): boolean {
+  return error.code === PROXY_TIMEOUT_CODE;
 }
 
 export function proxyTimeoutError(): Error {
-  return Object.assign(new Error('The backend did not answer in time.'), {
-    code: PROXY_TIMEOUT_CODE,
-  });
+  return errorWithCode(PROXY_TIMEOUT_CODE, 'The backend did not answer in time.');
 }
 
-/** The backend answered what can't be passed on. `EPROTO` is "protocol error". */
+export function connectError(code: string): Error {
+  return errorWithCode(code, 'No connection to the backend could be made.');
+}
+
+/** Something has removed the body headers, such as a `bypass` or `shouldHold` function. */
+export function unframedBodyError(): Error {
+  return errorWithCode(
+    'ERR_ANTRACT_UNFRAMED_BODY',
+    'A request without Content-Length or Transfer-Encoding has a body.',
+  );
+}
+
+/** `EPROTO` is "protocol error". */
 export function badResponseError(): Error {
-  return Object.assign(new Error('The backend sent a response that can not be passed on.'), {
-    code: 'EPROTO',
-  });
+  return errorWithCode('EPROTO', 'The backend sent a response that can not be passed on.');
+}
+
+function errorWithCode(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
 }

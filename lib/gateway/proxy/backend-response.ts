@@ -7,18 +7,15 @@ import {
 } from 'node:http';
 import { dropHopHeaders } from './proxy-headers.ts';
 
-/** What `writeHead()` throws on. Node's parser accepts these characters from a backend. */
+/** `writeHead()` throws on these characters, and Node's parser accepts them from a backend. */
 const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/;
 
-/**
- * Changes the response where that is enough. Returns false for one that no client could read: answer 502
- * instead.
- */
+/** Repairs the response where possible. Returns false for a response that must be replaced by 502. */
 export function prepareResponse(proxyRes: IncomingMessage): boolean {
   // Node's parser accepts statuses from 0 to 999; `writeHead()` throws on those below 100. It handles
-  // informational responses itself, except for 101: nothing here has asked for one.
+  // informational responses itself, except for 101, which the gateway has not asked for.
   if ((proxyRes.statusCode ?? 0) < 200) return false;
-  // Without a reason phrase, Node writes the usual one.
+  // Without a reason phrase, Node writes the standard one.
   if (BAD_REASON.test(proxyRes.statusMessage ?? '')) proxyRes.statusMessage = '';
   return prepareFraming(proxyRes);
 }
@@ -47,7 +44,7 @@ function prepareFraming({ headers }: IncomingMessage): boolean {
   return true;
 }
 
-/** Whether a response has a body at all, were it an empty one (RFC 9112, 6.3). */
+/** Whether a response has a body, which may be empty (RFC 9112, 6.3). */
 export function hasBody({ method }: IncomingMessage, { statusCode }: IncomingMessage): boolean {
   return method !== 'HEAD' && statusCode !== 204 && statusCode !== 304;
 }
@@ -63,7 +60,7 @@ export function passInformation(
 ): void {
   // HTTP/1.0 has none (RFC 9110, 15.2). A pipelined response has no socket until its turn comes.
   if (statusCode === 100 || req.httpVersion === '1.0' || res.headersSent || !res.socket) return;
-  // A client that doesn't read must not fill the memory.
+  // Informational responses to a client that doesn't read must not fill the memory.
   if (!res.socket.writable || res.socket.writableNeedDrain) return;
   dropHopHeaders(headers);
   let head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}\r\n`;

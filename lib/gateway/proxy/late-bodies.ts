@@ -1,19 +1,20 @@
 /**
- * Requests whose body is announced and has not begun. They get a connection to the backend only when
- * it begins: until then nothing of them is sent, so that they can still be requeued, and a connection
- * chosen now might be closed by then.
+ * Requests of one backend whose body is announced and has not begun. Such a request gets a connection to
+ * the backend only when its body begins. Until then nothing of it is sent, so that it can be requeued,
+ * and a connection that was chosen earlier might be closed by then.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DeadlineTimer } from '../../common/deadline-timer.ts';
 import { systemClock } from '../../common/clock.ts';
 import { isDisconnected } from '../../http/disconnect.ts';
+import type { Exchanges } from './exchange.ts';
 import { isBodyFramed } from './proxy-headers.ts';
 
 /**
  * A client may wait for a response before it sends its body, so the request is sent without its body
  * after this time.
  */
-const LONGEST_WAIT_MS = 3000;
+const MAX_WAIT_MS = 3000;
 
 interface LateBody {
   readonly res: ServerResponse;
@@ -23,13 +24,15 @@ interface LateBody {
   readonly stop: () => void;
 }
 
-/** Of one backend. */
 export class LateBodies {
+  readonly #exchanges: Exchanges;
   /** The earliest deadline first. */
   readonly #waiting = new Map<IncomingMessage, LateBody>();
-  /** Requests that are sent without waiting any longer. */
-  readonly #overdue = new WeakSet<IncomingMessage>();
-  readonly #alarm = new DeadlineTimer(systemClock, () => this.#onAlarm());
+  readonly #timer = new DeadlineTimer(systemClock, () => this.#onDeadline());
+
+  constructor(exchanges: Exchanges) {
+    this.#exchanges = exchanges;
+  }
 
   /** Calls `send` when the body begins or ends, or after the longest wait. Not if the client disconnects. */
   wait(req: IncomingMessage, res: ServerResponse, send: () => void): void {
@@ -42,40 +45,35 @@ export class LateBodies {
       req.off('readable', onReadable);
       res.off('close', stop);
     };
-    const deadline = systemClock.now() + LONGEST_WAIT_MS;
+    const deadline = systemClock.now() + MAX_WAIT_MS;
     this.#waiting.set(req, { res, deadline, send, stop });
     req.on('readable', onReadable);
     res.on('close', stop);
-    this.#alarm.set(deadline);
+    this.#timer.set(deadline);
   }
 
-  /** Whether the backend is to get the headers now, as the body may never begin. */
-  isOverdue(req: IncomingMessage): boolean {
-    return this.#overdue.has(req);
-  }
-
-  /** Hands over requests that wait to `take`, and forgets those that it returns true for. */
-  requeue(take: (req: IncomingMessage, res: ServerResponse) => boolean): void {
+  /** Calls `tryRequeue` for each waiting request. One that it returns false for keeps waiting. */
+  requeue(tryRequeue: (req: IncomingMessage, res: ServerResponse) => boolean): void {
     // A copy, because a request that keeps waiting is added again.
     const waiting = [...this.#waiting];
     for (const [req, { res, send, stop }] of waiting) {
       stop();
-      if (!take(req, res)) this.wait(req, res, send);
+      if (!tryRequeue(req, res)) this.wait(req, res, send);
     }
   }
 
   close(): void {
-    this.#alarm.set(Infinity);
+    this.#timer.set(Infinity);
   }
 
-  #onAlarm(): void {
+  #onDeadline(): void {
     const now = systemClock.now();
     for (const [req, { res, deadline, send, stop }] of this.#waiting) {
-      if (deadline > now) return this.#alarm.set(deadline);
+      if (deadline > now) return this.#timer.set(deadline);
       stop();
       // Node 22 and older don't close a pipelined response whose client disconnects before its turn.
       if (isDisconnected(req, res)) continue;
-      this.#overdue.add(req);
+      this.#exchanges.of(req).isBodyOverdue = true;
       send();
     }
   }

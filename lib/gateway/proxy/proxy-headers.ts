@@ -1,47 +1,48 @@
 /**
- * What the backend is told of a request: the headers of this hop come off, those that say where the
- * request came from go on. Knows no route.
+ * Prepares the headers of a request for the backend: removes the hop-by-hop headers and adds the
+ * `X-Forwarded-*` headers.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { prepareTrailer } from './trailers.ts';
 
 /**
- * RFC 9110, 7.6.1. `transfer-encoding` stays: the proxy frames the body it passes on by it; and
- * `trailer`, as trailers are passed on. `expect` goes, as Node has told the client to continue already.
+ * RFC 9110, 7.6.1. `transfer-encoding` stays, because the proxy frames the body by it, and so does
+ * `trailer`, because trailers are passed on. `expect` is removed, because Node has told the client to
+ * continue already.
  */
-const THIS_HOP = ['keep-alive', 'proxy-connection', 'te', 'upgrade', 'expect'] as const;
+const HOP_BY_HOP = ['keep-alive', 'proxy-connection', 'te', 'upgrade', 'expect'] as const;
 
-/** `TE` is of this hop, but some backends send trailers only if it asks for them. */
+/** `TE` is hop-by-hop, but some backends send trailers only if it asks for them. */
 const WANTS_TRAILERS = /(^|,)\s*trailers\s*(,|$)/i;
 
 /**
- * What a client can't have taken off by naming it in `Connection`: how the body is framed, and what
- * says where the request came from.
+ * What a client can't remove by naming it in `Connection`: the framing of the body, and the headers that
+ * identify the client.
  */
-const NOT_THIS_HOP =
+const END_TO_END =
   /^(host|content-length|transfer-encoding|forwarded|x-forwarded-.*|x-real-ip|x-antract-.*)$/;
 
-/** Written by clients just as well as by proxies. */
-const WHERE_FROM = /^(forwarded|x-forwarded-.*|x-real-ip)$/;
+/** Clients can write these headers as well as proxies. */
+const FORWARDING = /^(forwarded|x-forwarded-.*|x-real-ip)$/;
 
-/** CGI, WSGI and Rack make `_` of each `-`; a proxy that is trusted would not have sent it so. */
-function isDisguised(name: string): boolean {
-  return name.includes('_') && WHERE_FROM.test(name.replaceAll('_', '-'));
+/** CGI, WSGI and Rack read `_` and `-` as the same. A trusted proxy writes `-`. */
+function isDisguisedForwarding(name: string): boolean {
+  return name.includes('_') && FORWARDING.test(name.replaceAll('_', '-'));
 }
 
-function isWhereFrom(name: string): boolean {
-  return WHERE_FROM.test(name) || isDisguised(name);
+function isForwarding(name: string): boolean {
+  return FORWARDING.test(name) || isDisguisedForwarding(name);
 }
 
-/** Changes `req.headers`, which is what the proxy passes on. */
+/** Changes `req.headers`, which the proxy passes on. */
 export function prepareHeaders(req: IncomingMessage, trustForwarded: boolean): void {
   const { headers } = req;
   const wantsTrailers = headers.te !== undefined && WANTS_TRAILERS.test(String(headers.te));
   dropHopHeaders(headers);
   if (wantsTrailers) Object.assign(headers, { te: 'trailers', connection: 'te' });
-  // Only `--insecure-http-parser` lets both in. A backend may go by the one that Node did not use.
+  // Node accepts both only with `--insecure-http-parser`. The backend may use the one that Node ignored.
   if (headers['transfer-encoding'] !== undefined) delete headers['content-length'];
-  drop(headers, trustForwarded ? isDisguised : isWhereFrom);
+  drop(headers, trustForwarded ? isDisguisedForwarding : isForwarding);
   addForwarded(req);
 }
 
@@ -59,7 +60,7 @@ export function dropHopHeaders(headers: IncomingHttpHeaders): void {
     if (!/^(keep-alive|close)$/i.test(connection)) dropNamed(headers, connection);
     delete headers.connection;
   }
-  for (const name of THIS_HOP) {
+  for (const name of HOP_BY_HOP) {
     if (headers[name] !== undefined) delete headers[name];
   }
   prepareTrailer(headers);
@@ -67,7 +68,7 @@ export function dropHopHeaders(headers: IncomingHttpHeaders): void {
 
 function dropNamed(headers: IncomingHttpHeaders, connection: string): void {
   const named = new Set(connection.toLowerCase().split(/\s*,\s*/));
-  drop(headers, (name) => named.has(name) && !NOT_THIS_HOP.test(name));
+  drop(headers, (name) => named.has(name) && !END_TO_END.test(name));
 }
 
 function drop(headers: IncomingHttpHeaders, unwanted: (name: string) => boolean): void {
@@ -76,7 +77,7 @@ function drop(headers: IncomingHttpHeaders, unwanted: (name: string) => boolean)
   }
 }
 
-/** What is there by now was trusted: it is kept, and the peer that sent it becomes the last hop. */
+/** Only trusted `X-Forwarded-*` headers are left. The peer that sent them is added as the last hop. */
 function addForwarded({ headers, socket }: IncomingMessage): void {
   const peer = plainAddress(socket.remoteAddress);
   const before = headers['x-forwarded-for'];
@@ -87,7 +88,7 @@ function addForwarded({ headers, socket }: IncomingMessage): void {
   headers['x-forwarded-port'] ??= portOf(headers.host, headers['x-forwarded-proto']);
 }
 
-/** An IPv4 client of a socket that takes both is shown as `::ffff:192.0.2.1`; backends want the rest. */
+/** Without the IPv6 prefix: a dual-stack socket shows an IPv4 client as `::ffff:192.0.2.1`. */
 export function plainAddress(address: string | undefined): string | undefined {
   return address?.replace(/^::ffff:(?=\d+\.)/, '');
 }

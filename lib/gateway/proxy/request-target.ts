@@ -1,14 +1,12 @@
-/**
- * The request line's target, made what the rooms behind expect: a path. Knows no route.
- */
+/** Turns the target of a request into a path. */
 import type { IncomingMessage } from 'node:http';
 
 /**
- * Turns the absolute form (`GET http://example.com/path`), which clients use towards proxies, into a
- * path and the `Host` that it overrules (RFC 9112, 3.2.2): otherwise a request could be routed by
- * one name and be read by the backend under another. False for what names no resource here.
+ * Turns the absolute form (`GET http://example.com/path`), which clients send to proxies, into a path and
+ * a `Host` header, which it overrides (RFC 9112, 3.2.2). Otherwise the gateway could route a request by
+ * one host name, and the backend read another. Returns false for a target that can't be passed on.
  *
- * `originalUrl` keeps the target as it was sent: who may use the admin endpoints depends on it, and
+ * `originalUrl` keeps the target as the client sent it: access to the admin endpoints depends on it, and
  * only the origin form can be a health check.
  */
 export function readRequestTarget(req: IncomingMessage & { originalUrl?: string }): boolean {
@@ -23,8 +21,8 @@ export function readRequestTarget(req: IncomingMessage & { originalUrl?: string 
 }
 
 /**
- * Whether http-proxy-middleware could take this path for a host name, and fail over it: it reads
- * paths as URLs, in which two slashes begin an authority.
+ * Whether http-proxy-middleware could read a host name from this path, and fail. It reads paths as URLs,
+ * in which two slashes begin an authority.
  */
 export function looksLikeAuthority(path: string): boolean {
   return path[1] === '/' || path[1] === '\\';

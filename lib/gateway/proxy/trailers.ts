@@ -7,9 +7,9 @@ import type {
 } from 'node:http';
 
 /**
- * Never passed on as a trailer, because whoever merges trailers into headers would be misled: framing,
- * routing, authentication, request and response controls, how to read the content (RFC 9110, 6.5.1); and
- * what this gateway itself says.
+ * Never passed on as trailers, because a recipient may merge trailers into headers: framing, routing,
+ * authentication, request and response controls, content encoding (RFC 9110, 6.5.1), and the headers that
+ * this gateway sets.
  */
 const FORBIDDEN = new RegExp(
   `^(${[
@@ -22,12 +22,12 @@ const FORBIDDEN = new RegExp(
   ].join('|')})$`,
 );
 
-/** CGI, WSGI and Rack make `_` of each `-`. */
+/** CGI, WSGI and Rack read `_` and `-` as the same. */
 function isAllowed(name: string): boolean {
   return /^[\w!#$%&'*+.^`|~-]+$/.test(name) && !FORBIDDEN.test(name.replaceAll('_', '-'));
 }
 
-/** Leaves in `Trailer` what may be passed on, and only where the body is chunked. */
+/** Reduces `Trailer` to the names that may be passed on, and removes it if the body is not chunked. */
 export function prepareTrailer(headers: IncomingHttpHeaders): void {
   const { trailer } = headers;
   if (trailer === undefined) return;

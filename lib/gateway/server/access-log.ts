@@ -1,8 +1,6 @@
 /**
- * One line for each finished request: JSON, or something to read on a terminal. Knows no route; is
- * told when a request has ended.
- *
- * Queries are left out, as they hold secrets and what people searched for.
+ * Writes one line for each finished request: JSON, or text for a terminal. Leaves out query strings, because
+ * they may contain secrets and personal data.
  */
 import type { IncomingMessage } from 'node:http';
 import { systemClock } from '../../common/clock.ts';
@@ -12,32 +10,35 @@ import { escapeUnprintable } from '../../common/printable.ts';
 import { describe } from '../../common/request.ts';
 import type { AccessLogFormat, LineStream } from '../config/config.ts';
 
-/** How a request ended. `left`: its client went away. `cut-off`: the answer broke off on this side. */
+/**
+ * How a request ended. `left`: its client disconnected. `cut-off`: the backend or the gateway broke off the
+ * response.
+ */
 export type Outcome = 'answered' | 'left' | 'cut-off';
 
 export interface FinishedRequest {
   readonly req: IncomingMessage;
-  /** Null for the admin endpoints, and for what no app is responsible for. */
+  /** Null for the admin endpoints, and for a request that belongs to no app. */
   readonly app: string | null;
-  /** The peer's address. */
+  /** The address of the peer. */
   readonly remote: string | undefined;
-  /** Null when nothing was answered. */
+  /** Null if there was no response. */
   readonly status: number | null;
   readonly outcome: Outcome;
-  /** What went wrong towards the backend, such as `ECONNREFUSED`. */
+  /** Why the backend did not answer, such as `ECONNREFUSED`. */
   readonly error?: string | undefined;
-  /** On the wire, headers included. */
+  /** Bytes of the response on the wire, including headers. */
   readonly bytes: number;
   readonly durationMs: number;
 }
 
 export interface AccessLog {
   write(finished: FinishedRequest): void;
-  /** Writes what is left, and lets go of the stream. */
+  /** Writes the remaining lines, and removes the listener from the stream. */
   close(): void;
 }
 
-/** What may wait for a stream that does not take it. Beyond it lines are dropped, and counted. */
+/** How much may wait for a slow stream. Beyond it, lines are dropped and counted. */
 const MAX_WAITING_BYTES = 4 * 2 ** 20;
 
 export function createAccessLog(stream: LineStream, format: AccessLogFormat): AccessLog {
@@ -60,7 +61,7 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
     dropped = 0;
     stream.write(lines.join(''));
   };
-  // Whoever read the lines has gone (`antract serve | head`): that is no reason to stop serving.
+  // The reader of the lines has exited (`antract serve | head`). The gateway keeps serving.
   const onError = (): void => {
     broken = true;
   };
@@ -68,8 +69,8 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
 
   return {
     write(finished) {
-      // One write for all that finish at about the same time; and by then it is known for how long
-      // a request was held whose client left.
+      // One write for all requests that finish in one turn. By then, the held time of a request whose
+      // client disconnected is known.
       if (waiting.push(finished) === 1) systemClock.after(0, flush);
     },
     close() {
@@ -127,6 +128,6 @@ function cut(text: string | undefined): string | undefined {
 }
 
 function timeNow(): string {
-  // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.
+  // oxlint-disable-next-line no-restricted-globals -- Formats a time, and does not read the clock.
   return new Date(systemClock.date()).toISOString();
 }

@@ -1,7 +1,4 @@
-/**
- * The admin endpoints at the gateway: under a path of the public server, or on a listener of their
- * own. Knows no endpoint.
- */
+/** The admin endpoints of the gateway: under a path of the public server, or on a server of their own. */
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
@@ -12,12 +9,12 @@ import type { ListenAddress } from '../config/listen-address.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** Who may use them: by token or function where there is one, else as the core's own rule says. */
+/** Access by token or function, if one is set. Otherwise the default rule of the core applies. */
 export function adminOptions(settings: GatewaySettings): AdminOptions {
   const { adminListen, adminToken, authorize } = settings;
   if (adminToken.length > 0) return { token: adminToken, authorize };
   if (authorize) return { authorize };
-  // Whoever can open the socket's file may: that is what its permissions are for.
+  // The permissions of the socket's file control the access.
   return adminListen && 'path' in adminListen ? { authorize: () => true } : {};
 }
 
@@ -49,7 +46,7 @@ export function createAdminServer(path: string, router: AdminRouter): Server {
   return readEveryHeader(server);
 }
 
-/** Rejects with what Node says, such as `EADDRINUSE`. */
+/** Rejects with the error of Node, such as `EADDRINUSE`. */
 export async function listen(server: Server, address: ListenAddress): Promise<void> {
   if ('path' in address) await removeStaleSocket(address.path);
   await new Promise<void>((resolve, reject) => {
@@ -58,18 +55,18 @@ export async function listen(server: Server, address: ListenAddress): Promise<vo
       server.off('error', reject);
       resolve();
     });
-    // In the same tick, so that no connection has been accepted yet. Closing unlinks the file.
-    if ('path' in address && server.listening) keepToOwner(address.path);
+    // In the same tick, so that no connection was accepted yet. Closing the server unlinks the file.
+    if ('path' in address && server.listening) restrictToOwner(address.path);
   });
-  // In a worker of a cluster it is made by the primary, which had better see to it by its umask.
-  if ('path' in address) keepToOwner(address.path);
+  // In a cluster worker the primary creates the file, with permissions from its umask until here.
+  if ('path' in address) restrictToOwner(address.path);
 }
 
-function keepToOwner(path: string): void {
+function restrictToOwner(path: string): void {
   if ((lstatSync(path).mode & 0o777) !== 0o600) chmodSync(path, 0o600);
 }
 
-/** What a process left that was killed; never a file that is in use, or is something else. */
+/** Removes the socket of a process that was killed. Keeps a socket in use, and any other file. */
 async function removeStaleSocket(path: string): Promise<void> {
   const isSocket = lstatSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
   if (isSocket && (await isRefused(path))) rmSync(path, { force: true });

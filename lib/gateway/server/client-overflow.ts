@@ -1,30 +1,30 @@
 /**
- * Connections of clients that were accepted although no descriptor is left for them: they may send
- * commands, and get 503 for anything else. There are only so many, so that one who sends nothing does
- * not keep commands out.
+ * Client connections beyond the limit of file descriptors. They may send commands to the admin endpoints,
+ * and get 503 for any other request. Their number is limited, so that clients that send nothing don't block
+ * commands.
  */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { descriptorOf, type DescriptorLimits } from '../../common/descriptors.ts';
 
-const ANSWER =
+const RESPONSE =
   'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n';
 
 export class ClientOverflow {
   readonly #limits: DescriptorLimits;
   readonly #sockets = new WeakSet<Socket>();
-  /** Those that may be closed for a later one, oldest first. */
+  /** The connections that may be closed for a later one, oldest first. */
   readonly #closable = new Set<Socket>();
 
-  /** @param began called once, with the first such connection. */
-  constructor(server: Server, limits: DescriptorLimits, began: () => void) {
+  /** @param onFirst called once, with the first such connection. */
+  constructor(server: Server, limits: DescriptorLimits, onFirst: () => void) {
     this.#limits = limits;
     if (limits.clients === Infinity) return;
-    let hasBegun = false;
+    let isFirst = true;
     server.on('connection', (socket: Socket) => {
       if ((descriptorOf(socket) ?? 0) < limits.clients || this.#sockets.has(socket)) return;
-      if (!hasBegun) began();
-      hasBegun = true;
+      if (isFirst) onFirst();
+      isFirst = false;
       this.#add(socket);
     });
   }
@@ -34,7 +34,7 @@ export class ClientOverflow {
     return this.#sockets.has(socket);
   }
 
-  /** A command came over this connection: it is closed when that is answered, and not before. */
+  /** Keeps the connection of a command open until the command is answered. */
   keep({ socket }: IncomingMessage): void {
     this.#closable.delete(socket);
   }
@@ -48,7 +48,7 @@ export class ClientOverflow {
       this.#closable.delete(oldest);
       // Not `destroySoon()`, which waits for the client while a request body arrives.
       if (oldest.bytesWritten > 0) oldest.destroy();
-      else oldest.end(ANSWER, () => oldest.destroy());
+      else oldest.end(RESPONSE, () => oldest.destroy());
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What goes on at one server: its connections, the responses under way, the upgraded sockets; and how
- * to end it all without cutting anybody off who is nearly done. Knows no route.
+ * Tracks the connections of one server, its responses in flight and its upgraded sockets, and ends them
+ * at shutdown without cutting off a response that is nearly sent.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -20,16 +20,16 @@ export class ConnectionTracker {
   readonly #sockets = new Set<Socket>();
   readonly #upgraded = new Set<Socket>();
   readonly #responses = new Map<ServerResponse, Socket>();
-  /** What is closed as soon as all has been written: each further time would listen for that again. */
+  /** Sockets on which `destroySoon()` was called. Each further call would add a listener. */
   readonly #closing = new WeakSet<Socket>();
-  #draining = false;
-  #ending = false;
-  /** There is just enough time left for a connection to be ended in order. */
+  #isDraining = false;
+  #isEnding = false;
+  /** Only the time that a connection needs to end in order is left. */
   #isLate = false;
-  #isLookingSoon = false;
-  #wake: (() => void) | undefined;
+  #isCheckScheduled = false;
+  #finishDrain: (() => void) | undefined;
 
-  /** @param describe tells which requests are long-lived. Called only while draining. */
+  /** @param describe says which requests are long-lived. Called only during a drain. */
   constructor(server: Server, describe: DescribeRequest) {
     this.#server = server;
     this.#describe = describe;
@@ -39,36 +39,36 @@ export class ConnectionTracker {
       lingerOnClose(socket);
       socket.once('close', () => {
         this.#sockets.delete(socket);
-        if (this.#sockets.size === 0) this.#wake?.();
+        if (this.#sockets.size === 0) this.#finishDrain?.();
       });
     });
     server.on('clientError', answerUnreadable);
-    // `close()` calls it. Node's own also closes connections whose answer has been written in full,
-    // but is still on its way to a slow client.
+    // `server.close()` calls it. Node's own version also closes connections whose response was written in
+    // full, but is still being sent to a slow client.
     server.closeIdleConnections = () => this.#closeIdle();
   }
 
-  /** Nothing new is accepted; what is under way may finish. */
+  /** Nothing new is accepted, and requests in flight may finish. */
   get isDraining(): boolean {
-    return this.#draining;
+    return this.#isDraining;
   }
 
-  /** What was still under way is being cut off. */
+  /** The remaining connections are being destroyed. */
   get isEnding(): boolean {
-    return this.#ending;
+    return this.#isEnding;
   }
 
-  /** `ended` is called once, when the response is over in whatever way. */
-  track(req: IncomingMessage, res: ServerResponse, ended: () => void): void {
+  /** @param onEnd called once, when the response has ended or its client has disconnected. */
+  track(req: IncomingMessage, res: ServerResponse, onEnd: () => void): void {
     this.#responses.set(res, req.socket);
-    if (this.#draining) {
+    if (this.#isDraining) {
       this.#expectEnd(res);
-      this.#lookSoon();
+      this.#scheduleCheck();
     }
     onDisconnect(req, res, () => {
       if (!this.#responses.delete(res)) return;
-      ended();
-      if (this.#draining) this.#afterDeparture();
+      onEnd();
+      if (this.#isDraining) this.#onResponseEnd();
     });
   }
 
@@ -76,40 +76,41 @@ export class ConnectionTracker {
     this.#upgraded.add(socket);
     socket.once('close', () => {
       this.#upgraded.delete(socket);
-      if (this.#draining) this.#lookSoon();
+      if (this.#isDraining) this.#scheduleCheck();
     });
   }
 
   /**
-   * Accepts nothing more; resolves when all connections are closed, or the time is up. Long-lived
+   * Stops accepting connections. Resolves when all connections are closed, or after `timeoutMs`. Long-lived
    * responses and upgraded connections don't end by themselves. They are ended when nothing else is in
-   * flight, at the latest {@link ENDING_MS} before the time is up.
+   * flight, at the latest {@link ENDING_MS} before the end of that time.
    */
   async drain(timeoutMs: number): Promise<void> {
-    this.#draining = true;
+    this.#isDraining = true;
     for (const res of this.#responses.keys()) this.#expectEnd(res);
-    for (const socket of this.#upgraded) passageOf(socket)?.onResponseStart(() => this.#lookSoon());
+    for (const socket of this.#upgraded)
+      passageOf(socket)?.onResponseStart(() => this.#scheduleCheck());
     // Closes idle connections too.
     this.#server.close();
     if (this.#sockets.size === 0) return;
-    this.#lookSoon();
+    this.#scheduleCheck();
     await new Promise<void>((resolve) => {
-      const cut = systemClock.after(timeoutMs, () => this.#wake?.(), { ref: true });
-      const last = systemClock.after(timeoutMs - ENDING_MS, () => {
+      const timeout = systemClock.after(timeoutMs, () => this.#finishDrain?.(), { ref: true });
+      const late = systemClock.after(timeoutMs - ENDING_MS, () => {
         this.#isLate = true;
         this.#endLongLived();
       });
-      this.#wake = () => {
-        cut.cancel();
-        last.cancel();
+      this.#finishDrain = () => {
+        timeout.cancel();
+        late.cancel();
         resolve();
       };
     });
   }
 
-  /** Destroys whatever is left; resolves when it is gone. */
+  /** Destroys the remaining connections. Resolves when they are closed. */
   async end(): Promise<void> {
-    this.#ending = true;
+    this.#isEnding = true;
     const closed = [...this.#sockets].map((socket) => {
       return new Promise<void>((resolve) => socket.once('close', () => resolve()));
     });
@@ -119,36 +120,36 @@ export class ConnectionTracker {
 
   #expectEnd(res: ServerResponse): void {
     res.shouldKeepAlive = false;
-    // When the response begins, it may turn out to be an event stream.
-    this.#describe(res.req, res).onResponseStart(() => this.#lookSoon());
+    // Only the beginning of the response shows whether it is an event stream.
+    this.#describe(res.req, res).onResponseStart(() => this.#scheduleCheck());
   }
 
-  #afterDeparture(): void {
+  #onResponseEnd(): void {
     this.#closeIdle();
-    this.#lookSoon();
+    this.#scheduleCheck();
   }
 
-  /** Once for all that changes at about the same time. */
-  #lookSoon(): void {
-    if (this.#isLookingSoon) return;
-    this.#isLookingSoon = true;
+  /** Runs one check for all changes in one turn of the event loop. */
+  #scheduleCheck(): void {
+    if (this.#isCheckScheduled) return;
+    this.#isCheckScheduled = true;
     systemClock.after(0, () => {
-      this.#isLookingSoon = false;
+      this.#isCheckScheduled = false;
       if (this.#isLate || this.#hasOnlyLongLived()) this.#endLongLived();
     });
   }
 
   #hasOnlyLongLived(): boolean {
-    for (const passage of this.#passages()) if (!passage?.isLongLived()) return false;
+    for (const request of this.#requests()) if (!request?.isLongLived()) return false;
     return true;
   }
 
   #endLongLived(): void {
-    for (const passage of this.#passages()) if (passage?.isLongLived()) passage.end();
+    for (const request of this.#requests()) if (request?.isLongLived()) request.end();
   }
 
-  /** Undefined for an upgraded socket that is being refused. */
-  *#passages(): Iterable<GatedHttpRequest | GatedUpgrade | undefined> {
+  /** Undefined for an upgraded socket that is being rejected. */
+  *#requests(): Iterable<GatedHttpRequest | GatedUpgrade | undefined> {
     for (const res of this.#responses.keys()) yield this.#describe(res.req, res);
     for (const socket of this.#upgraded) yield passageOf(socket);
   }

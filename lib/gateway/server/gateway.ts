@@ -1,8 +1,7 @@
 /// <reference types="node" preserve="true" />
 /**
- * `createGateway()`: pause, admin endpoints and proxy, wired into servers that are ready to run.
- * Requests go from `node:http` to the pause to the proxy; Express is not on their way. Knows no
- * command line.
+ * `createGateway()`: pause, admin endpoints and proxy as servers that are ready to listen. Requests go from
+ * `node:http` through the pause to the proxy, without Express.
  */
 import { once } from 'node:events';
 import type { Server } from 'node:http';
@@ -15,12 +14,14 @@ import { createAccessLog, type AccessLog } from './access-log.ts';
 import { adminOptions, createAdminServer, isUnder, listen, mount } from './admin-server.ts';
 import { ClientOverflow } from './client-overflow.ts';
 import type { GatewayConfig, GatewaySettings } from '../config/config.ts';
-import { createFrontServer, serveFront } from './front.ts';
 import { formatAddress } from '../config/listen-address.ts';
 import { readConfig } from '../config/read-config.ts';
-import { createRecorder } from './recorder.ts';
-import { createRoutes, type Destination } from './routes.ts';
+import { Exchanges } from '../proxy/exchange.ts';
+import { AccessRecorder } from './access-recorder.ts';
+import type { Destination } from './app-route.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
+import { createPublicServer, servePublic } from './public-server.ts';
+import { Routes } from './routes.ts';
 import { GatedHttpRequest } from '../../http/gated-http-request.ts';
 import type { Logger } from '../../options/options.ts';
 
@@ -33,86 +34,104 @@ export type {
 } from '../config/config.ts';
 
 export interface GatewayAddress {
-  /** Such as `http://127.0.0.1:8082`. */
+  /** The URL of the public server, such as `http://127.0.0.1:8082`. */
   readonly url: string;
-  /** Where the admin endpoints are; `unix:` and a path for a socket; null where there are none. */
+  /** The URL of the admin endpoints; `unix:` and a path for a socket; null if there are none. */
   readonly adminUrl: string | null;
 }
 
 export interface Gateway {
-  /** To pause and resume by calls, and for its events. */
+  /** Pauses and resumes apps, and emits events. */
   readonly antract: Antract;
+  /** The public server. */
   readonly server: Server;
-  /** Where `adminListen` is set. */
+  /** The server of the admin endpoints; undefined unless `adminListen` is set. */
   readonly adminServer: Server | undefined;
-  /** Starts listening. Rejects with what Node says, such as `EADDRINUSE`; nothing listens then. */
+  /**
+   * Starts listening. With a store, waits first until the desired state of each app is known.
+   *
+   * @throws AntractError `ERR_ANTRACT_CLOSED` after `close()`. Any other error is Node's, such as
+   * `EADDRINUSE`. Nothing listens then.
+   */
   listen(): Promise<GatewayAddress>;
   /**
-   * Stops accepting, refuses held requests, and lets requests in flight finish within
-   * `shutdownTimeout`. Event streams, long polls and WebSockets are ended in order when nothing else is
-   * in flight, at the latest one second before that time is over. Then closes whatever is left. Resolves
-   * when all is closed; the second call returns the same promise.
+   * Shuts down. Stops accepting connections, rejects held requests, and lets requests in flight finish
+   * within `shutdownTimeout`. Event streams, long polls and WebSockets are ended in order when nothing else
+   * is in flight, at the latest one second before the end of that time. Then closes the remaining
+   * connections. Resolves when everything is closed. A second call returns the same promise.
    */
   close(): Promise<void>;
 }
 
-/** For whoever runs several gateways as one. */
+/** For a group of gateways that run as one, such as the workers of `antract serve --workers`. */
 export interface GatewayPeers {
-  /** Those whose metrics are added to its own. Default none. */
+  /**
+   * The other gateways, whose metrics are added to the metrics of this one.
+   *
+   * @default none
+   */
   metrics?: MetricsPeers;
 }
 
 /**
- * Two gateways share nothing.
+ * Creates a gateway: a server that holds requests while a backend is down. Two gateways share nothing.
  *
+ * @example
+ * ```js
+ * const gateway = createGateway({ target: 'http://127.0.0.1:3000', port: 8082 });
+ * const { url } = await gateway.listen();
+ * ```
  * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_ADMIN_EXPOSED`.
  */
 export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): Gateway {
   const settings = readConfig(config);
   const antract = createAntract(settings.antract);
-  const server = createFrontServer(settings.keepAliveTimeout);
+  const server = createPublicServer(settings.keepAliveTimeout);
   const { settings: core } = antract.registry;
   antract.registry.endsUpgrades = true;
-  const traffic = new ConnectionTracker(server, (req, res) => {
+  const connections = new ConnectionTracker(server, (req, res) => {
     const app = routes.find(req)?.app ?? '';
     return new GatedHttpRequest(req, res, core.apps.get(app) ?? core, core.logger);
   });
   const log = settings.accessLog
     ? createAccessLog(settings.accessLog, settings.accessLogFormat)
     : undefined;
-  const recorder = createRecorder(traffic, log);
+  const exchanges = new Exchanges();
+  const recorder = new AccessRecorder({ connections, log, exchanges });
   const limits = readDescriptorLimits();
-  warnOfDescriptors(antract, limits, settings.logger);
+  warnOfLowLimit(antract, limits, settings.logger);
   const overflow = new ClientOverflow(server, limits, () => {
     settings.logger.warn(
-      'WRN_ANTRACT_DESCRIPTORS: clients have as many connections as the limit of open files ' +
-        `(${limits.total}) allows. Commands still work; further clients get 503. Raise the limit ` +
+      'WRN_ANTRACT_DESCRIPTORS: client connections have reached the limit of open files ' +
+        `(${limits.total}). Commands still work, and other new clients get 503. Raise the limit ` +
         '(ulimit -n, LimitNOFILE=).',
     );
   });
-  const routes = createRoutes(settings, antract, {
+  const routes = new Routes(settings, {
+    antract,
+    exchanges,
     keepAliveSeconds: Math.floor(settings.keepAliveTimeout / 1000),
-    note: recorder.note,
+    trustForwarded: settings.trustForwarded,
   });
-  // Each proxy listens for the server's end.
+  // http-proxy-middleware adds one `close` listener for each app.
   server.setMaxListeners(server.getMaxListeners() + settings.routes.length);
-  const admin = createAdmin(settings, antract, log, peers);
+  const admin = createAdmin(settings, { antract, log, exchanges, peers });
   antract.attach(server);
-  serveFront(server, { routes, traffic, recorder, overflow, findAdmin: admin.find });
+  servePublic(server, { routes, connections, recorder, overflow, findAdmin: admin.find });
 
   let opening: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
   const shutDown = async (): Promise<void> => {
-    // What is about to listen could not be closed yet.
+    // A server that has not begun to listen can't be closed.
     await opening?.catch(() => undefined);
-    const all = [traffic, ...(admin.traffic ? [admin.traffic] : [])];
+    const all = [connections, ...(admin.connections ? [admin.connections] : [])];
     const closed = [server, admin.server]
-      .filter((one) => one?.listening)
-      .map((one) => once(one as Server, 'close'));
-    const drained = all.map((one) => one.drain(settings.shutdownTimeout));
+      .filter((each) => each?.listening)
+      .map((each) => once(each as Server, 'close'));
+    const drained = all.map((tracker) => tracker.drain(settings.shutdownTimeout));
     const antractClosed = antract.close();
     await Promise.all(drained);
-    await Promise.all(all.map((one) => one.end()));
+    await Promise.all(all.map((tracker) => tracker.end()));
     await antractClosed;
     routes.close();
     await Promise.all(closed);
@@ -125,11 +144,11 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
     adminServer: admin.server,
     async listen() {
       if (closing) {
-        throw new AntractError('ERR_ANTRACT_CLOSED', 'This gateway has been closed.', {
+        throw new AntractError('ERR_ANTRACT_CLOSED', 'This gateway was closed. Create a new one.', {
           status: 503,
         });
       }
-      // Requests are held until it is known which apps are paused.
+      // Listen only when the desired state of each app is known.
       opening = antract.registry.joined.then(() => listenOnAll(settings, server, admin.server));
       await opening;
       const address = addressOf(settings, server, admin.server);
@@ -141,61 +160,66 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   };
 }
 
-/** What the process itself has open: its listeners, the event loop, standard output. */
+/** The descriptors of the process itself: its listeners, the event loop, standard output. */
 const OWN_DESCRIPTORS = 32;
 
-/** Each held request keeps the connection of its client. */
-function warnOfDescriptors(
+/** Each held request needs the descriptor of its client's connection. */
+function warnOfLowLimit(
   { registry: { settings } }: Antract,
   { total, clients }: DescriptorLimits,
   logger: Logger,
 ): void {
   const ofApps = [...settings.apps.values()].map(({ maxQueue }) => maxQueue);
   const maxQueue = Math.max(settings.maxQueue, ...ofApps);
-  const room = Math.max(0, clients - OWN_DESCRIPTORS);
-  if (maxQueue <= room) return;
+  const maxClients = Math.max(0, clients - OWN_DESCRIPTORS);
+  if (maxQueue <= maxClients) return;
   logger.warn(
-    `WRN_ANTRACT_DESCRIPTORS: the limit of open files (${total}) is below what maxQueue (${maxQueue}) ` +
-      `needs: about ${room} clients can be connected, and further ones get 503. Raise the limit ` +
+    `WRN_ANTRACT_DESCRIPTORS: the limit of open files (${total}) is too low for maxQueue (${maxQueue}): ` +
+      `about ${maxClients} clients can be connected, and further ones get 503. Raise the limit ` +
       '(ulimit -n, LimitNOFILE=), or lower maxQueue.',
   );
 }
 
 interface Admin {
-  /** Undefined where the endpoints are on the public server, or nowhere. */
+  /** Undefined if the endpoints are on the public server or disabled. */
   readonly server: Server | undefined;
-  readonly traffic: ConnectionTracker | undefined;
+  readonly connections: ConnectionTracker | undefined;
   readonly find: (req: { url?: string | undefined }) => Destination | undefined;
+}
+
+interface AdminDeps {
+  readonly antract: Antract;
+  readonly log: AccessLog | undefined;
+  readonly exchanges: Exchanges;
+  readonly peers: GatewayPeers;
 }
 
 function createAdmin(
   settings: GatewaySettings,
-  antract: Antract,
-  log: AccessLog | undefined,
-  peers: GatewayPeers,
+  { antract, log, exchanges, peers }: AdminDeps,
 ): Admin {
   const { adminPath, adminListen } = settings;
-  const nowhere = { server: undefined, traffic: undefined, find: () => undefined };
-  if (adminPath === false) return nowhere;
+  const none = { server: undefined, connections: undefined, find: () => undefined };
+  if (adminPath === false) return none;
   const router = antract.admin({ ...adminOptions(settings), metricsPeers: peers.metrics });
   if (!adminListen) {
     const destination = { app: null, handle: mount(adminPath, router) };
     const find: Admin['find'] = ({ url }) =>
       isUnder(adminPath, url ?? '') ? destination : undefined;
-    return { ...nowhere, find };
+    return { ...none, find };
   }
   const server = createAdminServer(adminPath, router);
   const { settings: core } = antract.registry;
-  const traffic = new ConnectionTracker(
+  const connections = new ConnectionTracker(
     server,
     (req, res) => new GatedHttpRequest(req, res, core, core.logger),
   );
-  const recorder = createRecorder(traffic, log);
+  const recorder = new AccessRecorder({ connections, log, exchanges });
   server.prependListener('request', (req, res) => recorder.watch(req, res, null));
-  return { ...nowhere, server, traffic };
+  return { ...none, server, connections };
 }
 
-/** The admin endpoints first: what takes requests should be within reach from its first one. */
+/** The admin server first, so that commands work as soon as requests are accepted. */
 async function listenOnAll(
   { host, port, adminListen }: GatewaySettings,
   server: Server,

@@ -1,44 +1,56 @@
 /**
- * Pipelined requests of one client connection take turns: a few are passed on at a time, the next one
- * when a response has ended. Node hands over every request as soon as its headers have arrived, and
- * thousands fit into a single read. Each would open a connection to the backend.
+ * Limits how many pipelined requests of one client connection are served at a time. The next one is served
+ * when a response has ended. Node emits every request as soon as its headers have arrived, thousands fit
+ * into a single read, and each would open a connection to the backend.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { onDisconnect } from '../../http/disconnect.ts';
 import { endPipeline, isHolding } from '../../http/pipelined-holds.ts';
 
-/** Behind the request that is answered next. */
+/** Besides the request that is answered next. */
 const MAX_AT_ONCE = 16;
 
-/** With more requests waiting the connection is not read. Until then its end is noticed at once. */
+/** Beyond this, the connection is not read. Up to this, its end is noticed at once. */
 const MAX_WAITING = 1000;
 
 type Serve = (req: IncomingMessage, res: ServerResponse) => void;
 
-const connections = new WeakMap<Socket, Turns>();
-
-/** For a pipelined request, whose response has no socket yet: calls `serve` when it is its turn. */
-export function serveInTurn(req: IncomingMessage, res: ServerResponse, serve: Serve): void {
-  const known = connections.get(req.socket);
-  const turns = known ?? new Turns(req.socket, serve);
-  if (!known) connections.set(req.socket, turns);
-  turns.add([req, res]);
-}
-
 type Exchange = readonly [IncomingMessage, ServerResponse];
 
-class Turns {
+export class PipelineTurns {
+  readonly #serve: Serve;
+  readonly #connections = new WeakMap<Socket, PipelinedConnection>();
+
+  constructor(serve: Serve) {
+    this.#serve = serve;
+  }
+
+  /** For a pipelined request, whose response has no socket yet. */
+  add(req: IncomingMessage, res: ServerResponse): void {
+    this.#of(req.socket).add([req, res]);
+  }
+
+  #of(socket: Socket): PipelinedConnection {
+    const known = this.#connections.get(socket);
+    if (known) return known;
+    const connection = new PipelinedConnection(socket, this.#serve);
+    this.#connections.set(socket, connection);
+    return connection;
+  }
+}
+
+class PipelinedConnection {
   readonly #socket: Socket;
   readonly #serve: Serve;
-  #underWay = 0;
+  #inFlight = 0;
   #waiting: Exchange[] = [];
   #latest: Exchange | undefined;
 
   constructor(socket: Socket, serve: Serve) {
     this.#socket = socket;
     this.#serve = serve;
-    // Node starts the socket again for reasons of its own, such as a response that was sent.
+    // Node resumes the socket by itself, for example when a response was sent.
     socket.on('resume', () => this.#limitReading());
     socket.once('close', () => (this.#waiting = []));
   }
@@ -50,7 +62,7 @@ class Turns {
   }
 
   #startNext(): void {
-    while (this.#underWay < MAX_AT_ONCE && !this.#socket.destroyed) {
+    while (this.#inFlight < MAX_AT_ONCE && !this.#socket.destroyed) {
       const next = this.#waiting.shift();
       if (!next) return;
       this.#start(next);
@@ -59,13 +71,13 @@ class Turns {
 
   #start(exchange: Exchange): void {
     const [req, res] = exchange;
-    this.#underWay++;
+    this.#inFlight++;
     this.#latest = exchange;
-    let isUnderWay = true;
+    let isInFlight = true;
     onDisconnect(req, res, () => {
-      if (!isUnderWay) return;
-      isUnderWay = false;
-      this.#underWay--;
+      if (!isInFlight) return;
+      isInFlight = false;
+      this.#inFlight--;
       this.#startNext();
       if (this.#waiting.length <= MAX_WAITING && this.#socket.isPaused()) this.#socket.resume();
     });
@@ -78,7 +90,10 @@ class Turns {
     else this.#socket.pause();
   }
 
-  /** A held request may wait for long, and the connection must be read to notice that its client left. */
+  /**
+   * While a request is held, possibly for long, the connection must be read: otherwise a disconnect of the
+   * client would not be noticed.
+   */
   #discardWaiting(): void {
     this.#waiting = [];
     if (this.#latest) endPipeline(...this.#latest);

@@ -1,6 +1,6 @@
 /**
- * Answers what Node could not read as a request, with the status that Node would have chosen. Node by
- * itself closes at once, and a client that is still sending loses the answer to a TCP reset.
+ * Responds to bytes that Node could not parse as a request, with the status that Node uses. Node itself
+ * closes the connection at once, and a client that is still sending loses the response to a TCP reset.
  */
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -15,13 +15,13 @@ const STATUSES: Partial<Record<string, number>> = {
 
 /** For a server's `clientError` event. */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Node's own field, as `clientError` tells nothing about the requests on the connection.
+  // Node's own field, because `clientError` doesn't provide the requests of the connection.
   const { _httpMessage: pending } = socket as { _httpMessage?: ServerResponse | null };
   if (socket.writable && !pending?.headersSent) {
     const status = STATUSES[error.code ?? ''] ?? 400;
     socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
   }
-  // A request whose body turned out to be broken has to end at once, for the sake of its backend.
+  // A request with a malformed body must end at once, so that its backend does not wait for the rest.
   if (socket.writable && !pending && socket instanceof Socket) closeLingering(socket);
   else socket.destroy(error);
 }

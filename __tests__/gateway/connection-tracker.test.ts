@@ -1,4 +1,4 @@
-/** The end of a server's connections, without a proxy in between to hold anything back. */
+/** How the connections of a server end, without a proxy in between. */
 import { afterEach, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { ConnectionTracker } from '../../lib/gateway/server/connection-tracker.ts';
@@ -13,38 +13,38 @@ const logger = { info: () => undefined, warn: () => undefined, error: () => unde
 it('an answer that is complete here, and on its way to a slow client, is not cut off', async () => {
   const size = 20_000_000;
   const { server, port } = await listen((req, res) => {
-    traffic.track(req, res, () => undefined);
+    connections.track(req, res, () => undefined);
     res.end(Buffer.alloc(size));
   });
-  const traffic = new ConnectionTracker(
+  const connections = new ConnectionTracker(
     server,
     (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, logger),
   );
   const client = await connect(port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
   await once(client, 'readable');
-  const drained = traffic.drain(10_000);
+  const drained = connections.drain(10_000);
   let bytes = 0;
   client.on('data', (chunk: Buffer) => (bytes += chunk.length));
   await drained;
-  await traffic.end();
+  await connections.end();
   await once(client, 'close');
   expect(bytes).toBeGreaterThan(size);
 });
 
 it('an event stream that has ended, and whose client reads nothing, does not delay the end', async () => {
   const { server, port } = await listen((req, res) => {
-    traffic.track(req, res, () => undefined);
+    connections.track(req, res, () => undefined);
     res.setHeader('Content-Type', 'text/event-stream');
     res.end(Buffer.alloc(20_000_000));
   });
-  const traffic = new ConnectionTracker(
+  const connections = new ConnectionTracker(
     server,
     (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, logger),
   );
   const client = await connect(port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
   await once(client, 'readable');
-  await traffic.drain(600_000);
+  await connections.drain(600_000);
   expect(server.listening).toBe(false);
 });

@@ -1,12 +1,12 @@
 /**
- * How the gateway sees that a backend answers, where its user has not said: by the health check path,
- * else by a connection. Reads options before they are validated, which the core does; asks nothing.
+ * The default health check of a backend: a request to the health check path, or else a connection. Reads
+ * options before the core validates them.
  */
 import { connectCheck, httpCheck, type HealthCheck } from '../../probe/backend-probe.ts';
-import { serverName } from './agent.ts';
-import type { RouteSettings } from '../config/config.ts';
+import type { RouteSettings } from './config.ts';
+import { tlsServerName } from './target.ts';
 
-/** @param healthCheckPath the option as it was given. */
+/** @param healthCheckPath the option as the user gave it. */
 export function backendCheck(route: RouteSettings, healthCheckPath: unknown): HealthCheck {
   const { hostname: host, port, socketPath } = route.target;
   const path = firstPath(healthCheckPath);
@@ -14,7 +14,7 @@ export function backendCheck(route: RouteSettings, healthCheckPath: unknown): He
   return connectCheck(socketPath === undefined ? { host, port } : { path: socketPath });
 }
 
-/** A RegExp says what is one, and not which there is. */
+/** A RegExp matches paths, but it doesn't name one to ask. */
 function firstPath(healthCheckPath: unknown): string | undefined {
   const paths: unknown[] = Array.isArray(healthCheckPath) ? healthCheckPath : [healthCheckPath];
   return paths.find((path) => typeof path === 'string' && path.startsWith('/')) as
@@ -24,18 +24,18 @@ function firstPath(healthCheckPath: unknown): string | undefined {
 
 function pathCheck({ target, hosts, changeOrigin, insecure }: RouteSettings, path: string) {
   const { protocol, host, hostname, port, socketPath } = target;
-  // The path is sent as it is. Resolved as a URL, it could name another host.
+  // Not a URL: resolved as one, the path could name another host.
   return httpCheck({
     protocol,
     path,
     host: hostname,
     port,
     headers: {
-      // As a client of this app would send it.
+      // The same name that a client of this app sends.
       Host: changeOrigin ? host : (hosts[0] ?? host),
       'User-Agent': 'antract',
     },
-    servername: serverName(hostname),
+    servername: tlsServerName(hostname),
     rejectUnauthorized: !insecure,
     ...(socketPath !== undefined && { socketPath }),
   });

@@ -1,0 +1,29 @@
+/** The gate of one app, as its proxy uses it. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { isGatewayFault, reasonOf } from './backend-error.ts';
+
+export interface ProxyGate {
+  /**
+   * Requeues a request of which nothing was read, because no connection could be made. Returns whether
+   * the gate will send it again, with `AppProxy.request()`.
+   */
+  requeue(req: IncomingMessage, res: ServerResponse): boolean;
+  /** The same for an upgrade and `AppProxy.upgrade()`. */
+  requeueUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): boolean;
+  /** The backend has begun to respond to this request. */
+  onResponse(req: IncomingMessage, status: number): void;
+  /** The backend did not respond, and the client still waits. Called before any requeue. */
+  onFailure(req: IncomingMessage, reason: string): void;
+  /** The backend closed the connection of this request before it responded. */
+  onConnectionLost(req: IncomingMessage): void;
+  /** Whether the request, which the gate let pass, would be held if it arrived now. */
+  wouldHold(req: IncomingMessage): boolean;
+  /** Whether the backend may fail at any moment, as during a release. */
+  isUnconfirmed(): boolean;
+}
+
+/** Tells the gate of an error, unless it tells nothing about the backend. */
+export function reportFailure(gate: ProxyGate, req: IncomingMessage, error: Error): void {
+  if (!isGatewayFault(error)) gate.onFailure(req, reasonOf(error));
+}

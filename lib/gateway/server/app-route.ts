@@ -1,0 +1,116 @@
+/** The path of one app's requests: through its pause to its proxy. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
+import type { Antract } from '../../antract.ts';
+import { isBackendError } from '../../http/gated-http-request.ts';
+import type { PauseMiddleware } from '../../http/middleware.ts';
+import { GatedUpgrade, passageOf } from '../../http/upgrade/gated-upgrade.ts';
+import type { PauseUpgradeListener, UpgradeListener } from '../../http/upgrade/upgrade.ts';
+import type { RouteSettings } from '../config/config.ts';
+import { AppProxy } from '../proxy/app-proxy.ts';
+import type { Exchanges } from '../proxy/exchange.ts';
+import type { ProxyGate } from '../proxy/proxy-gate.ts';
+import { prepareHeaders } from '../proxy/proxy-headers.ts';
+
+/** Where a request goes. */
+export interface Destination {
+  /** Null if the request belongs to no app. */
+  readonly app: string | null;
+  handle(req: IncomingMessage, res: ServerResponse): void;
+}
+
+export interface AppRouteDeps {
+  readonly antract: Antract;
+  readonly exchanges: Exchanges;
+  readonly keepAliveSeconds: number;
+  readonly trustForwarded: boolean;
+}
+
+export class AppRoute implements Destination {
+  readonly app: string;
+  readonly #deps: AppRouteDeps;
+  readonly #pause: PauseMiddleware;
+  readonly #pauseUpgrade: PauseUpgradeListener;
+  readonly #proxy: AppProxy;
+  readonly #proxyUpgrade: UpgradeListener;
+
+  constructor(settings: RouteSettings, deps: AppRouteDeps) {
+    const { antract, exchanges, keepAliveSeconds } = deps;
+    const { app } = settings;
+    this.app = app;
+    this.#deps = deps;
+    // The app is named, not read from requests, so that a command for an unknown app is rejected.
+    this.#pause = antract.pause({ app });
+    this.#proxy = new AppProxy(settings, { gate: this.#gate(), exchanges, keepAliveSeconds });
+    this.#proxyUpgrade = (req, socket, head) => this.#proxy.upgrade(req, socket as Socket, head);
+    this.#pauseUpgrade = antract.upgrade(
+      (req, socket, head) => this.#passUpgrade(req, socket, head),
+      { app },
+    );
+  }
+
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    this.#pause(req, res, () => {
+      prepareHeaders(req, this.#deps.trustForwarded);
+      this.#proxy.request(req, res);
+    });
+  }
+
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#pauseUpgrade(req, socket, head);
+  }
+
+  requeueLateBodies(): void {
+    this.#proxy.requeueLateBodies();
+  }
+
+  /** Closes the connections to the backend that no request uses. */
+  closeIdle(): void {
+    this.#proxy.closeIdle();
+  }
+
+  close(): void {
+    this.#proxy.close();
+  }
+
+  #passUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { connection, upgrade } = req.headers;
+    prepareHeaders(req, this.#deps.trustForwarded);
+    Object.assign(req.headers, { connection, upgrade });
+    if (passageOf(socket)) return this.#proxyUpgrade(req, socket, head);
+    // The upgrade bypasses the pause, and a shutdown has to end it too.
+    new GatedUpgrade(req, socket, { endable: true }).handTo(this.#proxyUpgrade, head);
+  }
+
+  #gate(): ProxyGate {
+    const { antract, exchanges } = this.#deps;
+    const gate = () => antract.registry.gate(this.app);
+    return {
+      // A requeued request is sent with its present headers, because they are prepared only once.
+      requeue: (req, res) =>
+        this.#pause.requeue(req, res, () => {
+          exchanges.of(req).error = undefined;
+          this.#proxy.request(req, res);
+        }),
+      requeueUpgrade: (req, socket, head) =>
+        this.#pauseUpgrade.requeue(req, socket, head, (_req, _socket, received) => {
+          exchanges.of(req).error = undefined;
+          this.#proxy.upgrade(req, socket, received);
+        }),
+      onResponse: (req, status) => {
+        if (!isBackendError(status)) gate().noteAnswer(req);
+        // A server that limits its load responds 503 and is reachable.
+        else if (status !== 503) gate().noteFailure(req, `HTTP ${status}`);
+      },
+      onFailure: (req, reason) => gate().noteFailure(req, reason),
+      onConnectionLost: (req) => gate().suspectBackend(req),
+      wouldHold: (req) => gate().wouldHold(req),
+      // Asked for each new connection. Not from the status, which counts everything in flight.
+      isUnconfirmed: () => {
+        const current = gate();
+        return current.isReleasing || current.sharesPace;
+      },
+    };
+  }
+}
