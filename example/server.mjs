@@ -11,7 +11,7 @@ const antract = createAntract({
   maxTime: '5m',
   healthCheckPath: '/up',
   // Held requests wait until the backend answers, and `status` says when it is down.
-  health: { connect: `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}` },
+  probe: { connect: `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}` },
 });
 antract.on('paused', ({ app, reason }) =>
   console.log(`paused ${app}: ${reason ?? 'no reason given'}`),

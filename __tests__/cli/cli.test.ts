@@ -237,8 +237,8 @@ describe('an empty variable', () => {
     'ANTRACT_ADMIN_TOKEN_FILE',
     'ANTRACT_REDIS',
     'ANTRACT_NOTIFY',
-    'ANTRACT_HEALTH_URL',
-    'ANTRACT_HEALTH_CONNECT',
+    'ANTRACT_PROBE_URL',
+    'ANTRACT_PROBE_CONNECT',
     'ANTRACT_HEALTH_CHECK_PATH',
     'ANTRACT_IS_LONG_LIVED',
     'ANTRACT_SPOOL_DIRECTORY',
@@ -265,8 +265,8 @@ describe('a secret in the arguments', () => {
     ['--notify', 'https://hooks.example/services/T0/hunter2', 'WRN_ANTRACT_NOTIFY_ARGUMENT'],
     ['--notify', 'https://hooks.example/?key=hunter2', 'WRN_ANTRACT_NOTIFY_ARGUMENT'],
     ['--notify', 'https://:hunter2@hooks.example/', 'WRN_ANTRACT_NOTIFY_ARGUMENT'],
-    ['--health-url', 'http://up:hunter2@127.0.0.1:9/up', 'WRN_ANTRACT_HEALTH_URL_ARGUMENT'],
-    ['--health-url', 'http://127.0.0.1:9/up?key=hunter2', 'WRN_ANTRACT_HEALTH_URL_ARGUMENT'],
+    ['--probe-url', 'http://up:hunter2@127.0.0.1:9/up', 'WRN_ANTRACT_PROBE_URL_ARGUMENT'],
+    ['--probe-url', 'http://127.0.0.1:9/up?key=hunter2', 'WRN_ANTRACT_PROBE_URL_ARGUMENT'],
   ])('is warned about: %s %s', async (flag, url, code) => {
     const { cli } = await serve(['--target', target, flag, url]);
     expect(cli.stderr).toMatch(new RegExp(`${code}: others can see ${flag} in ps.* use ANTRACT_`));
@@ -278,7 +278,7 @@ describe('a secret in the arguments', () => {
     const config = file('antract.json', { target, notify: url });
     const all = await Promise.all([
       serve(['--target', target, '--notify', 'https://hooks.example']),
-      serve(['--target', target, '--health-url', 'http://127.0.0.1:9/up']),
+      serve(['--target', target, '--probe-url', 'http://127.0.0.1:9/up']),
       serve(['--target', target], { ANTRACT_NOTIFY: url }),
       serve(['--config', config]),
     ]);

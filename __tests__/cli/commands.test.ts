@@ -83,7 +83,7 @@ describe('the commands', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({
       phase: 'releasing',
       held: 1,
-      health: { unplanned: true, endsInMs: expect.any(Number) },
+      probe: { unplanned: true, endsInMs: expect.any(Number) },
     });
     leave();
   });
@@ -341,8 +341,8 @@ describe('a server with a health gate', () => {
       asked.push(req.url as string);
       res.statusCode = req.url?.includes('wait=') ? status : 200;
       const phase = status === 202 ? 'releasing' : 'running';
-      const health = { lastSeen: 'connection refused', forMs: 5, unplanned: false };
-      res.end(JSON.stringify({ app: 'default', phase, held: 2, inFlight: 0, health }));
+      const probe = { lastSeen: 'connection refused', forMs: 5, unplanned: false };
+      res.end(JSON.stringify({ app: 'default', phase, held: 2, inFlight: 0, probe }));
     });
     const ended = await result(runCli(['resume', '--wait', '1s', '--url', url]));
     expect(ended).toMatchObject({ code, stderr: expect.stringMatching(stderr) });

@@ -50,7 +50,7 @@ async function printed(cli: CliProcess): Promise<Printed> {
   return json;
 }
 
-const LONG = ['--drain-timeout', '10m', '--health-timeout', '10m'];
+const LONG = ['--drain-timeout', '10m', '--probe-timeout', '10m'];
 const AGAIN = /reach the backend again/;
 
 describeWithRedis('while the store does not answer', () => {
@@ -293,7 +293,7 @@ describe('a gateway that has ended', () => {
 
 it('a run whose backend is not back says what new requests meet when none is held', async () => {
   const site = await operate();
-  const run = site.antract('run', '--json', '--health-timeout', '300ms', '--', ...waitForGo());
+  const run = site.antract('run', '--json', '--probe-timeout', '300ms', '--', ...waitForGo());
   await run.saw('stderr', /^up$/m);
   await site.backend.kill();
   go();

@@ -141,7 +141,7 @@ describe('antract run', () => {
 
   it('reports requests that are held after a command that failed, for a backend that is away', async () => {
     const site = await operate();
-    const limit = ['--health-timeout', '300ms', '--report', file('report.json')];
+    const limit = ['--probe-timeout', '300ms', '--report', file('report.json')];
     const run = site.antract(
       'run',
       ...limit,
@@ -214,7 +214,7 @@ describe('antract run', () => {
     },
   );
 
-  it.each(['max-time', 'drain-timeout', 'lease', 'health-timeout', 'kill-after'])(
+  it.each(['max-time', 'drain-timeout', 'lease', 'probe-timeout', 'kill-after'])(
     'refuses a --%s without a unit before anything happens',
     async (name) => {
       const site = await operate();
@@ -308,7 +308,7 @@ describe('a drain that takes too long', () => {
 
 it('ends with 4 when those held are not out in time', async () => {
   const site = await operate('--release-per-second', '0.1');
-  const limit = ['--health-timeout', '100ms', '--report', file('report.json')];
+  const limit = ['--probe-timeout', '100ms', '--report', file('report.json')];
   const run = site.antract('run', ...limit, '--', ...waitForFile('go'));
   await run.saw('stdout', /up/);
   const held = [await site.hold('/1'), await site.hold('/2')];

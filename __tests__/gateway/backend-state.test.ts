@@ -283,7 +283,7 @@ describe('a middleware whose handler answers 502 or 504', () => {
     async (status) => {
       const backend = await away();
       const { antract, get, state } = await appWith({
-        health: { connect: `127.0.0.1:${backend.port}` },
+        probe: { connect: `127.0.0.1:${backend.port}` },
       });
       await get(status);
       await eventually('the probe', () => state().state === 'down');
@@ -303,7 +303,7 @@ describe('a middleware whose handler answers 502 or 504', () => {
   it('says that its backend is up where only the request failed, and asks it no more', async () => {
     let asked = 0;
     const check = async () => void asked++;
-    const { antract, get, state } = await appWith({ health: { check } });
+    const { antract, get, state } = await appWith({ probe: { check } });
     await get(502);
     await eventually('the probe', () => state().state === 'up');
     for (let i = 0; i < 5; i++) await get(502);
@@ -314,7 +314,7 @@ describe('a middleware whose handler answers 502 or 504', () => {
   it('asks nothing where it answers otherwise, or while it is paused', async () => {
     let asked = 0;
     const check = async () => void asked++;
-    const { antract, get } = await appWith({ health: { check }, shouldHold: () => false });
+    const { antract, get } = await appWith({ probe: { check }, shouldHold: () => false });
     for (const status of [200, 404, 500, 503]) await get(status);
     await antract.enable('default');
     await get(502);

@@ -28,7 +28,7 @@ const LONG_SOCKET_PATHS: [object, RegExp][] = [
   ],
   [{ target: `unix:${TOO_LONG}` }, /^Expected `target` .* at most 10[37] bytes/],
   [{ apps: { a: { target: `unix:${TOO_LONG}` } } }, /^Expected `apps.a.target` .* at most 10[37]/],
-  [{ target, health: { connect: TOO_LONG } }, /^Expected `health.connect` .* at most 10[37] bytes/],
+  [{ target, probe: { connect: TOO_LONG } }, /^Expected `probe.connect` .* at most 10[37] bytes/],
   // Bytes, not characters.
   [{ target, adminListen: `/${'ü'.repeat(54)}` }, /^Expected `adminListen` .*, got 109 bytes/],
   [{ target, adminListen: '/run/a\0b' }, /^Expected `adminListen` to be the absolute path/],
@@ -65,7 +65,7 @@ describe('a configuration', () => {
     [{ target: 'http://me:pass@b:1' }, /^Expected `target` .*, got 'http:\/\/…@b:1'\.$/],
     [{ target: 'me:p@ss/w@b:1' }, /got 'me:…@b:1'\.$/],
     [{ target: '//me:pass@b' }, /got '\/\/…@b'\.$/],
-    [{ target, health: { url: 'htp://me:pass@b/' } }, /^(?!.*pass)/],
+    [{ target, probe: { url: 'htp://me:pass@b/' } }, /^(?!.*pass)/],
     [{ target, notify: 'htp://me:pass@b/' }, /^(?!.*pass)/],
     [{ target, port: 65_536 }, 'Expected `port` to be a port from 0 to 65535, got 65536.'],
     [{ target, port: -1 }, /^Expected `port`/],
@@ -95,8 +95,16 @@ describe('a configuration', () => {
     ],
     [{ target, maxTime: 'ever' }, /^Expected `maxTime` to be a duration/],
     [{ target, apps: { shop: { target, maxQueue: -1 } } }, /^Expected `apps.shop.maxQueue`/],
-    [{ target, health: { url: 'up' } }, /^Expected `health.url` to be a URL/],
-    [{ target, health: {} }, /^Expected `health` to be one of/],
+    [{ target, probe: { url: 'up' } }, /^Expected `probe.url` to be a URL/],
+    [
+      { target, probe: { url: target, connect: 'b:1' } },
+      /^Expected `probe` to be an object with one/,
+    ],
+    [{ target, probe: 'up' as never }, /^Expected `probe` to be an object/],
+    [
+      { probe: { threshold: 0 }, apps: { a: { target } } },
+      /^Expected `probe.threshold` to be a whole number/,
+    ],
     [{ target, holdOnOutage: 'ever' }, /^Expected `holdOnOutage` to be a duration/],
     [{ target, release: { strategy: 'slow' } }, /^Expected `release.strategy`/],
     [{ target, release: 5 }, /^Expected `release`/],
@@ -160,11 +168,11 @@ describe('what the gateway sets where its user has not', () => {
     for (const settings of [top, apps.get('shop')]) {
       expect(settings).toMatchObject({
         holdOnOutage: 10_000,
-        health: expect.any(Function),
+        probe: { check: expect.any(Function) },
         release: { strategy: 'slow-start', initial: 8, concurrency: Infinity },
       });
     }
-    expect(top.health).not.toBe(apps.get('shop')?.health);
+    expect(top.probe.check).not.toBe(apps.get('shop')?.probe.check);
   });
 
   it('gives way to what an app says, and that to nothing', () => {
@@ -190,7 +198,26 @@ describe('what the gateway sets where its user has not', () => {
 
   it('does without a backend at the top', () => {
     const { apps, ...top } = settingsOf({ holdOnOutage: '5s', apps: { shop: { target } } });
-    expect(apps.get('shop')).toMatchObject({ holdOnOutage: 5000, health: expect.any(Function) });
-    expect(top).toMatchObject({ holdOnOutage: 0, health: undefined });
+    expect(apps.get('shop')).toMatchObject({
+      holdOnOutage: 5000,
+      probe: { check: expect.any(Function) },
+    });
+    expect(top).toMatchObject({ holdOnOutage: 0, probe: { check: undefined } });
+  });
+
+  it('probes each backend with the fields of `probe` that its app or the top sets', () => {
+    const check = (): boolean => true;
+    const { apps } = settingsOf({
+      probe: { threshold: 3, timeout: '1m' },
+      apps: { a: { target }, b: { target, probe: { check, timeout: '5s' } } },
+    });
+    expect(apps.get('a')?.probe).toMatchObject({
+      check: expect.any(Function),
+      threshold: 3,
+      timeout: 60_000,
+    });
+    expect(apps.get('b')?.probe).toMatchObject({ threshold: 3, timeout: 5000 });
+    const own = settingsOf({ target, probe: { connect: 'b:1' }, apps: { a: { target } } });
+    expect(own.apps.get('a')?.probe.check).toBe(own.probe.check);
   });
 });

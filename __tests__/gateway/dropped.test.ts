@@ -99,7 +99,7 @@ describe.each(DROPS.slice(0, 2))('without a health check path, one that %s them'
     const answers = Array.from({ length: 20 }, (_, i) => request(`${gateway.url}/${i}`));
     await held(gateway, 20);
     await gateway.antract.disable();
-    while (gateway.antract.status().health?.lastSeen == null) {
+    while (gateway.antract.status().probe?.lastSeen == null) {
       await new Promise(setImmediate);
     }
     expect(gateway.antract.status()).toMatchObject({ phase: 'releasing', held: 20 });
@@ -157,7 +157,7 @@ describe('a client that disconnects before the response', () => {
     await received;
     client.resetAndDestroy();
     while (gateway.antract.status().inFlight > 0) await new Promise(setImmediate);
-    expect(gateway.antract.status().health).toBeNull();
+    expect(gateway.antract.status().probe).toBeNull();
   });
 });
 

@@ -97,7 +97,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
       async (looks) => {
         const backend = await startBackend();
         await backend.kill();
-        return { target: backend.url, health: { check: () => looks() } };
+        return { target: backend.url, probe: { check: () => looks() } };
       },
     ],
     [
@@ -126,8 +126,8 @@ describe('a backend that refuses connections while its probe says yes', () => {
     const backend = await startBackend();
     await backend.kill();
     let looks = 0;
-    const health = { check: () => void looks++ };
-    const gateway = await openGateway({ target: backend.url, health, holdOnOutage: 1500 });
+    const probe = { check: () => void looks++ };
+    const gateway = await openGateway({ target: backend.url, probe, holdOnOutage: 1500 });
     const { told, released } = record(gateway);
     const since = performance.now();
     const answers = await Promise.all(
@@ -153,7 +153,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
   it('and then takes them is told to be reachable when it has answered', async () => {
     const backend = await startBackend();
     await backend.kill();
-    const gateway = await openGateway({ target: backend.url, health: { check: () => true } });
+    const gateway = await openGateway({ target: backend.url, probe: { check: () => true } });
     const { told, released } = record(gateway);
     const answer = request(gateway.url, { method: 'POST', body: 'x' });
     while (released() < 3) await once(gateway.antract.registry, 'released');
@@ -165,7 +165,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     await backend.kill();
     const other = request(gateway.url);
     await once(gateway.antract.registry, 'released');
-    const { forMs = 0 } = gateway.antract.status().health ?? {};
+    const { forMs = 0 } = gateway.antract.status().probe ?? {};
     expect(forMs).toBeLessThanOrEqual(Math.ceil(performance.now() - since));
     await backend.start();
     expect((await other).status).toBe(200);
@@ -173,10 +173,10 @@ describe('a backend that refuses connections while its probe says yes', () => {
 
   it.each(REFUSALS)('after a pause is waited for as long as is set: %s', async (_what, start) => {
     let looks = 0;
+    const config = await start(() => looks++);
     const gateway = await openGateway({
-      ...(await start(() => looks++)),
-      healthTimeout: 2000,
-      onHealthTimeout: 'stop',
+      ...config,
+      probe: { ...config.probe, timeout: 2000, onTimeout: 'stop' },
     });
     const { told, released } = record(gateway);
     await gateway.antract.enable();
@@ -185,13 +185,13 @@ describe('a backend that refuses connections while its probe says yes', () => {
     const since = performance.now();
     await gateway.antract.disable();
     const sawRefusal = (): boolean => {
-      const { held, health } = gateway.antract.status();
-      return held === 10 && /refused connection$|^ECONNRESET$/.test(health?.lastSeen ?? '');
+      const { held, probe } = gateway.antract.status();
+      return held === 10 && /refused connection$|^ECONNRESET$/.test(probe?.lastSeen ?? '');
     };
     await eventually('all requests to be held again', sawRefusal);
     expect(gateway.antract.status()).toMatchObject({
       phase: 'releasing',
-      health: { unplanned: false },
+      probe: { unplanned: false },
     });
     for (const answer of answers) expect((await answer).status).toBe(503);
     const ms = performance.now() - since;

@@ -124,7 +124,7 @@ describe('a request that no connection could be made for', () => {
     expect(heldAgain).toBe(0);
     expect(gateway.antract.status()).toMatchObject({
       phase: 'running',
-      health: { lastSeen: 'ECONNREFUSED', unplanned: true },
+      probe: { lastSeen: 'ECONNREFUSED', unplanned: true },
     });
     await gateway.close();
     expect(lines.join('')).toMatch('"status":502,"error":"ECONNREFUSED"');
@@ -137,7 +137,7 @@ describe('a request that no connection could be made for', () => {
     await held(gateway, 1);
     await gateway.antract.enable();
     await open(echo(), { port, host: '127.0.0.1' });
-    expect(gateway.antract.status()).toMatchObject({ phase: 'paused', held: 1, health: null });
+    expect(gateway.antract.status()).toMatchObject({ phase: 'paused', held: 1, probe: null });
     await gateway.antract.disable();
     expect((await answer).status).toBe(200);
   });
@@ -178,7 +178,7 @@ describe('a request that no connection could be made for', () => {
     const { port } = backend.address() as AddressInfo;
     const { url, antract } = await openGateway({ target: `https://127.0.0.1:${port}` });
     expect((await request(url)).status).toBe(502);
-    expect(antract.status().health).toBeNull();
+    expect(antract.status().probe).toBeNull();
   });
 
   it('that is sent again and again leaves nothing of the proxy behind', async () => {
@@ -186,7 +186,7 @@ describe('a request that no connection could be made for', () => {
     const gateway = await openGateway({
       target: `http://127.0.0.1:${port}`,
       // Says yes, and is wrong.
-      health: { check: () => true },
+      probe: { check: () => true },
     });
     const warnings = watchListeners();
     const tries: unknown[] = [];
@@ -317,7 +317,7 @@ describe('the probe', () => {
     expect(gateway.antract.status()).toMatchObject({
       phase: 'releasing',
       held: 1,
-      health: { lastSeen: 'HTTP 503', unplanned: false },
+      probe: { lastSeen: 'HTTP 503', unplanned: false },
     });
     status = 302;
     expect((await answer).status).toBe(200);
@@ -346,8 +346,8 @@ describe('the probe', () => {
     const check = (name: string) => ({ check: () => void asked.push(name) });
     const backend = await startBackend();
     const { antract } = await openGateway({
-      health: check('all'),
-      apps: { a: { target: backend.url }, b: { target: backend.url, health: check('b') } },
+      probe: check('all'),
+      apps: { a: { target: backend.url }, b: { target: backend.url, probe: check('b') } },
     });
     for (const app of ['a', 'b']) {
       await antract.enable(app);
@@ -367,8 +367,7 @@ describe('the probe', () => {
     await backend.kill();
     const gateway = await openGateway({
       target: backend.url,
-      healthTimeout: 100,
-      onHealthTimeout: 'stop',
+      probe: { timeout: 100, onTimeout: 'stop' },
     });
     await gateway.antract.enable();
     const answer = request(gateway.url);
@@ -458,12 +457,12 @@ describe('disable with wait', () => {
       waitedMs: expect.any(Number),
       held: 0,
       phase: 'releasing',
-      health: { lastSeen: 'ECONNREFUSED', unplanned: false },
+      probe: { lastSeen: 'ECONNREFUSED', unplanned: false },
     });
   });
 
   it.each([
-    { after: 'a pause', options: { healthTimeout: 1 } },
+    { after: 'a pause', options: { probe: { timeout: 1 } } },
     { after: 'an unplanned hold', options: { holdOnOutage: 1 } },
   ])('does not say that a backend answers which was given up after $after', async ({ options }) => {
     const backend = await startBackend();
@@ -473,7 +472,7 @@ describe('disable with wait', () => {
     else await gateway.antract.enable();
     const ended: string[] = [];
     const released = admin(gateway, 'disable?wait=1m').finally(() => ended.push('wait'));
-    if (options.healthTimeout) await once(gateway.antract.registry, 'unhealthy');
+    if (options.probe) await once(gateway.antract.registry, 'unhealthy');
     expect((await admin(gateway, 'status')).body).toMatch(
       /\nApp default is running\.\nBackend, asked for .*: ECONNREFUSED\n/,
     );
@@ -528,9 +527,9 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
       const { gateway } = await resumeAndKill(command);
       const answer = request(gateway.url);
       await held(gateway, 1);
-      const { health } = gateway.antract.status();
-      expect(health?.unplanned).toBe(true);
-      expect(health?.endsInMs).toBeLessThanOrEqual(300);
+      const { probe } = gateway.antract.status();
+      expect(probe?.unplanned).toBe(true);
+      expect(probe?.endsInMs).toBeLessThanOrEqual(300);
       expect((await answer).status).toBe(502);
     },
   );
@@ -596,7 +595,7 @@ describe('what is said of a restart that nobody announced', () => {
       expect(body).toMatch(
         /^Pause is disabled\. 1 request waits for the backend, for another .* at most\.\nApp default is not paused, but its backend is not available, .*: 1 held request until then\.\nBackend, asked for .*\nRequests that wait for the backend are rejected in: /,
       );
-      expect(gateway.antract.status().health).toMatchObject({ unplanned: true });
+      expect(gateway.antract.status().probe).toMatchObject({ unplanned: true });
       await backend.start();
       expect((await answer).status).toBe(200);
     }
@@ -612,7 +611,7 @@ describe('a connection that is being made', () => {
     const { url, antract } = await openGateway({ target: backend.url, proxyTimeout: 100 });
     await Promise.all([connect(backend.port), connect(backend.port)]);
     expect((await request(url)).status).toBe(504);
-    expect(antract.status().health).toBeNull();
+    expect(antract.status().probe).toBeNull();
   });
 
   it('does no harm when its client leaves, nor when the gateway is closed', async () => {

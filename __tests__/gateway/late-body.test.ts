@@ -130,7 +130,7 @@ describe('an upload whose body begins late', () => {
     await until(() => gateway.antract.status().held === 1);
     read.client.end('0123456789');
     expect(await read.answer).toEqual({ status: 200, body: '10' });
-    expect(gateway.antract.status()).toMatchObject({ health: null, held: 1 });
+    expect(gateway.antract.status()).toMatchObject({ probe: null, held: 1 });
     await gateway.antract.disable();
     upload.client.end('0123456789');
     expect((await upload.answer).status).toBe(200);

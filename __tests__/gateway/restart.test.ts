@@ -83,7 +83,7 @@ describe('a planned restart', () => {
     expect(gateway.antract.status()).toMatchObject({
       phase: 'releasing',
       held: 40,
-      health: { lastSeen: 'ECONNREFUSED', unplanned: false },
+      probe: { lastSeen: 'ECONNREFUSED', unplanned: false },
     });
     await backend.start();
     const statuses = (await Promise.all(answers)).map(({ status }) => status);

@@ -161,7 +161,7 @@ describe('a WebSocket', () => {
     expect(gateway.antract.status()).toMatchObject({
       phase: 'releasing',
       held: 1,
-      health: { unplanned: true },
+      probe: { unplanned: true },
     });
     const echo = await echoBackend('echo', backend.port);
     const text = await readUntil(socket, (all) => all.includes('early'));
@@ -174,7 +174,7 @@ describe('a WebSocket', () => {
   it('that is taken back again and again is listened to no more often for that', async () => {
     const backend = await startBackend();
     await backend.kill();
-    const gateway = await openGateway({ target: backend.url, health: { check: () => true } });
+    const gateway = await openGateway({ target: backend.url, probe: { check: () => true } });
     const socket = await connect(gateway.port);
     const counts: number[] = [];
     gateway.server.once('upgrade', (_req, client: Socket) => {

@@ -170,7 +170,7 @@ describe('the metrics', () => {
   });
 
   it('tell what nobody had asked for from what somebody did', async () => {
-    const options = { health: { check: () => false }, holdOnOutage: '10s' };
+    const options = { probe: { check: () => false }, holdOnOutage: '10s' };
     const { antract, url, scrape } = await start(options, { metrics: {} });
     const pause = antract.pause();
     const { url: proxy } = await listen((req, res) =>

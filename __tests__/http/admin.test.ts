@@ -371,7 +371,7 @@ describe('JSON', () => {
       longLived: 0,
       heldDelta: null,
       backend: UNKNOWN_BACKEND,
-      health: null,
+      probe: null,
       only: null,
       oldestHoldMs: expect.any(Number),
       pausedForMs: expect.any(Number),

@@ -425,7 +425,7 @@ describe('a bypass', () => {
     const { registry, url, held, served } = await gated({
       healthCheckPath: '/up',
       answerHealthChecks: true,
-      health: { check: () => isWell },
+      probe: { check: () => isWell },
     });
     await registry.enable();
     const answer = request(url);

@@ -188,7 +188,7 @@ describe('a middleware whose backend is refused soon after a pause that held not
   it('holds the request for the cover and not for the longest pause', async () => {
     const antract = createAntract({
       logger: { info() {}, warn() {}, error() {} },
-      health: { check: () => true },
+      probe: { check: () => true },
       holdOnOutage: '10s',
     });
     cleanups.push(() => antract.close());
@@ -197,9 +197,9 @@ describe('a middleware whose backend is refused soon after a pause that held not
     const handle = (req: IncomingMessage, res: ServerResponse): void => {
       if (tries++ > 0) return void res.end('served');
       expect(pause.requeue(req, res, () => handle(req, res))).toBe(true);
-      const { health } = antract.status();
-      expect(health).toMatchObject({ unplanned: true });
-      expect(health?.endsInMs).toBeLessThanOrEqual(10_000);
+      const { probe } = antract.status();
+      expect(probe).toMatchObject({ unplanned: true });
+      expect(probe?.endsInMs).toBeLessThanOrEqual(10_000);
     };
     const { url } = await listen((req, res) => pause(req, res, () => handle(req, res)));
     await antract.stop();

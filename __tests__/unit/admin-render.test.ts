@@ -21,7 +21,7 @@ const status = (given: Partial<AppStatus>): AppStatus => ({
   only: null,
   reason: null,
   message: null,
-  health: null,
+  probe: null,
   backend: UNKNOWN_BACKEND,
   ...given,
 });
@@ -46,8 +46,8 @@ describe('lines', () => {
   )('the character U+%s is replaced wherever it comes from', (_code, character) => {
     const nasty = `a${character}b`;
     const stragglers = [{ method: nasty, path: `/${nasty}`, ageMs: 5 }];
-    const health = { lastSeen: nasty, forMs: 1, endsInMs: 1, unplanned: false };
-    const given = { app: nasty, reason: nasty, message: nasty, health };
+    const probe = { lastSeen: nasty, forMs: 1, endsInMs: 1, unplanned: false };
+    const given = { app: nasty, reason: nasty, message: nasty, probe };
     const phases = ['running', 'pausing', 'paused', 'releasing', 'stopped'] as const;
     const texts = phases.flatMap((phase) => {
       const one = status({ ...given, phase, ...(phase === 'pausing' && { stragglers }) });
@@ -121,8 +121,8 @@ describe('lines', () => {
   ])(
     'requests that wait for the backend are named with the end of the wait (unplanned: %j)',
     (unplanned, end) => {
-      const health = { lastSeen: 'ECONNREFUSED', forMs: 2000, endsInMs: 8000, unplanned };
-      const waiting = status({ phase: 'releasing', held: 2, health });
+      const probe = { lastSeen: 'ECONNREFUSED', forMs: 2000, endsInMs: 8000, unplanned };
+      const waiting = status({ phase: 'releasing', held: 2, probe });
       const { text } = renderStatus(waiting, '');
       expect(text).toMatch(
         /^Pause is disabled\. 2 requests wait for the backend, for another 8 s at most\.\n/,
@@ -137,7 +137,7 @@ describe('lines', () => {
       const none = renderStatus({ ...waiting, held: 0 }, '').text;
       expect(none).toContain('no request is held yet');
       const over = renderStatus(
-        status({ phase: 'running', health: { ...health, endsInMs: 0 } }),
+        status({ phase: 'running', probe: { ...probe, endsInMs: 0 } }),
         '',
       ).text;
       expect(over).not.toMatch(/ends in|rejected in|wait for the backend/);
@@ -145,8 +145,8 @@ describe('lines', () => {
   );
 
   it('a pause of writes says how long its reads wait for the backend', () => {
-    const health = { lastSeen: null, forMs: 1, endsInMs: 8000, unplanned: true };
-    const { text } = renderStatus(status({ phase: 'paused', only: 'writes', held: 1, health }), '');
+    const probe = { lastSeen: null, forMs: 1, endsInMs: 8000, unplanned: true };
+    const { text } = renderStatus(status({ phase: 'paused', only: 'writes', held: 1, probe }), '');
     expect(text).toContain('Requests that wait for the backend are rejected in: 8 s\n');
   });
 

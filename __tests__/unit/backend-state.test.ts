@@ -7,14 +7,15 @@ import {
 } from '../../lib/gate/backend-status.ts';
 import { Backend } from '../../lib/gate/backend.ts';
 import type { Phase } from '../../lib/gate/phase.ts';
-import type { HealthStatus } from '../../lib/gate/status.ts';
+import { DEFAULT_APP_SETTINGS } from '../../lib/options/settings.ts';
+import type { ProbeStatus } from '../../lib/gate/status.ts';
 
-const PROBE: HealthStatus = { lastSeen: 'ECONNREFUSED', forMs: 1, endsInMs: 9, unplanned: true };
+const PROBE: ProbeStatus = { lastSeen: 'ECONNREFUSED', forMs: 1, endsInMs: 9, unplanned: true };
 const CHECK = Object.assign(async () => undefined, { path: '/up' });
 
 function situation(given: Partial<BackendSituation> = {}): BackendSituation {
-  const settings = { health: CHECK, onHealthTimeout: 'release' } as const;
-  return { now: 100, phase: 'running', health: null, settings, ...given };
+  const settings = { probe: { ...DEFAULT_APP_SETTINGS.probe, check: CHECK } };
+  return { now: 100, phase: 'running', probe: null, settings, ...given };
 }
 
 describe('what is known of a backend', () => {
@@ -119,22 +120,22 @@ describe('a backend in words', () => {
       expect(rest).toMatchObject({ state: 'down', reason: 'ECONNREFUSED', forMs: 60, seenMs: 60 });
       return after;
     };
-    const stop = { health: CHECK, onHealthTimeout: 'stop' } as const;
+    const stop = {
+      probe: { ...DEFAULT_APP_SETTINGS.probe, check: CHECK, onTimeout: 'stop' } as const,
+    };
     const planned = { ...PROBE, unplanned: false };
     expect(next({})).toBe(
       'Requests are passed on; the next one shows whether the backend answers.',
     );
-    expect(next({ health: PROBE })).toBe(
+    expect(next({ probe: PROBE })).toBe(
       'Requests are passed on, and fail until the backend answers. It is probed meanwhile.',
     );
-    expect(next({ phase: 'releasing', health: PROBE })).toMatch(/in time, they are rejected\.$/);
-    expect(next({ phase: 'releasing', health: planned })).toMatch(
-      /passed on without its answer\.$/,
-    );
-    expect(next({ phase: 'releasing', health: planned, settings: stop })).toMatch(
+    expect(next({ phase: 'releasing', probe: PROBE })).toMatch(/in time, they are rejected\.$/);
+    expect(next({ phase: 'releasing', probe: planned })).toMatch(/passed on without its answer\.$/);
+    expect(next({ phase: 'releasing', probe: planned, settings: stop })).toMatch(
       /app is stopped\.$/,
     );
-    expect(next({ phase: 'releasing', health: { ...planned, endsInMs: 0 } })).toMatch(
+    expect(next({ phase: 'releasing', probe: { ...planned, endsInMs: 0 } })).toMatch(
       /^Held requests are passed on, and fail/,
     );
     for (const phase of ['pausing', 'paused'] as const) {
@@ -184,8 +185,8 @@ describe('a backend in words', () => {
   it('holds no durations, so that it changes only with what there is to say', () => {
     const backend = new Backend();
     backend.failed('ECONNREFUSED', 40);
-    const { summary, next } = describeBackend(backend.facts, situation({ health: PROBE }));
-    const later = describeBackend(backend.facts, situation({ now: 90_000, health: PROBE }));
+    const { summary, next } = describeBackend(backend.facts, situation({ probe: PROBE }));
+    const later = describeBackend(backend.facts, situation({ now: 90_000, probe: PROBE }));
     expect([later.summary, later.next]).toEqual([summary, next]);
   });
 });

@@ -41,7 +41,7 @@ describe('the flags', () => {
       spool: Object.keys(DEFAULT_SETTINGS.spool),
       heartbeat: ['every', 'status'],
       // A function, `check`, can't be given on a command line.
-      health: ['url', 'connect'],
+      probe: ['url', 'connect', 'threshold', 'timeout', 'onTimeout'],
     };
     const wanted = GATEWAY_OPTION_NAMES.flatMap(
       (name) => nested[name]?.map((inner) => `${name}.${inner}`) ?? [name],
@@ -122,9 +122,9 @@ describe('the flags', () => {
   it('tell a misspelt variable from one that is right, and from those of others', () => {
     const meant = (...names: string[]) =>
       misspeltVariables(Object.fromEntries(names.map((name) => [name, 'x'])));
-    expect(meant('ANTRACT_MAX_TME', 'ANTRACT_HEALTHTIMEOUT')).toEqual([
+    expect(meant('ANTRACT_MAX_TME', 'ANTRACT_PROBETIMEOUT')).toEqual([
       { name: 'ANTRACT_MAX_TME', meant: 'ANTRACT_MAX_TIME' },
-      { name: 'ANTRACT_HEALTHTIMEOUT', meant: 'ANTRACT_HEALTH_TIMEOUT' },
+      { name: 'ANTRACT_PROBETIMEOUT', meant: 'ANTRACT_PROBE_TIMEOUT' },
     ]);
     expect(
       meant(

@@ -50,8 +50,8 @@ describe('a backend on the page', () => {
   });
 
   it('is no reason to say that held requests go out while it is being asked', () => {
-    const health = { unplanned: false };
-    expect(meaningOf({ ...STATUS, phase: 'releasing', health })).toBe(
+    const probe = { unplanned: false };
+    expect(meaningOf({ ...STATUS, phase: 'releasing', probe })).toBe(
       'Held requests wait for the backend.',
     );
     expect(meaningOf({ ...STATUS, phase: 'releasing' })).toBe(
@@ -91,7 +91,7 @@ describe('the words of the page', () => {
     expect(meaningOf({ ...STATUS, phase: 'pausing', inFlight: 2, only: 'writes' })).toBe(
       'Draining: writes still in flight. New ones wait, reads go through.',
     );
-    const special = { only: 'writes', health: { unplanned: true } } as const;
+    const special = { only: 'writes', probe: { unplanned: true } } as const;
     expect(meaningOf({ ...STATUS, phase: 'paused', ...special })).toBe(
       'Drained: no write is in flight. New ones wait, reads go through. ' +
         'Nobody asked for it: the backend does not answer.',

@@ -36,7 +36,7 @@ beforeEach(() => {
 });
 
 function createGate(options: AppOptions = {}): Gate {
-  const settings = readOptions({ health: { check: () => true }, ...options });
+  const settings = readOptions({ ...options, probe: { check: () => true, ...options.probe } });
   return new Gate({ app: 'a', settings, clock, probe, emit: (event) => events.push(event) });
 }
 
@@ -80,7 +80,7 @@ describe('a release', () => {
     probes[0]?.seen('ECONNREFUSED');
     expect([gate.tryEnter(passage()), outcome]).toEqual([true, undefined]);
     await probes[0]?.healthy();
-    expect([gate.isReopened, outcome, gate.status().health]).toEqual([true, 'reopened', null]);
+    expect([gate.isReopened, outcome, gate.status().probe]).toEqual([true, 'reopened', null]);
   });
 
   it('at the end of a stop waits until the backend answers', async () => {
@@ -88,7 +88,7 @@ describe('a release', () => {
     gate.stop({ maxTime: 1000 });
     clock.advance(1000);
     expect([gate.desiredKind, gate.isOpen]).toEqual(['running', false]);
-    expect(gate.status().health).toMatchObject({ endsInMs: 5000 });
+    expect(gate.status().probe).toMatchObject({ endsInMs: 5000 });
     const ticket = hold(gate);
     await probes[0]?.healthy();
     expect([await verdictOf(ticket), gate.isReopened]).toEqual(['proceed', true]);
@@ -105,13 +105,13 @@ describe('a release', () => {
     expect(gate.status()).toMatchObject({
       phase: 'releasing',
       held: 1,
-      health: { lastSeen: 'ECONNREFUSED', forMs: 1000, unplanned: false },
+      probe: { lastSeen: 'ECONNREFUSED', forMs: 1000, unplanned: false },
     });
     expect(gate.tryEnter(passage())).toBe(false);
     const newcomer = hold(gate);
     await probes[0]?.healthy();
     expect([await verdictOf(ticket), await verdictOf(newcomer)]).toEqual(['proceed', 'proceed']);
-    expect(gate.status()).toMatchObject({ phase: 'running', health: null });
+    expect(gate.status()).toMatchObject({ phase: 'running', probe: null });
   });
 
   it('shows as releasing while nobody is held but the backend is asked', async () => {
@@ -140,23 +140,23 @@ describe('a release', () => {
   it('that did so asks on, and is told to be over when the backend answers', async () => {
     const told: string[] = [];
     for (const isAskedFirst of [true, false]) {
-      const gate = createGate({ healthTimeout: '5s' });
+      const gate = createGate({ probe: { timeout: '5s' } });
       gate.enable({});
       gate.disable();
       gate.watchRelease((outcome) => told.push(outcome));
       clock.advance(5000);
-      expect(gate.status()).toMatchObject({ phase: 'running', health: { endsInMs: 0 } });
+      expect(gate.status()).toMatchObject({ phase: 'running', probe: { endsInMs: 0 } });
       expect([gate.isReopened, told.splice(0)]).toEqual([false, []]);
       if (isAskedFirst) await probes.at(-1)?.healthy();
       else answer(gate);
       expect([gate.isReopened, told.splice(0)]).toEqual([true, ['reopened']]);
-      expect(gate.status().health).toBeNull();
+      expect(gate.status().probe).toBeNull();
       expect(probes.at(-1)?.signal.aborted).toBe(!isAskedFirst);
     }
   });
 
   it('stops the app instead, where asked to', async () => {
-    const gate = createGate({ healthTimeout: '5s', onHealthTimeout: 'stop' });
+    const gate = createGate({ probe: { timeout: '5s', onTimeout: 'stop' } });
     gate.enable({});
     const ticket = hold(gate);
     gate.disable();
@@ -315,7 +315,7 @@ describe('a cover', () => {
     expect(gate.status()).toMatchObject({
       phase: 'releasing',
       held: 2,
-      health: { unplanned: true },
+      probe: { unplanned: true },
     });
     await probes[0]?.healthy();
     expect([await verdictOf(ticket), await verdictOf(newcomer)]).toEqual(['proceed', 'proceed']);
@@ -339,7 +339,7 @@ describe('a cover', () => {
     const ticket = refuse(gate) as Ticket;
     clock.advance(10_000);
     expect(await ticket.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
-    expect(gate.status()).toMatchObject({ phase: 'running', held: 0, health: { unplanned: true } });
+    expect(gate.status()).toMatchObject({ phase: 'running', held: 0, probe: { unplanned: true } });
     expect(refuse(gate)).toBeUndefined();
     await probes[0]?.healthy();
     expect(events).toEqual(['unreachable', 'held', 'rejected', 'reachable']);
@@ -407,7 +407,7 @@ describe('a probe that says yes while connections are refused', () => {
     while (clock.now() < 10_000) await again(gate, one);
     const ticket = gate.requeue(one) as Ticket;
     const newcomer = hold(gate);
-    const { endsInMs, forMs, unplanned } = gate.status().health ?? {};
+    const { endsInMs, forMs, unplanned } = gate.status().probe ?? {};
     expect([Number(endsInMs) + Number(forMs), unplanned]).toEqual([10_000, true]);
     clock.advance(endsInMs as number);
     for (const held of [ticket, newcomer]) {
@@ -429,7 +429,7 @@ describe('a probe that says yes while connections are refused', () => {
     expect([await verdictOf(second), gate.held]).toEqual([undefined, 1]);
     expect(gate.requeue(one)).toBeUndefined();
     expect([await verdictOf(second), gate.held]).toEqual(['reject', 0]);
-    expect(gate.status().health).toMatchObject({ unplanned: true, endsInMs: 0 });
+    expect(gate.status().probe).toMatchObject({ unplanned: true, endsInMs: 0 });
     expect(gate.isOpen).toBe(true);
   });
 
@@ -439,7 +439,7 @@ describe('a probe that says yes while connections are refused', () => {
     clock.advance(100);
     gate.onResponseEnd(one.request);
     refuse(gate);
-    expect(gate.status().health).toMatchObject({ forMs: 100, endsInMs: 9900 });
+    expect(gate.status().probe).toMatchObject({ forMs: 100, endsInMs: 9900 });
     expect(events.at(-2)).toBe('unreachable');
   });
 
@@ -458,7 +458,7 @@ describe('a probe that says yes while connections are refused', () => {
     expect(events.at(-1)).toBe('reachable');
     clock.advance(1000);
     refuse(gate);
-    expect(gate.status().health).toMatchObject({ forMs: 0, endsInMs: 10_000 });
+    expect(gate.status().probe).toMatchObject({ forMs: 0, endsInMs: 10_000 });
   });
 
   it('is not by what had been let through before, nor by an answer that means trouble', async () => {
@@ -474,7 +474,7 @@ describe('a probe that says yes while connections are refused', () => {
     // Refused here, while it is held.
     gate.reject(ticket, 'too-large');
     gate.onResponseStart(one.request, true);
-    expect(gate.status().health).toMatchObject({ forMs: 250, endsInMs: 9750 });
+    expect(gate.status().probe).toMatchObject({ forMs: 250, endsInMs: 9750 });
     expect(events.filter((event) => event === 'reachable')).toHaveLength(1);
   });
 
@@ -490,7 +490,7 @@ describe('a probe that says yes while connections are refused', () => {
     tickets[0] = gate.requeue(one) as Ticket;
     clock.advance(2000);
     gate.onResponseStart(two.request, true);
-    expect(gate.status().health).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
+    expect(gate.status().probe).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
     await probes.at(-1)?.healthy();
     gate.pass(tickets[0]);
     // Nor is there a pause: what is refused after an answer is new trouble.
@@ -508,16 +508,16 @@ describe('a probe that says yes while connections are refused', () => {
     clock.advance(5000);
     refuse(gate);
     expect(probes).toHaveLength(2);
-    expect(gate.status().health).toMatchObject({ forMs: 0, endsInMs: 10_000 });
+    expect(gate.status().probe).toMatchObject({ forMs: 0, endsInMs: 10_000 });
   });
 
   it('does not prolong the time after a pause; then those held go all the same', async () => {
-    const gate = createGate({ healthTimeout: '5s', maxTime: '20s' });
+    const gate = createGate({ probe: { timeout: '5s' }, maxTime: '20s' });
     gate.enable({});
     const one = await release(gate);
     while (clock.now() < 4000) await again(gate, one);
     const ticket = gate.requeue(one) as Ticket;
-    const { endsInMs } = gate.status().health ?? {};
+    const { endsInMs } = gate.status().probe ?? {};
     expect(endsInMs).toBe(6000 - clock.now());
     clock.advance(endsInMs as number);
     expect([await verdictOf(ticket), events.at(-1)]).toEqual(['proceed', 'unhealthy']);
@@ -525,11 +525,11 @@ describe('a probe that says yes while connections are refused', () => {
     gate.pass(ticket);
     gate.requeue(one);
     const left = 21_000 - clock.now();
-    expect(gate.status().health).toMatchObject({ endsInMs: left, unplanned: false });
+    expect(gate.status().probe).toMatchObject({ endsInMs: left, unplanned: false });
   });
 
   it('stops the app where that is asked for, be it by a request that is refused too late', async () => {
-    const gate = createGate({ healthTimeout: '5s', onHealthTimeout: 'stop' });
+    const gate = createGate({ probe: { timeout: '5s', onTimeout: 'stop' } });
     const ticket = hold(gate);
     gate.enable({});
     gate.disable();
@@ -555,7 +555,7 @@ describe('an outage after the release of a pause is over', () => {
       await probes.at(-1)?.healthy();
       clock.advance(1000);
       const ticket = refuse(gate) as Ticket;
-      expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+      expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
       expect(events.at(-2)).toBe('unreachable');
       clock.advance(10_000);
       expect(await ticket.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
@@ -563,7 +563,7 @@ describe('an outage after the release of a pause is over', () => {
   );
 
   it('fails its request at once without a cover, and does not stop the app', async () => {
-    const gate = createGate({ healthTimeout: '1s', onHealthTimeout: 'stop' });
+    const gate = createGate({ probe: { timeout: '1s', onTimeout: 'stop' } });
     gate.enable({});
     gate.disable();
     clock.advance(900);
@@ -584,7 +584,7 @@ describe('an outage after the release of a pause is over', () => {
     gate.pass(two);
     expect(gate.held).toBe(1);
     gate.requeue(two.passage);
-    expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+    expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
     clock.advance(10_000);
     expect(await verdictOf(three)).toBe('reject');
   });
@@ -599,7 +599,7 @@ describe('an outage after the release of a pause is over', () => {
     gate.pass(one);
     gate.requeue(one.passage);
     const newcomer = hold(gate);
-    expect(gate.status().health).toMatchObject({ endsInMs: 290_000, unplanned: false });
+    expect(gate.status().probe).toMatchObject({ endsInMs: 290_000, unplanned: false });
     clock.advance(60_000);
     expect(await Promise.all([two, newcomer].map(verdictOf))).toEqual([undefined, undefined]);
   });
@@ -609,9 +609,9 @@ describe('an outage after the release of a pause is over', () => {
     gate.enable({});
     const one = await release(gate);
     refuse(gate);
-    expect(gate.status().health).toMatchObject({ unplanned: true });
+    expect(gate.status().probe).toMatchObject({ unplanned: true });
     expect(gate.requeue(one)).toBeInstanceOf(Ticket);
-    expect(gate.status().health).toMatchObject({ unplanned: false });
+    expect(gate.status().probe).toMatchObject({ unplanned: false });
     clock.advance(10_000);
     expect(gate.held).toBe(2);
   });
@@ -625,7 +625,7 @@ describe('an outage after the release of a pause is over', () => {
       const again = gate.requeue(one) as Ticket;
       gate.onClientDisconnect(again);
       if ('holdOnOutage' in options) {
-        expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+        expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
         const newcomer = hold(gate);
         clock.advance(10_000);
         expect(await verdictOf(newcomer)).toBe('reject');
@@ -638,7 +638,7 @@ describe('an outage after the release of a pause is over', () => {
 
   it('is bounded by the cover when requests had waited because the state was not known', async () => {
     let isInformed = false;
-    const settings = readOptions({ health: { check: () => true }, holdOnOutage: '10s' });
+    const settings = readOptions({ probe: { check: () => true }, holdOnOutage: '10s' });
     const gate = new Gate({
       app: 'a',
       settings,
@@ -652,7 +652,7 @@ describe('an outage after the release of a pause is over', () => {
     gate.reconsider();
     gate.pass(ticket);
     gate.requeue(ticket.passage);
-    expect(gate.status().health).toMatchObject({ endsInMs: 10_000, unplanned: true });
+    expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
   });
 });
 
@@ -693,7 +693,7 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
     expect(gate.tryEnter(passage())).toBe(false);
     const newcomer = hold(gate);
     const held = gate.hold(write()) as Ticket;
-    expect(gate.status()).toMatchObject({ phase: 'paused', held: 3, health: { unplanned: true } });
+    expect(gate.status()).toMatchObject({ phase: 'paused', held: 3, probe: { unplanned: true } });
     await probes[0]?.healthy();
     expect([await verdictOf(refused), await verdictOf(newcomer), await verdictOf(held)]).toEqual([
       'proceed',
@@ -768,7 +768,7 @@ describe('a connection that the backend drops before it responds', () => {
     await healthy();
     expect(await held.verdict).toMatchObject({ kind: 'proceed' });
     expect(events).toEqual(['held']);
-    expect(gate.status()).toMatchObject({ phase: 'running', health: null });
+    expect(gate.status()).toMatchObject({ phase: 'running', probe: null });
   });
 
   it('begins a cover if the probe fails', async () => {
@@ -839,7 +839,7 @@ describe('a connection that the backend drops before it responds', () => {
     covered.tryEnter(one);
     covered.enable({});
     covered.suspectBackend(one.request);
-    expect(covered.status().health).toBeNull();
+    expect(covered.status().probe).toBeNull();
     expect(probes).toHaveLength(0);
   });
 

@@ -126,7 +126,7 @@ describe('a pause', () => {
       reason: 'migration',
       message: null,
       backend: UNKNOWN_BACKEND,
-      health: null,
+      probe: null,
     });
   });
 

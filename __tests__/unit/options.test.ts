@@ -55,6 +55,11 @@ describe('options', () => {
     [{ privilegedUserAgent: '' }, '`privilegedUserAgent`'],
     [{ bypass: true }, '`bypass`'],
     [{ maxTime: '30' }, "a duration with a unit, such as '30s' or '5m', got '30'."],
+    [{ probe: {} }, 'one of `url`, `connect` and `check`'],
+    [{ probe: { threshold: 2 } }, 'one of `url`, `connect` and `check`'],
+    [{ probe: { connect: 'b:1', check: () => true } }, 'one of `url`, `connect` and `check`'],
+    [{ probe: { connect: 'b:1', onTimeout: 'wait' } }, "'release' or 'stop'"],
+    [{ apps: { shop: { probe: { timeout: 1 } } } }, '`apps.shop.probe`'],
     [{ holdOnOutage: true }, '`holdOnOutage` to be milliseconds or a duration with a unit'],
     [{ maxTime: -1 }, '`maxTime` to be a duration from 1ms to 24 days'],
     [{ release: 5 }, '`release`'],
@@ -108,6 +113,20 @@ describe('options', () => {
   it('lets an app inherit what it leaves out', () => {
     const settings = readOptions({ maxTime: '1m', maxQueue: 7, apps: { shop: { maxQueue: 9 } } });
     expect(settings.apps.get('shop')).toMatchObject({ maxTime: 60_000, maxQueue: 9 });
+  });
+
+  it('of an app inherit each field of `probe` that the app leaves out', () => {
+    const { apps, probe } = readOptions({
+      probe: { connect: 'b:1', threshold: 2 },
+      apps: { shop: { probe: { threshold: 3, onTimeout: 'stop' } } },
+    });
+    expect(apps.get('shop')?.probe).toEqual({ ...probe, threshold: 3, onTimeout: 'stop' });
+    expect(
+      readOptions({
+        probe: { threshold: 2 },
+        apps: { shop: { probe: { url: 'http://b/' } } },
+      }).apps.get('shop')?.probe.threshold,
+    ).toBe(2);
   });
 
   it('is not confused by a RegExp that remembers where it stopped', () => {

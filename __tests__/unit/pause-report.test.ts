@@ -166,7 +166,7 @@ describe('the report', () => {
   it('covers requests that arrive after the end of the pause, until the backend answers', async () => {
     let answer = (_isUp: boolean): void => undefined;
     const check = (): Promise<boolean> => new Promise((resolve) => (answer = resolve));
-    registry = new PauseRegistry({ health: { check }, maxTime: '1m' }, clock);
+    registry = new PauseRegistry({ probe: { check }, maxTime: '1m' }, clock);
     const gate = registry.gate('default');
     await registry.enable();
     clock.advance(1000);
@@ -191,7 +191,7 @@ describe('the report', () => {
 
   it('leaves out requests that are held for a later outage', async () => {
     registry = new PauseRegistry(
-      { health: { check: () => true }, maxTime: '1m', holdOnOutage: '10s' },
+      { probe: { check: () => true }, maxTime: '1m', holdOnOutage: '10s' },
       clock,
     );
     await registry.enable();
@@ -207,7 +207,7 @@ describe('the report', () => {
   });
 
   it('is complete after a stop that follows the pause, whether or not the backend answers', async () => {
-    registry = new PauseRegistry({ health: { check: () => false }, maxTime: '1m' }, clock);
+    registry = new PauseRegistry({ probe: { check: () => false }, maxTime: '1m' }, clock);
     await registry.enable();
     hold();
     await registry.disable();

@@ -418,7 +418,7 @@ describe('several processes on one store', () => {
   });
 
   it('say that the backend is down where one of them sees it down, until all see it answer', async () => {
-    const check = { health: { check: () => false }, holdOnOutage: '10s' };
+    const check = { probe: { check: () => false }, holdOnOutage: '10s' };
     const [a, b] = await joinAll(2, check);
     const backend = () => a!.registry.status().backend;
     const seen = passage();
@@ -997,8 +997,9 @@ describe('while the store does not answer', () => {
 describe('what could go wrong between them', () => {
   /** Two, of which one stops by itself when its backend does not answer after a pause. */
   const joinWithStop = async () => {
-    const health = { check: async () => false };
-    const a = join({ health, healthTimeout: '1s', onHealthTimeout: 'stop' });
+    const a = join({
+      probe: { check: async () => false, timeout: '1s', onTimeout: 'stop' },
+    });
     const [b] = await joinAll(1);
     await a.registry.enable();
     await pass(1000);
@@ -1594,7 +1595,7 @@ describe('a backend that answers one of several processes', () => {
     const asked = [0, 0];
     const [a, b] = [0, 1].map((i) =>
       join({
-        health: {
+        probe: {
           check: async () => {
             // Later than the first process from then on.
             if (i === 1 && asked[1] === 0) {

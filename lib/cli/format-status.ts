@@ -12,7 +12,7 @@ const NAMED = 5;
 /** All on one line: phase, held, in flight, oldest wait, time left. */
 export function oneLine(snapshot: AppSnapshot): string {
   const { app, phase, held, inFlight, oldestHoldMs, endsInMs, lastSeen, backend } = snapshot;
-  const waitLeft = snapshot.healthEndsInMs ?? 0;
+  const waitLeft = snapshot.probeEndsInMs ?? 0;
   return [
     `${app} is ${phaseText(snapshot)}`,
     `${held} held`,

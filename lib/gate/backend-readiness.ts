@@ -10,7 +10,7 @@ import type { Clock } from '../common/clock.ts';
 import { ProbeCycle, type ProbeCause, type Probe } from './probe-cycle.ts';
 import type { EmitEvent } from './events.ts';
 import type { AppSettings } from '../options/settings.ts';
-import type { HealthStatus } from './status.ts';
+import type { ProbeStatus } from './status.ts';
 
 export interface BackendReadinessDeps {
   readonly app: string;
@@ -203,7 +203,7 @@ export class BackendReadiness {
     if (closure && this.deadline <= now && this.#giveUp(closure)) this.#calls.open();
   }
 
-  status(now: number): HealthStatus | null {
+  status(now: number): ProbeStatus | null {
     if (!this.#closure?.isAsking) return null;
     const { kind, since, until, lastSeen } = this.#closure;
     return {
@@ -310,8 +310,8 @@ export class BackendReadiness {
       return false;
     }
     const { app, settings, emit } = this.#context;
-    emit('unhealthy', { app, lastSeen: closure.lastSeen, action: settings.onHealthTimeout });
-    if (settings.onHealthTimeout === 'stop') {
+    emit('unhealthy', { app, lastSeen: closure.lastSeen, action: settings.probe.onTimeout });
+    if (settings.probe.onTimeout === 'stop') {
       this.#calls.stop();
       return false;
     }

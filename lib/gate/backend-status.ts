@@ -7,18 +7,18 @@
 import type { BackendFacts } from './backend.ts';
 import type { Phase } from './phase.ts';
 import type { AppSettings } from '../options/settings.ts';
-import type { BackendStatus, HealthStatus } from './status.ts';
+import type { BackendStatus, ProbeStatus } from './status.ts';
 
 export interface BackendSituation {
   readonly now: number;
   readonly phase: Phase;
-  readonly health: HealthStatus | null;
-  readonly settings: Pick<AppSettings, 'health' | 'onHealthTimeout'>;
+  readonly probe: ProbeStatus | null;
+  readonly settings: Pick<AppSettings, 'probe'>;
 }
 
 export function describeBackend(facts: BackendFacts, situation: BackendSituation): BackendStatus {
   const { state, reason, since, seenAt } = facts;
-  const { now, health } = situation;
+  const { now, probe } = situation;
   const isKnown = state !== 'unknown';
   const summary = summaryOf(facts, situation);
   return {
@@ -26,43 +26,43 @@ export function describeBackend(facts: BackendFacts, situation: BackendSituation
     reason,
     forMs: isKnown ? Math.round(now - since) : null,
     seenMs: isKnown ? Math.round(now - seenAt) : null,
-    probing: health !== null,
+    probing: probe !== null,
     summary,
     next: summary === null ? null : nextOf(facts, situation),
   };
 }
 
-function summaryOf(facts: BackendFacts, { phase, health, settings }: BackendSituation) {
+function summaryOf(facts: BackendFacts, { phase, probe, settings }: BackendSituation) {
   const { state, reason, wrongCheck, isOutdated } = facts;
   if (state === 'down') {
     const what = isOutdated ? 'was down when it was last seen' : 'is down';
     return `The backend ${what}: ${reasonInWords(reason ?? '')}.`;
   }
   if (wrongCheck !== null) {
-    const { path } = settings.health ?? {};
+    const { path } = settings.probe.check ?? {};
     const check = path === undefined ? '' : ` path ${path}`;
     return `The backend answers, but the health check${check} answers ${wrongCheck}.`;
   }
-  const isWaitedFor = phase === 'releasing' && health !== null;
+  const isWaitedFor = phase === 'releasing' && probe !== null;
   return isWaitedFor ? 'It is not known yet whether the backend answers.' : null;
 }
 
-function nextOf(facts: BackendFacts, { phase, health, settings }: BackendSituation): string | null {
+function nextOf(facts: BackendFacts, { phase, probe, settings }: BackendSituation): string | null {
   const isCheckWrong = facts.state !== 'down' && facts.wrongCheck !== null;
   switch (phase) {
     case 'releasing':
       return isCheckWrong
-        ? `${CORRECT_CHECK} ${releaseNext(health, settings)}`
-        : releaseNext(health, settings);
+        ? `${CORRECT_CHECK} ${releaseNext(probe, settings)}`
+        : releaseNext(probe, settings);
     case 'running':
       if (isCheckWrong) return `${CORRECT_CHECK} ${AFTER_PAUSE}`;
-      return health === null
+      return probe === null
         ? 'Requests are passed on; the next one shows whether the backend answers.'
         : 'Requests are passed on, and fail until the backend answers. It is probed meanwhile.';
     case 'pausing':
     case 'paused':
       if (isCheckWrong) return `${CORRECT_CHECK} ${AFTER_PAUSE}`;
-      return settings.health === undefined
+      return settings.probe.check === undefined
         ? null
         : 'After the pause, held requests wait until the backend answers.';
     case 'stopped':
@@ -76,15 +76,15 @@ const CORRECT_CHECK = 'Correct the health check, such as `healthCheckPath`.';
 const AFTER_PAUSE = 'Otherwise held requests wait after a pause until their time for it is over.';
 
 function releaseNext(
-  health: HealthStatus | null,
-  { onHealthTimeout }: BackendSituation['settings'],
+  probe: ProbeStatus | null,
+  { probe: { onTimeout } }: BackendSituation['settings'],
 ): string {
-  if (health === null || health.endsInMs === 0) {
+  if (probe === null || probe.endsInMs === 0) {
     return 'Held requests are passed on, and fail until the backend answers.';
   }
-  const otherwise = health.unplanned
+  const otherwise = probe.unplanned
     ? 'they are rejected'
-    : onHealthTimeout === 'stop'
+    : onTimeout === 'stop'
       ? 'the app is stopped'
       : 'they are passed on without its answer';
   return `Held requests wait until the backend answers; it is probed. If it does not answer in time, ${otherwise}.`;

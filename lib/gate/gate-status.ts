@@ -7,7 +7,7 @@ import type { Straggler } from './in-flight.ts';
 import type { DesiredState } from './desired-state.ts';
 import { phaseOf } from './phase.ts';
 import type { AppSettings } from '../options/settings.ts';
-import type { AppStatus, HealthStatus } from './status.ts';
+import type { AppStatus, ProbeStatus } from './status.ts';
 
 export interface GateFacts {
   readonly app: string;
@@ -22,7 +22,7 @@ export interface GateFacts {
   readonly heldAtResume: number;
   readonly isDrained: boolean;
   readonly isAwaitingBackend: boolean;
-  readonly health: HealthStatus | null;
+  readonly probe: ProbeStatus | null;
   readonly backend: BackendFacts;
   readonly settings: AppSettings;
   /** Asked only where a drain waits for them. */
@@ -30,7 +30,7 @@ export interface GateFacts {
 }
 
 export function describeGate(facts: GateFacts): AppStatus {
-  const { app, now, state, held, inFlight, longLived, oldestSince, health } = facts;
+  const { app, now, state, held, inFlight, longLived, oldestSince, probe } = facts;
   const { kind, since, until, leaseEnd } = state;
   const phase = phaseOf({ ...facts, desired: kind });
   const forMs = Math.round(now - since);
@@ -50,7 +50,7 @@ export function describeGate(facts: GateFacts): AppStatus {
     only: state.only ?? null,
     reason: state.reason ?? null,
     message: state.message ?? null,
-    health,
+    probe,
     backend: describeBackend(facts.backend, { ...facts, phase }),
     ...(phase === 'pausing' && { stragglers: facts.stragglers() }),
   };

@@ -208,7 +208,7 @@ export class Gate {
       heldAtResume: this.#heldAtResume,
       isDrained: this.isDrained,
       isAwaitingBackend: !this.#isInformed() || this.#reopening.isAwaitingBackend,
-      health: this.#reopening.status(now),
+      probe: this.#reopening.status(now),
       backend: this.#backend.facts,
       settings: this.settings,
       stragglers: () => this.stragglers(),
@@ -480,7 +480,7 @@ export class Gate {
     }
     // A proxy that reports what it sees has said by now that the backend is down.
     if (
-      this.settings.health !== undefined &&
+      this.settings.probe.check !== undefined &&
       this.desiredKind === 'running' &&
       !this.#backend.isSeenDown &&
       entry.passage.isBadGateway?.()
@@ -568,8 +568,8 @@ export class Gate {
 
   /** How long to wait for the backend to answer: as set, or what is left of a pause. */
   #patience({ kind, until }: DesiredState, now: number): number {
-    const { healthTimeout, maxTime } = this.settings;
-    return healthTimeout ?? (kind === 'paused' ? Math.max(0, until - now) : maxTime);
+    const { probe, maxTime } = this.settings;
+    return probe.timeout ?? (kind === 'paused' ? Math.max(0, until - now) : maxTime);
   }
 
   /** @param onlyLongLived whether nothing else can have changed: then all others were ended before. */

@@ -41,7 +41,7 @@ export interface AppStatus {
    * While the backend is asked whether it answers: else null. Nobody is let through until then, or
    * until the time is over.
    */
-  health: HealthStatus | null;
+  probe: ProbeStatus | null;
   /** Whether the backend answers, as far as is known. */
   backend: BackendStatus;
   /** While draining: the requests it waits for, the oldest first, at most 20. */
@@ -112,7 +112,7 @@ export interface BackendStatus {
   next: string | null;
 }
 
-export interface HealthStatus {
+export interface ProbeStatus {
   /** What the probe saw last, such as `ECONNREFUSED`; null until it has. */
   lastSeen: string | null;
   /** Since it began to ask. */

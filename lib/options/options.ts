@@ -54,16 +54,43 @@ export interface HeartbeatOptions {
 }
 
 /**
- * How to see that the backend answers, in one of these ways. It is asked every 250 ms, then every 2 s,
- * before those held are let go.
+ * How antract probes the backend before it releases held requests: every 250 ms, later every 2 s.
+ * Give one of `url`, `connect` and `check`; the gateway has a default for them.
+ *
+ * @example
+ * createAntract({ probe: { url: 'http://127.0.0.1:3000/up', threshold: 2, timeout: '1m' } });
  */
-export interface HealthOptions {
-  /** GET this URL; 2xx and 3xx are good. */
+export interface ProbeOptions {
+  /** URL to send a GET request to. A status of 2xx or 3xx is a success. */
   url?: string | undefined;
-  /** Connect to `host:port`, or to the path of a Unix socket. */
+  /** Address to connect to: `host:port`, or the path of a Unix socket. A connection is a success. */
   connect?: string | undefined;
-  /** Look yourself: throw, or resolve with false, when the backend does not answer. */
+  /**
+   * Function of your own. It throws, or resolves with false, when the backend does not answer. The
+   * signal aborts when the result is no longer needed.
+   */
   check?: ((signal: AbortSignal) => Promise<boolean | void> | boolean | void) | undefined;
+  /**
+   * Successes in a row that it takes to release.
+   *
+   * @default 1
+   * @minimum 1
+   */
+  threshold?: number | undefined;
+  /**
+   * How long held requests wait for a success after `disable`.
+   *
+   * @default the rest of the pause
+   * @minimum 0
+   */
+  timeout?: Duration | undefined;
+  /**
+   * What happens to held requests after `timeout`: `release` sends them to the backend anyway, `stop`
+   * stops the app, which rejects them.
+   *
+   * @default 'release'
+   */
+  onTimeout?: 'release' | 'stop' | undefined;
 }
 
 /** What a drain does about WebSockets, event streams and long polls. */
@@ -107,19 +134,16 @@ export interface AppOptions {
   /** The pace of a release. Default: all at once, in order. */
   release?: ReleaseOptions | undefined;
   /**
-   * How to see that the backend answers; those held are let go only when it does. Default none: they
-   * are let go at once. The gateway connects to its target, or asks for `healthCheckPath`.
+   * How antract probes the backend. Held requests are released only after a successful probe.
+   * An app inherits each field that its own `probe` leaves out.
+   *
+   * @default none: held requests are released at once. The gateway requests `healthCheckPath` from its
+   * target, or connects to the target if there is no such path.
    */
-  health?: HealthOptions | undefined;
-  /** How many good answers in a row it takes. Default 1. */
-  healthThreshold?: number | undefined;
-  /** How long to wait for them after `disable`. Default: what is left of the pause. */
-  healthTimeout?: Duration | undefined;
-  /** What happens then: `release` those held all the same, or `stop` the app. Default `release`. */
-  onHealthTimeout?: 'release' | 'stop' | undefined;
+  probe?: ProbeOptions | undefined;
   /**
    * For how long requests are held when the backend refuses a connection with nobody having paused,
-   * as in a plain restart; then 502. Needs `health`, and a proxy that gives requests back. Default 0:
+   * as in a plain restart; then 502. Needs `probe`, and a proxy that gives requests back. Default 0:
    * off. The gateway's is `10s`. The gateway also holds requests after the backend dropped a
    * connection before it responded, unless the probe then succeeds.
    */

@@ -3,8 +3,14 @@
  */
 import { readAppName } from './app-name.ts';
 import { AntractError } from '../common/errors.ts';
-import { readHealth } from './health-option.ts';
-import type { AntractOptions, AntractRequest, Logger, ReleaseOptions } from './options.ts';
+import type {
+  AntractOptions,
+  AntractRequest,
+  AppOptions,
+  Logger,
+  ReleaseOptions,
+} from './options.ts';
+import { ONE_CHECK, readProbe } from './probe-option.ts';
 import { printableLogger } from '../common/printable.ts';
 import { isPlainPath, pathOf } from '../common/request.ts';
 import { matchesPattern, readRequestPattern } from '../common/request-pattern.ts';
@@ -59,10 +65,7 @@ const appReaders: Readers<AppSettings> = {
   maxWait: duration({ min: 1, infinite: true }),
   onMaxWait: oneOf('reject', 'release'),
   release: readRelease,
-  health: readHealth,
-  healthThreshold: integer({ min: 1 }),
-  healthTimeout: duration(),
-  onHealthTimeout: oneOf('release', 'stop'),
+  probe: (name, value) => readProbe(name, value, DEFAULT_APP_SETTINGS.probe),
   holdOnOutage: duration(),
   longLived: oneOf('wait', 'ignore', 'close'),
   isLongLived: readIsLongLived,
@@ -92,8 +95,10 @@ export const APP_OPTION_NAMES: readonly string[] = Object.keys(appReaders);
 /** Validates what a user passed to `createAntract()`; throws `ERR_ANTRACT_OPTION`. */
 export function readOptions(options: AntractOptions = {}): Settings {
   const { apps, ...settings } = readObject('', options, readers, { ...DEFAULT_SETTINGS, apps: {} });
+  // Apps inherit from a `probe` at the top, which then needs no check of its own.
+  const probe = isPlainObject(apps) && Object.keys(apps).length > 0 ? undefined : options.probe;
   return {
-    ...checkCover('', settings),
+    ...requireCheck('', probe, settings),
     logger: printableLogger(settings.logger),
     apps: readApps(apps, settings),
   };
@@ -104,19 +109,27 @@ function readApps(value: unknown, defaults: AppSettings): Map<string, AppSetting
   const inherited = Object.fromEntries(
     APP_OPTION_NAMES.map((name) => [name, defaults[name as keyof AppSettings]]),
   ) as unknown as AppSettings;
+  const inheritingReaders: Readers<AppSettings> = {
+    ...appReaders,
+    probe: (name, probe) => readProbe(name, probe, defaults.probe),
+  };
   return new Map(
     Object.entries(value).map(([app, options]) => {
       readAppName(app);
       const prefix = `apps.${app}.`;
-      return [app, checkCover(prefix, readObject(prefix, options, appReaders, inherited))];
+      const read = readObject(prefix, options, inheritingReaders, inherited);
+      return [app, requireCheck(prefix, (options as AppOptions).probe, read)];
     }),
   );
 }
 
-/** What is held for a backend that is gone can only be let go by somebody who sees it come back. */
-function checkCover<T extends AppSettings>(prefix: string, settings: T): T {
-  if (settings.holdOnOutage === 0 || settings.health) return settings;
-  throw expected(`${prefix}holdOnOutage`, '0 where there is no `health`', settings.holdOnOutage);
+/** @param probe the option as it was given; its other fields have no effect without a check. */
+function requireCheck<T extends AppSettings>(prefix: string, probe: unknown, settings: T): T {
+  if (settings.probe.check) return settings;
+  if (probe !== undefined) throw expected(`${prefix}probe`, ONE_CHECK, probe);
+  // Only a probe can see that the backend is back.
+  if (settings.holdOnOutage === 0) return settings;
+  throw expected(`${prefix}holdOnOutage`, '0 where there is no `probe`', settings.holdOnOutage);
 }
 
 function readRelease(name: string, value: unknown): ReleaseSettings {

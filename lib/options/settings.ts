@@ -2,7 +2,7 @@
  * What users have set, validated and complete, and the defaults. Knows nothing of how it is read, or
  * used.
  */
-import type { HealthCheck } from '../probe/backend-probe.ts';
+import type { BackendCheck } from '../probe/backend-probe.ts';
 import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
 import { DEFAULT_SPOOL_SETTINGS, type SpoolSettings } from './spool-settings.ts';
 import type { Store } from '../stores/store.ts';
@@ -23,6 +23,15 @@ export interface ReleaseSettings {
   readonly initial: number;
 }
 
+export interface ProbeSettings {
+  /** Undefined: the backend is not probed. */
+  readonly check: BackendCheck | undefined;
+  readonly threshold: number;
+  /** Undefined: the rest of the pause. */
+  readonly timeout: number | undefined;
+  readonly onTimeout: 'release' | 'stop';
+}
+
 export interface HeartbeatSettings {
   readonly every: number;
   readonly status: 102 | 103;
@@ -40,10 +49,7 @@ export interface AppSettings {
   readonly maxWait: number;
   readonly onMaxWait: 'reject' | 'release';
   readonly release: ReleaseSettings;
-  readonly health: HealthCheck | undefined;
-  readonly healthThreshold: number;
-  readonly healthTimeout: number | undefined;
-  readonly onHealthTimeout: 'release' | 'stop';
+  readonly probe: ProbeSettings;
   readonly holdOnOutage: number;
   readonly longLived: LongLivedPolicy;
   readonly isLongLived: ((req: AntractRequest) => boolean) | undefined;
@@ -82,10 +88,12 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
     jitter: 0,
     initial: 8,
   }),
-  health: undefined,
-  healthThreshold: 1,
-  healthTimeout: undefined,
-  onHealthTimeout: 'release',
+  probe: Object.freeze({
+    check: undefined,
+    threshold: 1,
+    timeout: undefined,
+    onTimeout: 'release',
+  }),
   holdOnOutage: 0,
   longLived: 'wait',
   isLongLived: undefined,

@@ -10,14 +10,14 @@ import { FIRST_PAUSE_MS, nextPause } from '../common/backoff.ts';
 import { systemClock, type Clock, type Timer } from '../common/clock.ts';
 
 /** One look: resolves when the backend is well, or throws what it saw instead. */
-export interface HealthCheck {
+export interface BackendCheck {
   (signal: AbortSignal): Promise<void>;
   /** Which path is asked, where it is one of HTTP. */
   readonly path?: string;
 }
 
-export interface ProbeSettings {
-  readonly check: HealthCheck;
+export interface ProbeRun {
+  readonly check: BackendCheck;
   /** How many good answers in a row it takes. */
   readonly threshold: number;
 }
@@ -27,7 +27,7 @@ const LOOK_MS = 2000;
 
 /** Resolves when the backend is well; tells each thing it saw until then. Ends with the signal. */
 export async function probeUntilHealthy(
-  { check, threshold }: ProbeSettings,
+  { check, threshold }: ProbeRun,
   clock: Clock,
   signal: AbortSignal,
   seen: (what: string, isGood: boolean) => void,
@@ -49,7 +49,7 @@ export async function probeUntilHealthy(
 
 /** What was wrong; undefined when nothing was. */
 export async function look(
-  check: HealthCheck,
+  check: BackendCheck,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -128,7 +128,7 @@ class Pauses {
 const KEPT_OPEN_MS = 100;
 
 /** Well when it accepts a connection and does not close it at once. */
-export function connectCheck(where: NetConnectOpts): HealthCheck {
+export function connectCheck(where: NetConnectOpts): BackendCheck {
   return (signal) =>
     new Promise((resolve, reject) => {
       const socket = connect(where);
@@ -149,7 +149,7 @@ export function connectCheck(where: NetConnectOpts): HealthCheck {
 }
 
 /** Well when it answers a GET with 2xx or 3xx, over a connection of its own. */
-export function httpCheck(where: URL | RequestOptions): HealthCheck {
+export function httpCheck(where: URL | RequestOptions): BackendCheck {
   const request = where.protocol === 'https:' ? httpsRequest : httpRequest;
   const options = where instanceof URL ? urlToHttpOptions(where) : where;
   const check = (signal: AbortSignal): Promise<void> =>

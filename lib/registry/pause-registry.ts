@@ -188,7 +188,7 @@ export class PauseRegistry extends EventEmitter {
   }
 
   /**
-   * Waits until nobody is held any more and, where there is `health`, the backend answers. A value
+   * Waits until nobody is held any more and, where there is a `probe`, the backend answers. A value
    * says how it ended.
    *
    * @throws AntractError as {@link enable}; or the signal's reason.
@@ -272,9 +272,9 @@ export class PauseRegistry extends EventEmitter {
   }
 
   async #checkBackend(gate: Gate): Promise<void> {
-    const { health } = gate.settings;
-    if (health?.path === undefined) return;
-    const trouble = await look(health, this.#clock, this.closed);
+    const { check } = gate.settings.probe;
+    if (check?.path === undefined) return;
+    const trouble = await look(check, this.#clock, this.closed);
     // While an app is paused its backend may be away, and during a release the probe sees it.
     if (this.#closed || !gate.isReopened || gate.desiredKind !== 'running') return;
     gate.noteProbe(trouble ?? 'ok', trouble === undefined);
@@ -400,7 +400,7 @@ export class PauseRegistry extends EventEmitter {
 
   #createGate(app: string): Gate {
     const settings = this.settings.apps.get(app) ?? this.settings;
-    const { health: check, healthThreshold: threshold } = settings;
+    const { check, threshold } = settings.probe;
     const probe: Probe | undefined =
       check &&
       ((signal, seen, onHurry) => {

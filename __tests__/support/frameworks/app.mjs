@@ -93,7 +93,7 @@ function mounted(admin, req, res) {
 }
 
 const antract = createAntract({
-  health: { connect: backend.host },
+  probe: { connect: backend.host },
   logger: { info() {}, warn() {}, error() {} },
 });
 const server = await FRAMEWORKS[process.argv[2]](antract.pause(), antract.admin());

@@ -22,7 +22,7 @@ export interface Status {
   }[];
   // Not every version says these.
   only?: 'writes' | null;
-  health?: { unplanned: boolean } | null;
+  probe?: { unplanned: boolean } | null;
   backend?: {
     state: 'unknown' | 'up' | 'down';
     forMs: number | null;

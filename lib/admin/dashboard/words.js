@@ -15,8 +15,7 @@ export function meaningOf(status) {
   const { summary = null, next = null } = status.backend ?? {};
   const parts = summary === null || !isAlarming(status) ? [MEANINGS[status.phase](status)] : [];
   if (summary !== null) parts.push(summary);
-  else if (status.health?.unplanned)
-    parts.push('Nobody asked for it: the backend does not answer.');
+  else if (status.probe?.unplanned) parts.push('Nobody asked for it: the backend does not answer.');
   if (next !== null) parts.push(next);
   parts.push(...othersOf(status));
   return parts.join(' ');
@@ -75,8 +74,8 @@ const MEANINGS = {
     only === 'writes'
       ? 'Drained: no write is in flight. New ones wait, reads go through.'
       : 'Drained: nothing is in flight. New requests wait.',
-  releasing: ({ health }) =>
-    health ? 'Held requests wait for the backend.' : 'Held requests are going out, in order.',
+  releasing: ({ probe }) =>
+    probe ? 'Held requests wait for the backend.' : 'Held requests are going out, in order.',
   stopped: ({ endsInMs }) =>
     `Requests are answered 503.${endsInMs === null ? ' This does not end by itself.' : ''}`,
 };

@@ -137,7 +137,7 @@ function addGauges(
   add(
     'antract_outage',
     'Whether requests are held for a backend that refuses connections with nobody having paused: 1, else 0.',
-    ({ health }) => (health?.unplanned ? 1 : 0),
+    ({ probe }) => (probe?.unplanned ? 1 : 0),
     'max',
   );
   add(

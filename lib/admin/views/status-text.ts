@@ -12,7 +12,7 @@ import type {
   AppStatus,
   CommandResult,
   DrainResult,
-  HealthStatus,
+  ProbeStatus,
   LostProcessStatus,
   ProcessStatus,
   ReleaseResult,
@@ -135,19 +135,19 @@ function disableLine({ changed, held }: CommandResult): string {
     : `Pause is disabled. ${held} requests were held in-flight.`;
 }
 
-function statusLine({ phase, held, health }: AppStatus): string {
+function statusLine({ phase, held, probe }: AppStatus): string {
   if (phase === 'pausing' || phase === 'paused') {
     return `Pause is enabled, ${held} requests are currently paused.`;
   }
-  const left = waitLeft(health);
+  const left = waitLeft(probe);
   if (held === 0 || left === null) return 'Pause is disabled.';
   const wait = `${count(held, 'request')} ${held === 1 ? 'waits' : 'wait'} for the backend`;
   return `Pause is disabled. ${wait}, for another ${formatMs(left)} at most.`;
 }
 
 /** How much longer requests wait for the backend; null where they don't. */
-function waitLeft(health: HealthStatus | null): number | null {
-  return health !== null && health.endsInMs > 0 ? health.endsInMs : null;
+function waitLeft(probe: ProbeStatus | null): number | null {
+  return probe !== null && probe.endsInMs > 0 ? probe.endsInMs : null;
 }
 
 function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {
@@ -171,11 +171,11 @@ function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {
 
 function releaseLine(
   { outcome, waitedMs }: ReleaseResult,
-  { held, health, backend, store }: AppStatus,
+  { held, probe, backend, store }: AppStatus,
 ): string {
   const after = `after ${formatMs(waitedMs)}`;
   if (outcome === 'reopened') return `Released ${after}: nobody is held, and the backend answers.`;
-  const asked = health ? ', and the backend does not answer yet' : '';
+  const asked = probe ? ', and the backend does not answer yet' : '';
   const why = backend.summary === null ? asked : `; ${clause(backend.summary)}`;
   const others = store === 'lost' ? '; the store does not answer, so others may hold more' : '';
   return `Not released ${after}: ${count(held, 'request')} still held${others}${why}.`;
@@ -186,7 +186,7 @@ function releaseLine(
 function details(status: AppStatus, base: Base): string[] {
   const app = `App ${status.app}`;
   const others = [
-    ...healthLines(status),
+    ...probeLines(status),
     ...backendLines(status),
     ...holdLines(status),
     ...inFlightLines(status),
@@ -245,18 +245,18 @@ function pauseLines({ pausedForMs, endsInMs, leaseEndsInMs, only, reason }: AppS
 }
 
 /** Of a release that is slower than what arrives, an operator must know. */
-function trendLines({ heldDelta, health }: AppStatus): string[] {
-  return heldDelta && !health
+function trendLines({ heldDelta, probe }: AppStatus): string[] {
+  return heldDelta && !probe
     ? [`Since it began: ${heldDelta > 0 ? '+' : ''}${heldDelta} held`]
     : [];
 }
 
-function releasingLine({ held, health, backend }: AppStatus): string {
+function releasingLine({ held, probe, backend }: AppStatus): string {
   const requests = count(held, 'held request');
-  if (!health && backend.state === 'down') return `releasing: ${requests}.`;
-  if (!health) return `releasing: ${requests} still going out.`;
+  if (!probe && backend.state === 'down') return `releasing: ${requests}.`;
+  if (!probe) return `releasing: ${requests} still going out.`;
   const waiting = held === 0 ? 'no request is held yet' : `${requests} until then`;
-  return health.unplanned
+  return probe.unplanned
     ? `not paused, but its backend is not available, so requests wait until it answers: ${waiting}.`
     : `releasing as soon as the backend answers: ${waiting}.`;
 }
@@ -274,13 +274,13 @@ function backendLines({ backend }: AppStatus): string[] {
 }
 
 /** What the probe sees; also while requests are let through to fail, as a cover was over. */
-function healthLines({ health }: AppStatus): string[] {
-  if (!health) return [];
-  const asked = `Backend, asked for ${formatMs(health.forMs)}: ${health.lastSeen ?? 'no answer yet'}`;
-  return waitLeft(health) === null ? [asked] : [asked, endLine(health)];
+function probeLines({ probe }: AppStatus): string[] {
+  if (!probe) return [];
+  const asked = `Backend, asked for ${formatMs(probe.forMs)}: ${probe.lastSeen ?? 'no answer yet'}`;
+  return waitLeft(probe) === null ? [asked] : [asked, endLine(probe)];
 }
 
-function endLine({ endsInMs, unplanned }: HealthStatus): string {
+function endLine({ endsInMs, unplanned }: ProbeStatus): string {
   const what = unplanned
     ? 'Requests that wait for the backend are rejected in'
     : 'The wait for the backend ends in';
@@ -373,13 +373,13 @@ function processLine({ host, pid, held, inFlight, acknowledged, seenMs }: Proces
 }
 
 function listLine(status: AppStatus): string {
-  const { app, phase, held, inFlight, stoppedForMs, endsInMs, reason, health, backend } = status;
-  const asked = health ? `, its backend: ${health.lastSeen ?? 'no answer yet'}` : '';
+  const { app, phase, held, inFlight, stoppedForMs, endsInMs, reason, probe, backend } = status;
+  const asked = probe ? `, its backend: ${probe.lastSeen ?? 'no answer yet'}` : '';
   const seen = backend.summary === null ? asked : `, ${clause(backend.summary)}`;
   const since = stoppedForMs === null ? '' : ` for ${formatMs(stoppedForMs)}`;
   const isEndless = phase === 'stopped' && endsInMs === null;
   const end = endsInMs === null ? '' : `, ends by itself in ${formatMs(endsInMs)}`;
-  const left = waitLeft(health);
+  const left = waitLeft(probe);
   const wait =
     left === null ? '' : `, requests wait for the backend for another ${formatMs(left)} at most`;
   const endless = isEndless ? ', does not end by itself' : '';

@@ -29,7 +29,7 @@ export interface AppSnapshot {
   /** What the server last saw of the backend, where it looks. */
   readonly lastSeen: string | null;
   /** How much longer the server waits for the backend, where it does. */
-  readonly healthEndsInMs: number | null;
+  readonly probeEndsInMs: number | null;
   /** Processes that are not heard of, and may still send requests to the backend. */
   readonly missing: readonly string[];
   /** Processes that are not heard of, and were not seen to end. */
@@ -62,7 +62,7 @@ const PHASES: readonly string[] = [
 ] satisfies Phase[];
 
 export function readSnapshot(body: Body): AppSnapshot {
-  const { phase, health } = body;
+  const { phase, probe } = body;
   if (typeof phase !== 'string' || !PHASES.includes(phase)) {
     throw new CommandFailure('What answers there does not tell a phase; it is not antract.');
   }
@@ -81,8 +81,8 @@ export function readSnapshot(body: Body): AppSnapshot {
     reason: readText(body['reason']),
     message: readText(body['message']),
     stragglers: readStragglers(body['stragglers']),
-    lastSeen: isPlainObject(health) ? readText(health['lastSeen']) : null,
-    healthEndsInMs: isPlainObject(health) ? readNumber(health['endsInMs']) : null,
+    lastSeen: isPlainObject(probe) ? readText(probe['lastSeen']) : null,
+    probeEndsInMs: isPlainObject(probe) ? readNumber(probe['endsInMs']) : null,
     missing: readLost(body)
       .filter(({ blocksDrain }) => blocksDrain === true)
       .map(nameProcess),

@@ -35,7 +35,7 @@ interface RunFlags extends ClientOptions, IgnoreLost {
   readonly only?: string;
   readonly reason?: string;
   readonly onFailure: WindowOptions['onFailure'];
-  readonly healthTimeout: string;
+  readonly probeTimeout: string;
   readonly killAfter: string;
   readonly force?: boolean;
   readonly tty?: boolean;
@@ -63,7 +63,7 @@ export function addRun(program: Command, command: readonly string[]): void {
         .choices(['resume', 'stop', 'keep'])
         .default('resume'),
     )
-    .option('--health-timeout <duration>', 'how long the backend may take to be back', '60s')
+    .option('--probe-timeout <duration>', 'how long the backend may take to be back', '60s')
     .option('--kill-after <duration>', 'what a command gets to end in, once it is told to', '10s')
     .option('--force', 'take over a pause, or a stop, that is there already')
     .option('--tty', 'give the command the terminal itself, without a live line below')
@@ -110,7 +110,7 @@ function readDurations(flags: RunFlags) {
     drainTimeout: durationWithUnit()('--drain-timeout', flags.drainTimeout),
     lease: durationWithUnit({ min: MIN_LEASE })('--lease', flags.lease),
     maxTime,
-    healthTimeout: durationWithUnit()('--health-timeout', flags.healthTimeout),
+    probeTimeout: durationWithUnit()('--probe-timeout', flags.probeTimeout),
     killAfter: durationWithUnit()('--kill-after', flags.killAfter),
   };
 }

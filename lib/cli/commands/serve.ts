@@ -64,7 +64,7 @@ Each flag can be set by its environment variable, or under its name in the file:
 --max-time, release.perSecond for --release-per-second. The command line comes before the
 environment, and the environment before the file. A duration needs a unit, such as 30s or 5m; only 0
 needs none.
-A URL that holds a secret (--redis, --notify, --health-url) is better given by its variable: arguments
+A URL that holds a secret (--redis, --notify, --probe-url) is better given by its variable: arguments
 show in ps. A variable that is empty is not set; one for a URL, an address, a path or a token must not be
 empty.
 

@@ -79,8 +79,8 @@ function textOf(body: Body, { json }: StatusFlags): string {
 }
 
 /** The end of the pause, or of the wait for the backend where there is no pause. */
-function endsIn({ endsInMs, healthEndsInMs }: AppSnapshot): string {
-  const left = endsInMs ?? (healthEndsInMs || null);
+function endsIn({ endsInMs, probeEndsInMs }: AppSnapshot): string {
+  const left = endsInMs ?? (probeEndsInMs || null);
   return left === null ? '-' : formatMs(left);
 }
 

@@ -36,7 +36,7 @@ const DURATION = '<duration>';
 
 type Parse = (text: string, previous: unknown) => unknown;
 
-const { release, ...appDefaults } = DEFAULT_APP_SETTINGS;
+const { release, probe, ...appDefaults } = DEFAULT_APP_SETTINGS;
 const defaults = {
   ...DEFAULT_SETTINGS,
   ...appDefaults,
@@ -73,21 +73,21 @@ export const FLAGS: readonly Flag[] = [
     undefined,
     textOrRegExp,
   ),
-  flag('health.url', '<url>', 'asked before those held are let go (default: see docs/gateway.md)'),
-  flag('health.connect', '<address>', 'host:port or /path.sock to connect to for that instead'),
+  flag('probe.url', '<url>', 'asked before those held are let go (default: see docs/gateway.md)'),
+  flag('probe.connect', '<address>', 'host:port or /path.sock to connect to for that instead'),
   flag(
-    'healthThreshold',
+    'probe.threshold',
     '<number>',
     'how many good answers in a row it takes',
-    defaults.healthThreshold,
+    probe.threshold,
     number,
   ),
   flag(
-    'healthTimeout',
+    'probe.timeout',
     '<duration>',
     'how long to wait for them (default: what is left of the pause)',
   ),
-  flag('onHealthTimeout', '<what>', 'what happens then: release or stop', defaults.onHealthTimeout),
+  flag('probe.onTimeout', '<what>', 'what happens then: release or stop', probe.onTimeout),
   flag(
     'holdOnOutage',
     '<duration>',

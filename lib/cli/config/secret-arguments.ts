@@ -32,10 +32,10 @@ const SECRET_FLAGS: readonly SecretFlag[] = [
     mayHoldSecret: (url) => hasCredentials(url) || url.pathname !== '/',
   },
   {
-    key: 'health.url',
-    code: 'WRN_ANTRACT_HEALTH_URL_ARGUMENT',
-    flag: '--health-url',
-    variable: 'ANTRACT_HEALTH_URL',
+    key: 'probe.url',
+    code: 'WRN_ANTRACT_PROBE_URL_ARGUMENT',
+    flag: '--probe-url',
+    variable: 'ANTRACT_PROBE_URL',
     mayHoldSecret: hasCredentials,
   },
 ];

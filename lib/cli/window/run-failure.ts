@@ -67,7 +67,7 @@ function whatHappened({ options, report }: Window, message: string): string {
     case 'interrupted':
       return `${message} ${command} ended with exit code ${codeText(code)}${after}.`;
     case 'health timed out':
-      return `${command} was done, but not every client was served again within ${formatMs(options.healthTimeout)}.`;
+      return `${command} was done, but not every client was served again within ${formatMs(options.probeTimeout)}.`;
     case 'store lost':
       return `${command} was done, but not every gateway is known to have resumed.`;
     case 'failed':
@@ -136,15 +136,15 @@ function runningText({ app, backend: { summary, next } }: AppSnapshot, isHere: b
 }
 
 function releasingText(now: AppSnapshot, here: string): string {
-  const { app, held, lastSeen, healthEndsInMs } = now;
-  const isWaiting = healthEndsInMs !== null;
+  const { app, held, lastSeen, probeEndsInMs } = now;
+  const isWaiting = probeEndsInMs !== null;
   const why = isWaiting ? `the backend does not answer (${lastSeen ?? 'no answer yet'})` : '';
   if (held === 0 && isWaiting) {
-    return `New requests to ${app} are held${here}: ${why}${atMost(healthEndsInMs)}.`;
+    return `New requests to ${app} are held${here}: ${why}${atMost(probeEndsInMs)}.`;
   }
   const are = held === 1 ? 'is' : 'are';
   const requests = `${count(held, 'request')} to ${app} ${are} still held${here}`;
-  return `${requests}${isWaiting ? `: ${why}` : ''}${atMost(healthEndsInMs)}.`;
+  return `${requests}${isWaiting ? `: ${why}` : ''}${atMost(probeEndsInMs)}.`;
 }
 
 function atMost(ms: number | null): string {

@@ -20,7 +20,7 @@ export interface WindowOptions {
   readonly only: string | undefined;
   readonly reason: string;
   readonly onFailure: 'resume' | 'stop' | 'keep';
-  readonly healthTimeout: number;
+  readonly probeTimeout: number;
   readonly killAfter: number;
   readonly force: boolean;
   readonly tty: boolean;

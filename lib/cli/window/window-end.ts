@@ -56,7 +56,7 @@ export async function endWindow(window: Window, pause: LeasedPause): Promise<voi
 export async function resume(
   window: Window,
   pause: LeasedPause,
-  patience: number = window.options.healthTimeout,
+  patience: number = window.options.probeTimeout,
 ): Promise<void> {
   const end = await pause.resume();
   await noteEnd(window, pause, end);
@@ -78,7 +78,7 @@ async function waitForBackend(window: Window): Promise<void> {
   const { options, leaving, report, say } = window;
   say('resumed; waiting until those held are out.');
   try {
-    await waitUntilBack({ ...window, app: options.app }, options.healthTimeout, leaving.signal);
+    await waitUntilBack({ ...window, app: options.app }, options.probeTimeout, leaving.signal);
   } catch (error) {
     refuseWhenLeaving(window);
     if (isHealthTimeout(error)) report.outcome = 'health timed out';

@@ -2,12 +2,12 @@
  * The default health check of a backend: a request to the health check path, or else a connection. Reads
  * options before the core validates them.
  */
-import { connectCheck, httpCheck, type HealthCheck } from '../../probe/backend-probe.ts';
+import { connectCheck, httpCheck, type BackendCheck } from '../../probe/backend-probe.ts';
 import type { RouteSettings } from './config.ts';
 import { tlsServerName } from './target.ts';
 
 /** @param healthCheckPath the option as the user gave it. */
-export function backendCheck(route: RouteSettings, healthCheckPath: unknown): HealthCheck {
+export function backendCheck(route: RouteSettings, healthCheckPath: unknown): BackendCheck {
   const { hostname: host, port, socketPath } = route.target;
   const path = firstPath(healthCheckPath);
   if (path !== undefined) return pathCheck(route, path);

@@ -22,20 +22,31 @@ export function readCoreOptions(
   main: RouteSettings | undefined,
   apps: readonly NamedApp[],
 ): AntractOptions {
-  const { health, holdOnOutage, ...rest } = withStrategy({ ...DEFAULT_CORE_OPTIONS, ...given });
+  const { holdOnOutage, ...top } = withStrategy({ ...DEFAULT_CORE_OPTIONS, ...given });
   const complete = (route: RouteSettings, options: AppOptions): AppOptions => ({
-    health: health ?? {
-      check: backendCheck(route, options.healthCheckPath ?? rest.healthCheckPath),
-    },
     holdOnOutage,
     ...withStrategy(options),
+    probe:
+      hasCheck(options.probe) || hasCheck(top.probe)
+        ? options.probe
+        : {
+            ...options.probe,
+            check: backendCheck(route, options.healthCheckPath ?? top.healthCheckPath),
+          },
   });
   // No default check at the top level fits several backends.
-  const top = health ? { ...rest, health, holdOnOutage } : rest;
+  const shared = hasCheck(top.probe) ? { ...top, holdOnOutage } : top;
   return {
-    ...(main ? complete(main, rest) : top),
+    ...(main ? complete(main, top) : shared),
     apps: Object.fromEntries(apps.map((app) => [app.name, complete(app.route, app.options)])),
   };
+}
+
+/** True also for a `probe` that is not valid: the core refuses it. */
+function hasCheck(probe: unknown): boolean {
+  if (probe === undefined) return false;
+  if (!isPlainObject(probe)) return true;
+  return ['url', 'connect', 'check'].some((name) => probe[name] !== undefined);
 }
 
 /** A user who sets only `release.concurrency` still gets a slow start. */
