@@ -1,19 +1,10 @@
 #!/usr/bin/env node
-/**
- * The command line: reads arguments, and ends the process with a code. All that is done is done by
- * the commands in `cli/`; they and this file are the only ones that may touch `process`.
- */
+/** The executable: reads the arguments, runs the command and ends the process with its exit code. */
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
-import { addDemo } from './cli/commands/demo.ts';
-import { explain, failureJson } from './cli/cli-error.ts';
+import { failureJson, toFailure } from './cli/cli-error.ts';
 import { FLAGS } from './cli/config/flags.ts';
-import { addOperatorCommands } from './cli/commands/operate.ts';
-import { addRun } from './cli/commands/run.ts';
-import { addServe } from './cli/commands/serve.ts';
-import { addStatus } from './cli/commands/show-status.ts';
+import { createProgram } from './cli/program.ts';
 import { ignoreLostOutput } from './cli/signals.ts';
-import { addWorker } from './cli/workers/worker.ts';
 import { printableLines } from './common/printable.ts';
 
 ignoreLostOutput();
@@ -22,35 +13,21 @@ for (const { env, mayBeEmpty } of FLAGS) {
   if (mayBeEmpty && process.env[env] === '') delete process.env[env];
 }
 
-// What stands after `--` is somebody else's command line.
-const end = process.argv[2] === 'run' ? process.argv.indexOf('--') : -1;
-const own = end < 0 ? process.argv : process.argv.slice(0, end);
-const command = end < 0 ? [] : process.argv.slice(end + 1);
+// The words after `--` are the command that `antract run` starts.
+const separator = process.argv[2] === 'run' ? process.argv.indexOf('--') : -1;
+const args = separator < 0 ? process.argv : process.argv.slice(0, separator);
+const childCommand = separator < 0 ? [] : process.argv.slice(separator + 1);
 
 const { version } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ) as { version: string };
 
-const program = new Command('antract')
-  .description('Holds HTTP requests while a backend is away, and lets them go once it is back.')
-  .version(version)
-  // As the command's own help has it: `run` takes a command after `--`, which is no argument of ours.
-  .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
-  .exitOverride()
-  .showHelpAfterError('(--help tells more)');
-addServe(program);
-addDemo(program);
-addRun(program, command);
-addOperatorCommands(program);
-addStatus(program);
-addWorker(program);
-
 try {
-  await program.parseAsync(own);
+  await createProgram(version, childCommand).parseAsync(args);
 } catch (error) {
-  const { exitCode, message } = explain(error);
+  const { exitCode, message } = toFailure(error);
   if (message !== undefined) console.error(printableLines(`antract: ${message}`));
-  if (exitCode !== 0 && own.includes('--json')) console.log(failureJson(error));
-  // Whatever was opened before it went wrong must not keep the process.
+  if (exitCode !== 0 && args.includes('--json')) console.log(failureJson(error));
+  // The failed command may have left a server or a connection open, which would keep the process.
   process.exit(exitCode);
 }

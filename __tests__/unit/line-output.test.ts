@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { PassThrough, Writable } from 'node:stream';
-import { LineOutput } from '../../lib/cli/line-output.ts';
+import { LineOutput } from '../../lib/cli/workers/line-output.ts';
 
 /** All that is there. A call of `read()` may return one chunk of several. */
 function readAll(target: PassThrough): string {

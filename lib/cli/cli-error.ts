@@ -49,7 +49,7 @@ export interface Failure {
 
 /** What `--json` prints on standard output when a command fails. */
 export function failureJson(error: unknown): string {
-  const { exitCode, message = (error as Error).message.replace(/^error: /, '') } = explain(error);
+  const { exitCode, message = (error as Error).message.replace(/^error: /, '') } = toFailure(error);
   const details = error instanceof CommandFailure ? error.details : undefined;
   const code = failureCode(error);
   // The text ends with the code, which JSON has in a field of its own.
@@ -63,13 +63,13 @@ export function failureCode(error: unknown): string {
   return isUsage ? 'ERR_ANTRACT_OPTION' : 'ERR_ANTRACT_FAILED';
 }
 
-export function explain(error: unknown): Failure {
+export function toFailure(error: unknown): Failure {
   if (error instanceof CommanderError) return { exitCode: error.exitCode === 0 ? 0 : EXIT_USAGE };
   if (error instanceof UsageError || error instanceof AntractError) {
     return { exitCode: EXIT_USAGE, message: error.message };
   }
   if (error instanceof CommandFailure) return { exitCode: error.exitCode, message: error.message };
-  if (isSystemError(error)) return { exitCode: EXIT_FAILED, message: sentenceFor(error) };
+  if (isSystemError(error)) return { exitCode: EXIT_FAILED, message: systemErrorText(error) };
   // Nobody foresaw it, so whoever looks into it needs all there is.
   return {
     exitCode: EXIT_FAILED,
@@ -86,8 +86,8 @@ function isSystemError(error: unknown): error is SystemError {
   return error instanceof Error && 'syscall' in error;
 }
 
-function sentenceFor(error: SystemError): string {
-  const where = placeOf(error);
+function systemErrorText(error: SystemError): string {
+  const where = addressText(error);
   switch (error.code) {
     case 'EADDRINUSE':
       return `Could not listen on ${where}: another program does.`;
@@ -101,7 +101,7 @@ function sentenceFor(error: SystemError): string {
   }
 }
 
-function placeOf({ address, path, port }: SystemError): string {
+function addressText({ address, path, port }: SystemError): string {
   if (port === undefined || port < 0) return address ?? path ?? 'the address asked for';
   return `port ${port} of ${address}`;
 }

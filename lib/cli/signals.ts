@@ -7,15 +7,15 @@ import { systemClock } from '../common/clock.ts';
 /** Ctrl-C, `kill`, and a terminal that was closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export type LeavingSignal = (typeof SIGNALS)[number];
+export type InterruptSignal = (typeof SIGNALS)[number];
 
-export interface Leaving {
+export interface Interruption {
   /** Aborted by the first one. */
   readonly signal: AbortSignal;
   /** The first one. */
-  readonly name: LeavingSignal | undefined;
+  readonly name: InterruptSignal | undefined;
   /** Called when somebody asks again, with how often that was by then. */
-  onAgain: (times: number) => void;
+  onRepeat: (times: number) => void;
   /** From now on signals end the process again, as they do by default. */
   stop(): void;
 }
@@ -26,12 +26,12 @@ export interface Leaving {
  */
 const SAME_TIME = 500;
 
-export function watchSignals(): Leaving {
-  const leaving = new AbortController();
+export function watchInterruption(): Interruption {
+  const interruption = new AbortController();
   let times = 0;
   let countedAt = -Infinity;
-  let name: LeavingSignal | undefined;
-  const isNew = (signal: LeavingSignal): boolean =>
+  let name: InterruptSignal | undefined;
+  const isNew = (signal: InterruptSignal): boolean =>
     // A terminal that goes asks for no hurry.
     times === 0 || (signal !== 'SIGHUP' && systemClock.now() >= countedAt + SAME_TIME);
   const listeners = SIGNALS.map((signal) => {
@@ -40,18 +40,18 @@ export function watchSignals(): Leaving {
       times++;
       countedAt = systemClock.now();
       name ??= signal;
-      if (times === 1) leaving.abort();
-      else result.onAgain(times);
+      if (times === 1) interruption.abort();
+      else result.onRepeat(times);
     };
     process.on(signal, listener);
     return [signal, listener] as const;
   });
-  const result: Leaving = {
-    signal: leaving.signal,
+  const result: Interruption = {
+    signal: interruption.signal,
     get name() {
       return name;
     },
-    onAgain: () => undefined,
+    onRepeat: () => undefined,
     stop() {
       for (const [signal, listener] of listeners) process.off(signal, listener);
     },
@@ -65,8 +65,8 @@ export function exitCodeOf(signal: NodeJS.Signals): number {
 }
 
 /** Ends this process by the SIGHUP that it was sent, if it was sent one. */
-export function endByHangup(leaving: Leaving): void {
-  if (leaving.name === 'SIGHUP') endBySignal('SIGHUP');
+export function endByHangup(interruption: Interruption): void {
+  if (interruption.name === 'SIGHUP') endBySignal('SIGHUP');
 }
 
 /**

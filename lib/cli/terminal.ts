@@ -27,7 +27,7 @@ export class Terminal {
   }
 
   /** A line that stays. */
-  say(line: string): void {
+  printLine(line: string): void {
     this.#erase();
     this.#out.write(`${this.#isMidLine ? '\n' : ''}${line}\n`);
     this.#isMidLine = false;
@@ -43,7 +43,7 @@ export class Terminal {
   }
 
   /** Somebody else's output, as it comes. */
-  pass(chunk: Buffer, to: Output): void {
+  forward(chunk: Buffer, to: Output): void {
     this.#erase();
     to.write(chunk);
     this.#isMidLine = chunk.at(-1) !== 0x0a;

@@ -9,7 +9,8 @@ import { formatMs } from '../../common/format.js';
 import { systemClock, type Clock } from '../../common/clock.ts';
 import { isPlainObject } from '../../common/validate.ts';
 import type { AdminUrl } from './admin-url.ts';
-import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from '../cli-error.ts';
+import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
+import { RefusedError, UnreachableError } from './client-errors.ts';
 import { printable } from '../../common/printable.ts';
 
 export type Body = Readonly<Record<string, unknown>>;
@@ -29,50 +30,11 @@ export interface AdminAnswer {
   readonly body: Body;
 }
 
-/** Nobody answered, or not as antract does. What was asked for may have been done all the same. */
-export class Unreachable extends CommandFailure {
-  /** Nothing listens at the address: the gateway does not run. */
-  get isGone(): boolean {
-    return GONE.has(systemCode(this.cause));
-  }
-
-  /** The request may have been received, and done. */
-  get mayBeDone(): boolean {
-    return this.cause !== undefined && !NOT_SENT.has(systemCode(this.cause));
-  }
-}
-
-const GONE = new Set(['ECONNREFUSED', 'ENOENT']);
-const NOT_SENT = new Set([
-  ...GONE,
-  'EACCES',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EPROTO',
-]);
-
-function systemCode(error: unknown): string {
-  return (error as NodeJS.ErrnoException | undefined)?.code ?? '';
-}
-
-/** antract answered that it won't. */
-export class Refused extends CommandFailure {
-  readonly status: number;
-
-  constructor(message: string, status: number, code: string) {
-    // What was asked for can't work, however often: the app's name, a value.
-    super(message, status === 400 || status === 404 ? EXIT_USAGE : EXIT_FAILED, { code });
-    this.status = status;
-  }
-}
-
 const DEFAULT_TIMEOUT = 10_000;
 const MAX_ANSWER = 2 ** 20;
 
 /** Those that only look, and so may be asked for by GET. */
-const LOOKS = new Set(['status', 'report', 'traffic']);
+const READ_ONLY = new Set(['status', 'report', 'traffic']);
 
 export class AdminClient {
   readonly url: AdminUrl;
@@ -94,7 +56,7 @@ export class AdminClient {
     };
   }
 
-  /** @throws {@link Unreachable}, {@link Refused}, or the signal's reason. */
+  /** @throws {@link UnreachableError}, {@link RefusedError}, or the signal's reason. */
   async call(
     endpoint: string,
     parameters: Parameters = {},
@@ -125,7 +87,7 @@ export class AdminClient {
       const request = (secure ? https : http).request({
         ...address,
         path: `${path}/${endpoint}${queryOf(parameters)}`,
-        method: LOOKS.has(endpoint) ? 'GET' : 'POST',
+        method: READ_ONLY.has(endpoint) ? 'GET' : 'POST',
         headers: this.#headers,
         // A connection of its own: one that is kept may be gone when it is needed next.
         agent: false,
@@ -152,8 +114,8 @@ export class AdminClient {
     );
   }
 
-  #refusal(status: number, code: string, detail: string): Refused {
-    return new Refused(
+  #refusal(status: number, code: string, detail: string): RefusedError {
+    return new RefusedError(
       `${this.#sentence(status, printable(detail))} (${printable(code)})`,
       status,
       code,
@@ -168,8 +130,8 @@ export class AdminClient {
       : `${detail} Set --token-file, ANTRACT_TOKEN_FILE or ANTRACT_TOKEN.`;
   }
 
-  #unreachable(reason: string, cause?: unknown): Unreachable {
-    return new Unreachable(
+  #unreachable(reason: string, cause?: unknown): UnreachableError {
+    return new UnreachableError(
       `Could not reach antract at ${this.url.shown}: ${reason}.`,
       EXIT_FAILED,
       { code: 'ERR_ANTRACT_UNREACHABLE', cause },

@@ -8,7 +8,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { isToken } from '../../admin/access/token.ts';
 import { AntractError } from '../../common/errors.ts';
 import { UsageError } from '../cli-error.ts';
-import type { Source } from '../config/flags.ts';
+import type { Source } from '../config/read-flags.ts';
 
 export interface TokenSources {
   readonly file: unknown;

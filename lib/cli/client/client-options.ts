@@ -33,7 +33,7 @@ export function createIgnoreLost(): Option {
 }
 
 /** The parameter of the admin endpoint. */
-export function lostOf({ ignoreLost }: IgnoreLost): 'ignore' | undefined {
+export function lostParameter({ ignoreLost }: IgnoreLost): 'ignore' | undefined {
   return ignoreLost === true ? 'ignore' : undefined;
 }
 

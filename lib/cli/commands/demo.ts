@@ -1,9 +1,12 @@
 /**
  * `antract demo`: a gateway in front of a backend that comes with it, and what to try with curl.
  */
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { hostname } from 'node:os';
 import { InvalidArgumentError, type Command } from 'commander';
-import { createDemoBackend } from './demo-backend.ts';
+import { systemClock } from '../../common/clock.ts';
 import { runGateway, stderrLogger } from '../run-gateway.ts';
 
 const HOST = '127.0.0.1';
@@ -56,4 +59,33 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
   throw new InvalidArgumentError('Expected a port from 0 to 65535.');
+}
+
+/** Answers in the format of nginx's plain text demo. */
+function createDemoBackend(): Server {
+  return createServer((req, res) => {
+    const body = describe(req);
+    res.setHeader('Content-Type', 'text/plain');
+    res.setHeader('Content-Length', Buffer.byteLength(body));
+    res.setHeader('Cache-Control', 'no-cache');
+    res.end(req.method === 'HEAD' ? undefined : body);
+  });
+}
+
+function describe({ socket, url }: IncomingMessage): string {
+  return [
+    `Server address: ${socket.localAddress}:${socket.localPort}`,
+    `Server name: ${hostname()}`,
+    `Date: ${formatDate(systemClock.date())}`,
+    `URI: ${url}`,
+    `Request ID: ${randomBytes(16).toString('hex')}`,
+    '',
+  ].join('\n');
+}
+
+/** As in `14/Nov/2023:11:16:38 +0000`. */
+function formatDate(ms: number): string {
+  // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.
+  const [, day, month, year, time] = new Date(ms).toUTCString().split(' ');
+  return `${day}/${month}/${year}:${time} +0000`;
 }

@@ -11,7 +11,7 @@ import {
   addClientOptions,
   createClient,
   createIgnoreLost,
-  lostOf,
+  lostParameter,
   ONLY,
   type ClientOptions,
   type IgnoreLost,
@@ -23,8 +23,8 @@ import { describeFailure } from '../window/run-failure.ts';
 import { printable, printableJson } from '../../common/printable.ts';
 import { createRunReport, reportLines, type RunReport } from '../window/run-report.ts';
 import { Terminal } from '../terminal.ts';
-import { endByHangup, watchSignals } from '../signals.ts';
-import { leaveAtOnce, type Window, type WindowOptions } from '../window/window-context.ts';
+import { endByHangup, watchInterruption } from '../signals.ts';
+import { exitAtOnce, type RunContext, type RunOptions } from '../window/run-context.ts';
 import { runWindow } from '../window/window.ts';
 
 interface RunFlags extends ClientOptions, IgnoreLost {
@@ -34,7 +34,7 @@ interface RunFlags extends ClientOptions, IgnoreLost {
   readonly maxTime?: string;
   readonly only?: string;
   readonly reason?: string;
-  readonly onFailure: WindowOptions['onFailure'];
+  readonly onFailure: RunOptions['onFailure'];
   readonly probeTimeout: string;
   readonly killAfter: string;
   readonly force?: boolean;
@@ -86,19 +86,19 @@ async function run(app: string, command: readonly string[], flags: RunFlags): Pr
     return dryRun(client, { app, drainTimeout, json: flags.json === true });
   }
   const options = readRunFlags(app, command, flags, durations);
-  const window = createWindow(options, client);
+  const context = createContext(options, client);
   try {
-    await runWindow(window);
+    await runWindow(context);
   } catch (error) {
-    const failure = await describeFailure(window, error);
-    window.report.problems = [failure.message];
-    finish(window, flags, failure.exitCode);
-    endByHangup(window.leaving);
+    const failure = await describeFailure(context, error);
+    context.report.problems = [failure.message];
+    finish(context, flags, failure.exitCode);
+    endByHangup(context.interruption);
     throw failure;
   }
-  finish(window, flags, 0);
-  for (const problem of window.report.problems) window.say(printable(problem));
-  if (flags.json) console.log(printableJson(window.report));
+  finish(context, flags, 0);
+  for (const problem of context.report.problems) context.print(printable(problem));
+  if (flags.json) console.log(printableJson(context.report));
 }
 
 type Durations = ReturnType<typeof readDurations>;
@@ -120,7 +120,7 @@ function readRunFlags(
   command: readonly string[],
   flags: RunFlags,
   durations: Durations,
-): WindowOptions {
+): RunOptions {
   const [file] = command;
   if (file === undefined) {
     throw new UsageError('Expected a command after --, such as `antract run -- ./deploy.sh`.');
@@ -130,7 +130,7 @@ function readRunFlags(
     command,
     ...durations,
     drainTries: integer({ min: 1 })('--drain-tries', Number(flags.drainTries)),
-    lost: lostOf(flags),
+    lost: lostParameter(flags),
     only: flags.only,
     reason: flags.reason ?? `antract run ${path.basename(file)}`,
     onFailure: flags.onFailure,
@@ -157,34 +157,34 @@ function checkReportFile(file: string): void {
   }
 }
 
-function createWindow(options: WindowOptions, client: Window['client']): Window {
-  const screen = new Terminal(process.stderr, process.env);
-  const window: Window = {
+function createContext(options: RunOptions, client: RunContext['client']): RunContext {
+  const terminal = new Terminal(process.stderr, process.env);
+  const context: RunContext = {
     options,
     client,
-    screen,
+    terminal,
     clock: systemClock,
-    leaving: watchSignals(),
+    interruption: watchInterruption(),
     hasStore: false,
     report: createRunReport(options.app, path.basename(options.command[0] as string), systemClock),
-    say: (line) => screen.say(`antract: ${line}`),
+    print: (line) => terminal.printLine(`antract: ${line}`),
   };
-  window.leaving.onAgain = () => leaveAtOnce(window);
-  return window;
+  context.interruption.onRepeat = () => exitAtOnce(context);
+  return context;
 }
 
-function finish({ report, screen, say }: Window, flags: RunFlags, exitCode: number): void {
+function finish({ report, terminal, print }: RunContext, flags: RunFlags, exitCode: number): void {
   report.exitCode = exitCode;
-  screen.clear();
-  if (report.drainTries > 0) for (const line of reportLines(report)) say(printable(line));
-  if (flags.report !== undefined) writeReport(flags.report, report, say);
+  terminal.clear();
+  if (report.drainTries > 0) for (const line of reportLines(report)) print(printable(line));
+  if (flags.report !== undefined) writeReport(flags.report, report, print);
 }
 
 /** What was done was done, with or without a report. */
-function writeReport(file: string, report: RunReport, say: Window['say']): void {
+function writeReport(file: string, report: RunReport, print: RunContext['print']): void {
   try {
     writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);
   } catch (error) {
-    say(`could not write the report: ${(error as Error).message}`);
+    print(`could not write the report: ${(error as Error).message}`);
   }
 }

@@ -6,7 +6,7 @@ import { AntractError } from '../../common/errors.ts';
 import { readAdminTokens } from '../client/admin-token.ts';
 import { readConfigFile } from '../config/config-file.ts';
 import { UsageError } from '../cli-error.ts';
-import { addFlags, merge, readFlags, type Given, type RawConfig } from '../config/flags.ts';
+import { addFlags, merge, readFlags, type Given, type RawConfig } from '../config/read-flags.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
 import { misspeltVariables } from '../config/misspelt-variables.ts';
 import { openRedisStore } from '../config/redis-option.ts';
@@ -14,8 +14,7 @@ import { runGateway, stderrLogger } from '../run-gateway.ts';
 import { warnOfSecretArguments } from '../config/secret-arguments.ts';
 import { withOptionNames } from '../config/option-names.ts';
 import { count as countOf } from '../format-status.ts';
-import { readWorkers } from '../workers/worker-count.ts';
-import { runWorkers } from '../workers/workers.ts';
+import { readWorkers, runWorkers } from '../workers/primary.ts';
 
 export function addServe(program: Command): void {
   const command = program

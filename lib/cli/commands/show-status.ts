@@ -8,10 +8,10 @@ import type { AdminClient, Body } from '../client/admin-client.ts';
 import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
 import { failureJson } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';
-import { delay } from '../progress.ts';
+import { delay } from '../delay.ts';
 import { Terminal } from '../terminal.ts';
 import { readList, type AppSnapshot } from '../client/snapshot.ts';
-import { exitCodeOf, watchSignals } from '../signals.ts';
+import { exitCodeOf, watchInterruption } from '../signals.ts';
 import { fullLines, phaseText } from '../format-status.ts';
 
 interface StatusFlags extends ClientOptions {
@@ -39,23 +39,23 @@ async function watch(
   flags: StatusFlags,
   first: Body,
 ): Promise<void> {
-  const screen = new Terminal(process.stdout, flags.json ? { TERM: 'dumb' } : process.env);
-  const leaving = watchSignals();
+  const terminal = new Terminal(process.stdout, flags.json ? { TERM: 'dumb' } : process.env);
+  const interruption = watchInterruption();
   // Whoever reads has had enough: `antract status --watch | head`.
   process.stdout.on('error', () => process.exit(0));
   let shown = '';
   let text = textOf(first, flags);
   for (;;) {
-    if (screen.isLive) screen.show(text.split('\n'));
-    else if (text !== shown) screen.say(text);
+    if (terminal.isLive) terminal.show(text.split('\n'));
+    else if (text !== shown) terminal.printLine(text);
     shown = text;
-    await delay(systemClock, EVERY, leaving.signal);
-    if (leaving.name === undefined) text = await ask(client, app, flags, leaving.signal);
-    if (leaving.name !== undefined) break;
+    await delay(systemClock, EVERY, interruption.signal);
+    if (interruption.name === undefined) text = await ask(client, app, flags, interruption.signal);
+    if (interruption.name !== undefined) break;
   }
-  screen.clear();
-  if (screen.isLive) screen.say(shown);
-  process.exitCode = exitCodeOf(leaving.name);
+  terminal.clear();
+  if (terminal.isLive) terminal.printLine(shown);
+  process.exitCode = exitCodeOf(interruption.name);
 }
 
 /** A server that is away may come back: its absence is what is shown then. */

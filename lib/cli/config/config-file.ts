@@ -6,7 +6,8 @@ import { dirname, resolve } from 'node:path';
 import { UsageError } from '../cli-error.ts';
 import { AntractError } from '../../common/errors.ts';
 import { durationWithUnit } from '../../common/validate.ts';
-import { FLAGS, isRecord, type RawConfig } from './flags.ts';
+import { FLAGS } from './flags.ts';
+import { isRecord, type RawConfig } from './read-flags.ts';
 import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
 
 export function readConfigFile(path: string): RawConfig {

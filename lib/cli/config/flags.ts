@@ -1,40 +1,10 @@
 /**
- * Every flag of `serve`: one table, from which the flag, its environment variable, its place in the
- * configuration, its parser and its help all follow. Knows no gateway.
+ * The flags of `serve`, in the order of its help. Each row also defines the environment variable and
+ * the place of the value in the configuration.
  */
-import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DEFAULT_CORE_OPTIONS, DEFAULT_GATEWAY_SETTINGS } from '../../gateway/config/config.ts';
 import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../../options/settings.ts';
-import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
-
-/** A configuration as a file or the command line writes it; what it means is read later. */
-export type RawConfig = Record<string, unknown>;
-
-/** Where a value came from. */
-export type Source = 'cli' | 'env' | 'file';
-
-export interface Flag {
-  /** Where its value goes in the configuration, such as `release.concurrency`. */
-  readonly key: string;
-  /** Such as `--release-concurrency`. */
-  readonly long: string;
-  /** Such as `ANTRACT_RELEASE_CONCURRENCY`. */
-  readonly env: string;
-  /**
-   * Whether an empty variable counts as not set, as `VARIABLE=` in a compose file is meant. Not where
-   * it says who may come in or where something is: there the default could be dangerous.
-   */
-  readonly mayBeEmpty: boolean;
-  readonly isDuration: boolean;
-  readonly option: Option;
-}
-
-/** What the values of flags that name a place are called in the help. */
-const PLACES = ['<url>', '<address>', '<file>', '<path>'];
-
-const DURATION = '<duration>';
-
-type Parse = (text: string, previous: unknown) => unknown;
+import { boolean, flag, list, number, textOrRegExp, type Flag } from './flag.ts';
 
 const { release, probe, ...appDefaults } = DEFAULT_APP_SETTINGS;
 const defaults = {
@@ -43,8 +13,6 @@ const defaults = {
   ...DEFAULT_GATEWAY_SETTINGS,
   ...DEFAULT_CORE_OPTIONS,
 };
-
-export const PREFIX = 'ANTRACT_';
 
 export const FLAGS: readonly Flag[] = [
   flag('target', '<url>', 'the backend, such as http://127.0.0.1:3000 or unix:/path.sock'),
@@ -215,122 +183,3 @@ export const FLAGS: readonly Flag[] = [
     defaults.shutdownTimeout,
   ),
 ];
-
-export function addFlags(command: Command): Command {
-  for (const { option } of FLAGS) command.addOption(option);
-  return command;
-}
-
-export interface Given {
-  readonly config: RawConfig;
-  /** The same by key. */
-  readonly values: ReadonlyMap<string, unknown>;
-  readonly sources: ReadonlyMap<string, Source>;
-}
-
-/** What the command line and the environment say, in the shape of a configuration. */
-export function readFlags(command: Command): Given {
-  const config: RawConfig = {};
-  const values = new Map<string, unknown>();
-  const sources = new Map<string, Source>();
-  for (const { key, option } of FLAGS) {
-    const name = option.attributeName();
-    const source = command.getOptionValueSource(name) as Source | undefined;
-    if (source !== 'cli' && source !== 'env') continue;
-    const value: unknown = command.getOptionValue(name);
-    setAt(config, key, value);
-    values.set(key, value);
-    sources.set(key, source);
-  }
-  return { config, values, sources };
-}
-
-/** Puts what `over` has on top of `under`; neither is changed. */
-export function merge(under: RawConfig, over: RawConfig): RawConfig {
-  const merged = { ...under };
-  for (const [name, value] of Object.entries(over)) {
-    const below = merged[name];
-    merged[name] = isRecord(value) && isRecord(below) ? merge(below, value) : value;
-  }
-  return merged;
-}
-
-export function isRecord(value: unknown): value is RawConfig {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    !(value instanceof RegExp)
-  );
-}
-
-function flag(
-  key: string,
-  value: string,
-  help: string,
-  byDefault?: unknown,
-  parse: Parse = text,
-): Flag {
-  const words = key
-    .replaceAll('.', '-')
-    .replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
-  const long = `--${words}`;
-  const env = `${PREFIX}${words.replaceAll('-', '_').toUpperCase()}`;
-  const shown =
-    byDefault === undefined ? help : `${help} (default: ${formatDefault(value, byDefault)})`;
-  const option = new Option(`${long} ${value}`, shown).env(env).argParser(parse);
-  const mayBeEmpty = !PLACES.includes(value);
-  return { key, long, env, mayBeEmpty, isDuration: value === DURATION, option };
-}
-
-function formatDefault(value: string, byDefault: unknown): string {
-  if (byDefault === Infinity) return 'no limit';
-  return value === DURATION && byDefault !== 0
-    ? formatDuration(Number(byDefault))
-    : String(byDefault);
-}
-
-function formatDuration(ms: number): string {
-  return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
-}
-
-function setAt(config: RawConfig, key: string, value: unknown): void {
-  const [name = key, ...rest] = key.split('.');
-  if (rest.length === 0) {
-    config[name] = value;
-    return;
-  }
-  const inner = (config[name] ??= {}) as RawConfig;
-  setAt(inner, rest.join('.'), value);
-}
-
-function text(given: string): string {
-  return given;
-}
-
-function number(given: string): number {
-  const read = Number(given);
-  if (given.trim() === '' || Number.isNaN(read))
-    throw new InvalidArgumentError('Expected a number.');
-  return read;
-}
-
-/** Without a value it is yes. From the environment there always is one, and it may be no. */
-function boolean(given: string | boolean): boolean {
-  if (/^(true|1|yes|on)$/i.test(String(given))) return true;
-  if (/^(false|0|no|off)$/i.test(String(given))) return false;
-  throw new InvalidArgumentError('Expected true or false.');
-}
-
-function list(given: string, previous: unknown): string[] {
-  return [
-    ...((previous as string[] | undefined) ?? []),
-    ...given.split(',').map((item) => item.trim()),
-  ];
-}
-
-function textOrRegExp(given: string): string | RegExp {
-  const read = readTextOrRegExp(given);
-  if (read === undefined) throw new InvalidArgumentError(`Expected ${TEXT_OR_REGEXP}.`);
-  return read;
-}

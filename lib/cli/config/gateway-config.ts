@@ -4,7 +4,7 @@
  */
 import type { GatewayConfig } from '../../gateway/server/gateway.ts';
 import type { Logger } from '../../options/options.ts';
-import type { RawConfig } from './flags.ts';
+import type { RawConfig } from './read-flags.ts';
 
 export function toGatewayConfig(raw: RawConfig, logger: Logger): GatewayConfig {
   const { accessLog = 'auto', ...rest } = raw;

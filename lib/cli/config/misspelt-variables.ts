@@ -2,7 +2,8 @@
  * Environment variables that were probably meant for a flag of `serve`. Knows no gateway.
  */
 import { nearest } from '../../common/validate.ts';
-import { FLAGS, PREFIX } from './flags.ts';
+import { PREFIX } from './flag.ts';
+import { FLAGS } from './flags.ts';
 
 /** What else is read from the environment: by this command, and by the others. */
 const OTHER_VARIABLES = [

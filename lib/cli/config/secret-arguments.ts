@@ -1,7 +1,7 @@
 /**
  * Warns of secrets in the arguments, which every user of the machine can see (`ps`).
  */
-import type { Given } from './flags.ts';
+import type { Given } from './read-flags.ts';
 
 interface SecretFlag {
   readonly key: string;

@@ -8,14 +8,14 @@ import type { Socket } from 'node:net';
 import path from 'node:path';
 import type { Clock } from '../../common/clock.ts';
 import { CommandFailure } from '../cli-error.ts';
-import { delay } from '../progress.ts';
+import { delay } from '../delay.ts';
 import type { Output, Terminal } from '../terminal.ts';
-import { SignalWitness } from './signal-witness.ts';
-import { exitCodeOf, type LeavingSignal } from '../signals.ts';
+import { SignalDetector } from './signal-detector.ts';
+import { exitCodeOf, type InterruptSignal } from '../signals.ts';
 
 export interface ChildOptions {
   readonly command: readonly string[];
-  readonly screen: Terminal;
+  readonly terminal: Terminal;
   readonly clock: Clock;
   /** Whether it gets the terminal itself. */
   readonly tty: boolean;
@@ -34,16 +34,16 @@ export class Child {
   readonly #clock: Clock;
   /** Whether it has a process group of its own. */
   readonly #isGroup: boolean;
-  readonly #witness: SignalWitness;
+  readonly #witness: SignalDetector;
 
-  constructor({ command, screen, clock, tty, outputToStderr }: ChildOptions) {
+  constructor({ command, terminal, clock, tty, outputToStderr }: ChildOptions) {
     const [file = '', ...args] = command;
     const { stdin, stdout, stderr } = process;
     this.#clock = clock;
     // On a terminal it stays in our group, or it could not ask anything there. Elsewhere a group of
     // its own lets a signal reach what it has started, too.
     this.#isGroup = ![stdin, stdout, stderr].some(({ isTTY }) => isTTY);
-    const through = (to: Output): boolean => screen.isLive && !tty && to.isTTY === true;
+    const through = (to: Output): boolean => terminal.isLive && !tty && to.isTTY === true;
     const out = outputToStderr ? stderr : stdout;
     const stdio: StdioOptions = [
       'inherit',
@@ -51,16 +51,16 @@ export class Child {
       through(stderr) ? 'pipe' : 2,
     ];
     // First, so that it is there whenever the command is.
-    this.#witness = new SignalWitness(this.#isGroup, clock);
+    this.#witness = new SignalDetector(this.#isGroup, clock);
     this.#child = spawn(file, args, { stdio, detached: this.#isGroup });
-    this.#child.stdout?.on('data', (chunk: Buffer) => screen.pass(chunk, out));
-    this.#child.stderr?.on('data', (chunk: Buffer) => screen.pass(chunk, stderr));
+    this.#child.stdout?.on('data', (chunk: Buffer) => terminal.forward(chunk, out));
+    this.#child.stderr?.on('data', (chunk: Buffer) => terminal.forward(chunk, stderr));
     this.exited = this.#waitForExit();
     void this.exited.then(() => this.#witness.end());
   }
 
   /** Resolves when it is gone. `signal` is the one that this process got; the command gets it once. */
-  async end(signal: LeavingSignal, killAfter: number): Promise<void> {
+  async end(signal: InterruptSignal, killAfter: number): Promise<void> {
     const gone = new AbortController();
     void this.exited.then(() => gone.abort());
     const hasIt = await this.#witness.hasSeen(signal);

@@ -3,7 +3,8 @@
  * nothing.
  */
 import { formatMs } from '../../common/format.js';
-import { Refused, type AdminClient, type Body } from '../client/admin-client.ts';
+import type { AdminClient, Body } from '../client/admin-client.ts';
+import { RefusedError } from '../client/client-errors.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';
 import { readNumber, readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
@@ -18,16 +19,16 @@ export interface DryRunOptions {
 export async function dryRun(client: AdminClient, options: DryRunOptions): Promise<void> {
   const { app, drainTimeout, json } = options;
   const status = (await client.call('status', { app })).body;
-  const traffic = await askForTraffic(client, app);
+  const traffic = await fetchTraffic(client, app);
   if (json) console.log(printableJson({ status, traffic }));
   else console.log(dryRunLines(readSnapshot(status), traffic, drainTimeout).join('\n'));
 }
 
-async function askForTraffic(client: AdminClient, app: string): Promise<Body> {
+async function fetchTraffic(client: AdminClient, app: string): Promise<Body> {
   try {
     return (await client.call('traffic', { app })).body;
   } catch (error) {
-    if (!(error instanceof Refused) || error.code !== 'ERR_ANTRACT_ADMIN_PATH') throw error;
+    if (!(error instanceof RefusedError) || error.code !== 'ERR_ANTRACT_ADMIN_PATH') throw error;
     throw new CommandFailure('This server does not measure its traffic.', 1, { cause: error });
   }
 }

@@ -5,9 +5,10 @@
  */
 import { formatMs } from '../../common/format.js';
 import type { Clock } from '../../common/clock.ts';
-import { Refused, Unreachable, type AdminClient, type Parameters } from '../client/admin-client.ts';
+import type { AdminClient, Parameters } from '../client/admin-client.ts';
+import { RefusedError, UnreachableError } from '../client/client-errors.ts';
 import { CommandFailure } from '../cli-error.ts';
-import { delay } from '../progress.ts';
+import { delay } from '../delay.ts';
 import { readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
 
 export interface LeasedPauseOptions {
@@ -21,7 +22,7 @@ export interface LeasedPauseOptions {
   /** Takes over a pause, or a stop, that is there already. */
   readonly force: boolean;
   readonly clock: Clock;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
   /** Gives up the answer to the first call; whether that has begun a pause is not known then. */
   readonly signal?: AbortSignal;
 }
@@ -65,7 +66,7 @@ export class LeasedPause {
       return new LeasedPause(options, pauseId, sentAt, snapshot);
     } catch (error) {
       // To say how to take it over is of no use to whoever has tried.
-      throw isConflict(error) && !force ? await whosePause(options) : error;
+      throw isConflict(error) && !force ? await alreadyPausedError(options) : error;
     }
   }
 
@@ -145,7 +146,7 @@ export class LeasedPause {
         // The answer to the first attempt may have been lost on its way.
         if (isConflict(error)) return attempt === 1 ? 'ended before' : 'done';
         if (!(error instanceof CommandFailure)) throw error;
-        if (!(error instanceof Unreachable) || attempt === TRIES) return error;
+        if (!(error instanceof UnreachableError) || attempt === TRIES) return error;
         await delay(clock, BETWEEN_TRIES);
       }
     }
@@ -165,23 +166,23 @@ export class LeasedPause {
 
   /** Returns whether it has failed; says so the first time, and when it works again. */
   async #renewAloud(hadFailed: boolean): Promise<boolean> {
-    const { say, lease, clock } = this.#options;
+    const { print, lease, clock } = this.#options;
     try {
       await this.#renew();
       this.#isGone = false;
-      if (hadFailed && !this.lost.aborted) say('antract answers again; the pause goes on.');
+      if (hadFailed && !this.lost.aborted) print('antract answers again; the pause goes on.');
       this.#sayStore();
       return false;
     } catch (error) {
       if (this.#over.signal.aborted) return true;
-      if (error instanceof Unreachable && error.isGone) {
-        if (!this.#isGone) say(goneText(this.#options, this.hasStore));
+      if (error instanceof UnreachableError && error.isGone) {
+        if (!this.#isGone) print(gatewayGoneText(this.#options, this.hasStore));
         this.#isGone = true;
         return true;
       }
       if (hadFailed) return true;
       const left = formatMs(Math.max(0, this.#renewedAt + lease - clock.now()));
-      say(
+      print(
         `${(error as Error).message} The pause ends by itself in ${left} unless it answers again.`,
       );
       return true;
@@ -191,13 +192,13 @@ export class LeasedPause {
   #sayStore(): void {
     if (!this.isStoreLost || this.#wasStoreLost) return;
     this.#wasStoreLost = true;
-    const { say } = this.#options;
-    say(
+    const { print } = this.#options;
+    print(
       'The store does not answer, so it is not known whether other gateways still hold requests.',
     );
   }
 
-  /** @throws Unreachable, Refused. */
+  /** @throws UnreachableError, RefusedError. */
   async #renew(): Promise<void> {
     const { client, app, lease, clock } = this.#options;
     const sentAt = clock.now();
@@ -214,7 +215,7 @@ export class LeasedPause {
 }
 
 /** Where the connection is refused. */
-export function goneText(
+export function gatewayGoneText(
   { client, lease }: Pick<LeasedPauseOptions, 'client' | 'lease'>,
   hasStore: boolean,
 ): string {
@@ -225,10 +226,10 @@ export function goneText(
 }
 
 function isConflict(error: unknown): boolean {
-  return error instanceof Refused && error.status === 409;
+  return error instanceof RefusedError && error.status === 409;
 }
 
-async function whosePause({ client, app }: LeasedPauseOptions): Promise<CommandFailure> {
+async function alreadyPausedError({ client, app }: LeasedPauseOptions): Promise<CommandFailure> {
   const { body } = await client.call('status', { app });
   const { app: name, phase, pausedForMs, stoppedForMs, reason, message } = readSnapshot(body);
   const forMs = pausedForMs ?? stoppedForMs;

@@ -5,26 +5,29 @@ import { constants } from 'node:os';
 import { clause } from '../../admin/views/status-text.ts';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
 import { formatMs } from '../../common/format.js';
-import { CommandFailure, explain, failureCode } from '../cli-error.ts';
-import { askNow, type RunReport } from './run-report.ts';
+import { CommandFailure, toFailure, failureCode } from '../cli-error.ts';
+import { fetchStatus, type RunReport } from './run-report.ts';
 import type { AppSnapshot } from '../client/snapshot.ts';
-import type { Window, WindowOptions } from './window-context.ts';
+import type { RunContext, RunOptions } from './run-context.ts';
 import { behindText, count } from '../format-status.ts';
 
 /** Completes the report, and makes the failure that ends the process. */
-export async function describeFailure(window: Window, error: unknown): Promise<CommandFailure> {
-  const { report } = window;
-  const { exitCode, message = String(error) } = explain(error);
+export async function describeFailure(
+  context: RunContext,
+  error: unknown,
+): Promise<CommandFailure> {
+  const { report } = context;
+  const { exitCode, message = String(error) } = toFailure(error);
   report.exitCode = exitCode;
   const hasPaused = report.drainTries > 0;
-  const now = hasPaused ? await askNow(window.client, window.options.app) : undefined;
+  const now = hasPaused ? await fetchStatus(context.client, context.options.app) : undefined;
   if (hasPaused && (!now || now.isStoreLost)) forgetCounts(report);
-  else if (now && report.outcome !== 'pause lost') addStillHeld(window, now);
-  const happened = [whatHappened(window, message), ...report.problems];
+  else if (now && report.outcome !== 'pause lost') addStillHeld(context, now);
+  const happened = [whatHappened(context, message), ...report.problems];
   const parts = [
-    ...happened.filter((one, i) => !isTold(one, i, happened)),
+    ...happened.filter((one, i) => !isRepeated(one, i, happened)),
     ...(report.commandExitCode === null ? [`${report.command} was not run.`] : []),
-    ...(hasPaused ? [describeNow(window, now)] : []),
+    ...(hasPaused ? [describeNow(context, now)] : []),
   ];
   return new CommandFailure(parts.join(' '), exitCode, {
     cause: error,
@@ -34,7 +37,7 @@ export async function describeFailure(window: Window, error: unknown): Promise<C
 }
 
 /** Whether another sentence says it too. */
-function isTold(sentence: string, index: number, all: readonly string[]): boolean {
+function isRepeated(sentence: string, index: number, all: readonly string[]): boolean {
   return all.some(
     (other, i) => i !== index && other.includes(sentence) && (i < index || other !== sentence),
   );
@@ -50,14 +53,14 @@ function forgetCounts(report: RunReport): void {
 }
 
 /** Requests that still wait have no ended wait in the server's report yet. */
-function addStillHeld({ report }: Window, { held, oldestHoldMs }: AppSnapshot): void {
+function addStillHeld({ report }: RunContext, { held, oldestHoldMs }: AppSnapshot): void {
   report.stillHeld = held;
   if (oldestHoldMs !== null) {
     report.longestHoldMs = Math.max(report.longestHoldMs ?? 0, oldestHoldMs);
   }
 }
 
-function whatHappened({ options, report }: Window, message: string): string {
+function whatHappened({ options, report }: RunContext, message: string): string {
   const { command, commandExitCode: code, commandMs, outcome } = report;
   if (code === null || outcome === 'done') return message;
   const after = commandMs === null ? '' : ` after ${formatMs(commandMs)}`;
@@ -84,10 +87,10 @@ function codeText(code: number): string {
   return name === undefined ? String(code) : `${code} (${name})`;
 }
 
-function describeNow(window: Window, now: AppSnapshot | undefined): string {
-  const { options } = window;
+function describeNow(context: RunContext, now: AppSnapshot | undefined): string {
+  const { options } = context;
   const command = (name: string): string => `\`${commandFor(name, options)}\``;
-  if (!now) return describeNoAnswer(window, command('status'));
+  if (!now) return describeNoAnswer(context, command('status'));
   const behind = behindText(now);
   const state = stateText(now, behind !== undefined);
   if (behind === undefined) return `${state} Next: ${nextText(now, command)}`;
@@ -101,7 +104,7 @@ function describeNow(window: Window, now: AppSnapshot | undefined): string {
 }
 
 /** A failure to reach it has been told. */
-function describeNoAnswer({ hasStore }: Window, status: string): string {
+function describeNoAnswer({ hasStore }: RunContext, status: string): string {
   const others = hasStore ? ' Other gateways may still hold requests.' : '';
   return `antract does not answer, so what clients see is not known.${others} Next: check that the gateway runs, start it if not, then ${status}.`;
 }
@@ -169,7 +172,7 @@ function nextText({ phase }: AppSnapshot, command: (name: string) => string): st
 
 function commandFor(
   name: string,
-  { app, clientFlags }: Pick<WindowOptions, 'app' | 'clientFlags'>,
+  { app, clientFlags }: Pick<RunOptions, 'app' | 'clientFlags'>,
 ): string {
   const words = [...(app === DEFAULT_APP ? [] : [app]), ...clientFlags].map(quote);
   return ['antract', name, ...words].join(' ');

@@ -8,7 +8,7 @@ import type { Straggler } from '../../gate/in-flight.ts';
 import { isPlainObject } from '../../common/validate.ts';
 import type { AdminClient, Body } from '../client/admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';
-import { delay } from '../progress.ts';
+import { delay } from '../delay.ts';
 import {
   readNumber,
   readSnapshot,
@@ -89,7 +89,7 @@ const COUNTING_TIME = 2000;
 const EVERY = 100;
 
 /** The server's report on a pause; undefined where it has none, or no longer. */
-export async function askForReport(
+export async function fetchReport(
   client: AdminClient,
   app: string,
   pauseId: string,
@@ -115,7 +115,10 @@ export async function askForReport(
 const ANSWER_TIME = 2000;
 
 /** The app's state; undefined where the server does not answer. */
-export async function askNow(client: AdminClient, app: string): Promise<AppSnapshot | undefined> {
+export async function fetchStatus(
+  client: AdminClient,
+  app: string,
+): Promise<AppSnapshot | undefined> {
   try {
     return readSnapshot((await client.call('status', { app }, { timeout: ANSWER_TIME })).body);
   } catch (error) {
@@ -146,7 +149,7 @@ const ENDED_BY: Readonly<Record<string, string>> = {
 };
 
 /** Why a pause has ended that should not have. */
-export function whyEnded(pause: Body | undefined, isStoreLost: boolean): string {
+export function endReasonText(pause: Body | undefined, isStoreLost: boolean): string {
   const why =
     ENDED_BY[readText(pause?.['endedBy']) ?? ''] ??
     'somebody ended it and began another, or the server was restarted';

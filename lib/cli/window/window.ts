@@ -10,12 +10,12 @@ import type { Straggler } from '../../gate/in-flight.ts';
 import { Child } from './child.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from '../cli-error.ts';
 import { LeasedPause } from './leased-pause.ts';
-import { delay, Progress } from '../progress.ts';
-import { Unreachable } from '../client/admin-client.ts';
+import { delay } from '../delay.ts';
+import { Progress } from '../client/progress.ts';
 import { readSnapshot } from '../client/snapshot.ts';
-import { leaveAtOnce, refuseWhenLeaving, type Window } from './window-context.ts';
-import { endWindow, noteLost, PauseLost, resume } from './window-end.ts';
-import { StoreLost } from '../store-lost.ts';
+import { exitAtOnce, throwIfInterrupted, type RunContext } from './run-context.ts';
+import { endWindow, recordEarlyEnd, PauseLostError, resume } from './window-end.ts';
+import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
 import { missingText, nameAll, STORE_LOST_DRAIN } from '../format-status.ts';
 
 const ANSWER_TIME = 10_000;
@@ -25,141 +25,141 @@ const LAST_ANSWER = 1000;
 const BREATHER = 5000;
 
 /** @throws CommandFailure with the exit code, after everything that had to be undone was undone. */
-export async function runWindow(window: Window): Promise<void> {
-  const pause = await pauseAndDrain(window);
+export async function runWindow(context: RunContext): Promise<void> {
+  const pause = await pauseAndDrain(context);
   try {
-    await runCommand(window, pause);
+    await runCommand(context, pause);
   } catch (error) {
-    await resume(window, pause);
+    await resume(context, pause);
     throw error;
   }
-  await endWindow(window, pause);
+  await endWindow(context, pause);
 }
 
 // ---- Drain ------------------------------------------------------------------------------------
 
-async function pauseAndDrain(window: Window): Promise<LeasedPause> {
-  const { options, report } = window;
+async function pauseAndDrain(context: RunContext): Promise<LeasedPause> {
+  const { options, report } = context;
   for (;;) {
-    refuseWhenLeaving(window);
-    const pause = await beginPause(window);
+    throwIfInterrupted(context);
+    const pause = await beginPause(context);
     report.drainTries++;
     const isLast = report.drainTries >= options.drainTries;
     let isDrained = false;
     try {
-      isDrained = await drain(window, pause);
-      if (!isDrained && !isLast) sayNextTry(window);
+      isDrained = await drain(context, pause);
+      if (!isDrained && !isLast) reportNextTry(context);
     } finally {
-      if (!isDrained) await resume(window, pause, isLast ? undefined : options.drainTimeout);
+      if (!isDrained) await resume(context, pause, isLast ? undefined : options.drainTimeout);
     }
     if (isDrained) return pause;
-    if (isLast) throw notDrained(window);
-    await letPeopleThrough(window);
+    if (isLast) throw notDrained(context);
+    await waitBetweenDrains(context);
   }
 }
 
 /** Only the answer tells the id by which a pause can be ended, so it gets a moment when we leave. */
-async function beginPause(window: Window): Promise<LeasedPause> {
-  const { options, client, clock, leaving, say } = window;
+async function beginPause(context: RunContext): Promise<LeasedPause> {
+  const { options, client, clock, interruption, print } = context;
   const overdue = new AbortController();
   let timer: Timer | undefined;
-  const onLeave = (): void => {
+  const onInterrupt = (): void => {
     timer = clock.after(LAST_ANSWER, () => overdue.abort(), { ref: true });
   };
-  leaving.signal.addEventListener('abort', onLeave);
+  interruption.signal.addEventListener('abort', onInterrupt);
   try {
     const { signal } = overdue;
-    const pause = await LeasedPause.begin({ ...options, client, clock, say, signal });
-    window.hasStore = pause.hasStore;
+    const pause = await LeasedPause.begin({ ...options, client, clock, print, signal });
+    context.hasStore = pause.hasStore;
     return pause;
   } catch (error) {
     if (overdue.signal.aborted) {
       const lease = formatMs(options.lease);
-      say(`antract has not answered; a pause that it may have begun ends within ${lease}.`);
+      print(`antract has not answered; a pause that it may have begun ends within ${lease}.`);
     }
-    refuseWhenLeaving(window);
-    if (error instanceof Unreachable && error.mayBeDone) {
+    throwIfInterrupted(context);
+    if (error instanceof UnreachableError && error.mayBeDone) {
       const lease = formatMs(options.lease);
-      window.report.problems.push(`A pause that it may have begun ends within ${lease}.`);
+      context.report.problems.push(`A pause that it may have begun ends within ${lease}.`);
     }
     throw error;
   } finally {
-    leaving.signal.removeEventListener('abort', onLeave);
+    interruption.signal.removeEventListener('abort', onInterrupt);
     timer?.cancel();
   }
 }
 
 /** False when it took too long. */
-async function drain(window: Window, pause: LeasedPause): Promise<boolean> {
-  const { options, leaving, report, say } = window;
+async function drain(context: RunContext, pause: LeasedPause): Promise<boolean> {
+  const { options, interruption, report, print } = context;
   const { app, drainTimeout, lost } = options;
-  refuseWhenLeaving(window);
-  if (pause.isStoreLost) throw storeLost(window);
-  say('paused; waiting until nothing is in flight.');
-  const progress = new Progress({ ...window, app });
+  throwIfInterrupted(context);
+  if (pause.isStoreLost) throw storeLost(context);
+  print('paused; waiting until nothing is in flight.');
+  const progress = new Progress({ ...context, app });
   try {
     const { body } = await progress.wait(
       'drain',
       { app, wait: `${drainTimeout}ms`, lost },
-      { timeout: drainTimeout + ANSWER_TIME, signal: leaving.signal },
+      { timeout: drainTimeout + ANSWER_TIME, signal: interruption.signal },
     );
     const waiting = body['drained'] === true ? progress.lastWaiting : readSnapshot(body);
     report.stragglers = waiting?.stragglers ?? [];
     if (body['drained'] !== true) {
       const { missing, stragglers } = readSnapshot(body);
       // Another try would only interrupt the traffic again: the operator has to act first.
-      if (missing.length > 0 && stragglers.length === 0) throw processMissing(window, missing);
+      if (missing.length > 0 && stragglers.length === 0) throw processMissing(context, missing);
       return false;
     }
   } catch (error) {
-    refuseWhenLeaving(window);
-    if (!(error instanceof StoreLost)) throw error;
+    throwIfInterrupted(context);
+    if (!(error instanceof StoreLostError)) throw error;
     report.stragglers = readSnapshot(error.body).stragglers;
-    throw storeLost(window);
+    throw storeLost(context);
   } finally {
     progress.stop();
   }
   // The last moment to find out: from here on somebody relies on it.
-  if (!(await pause.check())) throw new PauseLost(await noteLost(window, pause));
-  refuseWhenLeaving(window);
+  if (!(await pause.check())) throw new PauseLostError(await recordEarlyEnd(context, pause));
+  throwIfInterrupted(context);
   return true;
 }
 
-function sayNextTry({ options, report, say }: Window): void {
+function reportNextTry({ options, report, print }: RunContext): void {
   const { drainTimeout, drainTries } = options;
-  say(
-    `not drained within ${formatMs(drainTimeout)}${inTheWay(report.stragglers)}; ` +
+  print(
+    `not drained within ${formatMs(drainTimeout)}${waitsForText(report.stragglers)}; ` +
       `letting people through, then try ${report.drainTries + 1} of ${drainTries}.`,
   );
 }
 
-function inTheWay(stragglers: readonly Straggler[]): string {
+function waitsForText(stragglers: readonly Straggler[]): string {
   return stragglers.length === 0 ? '' : `; in the way: ${nameAll(stragglers)}`;
 }
 
-async function letPeopleThrough({ options, clock, leaving }: Window): Promise<void> {
-  await delay(clock, Math.min(BREATHER, options.drainTimeout), leaving.signal);
+async function waitBetweenDrains({ options, clock, interruption }: RunContext): Promise<void> {
+  await delay(clock, Math.min(BREATHER, options.drainTimeout), interruption.signal);
 }
 
-function notDrained({ options, report }: Window): CommandFailure {
+function notDrained({ options, report }: RunContext): CommandFailure {
   report.outcome = 'not drained';
   const { app, drainTries, drainTimeout } = options;
   const tries = drainTries === 1 ? '' : ` in any of ${drainTries} tries`;
   return new CommandFailure(
-    `${app} did not drain within ${formatMs(drainTimeout)}${tries}${inTheWay(report.stragglers)}.`,
+    `${app} did not drain within ${formatMs(drainTimeout)}${tries}${waitsForText(report.stragglers)}.`,
     EXIT_DRAIN_TIMEOUT,
   );
 }
 
-function processMissing({ report }: Window, missing: readonly string[]): CommandFailure {
+function processMissing({ report }: RunContext, missing: readonly string[]): CommandFailure {
   report.outcome = 'not drained';
   return new CommandFailure(`Not drained: ${missingText(missing)}`, EXIT_DRAIN_TIMEOUT);
 }
 
-function storeLost({ report }: Window): CommandFailure {
+function storeLost({ report }: RunContext): CommandFailure {
   report.outcome = 'not drained';
   return new CommandFailure(
-    `Not drained: ${STORE_LOST_DRAIN}${inTheWay(report.stragglers)}`,
+    `Not drained: ${STORE_LOST_DRAIN}${waitsForText(report.stragglers)}`,
     EXIT_DRAIN_TIMEOUT,
     { code: 'ERR_ANTRACT_STORE_LOST' },
   );
@@ -167,30 +167,30 @@ function storeLost({ report }: Window): CommandFailure {
 
 // ---- The command ------------------------------------------------------------------------------
 
-async function runCommand(window: Window, pause: LeasedPause): Promise<void> {
-  const { options, clock, leaving, report, say } = window;
-  say(`drained; running ${report.command}.`);
+async function runCommand(context: RunContext, pause: LeasedPause): Promise<void> {
+  const { options, clock, interruption, report, print } = context;
+  print(`drained; running ${report.command}.`);
   const start = clock.now();
-  const child = new Child({ ...window, ...options, outputToStderr: options.json });
+  const child = new Child({ ...context, ...options, outputToStderr: options.json });
   // With --tty the terminal is the command's: it may be asking something.
-  const progress = options.tty ? undefined : new Progress({ ...window, app: options.app });
-  const onLeave = (): void => {
-    const { name = 'SIGTERM' } = leaving;
-    if (!options.tty) say(`${name}: ending the command; again kills it.`);
+  const progress = options.tty ? undefined : new Progress({ ...context, app: options.app });
+  const onInterrupt = (): void => {
+    const { name = 'SIGTERM' } = interruption;
+    if (!options.tty) print(`${name}: ending the command; again kills it.`);
     void child.end(name, options.killAfter);
   };
   const onLost = async (): Promise<void> => {
-    say(`${await noteLost(window, pause)} The command still runs.`);
+    print(`${await recordEarlyEnd(context, pause)} The command still runs.`);
   };
-  leaving.onAgain = (times) => (times === 2 ? child.kill() : leaveAtOnce(window));
-  leaving.signal.addEventListener('abort', onLeave);
+  interruption.onRepeat = (times) => (times === 2 ? child.kill() : exitAtOnce(context));
+  interruption.signal.addEventListener('abort', onInterrupt);
   pause.lost.addEventListener('abort', () => void onLost());
-  if (leaving.signal.aborted) onLeave();
+  if (interruption.signal.aborted) onInterrupt();
   try {
     report.commandExitCode = await child.exited;
   } finally {
-    leaving.signal.removeEventListener('abort', onLeave);
-    leaving.onAgain = () => leaveAtOnce(window);
+    interruption.signal.removeEventListener('abort', onInterrupt);
+    interruption.onRepeat = () => exitAtOnce(context);
     progress?.stop();
   }
   report.commandMs = Math.round(clock.now() - start);

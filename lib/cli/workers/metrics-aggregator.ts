@@ -5,7 +5,7 @@
 import { loadPromClient, type MetricsJson } from '../../admin/metrics/prom-client.ts';
 import { systemClock } from '../../common/clock.ts';
 import type { WorkerHandle } from './worker-handle.ts';
-import { hearWorker, tellWorker, type FromWorker } from './worker-messages.ts';
+import { onWorkerMessage, sendToWorker, type FromWorker } from './worker-messages.ts';
 
 /** A scrape is given up after 10 s by default. */
 const ANSWER_MS = 2000;
@@ -15,8 +15,8 @@ type Tell = (own: MetricsJson | undefined) => void;
 export class MetricsAggregator {
   readonly #warn: (message: string) => void;
   /** What each has told last. */
-  readonly #members = new Map<WorkerHandle, MetricsJson>();
-  readonly #pending = new Map<number, { member: WorkerHandle; tell: Tell }>();
+  readonly #workers = new Map<WorkerHandle, MetricsJson>();
+  readonly #pending = new Map<number, { worker: WorkerHandle; tell: Tell }>();
   /** What was counted by those that are gone: a sum that shrinks looks as if it began anew. */
   #past: readonly MetricsJson[] = [];
   #joining: Promise<void> = Promise.resolve();
@@ -26,18 +26,18 @@ export class MetricsAggregator {
     this.#warn = warn;
   }
 
-  add(member: WorkerHandle): void {
-    this.#members.set(member, []);
-    hearWorker(member.worker, (message) => {
+  add(worker: WorkerHandle): void {
+    this.#workers.set(worker, []);
+    onWorkerMessage(worker.worker, (message) => {
       if (message.type === 'own metrics') this.#pending.get(message.id)?.tell(message.own);
-      if (message.type === 'metrics') void this.#answer(member, message);
+      if (message.type === 'metrics') void this.#answer(worker, message);
     });
   }
 
-  remove(member: WorkerHandle): void {
-    const counted = countersOf(this.#members.get(member) ?? []);
-    this.#members.delete(member);
-    for (const one of this.#pending.values()) if (one.member === member) one.tell(undefined);
+  remove(worker: WorkerHandle): void {
+    const counted = countersOf(this.#workers.get(worker) ?? []);
+    this.#workers.delete(worker);
+    for (const one of this.#pending.values()) if (one.worker === worker) one.tell(undefined);
     if (counted.length === 0) return;
     this.#past = [...this.#past, counted];
     this.#joining = this.#joining.then(() => this.#joinPast());
@@ -51,28 +51,28 @@ export class MetricsAggregator {
   }
 
   async #answer(asker: WorkerHandle, { id, own }: FromWorker & { type: 'metrics' }): Promise<void> {
-    this.#members.set(asker, own);
-    const others = [...this.#members.keys()].filter(
-      (member) => member !== asker && member.isListening,
+    this.#workers.set(asker, own);
+    const others = [...this.#workers.keys()].filter(
+      (worker) => worker !== asker && worker.isListening,
     );
-    const told = await Promise.all(others.map((member) => this.#ask(member)));
-    tellWorker(asker.worker, { type: 'metrics', id, others: [...told, ...this.#past] });
+    const told = await Promise.all(others.map((worker) => this.#ask(worker)));
+    sendToWorker(asker.worker, { type: 'metrics', id, others: [...told, ...this.#past] });
   }
 
   /** Of one that does not answer, what it had counted when it did. */
-  async #ask(member: WorkerHandle): Promise<MetricsJson> {
-    const own = await this.#waitFor(member);
-    if (own) this.#members.set(member, own);
-    else if (this.#members.has(member)) {
+  async #ask(worker: WorkerHandle): Promise<MetricsJson> {
+    const own = await this.#waitFor(worker);
+    if (own) this.#workers.set(worker, own);
+    else if (this.#workers.has(worker)) {
       this.#warn(
-        `WRN_ANTRACT_METRICS: worker ${member.pid} did not tell its metrics within ${ANSWER_MS} ms; ` +
+        `WRN_ANTRACT_METRICS: worker ${worker.pid} did not tell its metrics within ${ANSWER_MS} ms; ` +
           'what it holds now is missing in them.',
       );
     }
-    return own ?? countersOf(this.#members.get(member) ?? []);
+    return own ?? countersOf(this.#workers.get(worker) ?? []);
   }
 
-  #waitFor(member: WorkerHandle): Promise<MetricsJson | undefined> {
+  #waitFor(worker: WorkerHandle): Promise<MetricsJson | undefined> {
     const id = ++this.#last;
     return new Promise((resolve) => {
       const tell: Tell = (own) => {
@@ -81,8 +81,8 @@ export class MetricsAggregator {
         resolve(own);
       };
       const timer = systemClock.after(ANSWER_MS, () => tell(undefined));
-      this.#pending.set(id, { member, tell });
-      tellWorker(member.worker, { type: 'own metrics', id });
+      this.#pending.set(id, { worker, tell });
+      sendToWorker(worker.worker, { type: 'own metrics', id });
     });
   }
 }

@@ -6,7 +6,12 @@ import { once } from 'node:events';
 import { AntractError } from '../../common/errors.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import { CommandFailure } from '../cli-error.ts';
-import { hearWorker, tellWorker, type WorkerFailure, type WorkerSetup } from './worker-messages.ts';
+import {
+  onWorkerMessage,
+  sendToWorker,
+  type WorkerFailure,
+  type WorkerSetup,
+} from './worker-messages.ts';
 
 export class WorkerHandle {
   readonly worker: Worker;
@@ -24,7 +29,7 @@ export class WorkerHandle {
     this.worker = cluster.fork();
     this.gone = this.#waitForEnd();
     this.listens = new Promise((resolve, reject) => {
-      hearWorker(this.worker, (message) => {
+      onWorkerMessage(this.worker, (message) => {
         if (message.type === 'ready') this.#setUp(setup);
         if (message.type === 'failed') this.#failure = message.failure;
         if (message.type !== 'listens') return;
@@ -53,11 +58,11 @@ export class WorkerHandle {
 
   #setUp(setup: WorkerSetup): void {
     if (this.#isClosing) this.#tellToClose();
-    else tellWorker(this.worker, { type: 'set up', setup });
+    else sendToWorker(this.worker, { type: 'set up', setup });
   }
 
   #tellToClose(): void {
-    tellWorker(this.worker, { type: 'close' });
+    sendToWorker(this.worker, { type: 'close' });
   }
 
   async #waitForEnd(): Promise<string> {

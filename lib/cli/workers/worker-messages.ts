@@ -5,7 +5,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { MetricsJson } from '../../admin/metrics/prom-client.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
-import type { RawConfig } from '../config/flags.ts';
+import type { RawConfig } from '../config/read-flags.ts';
 
 const MARK = 'antract:worker';
 
@@ -40,22 +40,22 @@ export type ToWorker =
   | { readonly type: 'metrics'; readonly id: number; readonly others: readonly MetricsJson[] };
 
 /** One that dies just now needs no message. */
-export function tellWorker(worker: Worker, message: ToWorker): void {
+export function sendToWorker(worker: Worker, message: ToWorker): void {
   if (worker.isConnected()) worker.send({ mark: MARK, ...message }, () => undefined);
 }
 
 /** In a worker. A primary that is gone is noticed otherwise. */
-export function tellPrimary(message: FromWorker, sent: () => void = () => undefined): void {
+export function sendToPrimary(message: FromWorker, sent: () => void = () => undefined): void {
   cluster.worker?.process.send?.({ mark: MARK, ...message }, undefined, undefined, sent);
 }
 
-export function hearWorker(worker: Worker, listener: (message: FromWorker) => void): void {
+export function onWorkerMessage(worker: Worker, listener: (message: FromWorker) => void): void {
   worker.on('message', (message: unknown) => {
     if (isOurs(message)) listener(message as unknown as FromWorker);
   });
 }
 
-export function hearPrimary(worker: Worker, listener: (message: ToWorker) => void): void {
+export function onPrimaryMessage(worker: Worker, listener: (message: ToWorker) => void): void {
   worker.on('message', (message: unknown) => {
     if (isOurs(message)) listener(message as unknown as ToWorker);
   });

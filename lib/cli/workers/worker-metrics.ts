@@ -6,7 +6,7 @@ import type { Worker } from 'node:cluster';
 import type { MetricsPeers } from '../../admin/metrics/metrics-peers.ts';
 import type { MetricsJson } from '../../admin/metrics/prom-client.ts';
 import { systemClock } from '../../common/clock.ts';
-import { hearPrimary, tellPrimary } from './worker-messages.ts';
+import { onPrimaryMessage, sendToPrimary } from './worker-messages.ts';
 
 /** More than the primary gives the others. */
 const ANSWER_MS = 4000;
@@ -19,7 +19,7 @@ export class WorkerMetrics implements MetricsPeers {
 
   constructor(worker: Worker, warn: (message: string) => void) {
     this.#warn = warn;
-    hearPrimary(worker, (message) => {
+    onPrimaryMessage(worker, (message) => {
       if (message.type === 'own metrics') void this.#answer(message.id);
       if (message.type === 'metrics') this.#pending.get(message.id)?.(message.others);
     });
@@ -40,7 +40,7 @@ export class WorkerMetrics implements MetricsPeers {
         settle([]);
       });
       this.#pending.set(id, settle);
-      tellPrimary({ type: 'metrics', id, own });
+      sendToPrimary({ type: 'metrics', id, own });
     });
   }
 
@@ -50,7 +50,7 @@ export class WorkerMetrics implements MetricsPeers {
 
   async #answer(id: number): Promise<void> {
     try {
-      tellPrimary({ type: 'own metrics', id, own: await this.#tell() });
+      sendToPrimary({ type: 'own metrics', id, own: await this.#tell() });
     } catch (error) {
       this.#warn(`WRN_ANTRACT_METRICS: worker ${process.pid}: ${String(error)}`);
     }

@@ -6,7 +6,7 @@ import { formatMs } from '../../common/format.js';
 import { systemClock } from '../../common/clock.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import { WorkerHandle } from './worker-handle.ts';
-import { delay } from '../progress.ts';
+import { delay } from '../delay.ts';
 import { RestartPace } from './restart-pace.ts';
 import type { WorkerSetup } from './worker-messages.ts';
 
@@ -14,23 +14,23 @@ export interface WorkerPoolOptions {
   readonly count: number;
   readonly setup: WorkerSetup;
   /** One was forked. */
-  readonly joined: (member: WorkerHandle) => void;
+  readonly joined: (worker: WorkerHandle) => void;
   /** One is gone. */
-  readonly left: (member: WorkerHandle) => void;
-  readonly say: (message: string) => void;
+  readonly left: (worker: WorkerHandle) => void;
+  readonly warn: (message: string) => void;
 }
 
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
-  readonly #members = new Set<WorkerHandle>();
+  readonly #workers = new Set<WorkerHandle>();
   readonly #closing = new AbortController();
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
   }
 
-  get members(): Iterable<WorkerHandle> {
-    return this.#members;
+  get workers(): Iterable<WorkerHandle> {
+    return this.#workers;
   }
 
   /**
@@ -51,40 +51,40 @@ export class WorkerPool {
   /** Resolves when all are gone, with whether they ended well. */
   async close(): Promise<boolean> {
     this.#closing.abort();
-    const all = [...this.#members];
-    for (const member of all) member.close();
+    const all = [...this.#workers];
+    for (const worker of all) worker.close();
     await Promise.all(all.map(({ gone }) => gone));
     return all.every(({ endedWell }) => endedWell);
   }
 
   kill(): void {
     this.#closing.abort();
-    for (const member of this.#members) member.kill();
+    for (const worker of this.#workers) worker.kill();
   }
 
   #fork(): WorkerHandle {
-    const member = new WorkerHandle(this.#options.setup);
-    this.#members.add(member);
-    this.#options.joined(member);
-    void member.gone.then(() => {
-      this.#members.delete(member);
-      this.#options.left(member);
+    const worker = new WorkerHandle(this.#options.setup);
+    this.#workers.add(worker);
+    this.#options.joined(worker);
+    void worker.gone.then(() => {
+      this.#workers.delete(worker);
+      this.#options.left(worker);
     });
-    return member;
+    return worker;
   }
 
   /** In one place there is one at a time. */
   async #keep(first: WorkerHandle, onListens: () => void): Promise<void> {
-    const { say } = this.#options;
+    const { warn } = this.#options;
     const pace = new RestartPace();
-    for (let member = first; ; member = this.#fork()) {
+    for (let worker = first; ; worker = this.#fork()) {
       const start = systemClock.now();
-      void member.listens.then(onListens, () => undefined);
-      const how = await member.gone;
+      void worker.listens.then(onListens, () => undefined);
+      const how = await worker.gone;
       if (this.#closing.signal.aborted) return;
       const pause = pace.next(systemClock.now() - start);
       const when = pause > 0 ? `in ${formatMs(pause)}` : 'now';
-      say(`WRN_ANTRACT_WORKER_LOST: worker ${member.pid} ${how}; another one starts ${when}.`);
+      warn(`WRN_ANTRACT_WORKER_LOST: worker ${worker.pid} ${how}; another one starts ${when}.`);
       await delay(systemClock, pause, this.#closing.signal);
       if (this.#closing.signal.aborted) return;
     }

@@ -3,10 +3,12 @@
  * where the server looks. Knows no command.
  */
 import { formatMs } from '../../common/format.js';
-import { Refused, type Body } from '../client/admin-client.ts';
+import type { Body } from './admin-client.ts';
+import { RefusedError } from './client-errors.ts';
 import { CommandFailure, EXIT_FAILED, EXIT_HEALTH_TIMEOUT } from '../cli-error.ts';
-import { delay, Progress, type Watch } from '../progress.ts';
-import { readSnapshot } from '../client/snapshot.ts';
+import { delay } from '../delay.ts';
+import { Progress, type ProgressDeps } from './progress.ts';
+import { readSnapshot } from './snapshot.ts';
 import { oneLine } from '../format-status.ts';
 
 const ANSWER_TIME = 10_000;
@@ -14,15 +16,15 @@ const ANSWER_TIME = 10_000;
 const EVERY = 250;
 
 /** Somebody else did; there is nothing to wait for. */
-export class PausedAgain extends CommandFailure {}
+export class PausedAgainError extends CommandFailure {}
 
 /**
  * Resolves with what the server said last.
  *
- * @throws PausedAgain; CommandFailure with `EXIT_HEALTH_TIMEOUT`; and as a call.
+ * @throws PausedAgainError; CommandFailure with `EXIT_HEALTH_TIMEOUT`; and as a call.
  */
 export async function waitUntilBack(
-  watch: Watch,
+  watch: ProgressDeps,
   wait: number,
   signal?: AbortSignal,
 ): Promise<Body> {
@@ -32,12 +34,13 @@ export async function waitUntilBack(
     const snapshot = readSnapshot(body);
     if (snapshot.phase === 'pausing' || snapshot.phase === 'paused') {
       const text = `Somebody has paused it again: ${oneLine(snapshot)}.`;
-      throw new PausedAgain(text, EXIT_FAILED, { details: body });
+      throw new PausedAgainError(text, EXIT_FAILED, { details: body });
     }
     return body;
   } catch (error) {
-    if (!(error instanceof Refused) || error.code !== 'ERR_ANTRACT_ALREADY_PAUSED') throw error;
-    throw new PausedAgain(`Somebody has paused it again: ${error.message}`);
+    if (!(error instanceof RefusedError) || error.code !== 'ERR_ANTRACT_ALREADY_PAUSED')
+      throw error;
+    throw new PausedAgainError(`Somebody has paused it again: ${error.message}`);
   } finally {
     progress.stop();
   }
@@ -45,7 +48,7 @@ export async function waitUntilBack(
 
 /** Asks for nothing but the wait: an app that somebody has paused meanwhile stays paused. */
 async function waitAtServer(
-  watch: Watch,
+  watch: ProgressDeps,
   progress: Progress,
   wait: number,
   signal?: AbortSignal,
@@ -59,14 +62,18 @@ async function waitAtServer(
     return answer.body;
   } catch (error) {
     // A server that does not know `wait` here has no health gate either.
-    if (error instanceof Refused && error.code === 'ERR_ANTRACT_OPTION') {
+    if (error instanceof RefusedError && error.code === 'ERR_ANTRACT_OPTION') {
       return waitByAsking(watch, wait, signal);
     }
     throw error;
   }
 }
 
-async function waitByAsking(watch: Watch, wait: number, signal?: AbortSignal): Promise<Body> {
+async function waitByAsking(
+  watch: ProgressDeps,
+  wait: number,
+  signal?: AbortSignal,
+): Promise<Body> {
   const { client, app, clock } = watch;
   const end = clock.now() + wait;
   for (;;) {

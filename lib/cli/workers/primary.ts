@@ -3,13 +3,15 @@
  * replaces those that end, and passes on what they print. Knows no flag.
  */
 import cluster from 'node:cluster';
+import { availableParallelism } from 'node:os';
+import { expected } from '../../common/validate.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import type { Store } from '../../stores/store.ts';
 import { setUpPrimary } from '../../stores/cluster-primary.ts';
 import { WorkerPool } from './worker-pool.ts';
 import { EXIT_FAILED } from '../cli-error.ts';
-import type { RawConfig } from '../config/flags.ts';
-import { LineOutput } from '../line-output.ts';
+import type { RawConfig } from '../config/read-flags.ts';
+import { LineOutput } from './line-output.ts';
 import { MetricsAggregator } from './metrics-aggregator.ts';
 import { endOnSignals, stderrLogger } from '../run-gateway.ts';
 
@@ -30,24 +32,36 @@ export async function runWorkers({
   setUpCluster();
   const output = new LineOutput(process.stdout);
   const metrics = new MetricsAggregator(stderrLogger.warn);
-  const crew = new WorkerPool({
+  const pool = new WorkerPool({
     count,
     setup: { config: withFormat(config), umask: process.umask(SOCKET_UMASK) },
-    joined: (member) => {
-      output.add(member.worker.process.stdout);
-      metrics.add(member);
+    joined: (worker) => {
+      output.add(worker.worker.process.stdout);
+      metrics.add(worker);
     },
-    left: (member) => metrics.remove(member),
-    say: stderrLogger.warn,
+    left: (worker) => metrics.remove(worker),
+    warn: stderrLogger.warn,
   });
   const close = async (): Promise<number> => {
-    const endedWell = await crew.close();
+    const endedWell = await pool.close();
     await primary.stop();
     await store?.close?.();
     return endedWell ? 0 : EXIT_FAILED;
   };
-  endOnSignals(close, () => crew.kill());
-  return crew.start();
+  endOnSignals(close, () => pool.kill());
+  return pool.start();
+}
+
+/** More than that no machine has use for; a typing error might. */
+const MAX_WORKERS = 256;
+
+/** @throws AntractError. Undefined where there are to be none. */
+export function readWorkers(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (value === 'auto') return availableParallelism();
+  const count = Number(value);
+  if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return count;
+  throw expected('workers', `a number from 1 to ${MAX_WORKERS}, or auto`, value);
 }
 
 /**

@@ -1,15 +1,15 @@
 /**
- * What the parts of one maintenance window share: options, tools, and leaving early. Knows no step.
+ * What the steps of one `antract run` share, and how the run ends early.
  */
 import type { Clock } from '../../common/clock.ts';
 import type { AdminClient } from '../client/admin-client.ts';
 import { CommandFailure, EXIT_HEALTH_TIMEOUT, failureJson } from '../cli-error.ts';
 import type { RunReport } from './run-report.ts';
 import type { Terminal } from '../terminal.ts';
-import { endByHangup, exitCodeOf, type Leaving } from '../signals.ts';
+import { endByHangup, exitCodeOf, type Interruption } from '../signals.ts';
 
 /** Durations are in milliseconds. */
-export interface WindowOptions {
+export interface RunOptions {
   readonly app: string;
   readonly command: readonly string[];
   readonly drainTimeout: number;
@@ -30,25 +30,25 @@ export interface WindowOptions {
   readonly clientFlags: readonly string[];
 }
 
-export interface Window {
-  readonly options: WindowOptions;
+export interface RunContext {
+  readonly options: RunOptions;
   readonly client: AdminClient;
-  readonly screen: Terminal;
+  readonly terminal: Terminal;
   readonly clock: Clock;
-  readonly leaving: Leaving;
+  readonly interruption: Interruption;
   /** Filled in as it goes. */
   readonly report: RunReport;
   /** Whether other processes share the pause through a store; known once there is a pause. */
   hasStore: boolean;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
 }
 
 /** The lease ends the pause then. */
-export function leaveAtOnce({ leaving, say, options, report }: Window): void {
+export function exitAtOnce({ interruption, print, options, report }: RunContext): void {
   const text = 'leaving at once; a pause that is left ends by itself.';
-  say(text);
-  endByHangup(leaving);
-  const exitCode = exitCodeOf(leaving.name ?? 'SIGTERM');
+  print(text);
+  endByHangup(interruption);
+  const exitCode = exitCodeOf(interruption.name ?? 'SIGTERM');
   report.exitCode = exitCode;
   report.outcome = 'interrupted';
   const failure = { code: 'ERR_ANTRACT_INTERRUPTED', details: report };
@@ -57,10 +57,10 @@ export function leaveAtOnce({ leaving, say, options, report }: Window): void {
 }
 
 /** Thrown where it is not too late to go back. */
-export function refuseWhenLeaving({ leaving, report }: Window): void {
-  if (leaving.name === undefined) return;
+export function throwIfInterrupted({ interruption, report }: RunContext): void {
+  if (interruption.name === undefined) return;
   report.outcome = 'interrupted';
-  throw new CommandFailure(`Interrupted by ${leaving.name}.`, exitCodeOf(leaving.name), {
+  throw new CommandFailure(`Interrupted by ${interruption.name}.`, exitCodeOf(interruption.name), {
     code: 'ERR_ANTRACT_INTERRUPTED',
   });
 }

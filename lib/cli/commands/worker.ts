@@ -8,17 +8,17 @@ import { systemClock } from '../../common/clock.ts';
 import { AntractError } from '../../common/errors.ts';
 import { createGateway, type Gateway } from '../../gateway/server/gateway.ts';
 import { ClusterStore } from '../../stores/cluster-store.ts';
-import { EXIT_FAILED, EXIT_USAGE, explain, UsageError } from '../cli-error.ts';
+import { EXIT_FAILED, EXIT_USAGE, toFailure, UsageError } from '../cli-error.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
-import { delay } from '../progress.ts';
+import { delay } from '../delay.ts';
 import { CLOSING_SIGNALS, stderrLogger } from '../run-gateway.ts';
-import { WorkerMetrics } from './worker-metrics.ts';
+import { WorkerMetrics } from '../workers/worker-metrics.ts';
 import {
-  hearPrimary,
-  tellPrimary,
+  onPrimaryMessage,
+  sendToPrimary,
   type WorkerFailure,
   type WorkerSetup,
-} from './worker-messages.ts';
+} from '../workers/worker-messages.ts';
 
 export function addWorker(program: Command): void {
   program
@@ -52,13 +52,13 @@ function runWorker(worker: Worker): void {
     stderrLogger.warn(`worker ${process.pid}: the primary is gone; closing.`);
     void end();
   });
-  hearPrimary(worker, (message) => {
+  onPrimaryMessage(worker, (message) => {
     if (message.type === 'close') void end();
     if (message.type !== 'set up') return;
     process.umask(message.setup.umask);
     gateway = open(message.setup, metrics);
   });
-  tellPrimary({ type: 'ready' });
+  sendToPrimary({ type: 'ready' });
 }
 
 function open({ config }: WorkerSetup, metrics: WorkerMetrics): Gateway | undefined {
@@ -70,7 +70,7 @@ function open({ config }: WorkerSetup, metrics: WorkerMetrics): Gateway | undefi
     };
     const given = toGatewayConfig(config, logger);
     const gateway = createGateway({ ...given, store: new ClusterStore() }, { metrics });
-    gateway.listen().then((address) => tellPrimary({ type: 'listens', address }), fail);
+    gateway.listen().then((address) => sendToPrimary({ type: 'listens', address }), fail);
     return gateway;
   } catch (error) {
     fail(error);
@@ -81,14 +81,14 @@ function open({ config }: WorkerSetup, metrics: WorkerMetrics): Gateway | undefi
 /** The primary says it, and in the words of whoever set the option. */
 function fail(error: unknown): void {
   const failure = failureOf(error);
-  tellPrimary({ type: 'failed', failure }, () => process.exit(failure.exitCode));
+  sendToPrimary({ type: 'failed', failure }, () => process.exit(failure.exitCode));
 }
 
 function failureOf(error: unknown): WorkerFailure {
   if (error instanceof AntractError) {
     return { exitCode: EXIT_USAGE, message: error.message, namesOptions: true };
   }
-  const { exitCode, message = String(error) } = explain(error);
+  const { exitCode, message = String(error) } = toFailure(error);
   return { exitCode, message, namesOptions: false };
 }
 

@@ -2,18 +2,13 @@
  * Shows how an app is doing while something is awaited: live on a terminal, as a line now and then
  * elsewhere. Knows no command.
  */
-import type { Clock } from '../common/clock.ts';
-import type {
-  AdminAnswer,
-  AdminClient,
-  Body,
-  CallOptions,
-  Parameters,
-} from './client/admin-client.ts';
-import { StoreLost } from './store-lost.ts';
-import type { Terminal } from './terminal.ts';
-import { readSnapshot, type AppSnapshot } from './client/snapshot.ts';
-import { liveLines, oneLine } from './format-status.ts';
+import type { Clock } from '../../common/clock.ts';
+import type { AdminAnswer, AdminClient, Body, CallOptions, Parameters } from './admin-client.ts';
+import { StoreLostError } from './client-errors.ts';
+import { delay } from '../delay.ts';
+import type { Terminal } from '../terminal.ts';
+import { readSnapshot, type AppSnapshot } from './snapshot.ts';
+import { liveLines, oneLine } from '../format-status.ts';
 
 /** How often the server is asked. */
 const EVERY = { live: 500, plain: 2000 };
@@ -22,10 +17,10 @@ const LINE_EVERY = 10_000;
 /** How long a store may be away until a wait is given up: a failover takes a moment. */
 const STORE_PATIENCE = 2000;
 
-export interface Watch {
+export interface ProgressDeps {
   readonly client: AdminClient;
   readonly app: string;
-  readonly screen: Terminal;
+  readonly terminal: Terminal;
   readonly clock: Clock;
 }
 
@@ -34,27 +29,27 @@ export class Progress {
   last: AppSnapshot | undefined;
   /** What a drain was last seen to wait for. */
   lastWaiting: AppSnapshot | undefined;
-  readonly #watch: Watch;
+  readonly #watch: ProgressDeps;
   readonly #over = new AbortController();
   readonly #storeLost = new AbortController();
   #storeLostAt: number | undefined;
   #linePhase: string | undefined;
   #lineAt = -Infinity;
 
-  constructor(watch: Watch) {
+  constructor(watch: ProgressDeps) {
     this.#watch = watch;
     void this.#run();
   }
 
   stop(): void {
     this.#over.abort();
-    this.#watch.screen.clear();
+    this.#watch.terminal.clear();
   }
 
   /**
    * A call that waits at the server. It can't succeed without the store, so it ends when that stays lost.
    *
-   * @throws StoreLost, and as a call.
+   * @throws StoreLostError, and as a call.
    */
   async wait(
     endpoint: string,
@@ -67,15 +62,15 @@ export class Progress {
       signal: AbortSignal.any(signals),
     });
     if (answer.status === 202 && readSnapshot(answer.body).isStoreLost) {
-      throw new StoreLost(answer.body);
+      throw new StoreLostError(answer.body);
     }
     return answer;
   }
 
   async #run(): Promise<void> {
-    const { client, app, screen, clock } = this.#watch;
+    const { client, app, terminal, clock } = this.#watch;
     const { signal } = this.#over;
-    const every = screen.isLive ? EVERY.live : EVERY.plain;
+    const every = terminal.isLive ? EVERY.live : EVERY.plain;
     // What is over at once needs no line of its own.
     await delay(clock, every / 2, signal);
     while (!signal.aborted) {
@@ -87,7 +82,7 @@ export class Progress {
       } catch (error) {
         if (signal.aborted) return;
         // Whoever waits for the outcome says what is wrong; this is only for the eye.
-        screen.show([(error as Error).message]);
+        terminal.show([(error as Error).message]);
       }
       await delay(clock, every, signal);
     }
@@ -100,36 +95,19 @@ export class Progress {
     }
     const now = this.#watch.clock.now();
     this.#storeLostAt ??= now;
-    if (now - this.#storeLostAt >= STORE_PATIENCE) this.#storeLost.abort(new StoreLost(body));
+    if (now - this.#storeLostAt >= STORE_PATIENCE) this.#storeLost.abort(new StoreLostError(body));
   }
 
   #show(snapshot: AppSnapshot): void {
-    const { screen, clock } = this.#watch;
+    const { terminal, clock } = this.#watch;
     this.last = snapshot;
     if (snapshot.stragglers.length > 0) this.lastWaiting = snapshot;
-    screen.show(liveLines(snapshot));
+    terminal.show(liveLines(snapshot));
     const now = clock.now();
-    if (screen.isLive) return;
+    if (terminal.isLive) return;
     if (snapshot.phase === this.#linePhase && now < this.#lineAt + LINE_EVERY) return;
     this.#linePhase = snapshot.phase;
     this.#lineAt = now;
-    screen.say(`antract: ${oneLine(snapshot)}`);
+    terminal.printLine(`antract: ${oneLine(snapshot)}`);
   }
-}
-
-/** Resolves when the time is over, or the signal is aborted. */
-export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) {
-      resolve();
-      return;
-    }
-    const end = (): void => {
-      timer.cancel();
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = clock.after(ms, end, { ref: true });
-    signal?.addEventListener('abort', end);
-  });
 }

@@ -7,14 +7,14 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Clock } from '../../common/clock.ts';
-import { delay } from '../progress.ts';
+import { delay } from '../delay.ts';
 
 /** How long whoever signals several processes one after the other may take. */
 const SPREAD = 50;
 /** How long the witness may take to answer; it is about a millisecond. */
 const ANSWER_TIME = 1000;
 
-export class SignalWitness {
+export class SignalDetector {
   readonly #clock: Clock;
   readonly #isGroup: boolean;
   readonly #process: ChildProcess;

@@ -1,0 +1,101 @@
+/** Waits until an app has drained, for `antract pause --wait` and `antract drain`. */
+import { formatMs } from '../../common/format.js';
+import { systemClock } from '../../common/clock.ts';
+import { durationWithUnit } from '../../common/validate.ts';
+import type { AdminClient, Body, Parameters } from './admin-client.ts';
+import { StoreLostError } from './client-errors.ts';
+import type { ClientOptions } from './client-options.ts';
+import { CommandFailure, EXIT_DRAIN_TIMEOUT } from '../cli-error.ts';
+import { Progress } from './progress.ts';
+import { Terminal } from '../terminal.ts';
+import { exitCodeOf, watchInterruption } from '../signals.ts';
+import { readNumber, readSnapshot } from './snapshot.ts';
+import { printState } from './print-state.ts';
+import {
+  count,
+  missingText,
+  phaseText,
+  STORE_LOST_DRAIN,
+  stragglerLines,
+} from '../format-status.ts';
+
+/** How much longer than the requested wait the server may take to respond. */
+const RESPONSE_MARGIN_MS = 10_000;
+
+/** @param endpoint `enable` or `drain`; both take `wait`. */
+export async function waitForDrain(
+  client: AdminClient,
+  endpoint: string,
+  parameters: Parameters & { readonly app: string },
+  wait: string,
+  flags: ClientOptions,
+): Promise<void> {
+  const timeout = durationWithUnit()('--wait', wait) + RESPONSE_MARGIN_MS;
+  const terminal = new Terminal(process.stderr, process.env);
+  const interruption = watchInterruption();
+  const progress = new Progress({ client, app: parameters.app, terminal, clock: systemClock });
+  try {
+    const { signal } = interruption;
+    const { body } = await progress.wait(endpoint, { ...parameters, wait }, { timeout, signal });
+    progress.stop();
+    printDrained(flags, body);
+  } catch (error) {
+    if (error instanceof StoreLostError) throw notDrained({ ...error.body, drained: false });
+    if (interruption.name === undefined) throw error;
+    throw new CommandFailure(
+      `${interruption.name}: waiting no longer. What was paused stays so; \`antract resume\` ends it.`,
+      exitCodeOf(interruption.name),
+      { code: 'ERR_ANTRACT_INTERRUPTED' },
+    );
+  } finally {
+    progress.stop();
+    interruption.stop();
+  }
+}
+
+function printDrained(flags: ClientOptions, body: Body): void {
+  const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
+  if (body['drained'] === true) return printState(flags, body, `Drained after ${waited}.`);
+  throw notDrained(body);
+}
+
+function notDrained(body: Body): CommandFailure {
+  const snapshot = readSnapshot(body);
+  const { isStoreLost } = snapshot;
+  const where = isStoreLost ? ' at this gateway' : '';
+  return new CommandFailure(
+    [
+      ...whyNotDrained(body),
+      `It stays ${phaseText(snapshot)}${where}: \`antract drain\` waits again, \`antract resume\` lets people through.`,
+    ].join('\n'),
+    EXIT_DRAIN_TIMEOUT,
+    { details: body, ...(isStoreLost && { code: 'ERR_ANTRACT_STORE_LOST' }) },
+  );
+}
+
+function whyNotDrained(body: Body): string[] {
+  const snapshot = readSnapshot(body);
+  const { app, only, inFlight, missing, unacknowledged, stragglers, isStoreLost } = snapshot;
+  const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
+  const waitsForText = `${only === null ? count(inFlight, 'request') : only} still in flight`;
+  const lines = stragglerLines(snapshot);
+  if (isStoreLost) {
+    return [
+      `App ${app} is not drained: ${STORE_LOST_DRAIN}`,
+      ...(lines.length > 0 ? [`${waitsForText}:`] : []),
+      ...lines,
+    ];
+  }
+  const isTimeout = missing.length === 0 || stragglers.length > 0;
+  const isListed = lines.length > 0 || inFlight > 0;
+  return [
+    ...(isTimeout
+      ? [
+          `App ${app} did not drain within ${waited}${isListed ? `; ${waitsForText}` : ''}${lines.length > 0 ? ':' : '.'}`,
+        ]
+      : []),
+    ...lines,
+    ...(unacknowledged.length > 0 ? [`Not acknowledged yet by ${unacknowledged.join(', ')}.`] : []),
+    ...(missing.length > 0 ? [`App ${app} is not drained: ${missingText(missing)}`] : []),
+  ];
+}

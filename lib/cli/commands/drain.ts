@@ -1,0 +1,30 @@
+/** `antract drain`: waits until a paused or stopped app has no request in flight. */
+import type { Command } from 'commander';
+import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import {
+  addClientOptions,
+  createClient,
+  createIgnoreLost,
+  lostParameter,
+  type ClientOptions,
+  type IgnoreLost,
+} from '../client/client-options.ts';
+import { waitForDrain } from '../client/wait-for-drain.ts';
+
+interface DrainFlags extends ClientOptions, IgnoreLost {
+  readonly wait: string;
+}
+
+export function addDrain(program: Command): void {
+  addClientOptions(program.command('drain'))
+    .description('Wait until nothing is in flight in an app that is paused or stopped.')
+    .argument('[app]', 'its name', DEFAULT_APP)
+    .option('--wait <duration>', 'how long', '30s')
+    .addOption(createIgnoreLost())
+    .action(drain);
+}
+
+async function drain(app: string, flags: DrainFlags): Promise<void> {
+  const client = createClient(flags);
+  return waitForDrain(client, 'drain', { app, lost: lostParameter(flags) }, flags.wait, flags);
+}

@@ -1,0 +1,44 @@
+/** `antract pause`: holds new requests, and with `--wait` waits until the app has drained. */
+import type { Command } from 'commander';
+import { durationWithUnit } from '../../common/validate.ts';
+import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import {
+  addClientOptions,
+  createClient,
+  createIgnoreLost,
+  lostParameter,
+  ONLY,
+  type ClientOptions,
+  type IgnoreLost,
+} from '../client/client-options.ts';
+import { printState } from '../client/print-state.ts';
+import { waitForDrain } from '../client/wait-for-drain.ts';
+
+interface PauseFlags extends ClientOptions, IgnoreLost {
+  readonly wait?: string;
+  readonly maxTime?: string;
+  readonly only?: string;
+  readonly reason?: string;
+}
+
+export function addPause(program: Command): void {
+  addClientOptions(program.command('pause'))
+    .description('Hold new requests of an app; those in flight go on to their end.')
+    .argument('[app]', 'its name', DEFAULT_APP)
+    .option('--wait <duration>', 'wait that long until nothing is in flight')
+    .addOption(createIgnoreLost())
+    .option('--max-time <duration>', 'the longest that this pause lasts')
+    .addOption(ONLY)
+    .option('--reason <text>', 'why, for whoever looks at the status')
+    .action(pause);
+}
+
+async function pause(app: string, flags: PauseFlags): Promise<void> {
+  const client = createClient(flags);
+  const { wait, maxTime, only, reason } = flags;
+  if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
+  const parameters = { app, max_time: maxTime, only, reason, lost: lostParameter(flags) };
+  if (wait !== undefined) return waitForDrain(client, 'enable', parameters, wait, flags);
+  const { body } = await client.call('enable', parameters);
+  printState(flags, body, body['changed'] === false ? 'It was paused already.' : undefined);
+}

@@ -1,0 +1,28 @@
+/** `antract stop`: rejects held and new requests with 503. */
+import type { Command } from 'commander';
+import { durationWithUnit } from '../../common/validate.ts';
+import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
+import { printState } from '../client/print-state.ts';
+
+interface StopFlags extends ClientOptions {
+  readonly maxTime?: string;
+  readonly message?: string;
+}
+
+export function addStop(program: Command): void {
+  addClientOptions(program.command('stop'))
+    .description('Answer 503 to those held and to everybody after them, until resume or pause.')
+    .argument('[app]', 'its name', DEFAULT_APP)
+    .option('--max-time <duration>', 'then requests go on by themselves (default: no end)')
+    .option('--message <text>', 'what clients are told')
+    .action(stop);
+}
+
+async function stop(app: string, flags: StopFlags): Promise<void> {
+  const client = createClient(flags);
+  const { maxTime, message } = flags;
+  if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
+  const { body } = await client.call('stop', { app, max_time: maxTime, message });
+  printState(flags, body, body['changed'] === false ? 'It was stopped already.' : undefined);
+}
