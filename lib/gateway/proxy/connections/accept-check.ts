@@ -23,6 +23,13 @@ const UNCONFIRMED_AFTER_MS = 250;
 /** The longest wait for the confirmation of a connection, or for its response: a long poll has none. */
 const MAX_WAIT_MS = 2000;
 
+/**
+ * A listener that is being closed refuses connections first. Then the kernel resets those that were not
+ * accepted, one by one, and may run other processes in between. So a probe connection that is refused
+ * confirms nothing until this time has passed.
+ */
+const RESET_MS = 100;
+
 interface PendingConnection {
   readonly socket: Socket;
   readonly number: number;
@@ -103,15 +110,22 @@ export class AcceptCheck {
       probe.destroy();
       this.#advance();
     };
-    const timer = systemClock.after(MAX_WAIT_MS, () => {
+    let timer = systemClock.after(MAX_WAIT_MS, () => {
       this.#probe = undefined;
       probe.destroy();
       this.#advance();
     });
+    let isMade = false;
+    const onClose = (): void => {
+      if (isMade) return onEnd();
+      timer.cancel();
+      timer = systemClock.after(RESET_MS, onEnd);
+    };
     probe
       .on('error', () => undefined)
+      .once('connect', () => (isMade = true))
       .once('data', onEnd)
-      .once('close', onEnd);
+      .once('close', onClose);
     probe.end();
   }
 
