@@ -101,7 +101,9 @@ describe('the commands', () => {
   it('stop --max-time ends by itself', async () => {
     const site = await operate();
     await site.antract('stop', '--max-time', '300ms').exited;
-    expect(await site.until(({ phase }) => phase === 'running')).toMatchObject({ endsInMs: null });
+    expect(await site.until('running', ({ phase }) => phase === 'running')).toMatchObject({
+      endsInMs: null,
+    });
   });
 
   it('resume --wait until everybody is out', async () => {
@@ -255,7 +257,7 @@ describe('a wait for a drain', () => {
     const site = await operate();
     const slow = await site.begin();
     const pause = site.antract('pause', '--wait', '10s');
-    await site.until(({ phase }) => phase === 'pausing');
+    await site.until('pausing', ({ phase }) => phase === 'pausing');
     slow.leave();
     expect(await result(pause)).toMatchObject({
       code: 0,

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { untilProcesses } from '../support/admin-status.ts';
 import { killBackends, startBackend } from '../support/backend.ts';
 import { endAll, serve, type CliProcess } from '../support/cli.ts';
 import { Operated, operate } from '../support/operated.ts';
@@ -64,13 +65,13 @@ describeWithRedis('while the store does not answer', () => {
     const [one, two] = gateways.map(
       ({ cli, url, adminUrl }) => new Operated(backend, cli, url, adminUrl),
     ) as [Operated, Operated];
-    for (const each of [one, two]) await each.until(({ processes }) => processes?.length === 2);
+    for (const each of [one, two]) await untilProcesses(each, 2);
     return [one, two];
   }
 
   async function loseStore(site: Operated): Promise<void> {
     redis.freeze();
-    await site.until(({ store }) => store === 'lost');
+    await site.until('store lost', ({ store }) => store === 'lost');
   }
 
   it('`run` does not run the command, gives up after one try, and names the store', async () => {
@@ -93,7 +94,7 @@ describeWithRedis('while the store does not answer', () => {
     const [site] = await operateTwo();
     await site.begin();
     const run = site.antract('run', '--json', ...LONG, '--', 'true');
-    await site.until(({ phase }) => phase === 'pausing');
+    await site.until('pausing', ({ phase }) => phase === 'pausing');
     redis.freeze();
     const { error } = await printed(run);
     expect(error).toMatchObject({ code: 'ERR_ANTRACT_STORE_LOST', exitCode: 3 });
@@ -161,7 +162,9 @@ describeWithRedis('while the store does not answer', () => {
     await loseStore(site);
     await run.saw('stderr', /store does not answer, so it is not known whether other gateways/);
     redis.thaw();
-    await site.until(({ store, processes }) => store === 'connected' && processes?.length === 2);
+    await site.until('store connected, 2 processes', ({ store, processes }) => {
+      return store === 'connected' && processes.length === 2;
+    });
     go();
     expect((await run.exited).code).toBe(0);
     const { outcome, problems } = JSON.parse(readFileSync(file('report.json'), 'utf8')) as Printed;

@@ -1,7 +1,8 @@
 /** `antract serve --redis`: gateways that are paused together, and what is said of the URL. */
 import { afterEach, expect, it } from '@jest/globals';
 import { killBackends, startBackend } from '../support/backend.ts';
-import { endAll, runCli, serve, type Serving } from '../support/cli.ts';
+import { statusOf, untilProcesses, untilStatus } from '../support/admin-status.ts';
+import { endAll, runCli, serve } from '../support/cli.ts';
 import { request } from '../support/http.ts';
 import { describeWithRedis, startRedis, stopRedis } from '../support/redis.ts';
 
@@ -13,36 +14,23 @@ afterEach(async () => {
 
 const target = 'http://127.0.0.1:9';
 
-interface Status {
-  phase: string;
-  held: number;
-  store: string;
-  processes: unknown[];
-}
-
-async function status({ adminUrl }: Serving): Promise<Status> {
-  const headers = { accept: 'application/json' };
-  const { body } = await request(`${adminUrl}/status?app=default`, { headers });
-  return JSON.parse(body) as Status;
-}
-
 describeWithRedis('gateways on one Redis', () => {
   it('are paused and resumed together, and one that comes later holds from the start', async () => {
     const [redis, backend] = await Promise.all([startRedis(), startBackend()]);
     const args = ['--target', backend.url, '--redis', redis.url, '--redis-prefix', 'shop'];
     const [first, second] = [await serve(args), await serve(args)];
-    while ((await status(first)).processes.length < 2) continue;
+    await untilProcesses(first, 2);
     expect((await request(`${first.adminUrl}/enable?wait=10s`)).status).toBe(200);
     const third = await serve(args);
     const answers = [second, third].map(({ url }) => request(url));
-    while ((await status(first)).held < 2) continue;
-    expect(await status(third)).toMatchObject({ phase: 'paused', store: 'connected' });
+    await untilStatus(first, '2 held requests', ({ held }) => held === 2);
+    expect(await statusOf(third)).toMatchObject({ phase: 'paused', store: 'connected' });
     await request(`${third.adminUrl}/disable`);
     expect((await Promise.all(answers)).map((answer) => answer.status)).toEqual([200, 200]);
     expect(await redis.cli('keys', '*')).toContain('{shop}');
     second.cli.signal('SIGTERM');
     expect(await second.cli.exited).toEqual({ code: 0, signal: null });
-    while ((await status(first)).processes.length > 2) continue;
+    await untilProcesses(first, 2);
   });
 
   it('warn of a password in the arguments, and never print it', async () => {

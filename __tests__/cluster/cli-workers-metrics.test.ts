@@ -1,6 +1,7 @@
 /** The metrics of several workers: whichever of them is scraped, it answers for all. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { killBackends } from '../support/backend.ts';
+import { untilProcesses } from '../support/admin-status.ts';
 import { endAll } from '../support/cli.ts';
 import { request } from '../support/http.ts';
 import { operate, type Operated } from '../support/operated.ts';
@@ -23,9 +24,7 @@ async function scrape({ adminUrl }: Operated): Promise<(series: string) => numbe
 }
 
 async function workersOf(gateway: Operated, count: number): Promise<number[]> {
-  const { processes = [] } = await gateway.until(
-    ({ processes: all }) => (all?.length ?? 0) === count,
-  );
+  const { processes } = await untilProcesses(gateway, count);
   return processes.map(({ pid }) => pid);
 }
 
@@ -43,7 +42,7 @@ async function afterAPause(): Promise<Operated> {
   for (let i = 0; i < 10; i++) await request(gateway.url);
   await gateway.admin('enable?wait=10s');
   const held = Array.from({ length: 10 }, () => request(gateway.url));
-  await gateway.until(({ held: count }) => count === 10);
+  await gateway.until('10 held requests', ({ held: count }) => count === 10);
   const during = await scrape(gateway);
   expect(during('antract_paused{app="default"}')).toBe(1);
   expect(during('antract_held{app="default"}')).toBe(10);

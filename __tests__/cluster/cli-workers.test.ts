@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { createServer } from 'node:net';
+import { untilProcesses, type ProcessStatus } from '../support/admin-status.ts';
 import { killBackends, type Backend } from '../support/backend.ts';
 import { endAll, runCli, serve } from '../support/cli.ts';
 import { closeAll, request, type RequestOptions } from '../support/http.ts';
@@ -18,19 +19,12 @@ afterEach(async () => {
   await stopRedis();
 });
 
-interface Held {
-  pid: number;
-  held: number;
-}
-
 const CLIENTS = 50;
 const target = 'http://127.0.0.1:9';
 
-/** All of a gateway know of each other. */
+/** Resolves with the process ids when the processes of a gateway know of each other. */
 async function untilThereAre(gateway: Operated, count: number): Promise<number[]> {
-  const { processes = [] } = await gateway.until(
-    ({ processes: all }) => (all?.length ?? 0) === count,
-  );
+  const { processes } = await untilProcesses(gateway, count);
   return processes.map(({ pid }) => pid);
 }
 
@@ -38,7 +32,7 @@ type End = number | string | undefined;
 
 interface HeldRequests {
   readonly ends: Promise<End>[];
-  readonly processes: Held[];
+  readonly processes: readonly ProcessStatus[];
 }
 
 /**
@@ -59,7 +53,11 @@ async function holdInEach(
       ({ code }: NodeJS.ErrnoException) => code,
     );
     ends.push(end);
-    const { processes = [] } = await gateway.until(({ held }) => held === before + ends.length);
+    const count = before + ends.length;
+    const { processes } = await gateway.until(
+      `${count} held requests`,
+      ({ held }) => held === count,
+    );
     if (processes.every(({ held }) => held > 0)) return { ends, processes };
   }
 }
@@ -68,12 +66,12 @@ async function holdInEach(
 async function window(gateway: Operated, sent: readonly Sent[], clients: number): Promise<void> {
   const { backend } = gateway;
   const before = sent.length;
-  await gateway.until(() => sent.length >= before + 2 * clients);
+  await gateway.until('two answers a client', () => sent.length >= before + 2 * clients);
   const { drained } = await gateway.admin('enable?wait=30s');
   expect(drained).toBe(true);
   expect(await gateway.status()).toMatchObject({ phase: 'paused', inFlight: 0 });
   await backend.kill();
-  await gateway.until(({ held }) => held === clients);
+  await gateway.until('all clients held', ({ held }) => held === clients);
   await backend.start();
   await gateway.admin('disable');
 }
@@ -96,7 +94,7 @@ describe('several workers', () => {
     const servedBy = new Set<number>();
     for (let i = 0; i < 3; i++) {
       await window(gateway, load.sent, CLIENTS);
-      const { processes = [] } = await gateway.status();
+      const { processes } = await gateway.status();
       for (const { pid } of processes) servedBy.add(pid);
     }
     await load.stop();
@@ -139,14 +137,15 @@ describe('several workers', () => {
     const pids = await untilThereAre(gateway, 3);
     await gateway.admin('enable?wait=10s');
     const { ends, processes } = await holdInEach(gateway);
-    const [killed] = processes as [Held];
+    const [killed] = processes as [ProcessStatus];
     process.kill(killed.pid, 'SIGKILL');
     await gateway.gateway.saw(
       'stderr',
       new RegExp(`WRN_ANTRACT_WORKER_LOST: worker ${killed.pid} was killed by SIGKILL`),
     );
     const after = await gateway.until(
-      ({ processes: all = [] }) => all.length === 3 && !all.some(({ pid }) => pid === killed.pid),
+      'another worker in place of the killed one',
+      ({ processes: all }) => all.length === 3 && !all.some(({ pid }) => pid === killed.pid),
     );
     expect(after.lostProcesses).toMatchObject([{ pid: killed.pid, ended: true }]);
     expect(await gateway.admin('enable?wait=10s')).toMatchObject({ drained: true });
@@ -166,7 +165,7 @@ describe('several workers', () => {
     const gateway = await operate('--workers', '2', '--access-log', 'off');
     await untilThereAre(gateway, 2);
     await gateway.begin();
-    const { processes = [] } = await gateway.until(({ inFlight }) => inFlight === 1);
+    const { processes } = await gateway.until('1 in flight', ({ inFlight }) => inFlight === 1);
     const busy = processes.find(({ inFlight }) => inFlight === 1);
     // Asked of the other one: the connection of one that is killed is gone with it.
     let answer: Record<string, unknown> | undefined;
@@ -174,7 +173,7 @@ describe('several workers', () => {
       answer ??= await gateway.admin('enable?wait=15s').catch(() => undefined);
     };
     const asked = [ask(), ask()];
-    await gateway.until(({ phase }) => phase === 'pausing');
+    await gateway.until('pausing', ({ phase }) => phase === 'pausing');
     process.kill(busy?.pid as number, 'SIGKILL');
     await Promise.all(asked);
     expect(answer).toMatchObject({ drained: true, inFlight: 0 });
@@ -190,7 +189,7 @@ describe('several workers', () => {
         `worker ${pid} was killed by SIGKILL; another one starts in ${pause}`,
       );
       await gateway.gateway.saw('stderr', said);
-      const { processes = [] } = await gateway.until(({ processes: all = [] }) =>
+      const { processes } = await gateway.until('a new worker', ({ processes: all }) =>
         all.some((one) => !known.includes(one.pid)),
       );
       pid = processes.find((one) => !known.includes(one.pid))?.pid as number;
@@ -204,9 +203,11 @@ describe('several workers', () => {
     await gateway.admin('enable?wait=10s');
     const body = Buffer.alloc(300_000, 'x');
     const { ends, processes } = await holdInEach(gateway, { method: 'POST', body });
-    const [killed, other] = processes as [Held, Held];
+    const [killed, other] = processes as [ProcessStatus, ProcessStatus];
     process.kill(killed.pid, 'SIGKILL');
-    await gateway.until(({ processes: all = [] }) => all.some(({ pid }) => !pids.includes(pid)));
+    await gateway.until('a new worker', ({ processes: all }) =>
+      all.some(({ pid }) => !pids.includes(pid)),
+    );
     await gateway.admin('disable');
     const served = (await Promise.all(ends)).filter((end) => end === 200);
     expect(served).toHaveLength(other.held);
@@ -244,7 +245,7 @@ describe('the signals of several workers', () => {
       await gateway.admin('enable');
       const agent = new http.Agent({ keepAlive: true });
       const held = [1, 2].map(() => request(gateway.url, { agent }));
-      await gateway.until(({ held: count }) => count === 2);
+      await gateway.until('2 held requests', ({ held: count }) => count === 2);
       // A terminal sends it to all of them.
       for (const pid of pids) process.kill(pid, signal);
       gateway.gateway.signal(signal);
@@ -348,10 +349,10 @@ describeWithRedis('workers on a Redis', () => {
     const sent = (): number => load.reduce((sum, one) => sum + one.sent.length, 0);
     for (let i = 0; i < 2; i++) {
       const before = sent();
-      await gateway.until(() => sent() >= before + 40);
+      await gateway.until('40 more answers', () => sent() >= before + 40);
       expect(await gateway.admin('enable?wait=30s')).toMatchObject({ drained: true });
       await gateway.backend.kill();
-      await gateway.until(({ held }) => held === 20);
+      await gateway.until('20 held requests', ({ held }) => held === 20);
       await gateway.backend.start();
       await gateway.admin('disable');
     }

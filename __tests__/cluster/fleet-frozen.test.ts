@@ -6,25 +6,12 @@
 import http from 'node:http';
 import { afterEach, expect, it } from '@jest/globals';
 import { killBackends, startBackend } from '../support/backend.ts';
-import { endAll, serve, type Serving } from '../support/cli.ts';
+import { command, untilProcesses, untilStatus, type Status } from '../support/admin-status.ts';
+import { endAll, serve } from '../support/cli.ts';
 import { request } from '../support/http.ts';
 import { describeWithRedis, startRedis, stopRedis } from '../support/redis.ts';
 
-interface Status {
-  phase: string;
-  processes: { held: number; seenMs: number }[];
-}
-
 const CLIENTS = 20;
-
-async function ask({ adminUrl }: Serving, command: string): Promise<Status> {
-  const headers = { accept: 'application/json' };
-  return JSON.parse((await request(`${adminUrl}/${command}`, { headers })).body) as Status;
-}
-
-async function until(gateway: Serving, isSo: (status: Status) => boolean): Promise<void> {
-  while (!isSo(await ask(gateway, 'status?app=default'))) continue;
-}
 
 describeWithRedis('a gateway that was frozen', () => {
   afterEach(async () => {
@@ -38,7 +25,7 @@ describeWithRedis('a gateway that was frozen', () => {
     const backend = await startBackend();
     const flags = ['--target', backend.url, '--redis', redis.url, '--access-log', 'off'];
     const [awake, frozen] = [await serve(flags), await serve(flags)];
-    await until(awake, ({ processes }) => processes.length === 2);
+    await untilProcesses(awake, 2);
     const agent = new http.Agent({ keepAlive: true });
     let answered = 0;
     const askAll = (name: string) =>
@@ -53,13 +40,18 @@ describeWithRedis('a gateway that was frozen', () => {
 
     frozen.cli.signal('SIGSTOP');
     const answers = askAll('meanwhile');
-    expect((await ask(awake, 'enable?wait=30s&lost=ignore')).phase).toBe('paused');
+    expect((await command(awake, 'enable?wait=30s&lost=ignore')).phase).toBe('paused');
     frozen.cli.signal('SIGCONT');
     const heldOf = ({ processes }: Status) => processes.reduce((sum, { held }) => sum + held, 0);
-    await until(awake, (status) => heldOf(status) + answered >= 2 * CLIENTS);
+    await untilStatus(
+      awake,
+      'every request held or answered',
+      (status) => heldOf(status) + answered >= 2 * CLIENTS,
+      30_000,
+    );
     expect(backend.journal().filter(({ url }) => url.startsWith('/meanwhile'))).toEqual([]);
 
-    await ask(awake, 'disable');
+    await command(awake, 'disable');
     expect(new Set(await answers)).toEqual(new Set([200]));
     expect(backend.journal()).toHaveLength(2 * CLIENTS);
     agent.destroy();

@@ -6,36 +6,28 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
+import {
+  command,
+  statusOf,
+  untilProcesses,
+  untilStatus,
+  type Status,
+} from '../support/admin-status.ts';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
 import { endAll, runCli, serve, type Serving } from '../support/cli.ts';
 import { request } from '../support/http.ts';
 import { describeWithRedis, startRedis, stopRedis, type RedisServer } from '../support/redis.ts';
 import { SilentLink } from '../support/silent-link.ts';
 
-interface Status {
-  phase: string;
-  drained?: boolean;
-  store: string;
-  held: number;
-  processes: { pid: number }[];
-  lostProcesses: { host: string; pid: number; silentForMs: number; fenced: boolean }[];
-}
+// Each test takes 20 to 30 s: a process is lost only after it has been silent for a while.
+jest.setTimeout(90_000);
 
-async function ask({ adminUrl }: Serving, command: string): Promise<Status & { status: number }> {
-  const headers = { accept: 'application/json' };
-  const { status, body } = await request(`${adminUrl}/${command}`, { headers });
-  return { ...(JSON.parse(body) as Status), status };
-}
+/** How long a test waits for one state, in milliseconds. */
+const PATIENCE = 30_000;
 
-async function until(gateway: Serving, isSo: (status: Status) => boolean): Promise<void> {
-  while (!isSo(await ask(gateway, 'status?app=default'))) continue;
-}
-
-const knows =
-  (count: number) =>
-  ({ processes }: Status): boolean =>
-    processes.length === count;
+const isConnectedAndPaused = ({ phase, store }: Status): boolean =>
+  phase === 'paused' && store === 'connected';
 
 describeWithRedis('of several gateways, one that is not heard of', () => {
   let backend: Backend;
@@ -74,30 +66,30 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     links.push(link);
     const first = await start(redis.url);
     const second = await start(link.url, ...flags);
-    await until(first, knows(2));
+    await untilProcesses(first, 2, PATIENCE);
     return { first, second, link, redis: redis.url, server: redis };
   };
 
   it('keeps a drain from being called done while it serves, and is named', async () => {
     const { first, second, link } = await startTwo();
     link.silent = true;
-    const answer = await ask(first, 'enable?wait=30s');
+    const answer = await command(first, 'enable?wait=30s');
     expect(answer).toMatchObject({ status: 202, phase: 'pausing', drained: false });
     expect(answer.lostProcesses).toMatchObject([{ pid: second.cli.pid, blocksDrain: true }]);
     expect((await request(`${second.url}/served`)).status).toBe(200);
     const { body } = await request(`${first.adminUrl}/drain?wait=1s`);
     expect(body).toContain(`process ${second.cli.pid} on `);
     expect(body).toContain('lost=ignore');
-    expect((await ask(first, 'enable?lost=ignore')).status).toBe(400);
-    expect(await ask(first, 'drain?wait=1s&lost=ignore')).toMatchObject({
+    expect((await command(first, 'enable?lost=ignore')).status).toBe(400);
+    expect(await command(first, 'drain?wait=1s&lost=ignore')).toMatchObject({
       status: 200,
       phase: 'paused',
       drained: true,
     });
     link.silent = false;
-    await until(second, ({ phase, store }) => phase === 'paused' && store === 'connected');
-    expect((await ask(first, 'drain?wait=10s')).status).toBe(200);
-  }, 60_000);
+    await untilStatus(second, 'connected and paused', isConnectedAndPaused, PATIENCE);
+    expect((await command(first, 'drain?wait=10s')).status).toBe(200);
+  });
 
   it('keeps `antract run` from running its command, unless --ignore-lost is given', async () => {
     const { first, second, link } = await startTwo();
@@ -109,7 +101,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     expect(refused.stderr).toContain(`process ${second.cli.pid} on `);
     expect(refused.stderr).toMatch(/--ignore-lost.* was not run/s);
     expect(existsSync(file)).toBe(false);
-    expect((await ask(first, 'status?app=default')).phase).toBe('running');
+    expect((await statusOf(first)).phase).toBe('running');
 
     const paused = runCli(['pause', ...url, '--wait', '10s']);
     expect(await paused.exited).toEqual({ code: 3, signal: null });
@@ -119,7 +111,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     const done = runCli(['run', ...url, '--ignore-lost', '--', 'touch', file]);
     expect(await done.exited).toEqual({ code: 0, signal: null });
     expect(existsSync(file)).toBe(true);
-  }, 60_000);
+  });
 
   it('is known to one that starts later', async () => {
     const { first, second, link, redis } = await startTwo();
@@ -128,18 +120,23 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     await first.cli.exited;
     const { port } = new URL(first.url);
     const again = await start(redis, '--port', port);
-    const answer = await ask(again, 'enable?wait=30s');
+    const answer = await command(again, 'enable?wait=30s');
     expect(answer.status).toBe(202);
     // Its own predecessor is none of them.
     expect(answer.lostProcesses).toMatchObject([{ pid: second.cli.pid }]);
-  }, 60_000);
+  });
 
   it.each(['a restart of Redis', 'FLUSHALL'])(
     'is known to one that starts later, also after %s: a drain is refused, and `run` runs nothing',
     async (how) => {
       const { first, second, link, redis, server } = await startTwo();
       link.silent = true;
-      await until(first, ({ lostProcesses }) => lostProcesses.length === 1);
+      await untilStatus(
+        first,
+        '1 lost process',
+        ({ lostProcesses }) => lostProcesses.length === 1,
+        PATIENCE,
+      );
       if (how === 'FLUSHALL') await server.cli('FLUSHALL');
       else {
         await server.kill();
@@ -152,17 +149,16 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
       expect(run.stderr).toContain(`process ${second.cli.pid} on `);
       expect(existsSync(file)).toBe(false);
       for (const gateway of [third, first]) {
-        expect(await ask(gateway, 'enable?wait=30s')).toMatchObject({
+        expect(await command(gateway, 'enable?wait=30s')).toMatchObject({
           status: 202,
           drained: false,
           lostProcesses: [{ pid: second.cli.pid, blocksDrain: true }],
         });
       }
       link.silent = false;
-      await until(second, ({ phase, store }) => phase === 'paused' && store === 'connected');
-      expect((await ask(third, 'drain?wait=30s')).status).toBe(200);
+      await untilStatus(second, 'connected and paused', isConnectedAndPaused, PATIENCE);
+      expect((await command(third, 'drain?wait=30s')).status).toBe(200);
     },
-    60_000,
   );
 
   it.each(['killed', 'frozen'])(
@@ -171,7 +167,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
       const { first, second, server } = await startTwo();
       if (how === 'killed') await server.kill();
       else process.kill(server.pid as number, 'SIGSTOP');
-      const answer = await ask(first, 'enable?wait=10min');
+      const answer = await command(first, 'enable?wait=10min');
       expect(answer).toMatchObject({
         status: 202,
         drained: false,
@@ -184,12 +180,11 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
       );
       expect(body).toContain('/_antract/drain?lost=ignore goes on without them');
       expect((await request(`${second.url}/served`)).status).toBe(200);
-      expect(await ask(first, 'drain?wait=10min&lost=ignore')).toMatchObject({
+      expect(await command(first, 'drain?wait=10min&lost=ignore')).toMatchObject({
         status: 200,
         phase: 'paused',
       });
     },
-    60_000,
   );
 
   it('does not matter once it was restarted in the same place', async () => {
@@ -197,61 +192,64 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     second.cli.signal('SIGKILL');
     await second.cli.exited;
     await start(redis, '--port', new URL(second.url).port);
-    expect(await ask(first, 'enable?wait=30s')).toMatchObject({ status: 200, lostProcesses: [] });
-  }, 60_000);
+    expect(await command(first, 'enable?wait=30s')).toMatchObject({
+      status: 200,
+      lostProcesses: [],
+    });
+  });
 
   it('holds requests by itself where it is set to `fence`, and serves them once it is back', async () => {
     const { first, second, link } = await startTwo('--on-store-error', 'fence');
     link.silent = true;
-    await until(second, ({ phase }) => phase === 'releasing');
+    await untilStatus(second, 'fenced', ({ phase }) => phase === 'releasing', PATIENCE);
     const held = request(`${second.url}/held`);
-    await until(second, (status) => status.held === 1);
-    const answer = await ask(first, 'enable?wait=30s');
+    await untilStatus(second, '1 held request', ({ held }) => held === 1, PATIENCE);
+    const answer = await command(first, 'enable?wait=30s');
     expect(answer).toMatchObject({ status: 202, lostProcesses: [{ fenced: true }] });
     expect(backend.journal().map(({ url }) => url)).not.toContain('/held');
     link.silent = false;
-    await until(second, ({ phase, store }) => phase === 'paused' && store === 'connected');
-    expect((await ask(first, 'disable')).status).toBe(200);
+    await untilStatus(second, 'connected and paused', isConnectedAndPaused, PATIENCE);
+    expect((await command(first, 'disable')).status).toBe(200);
     expect((await held).status).toBe(200);
-  }, 60_000);
+  });
 
   it('may be the workers of a primary that stands still', async () => {
     const redis = await startRedis();
     const first = await start(redis.url);
     const workers = await start(redis.url, '--workers', '2');
-    await until(first, knows(3));
+    await untilProcesses(first, 3, PATIENCE);
     workers.cli.signal('SIGSTOP');
-    const answer = await ask(first, 'enable?wait=30s');
+    const answer = await command(first, 'enable?wait=30s');
     expect(answer.status).toBe(202);
     expect(answer.lostProcesses).toHaveLength(2);
     expect((await request(`${workers.url}/served`)).status).toBe(200);
     workers.cli.signal('SIGCONT');
-    await until(first, knows(3));
-    expect((await ask(first, 'drain?wait=10s')).status).toBe(200);
-    expect((await ask(first, 'disable')).status).toBe(200);
+    await untilProcesses(first, 3, PATIENCE);
+    expect((await command(first, 'drain?wait=10s')).status).toBe(200);
+    expect((await command(first, 'disable')).status).toBe(200);
     // One that its primary sees end is not waited for.
-    const { processes } = await ask(first, 'status?app=default');
+    const { processes } = await statusOf(first);
     const { pid } = processes.find((one) => one.pid !== first.cli.pid) as { pid: number };
     process.kill(pid, 'SIGKILL');
-    expect((await ask(first, 'enable?wait=30s')).status).toBe(200);
-  }, 60_000);
+    expect((await command(first, 'enable?wait=30s')).status).toBe(200);
+  });
 
   it('can be one that holds a pause which Redis has lost: who starts then holds as well', async () => {
     const redis = await startRedis();
     const link = await new SilentLink(redis.port).start();
     links.push(link);
     const first = await start(link.url);
-    expect((await ask(first, 'enable?wait=30s')).status).toBe(200);
+    expect((await command(first, 'enable?wait=30s')).status).toBe(200);
     link.silent = true;
     await redis.kill();
     await redis.start();
     const second = await start(redis.url);
     const held = request(`${second.url}/held`);
-    await until(second, (status) => status.held === 1);
+    await untilStatus(second, '1 held request', ({ held }) => held === 1, PATIENCE);
     link.silent = false;
-    await until(second, ({ phase }) => phase === 'paused');
+    await untilStatus(second, 'paused', ({ phase }) => phase === 'paused', PATIENCE);
     expect(backend.journal()).toEqual([]);
-    await ask(second, 'disable');
+    await command(second, 'disable');
     expect((await held).status).toBe(200);
-  }, 60_000);
+  });
 });

@@ -4,23 +4,20 @@
  */
 import { afterEach, expect, it } from '@jest/globals';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
+import { command, statusOf, untilStatus, type Status } from '../support/admin-status.ts';
 import { endAll, serve, type Serving } from '../support/cli.ts';
-import { request } from '../support/http.ts';
+import { eventually } from '../support/eventually.ts';
 import { startLoad, type Load } from '../support/load.ts';
 import { LossyRedis } from '../support/lossy-redis.ts';
 import { describeWithRedis, startRedis, stopRedis } from '../support/redis.ts';
 
 const CLIENTS = 10;
 const UPLOAD = Buffer.alloc(2000, 'x');
+/** For one state, in milliseconds. */
+const PATIENCE = 30_000;
 
-interface Status {
-  phase: string;
-  held: number;
-  inFlight: number;
-  store: string;
-  reason: string | null;
-  processes: { held: number; seenMs: number }[];
-}
+const isConnectedAndPaused = ({ store, phase }: Status): boolean =>
+  store === 'connected' && phase === 'paused';
 
 /** Gateways before one backend, each with clients of its own. */
 class Fleet {
@@ -41,42 +38,42 @@ class Fleet {
     return index;
   }
 
-  /** What one of them answers to a command. */
-  async ask(index: number, command: string): Promise<{ status: number; body: Status }> {
-    const { adminUrl } = this.gateways[index] as Serving;
-    const headers = { accept: 'application/json' };
-    const { status, body } = await request(`${adminUrl}/${command}`, { headers });
-    return { status, body: JSON.parse(body) as Status };
+  /** What the gateway answers to a command. */
+  command(index: number, text: string): ReturnType<typeof command> {
+    return command(this.gateways[index] as Serving, text);
   }
 
-  async statusOf(index: number): Promise<Status> {
-    return (await this.ask(index, 'status?app=default')).body;
+  statusOf(index: number): Promise<Status> {
+    return statusOf(this.gateways[index] as Serving);
   }
 
-  /** Asks all of them until it is so for each. */
-  async untilAll(isSo: (status: Status) => boolean): Promise<void> {
-    for (const index of this.gateways.keys()) {
-      while (!isSo(await this.statusOf(index))) continue;
+  /** Resolves when each gateway has had that status. */
+  async untilAll(what: string, isSo: (status: Status) => boolean): Promise<void> {
+    for (const [index, gateway] of this.gateways.entries()) {
+      await untilStatus(gateway, `gateway ${index}: ${what}`, isSo, PATIENCE);
     }
   }
 
-  /** Until each client has been answered again. */
+  /** Resolves when the clients of each gateway have had as many more answers as there are clients. */
   async untilAnswered(): Promise<void> {
     const before = this.loads.map(({ sent }) => sent.length);
-    for (const [i, load] of this.loads.entries()) {
-      while (load.sent.length < (before[i] as number) + CLIENTS) await this.statusOf(i);
+    for (const [index, { sent }] of this.loads.entries()) {
+      const enough = (before[index] as number) + CLIENTS;
+      const what = `answers to the clients of gateway ${index}`;
+      await eventually(what, () => sent.length >= enough, PATIENCE);
     }
   }
 
   /** Pauses at one gateway, and waits for the drain. */
   async pause(index: number): Promise<void> {
-    const { status, body } = await this.ask(index, 'enable?wait=30s');
-    expect([status, body.phase, body.inFlight]).toEqual([200, 'paused', 0]);
+    const { status, phase, inFlight } = await this.command(index, 'enable?wait=30s');
+    expect([status, phase, inFlight]).toEqual([200, 'paused', 0]);
   }
 
   /** Until all clients of all gateways are held, by what each gateway says of itself. */
   async untilHeld(): Promise<void> {
     await this.untilAll(
+      'all its clients held',
       ({ processes }) => processes.find(({ seenMs }) => seenMs === 0)?.held === CLIENTS,
     );
   }
@@ -92,7 +89,7 @@ class Fleet {
   /** The backend is back: resumes at one gateway, and waits until nobody is held in any. */
   async reopen(index: number): Promise<void> {
     await this.backend.start();
-    expect((await this.ask(index, 'disable?wait=30s')).status).toBe(200);
+    expect((await this.command(index, 'disable?wait=30s')).status).toBe(200);
   }
 
   /** Ends the load, and compares what was sent with what the backend has seen. */
@@ -124,7 +121,7 @@ describeWithRedis('several gateways on one Redis', () => {
   const start = async (redis: string, count: number): Promise<void> => {
     fleet = new Fleet(await startBackend());
     for (let i = 0; i < count; i++) await fleet.join(redis);
-    await fleet.untilAll(({ processes }) => processes.length === count);
+    await fleet.untilAll(`${count} processes`, ({ processes }) => processes.length === count);
     await fleet.untilAnswered();
   };
 
@@ -144,10 +141,10 @@ describeWithRedis('several gateways on one Redis', () => {
     await fleet.pause(0);
     await fleet.backend.kill();
     await redis.kill();
-    await fleet.untilAll(({ store }) => store === 'lost');
+    await fleet.untilAll('store lost', ({ store }) => store === 'lost');
     await fleet.untilHeld();
     await redis.start();
-    await fleet.untilAll(({ store, phase }) => store === 'connected' && phase === 'paused');
+    await fleet.untilAll('connected and paused', isConnectedAndPaused);
     // It had nothing, and was told again.
     await fleet.join(redis.url);
     await fleet.untilHeld();
@@ -159,22 +156,22 @@ describeWithRedis('several gateways on one Redis', () => {
     const redis = await startRedis();
     await start(redis.url, 2);
     redis.freeze();
-    await fleet.untilAll(({ store }) => store === 'lost');
+    await fleet.untilAll('store lost', ({ store }) => store === 'lost');
     await fleet.untilAnswered();
     redis.thaw();
-    await fleet.untilAll(({ store }) => store === 'connected');
+    await fleet.untilAll('store connected', ({ store }) => store === 'connected');
     await fleet.pause(0);
     await fleet.backend.kill();
     redis.freeze();
     const frozenAt = performance.now();
-    await fleet.untilAll(({ store }) => store === 'lost');
+    await fleet.untilAll('store lost', ({ store }) => store === 'lost');
     await fleet.untilHeld();
     // What it had of the processes has expired by then.
     while (performance.now() < frozenAt + 10_000) {
       expect((await fleet.statusOf(0)).phase).not.toBe('running');
     }
     redis.thaw();
-    await fleet.untilAll(({ store, phase }) => store === 'connected' && phase === 'paused');
+    await fleet.untilAll('connected and paused', isConnectedAndPaused);
     await fleet.reopen(1);
     await fleet.settle();
   }, 60_000);
@@ -194,11 +191,11 @@ describeWithRedis('several gateways on one Redis', () => {
     const redis = await startRedis();
     await start(redis.url, 2);
     for (let i = 0; i < 20; i++) {
-      const answers = await Promise.all([fleet.ask(0, 'enable'), fleet.ask(1, 'disable')]);
+      const answers = await Promise.all([fleet.command(0, 'enable'), fleet.command(1, 'disable')]);
       expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     }
-    await fleet.ask(0, 'disable?wait=30s');
-    await fleet.untilAll(({ phase }) => phase === 'running');
+    await fleet.command(0, 'disable?wait=30s');
+    await fleet.untilAll('running', ({ phase }) => phase === 'running');
     await fleet.settle();
   }, 60_000);
 
@@ -208,7 +205,7 @@ describeWithRedis('several gateways on one Redis', () => {
     try {
       await start(redis.url, 1);
       await fleet.join(lossy.url);
-      await fleet.untilAll(({ processes }) => processes.length === 2);
+      await fleet.untilAll('2 processes', ({ processes }) => processes.length === 2);
       lossy.losing = true;
       for (let window = 0; window < 3; window++) {
         await fleet.window(0, 0);

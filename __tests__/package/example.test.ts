@@ -33,7 +33,9 @@ describe('the example of a deploy with curl', () => {
     const { code, stdout } = await deploy(site, 'bash', '-c', `${asked}; exit 7`);
     expect(code).toBe(7);
     expect(stdout).toMatch(/Reason: deploy[^]*Pause is disabled/);
-    expect(await site.until(({ phase }) => phase === 'running')).toMatchObject({ pauseId: null });
+    expect(await site.until('running', ({ phase }) => phase === 'running')).toMatchObject({
+      pauseId: null,
+    });
   });
 
   itWithCurl('leaves a pause alone that somebody else began', async () => {

@@ -2,19 +2,7 @@
 import { startBackend, type Backend } from './backend.ts';
 import { runCli, runOnTerminal, serve, type CliProcess } from './cli.ts';
 import { request, type Answer } from './http.ts';
-
-export interface Status {
-  phase: string;
-  held: number;
-  inFlight: number;
-  pauseId: string | null;
-  leaseEndsInMs: number | null;
-  reason: string | null;
-  /** Where several processes share the app. */
-  store?: string;
-  processes?: { pid: number; held: number; inFlight: number }[];
-  lostProcesses?: { pid: number; ended: boolean }[];
-}
+import { callAdmin, statusOf, untilStatus, type Status } from './admin-status.ts';
 
 export class Operated {
   readonly backend: Backend;
@@ -37,22 +25,18 @@ export class Operated {
     return runOnTerminal(args, { ANTRACT_URL: this.adminUrl });
   }
 
-  async admin(endpoint: string): Promise<Record<string, unknown>> {
-    const headers = { Accept: 'application/json' };
-    const { body } = await request(`${this.adminUrl}/${endpoint}`, { headers });
-    return JSON.parse(body) as Record<string, unknown>;
+  /** The JSON that an admin endpoint answers with. */
+  async admin(command: string): Promise<Record<string, unknown>> {
+    return (await callAdmin(this, command)).body;
   }
 
-  async status(): Promise<Status> {
-    return (await this.admin('status?app=default')) as unknown as Status;
+  status(): Promise<Status> {
+    return statusOf(this);
   }
 
-  /** Asks until it is so. */
-  async until(isSo: (status: Status) => boolean): Promise<Status> {
-    for (;;) {
-      const status = await this.status();
-      if (isSo(status)) return status;
-    }
+  /** Polls the status. `what` is the state that it waits for, in words. */
+  until(what: string, isSo: (status: Status) => boolean, ms?: number): Promise<Status> {
+    return untilStatus(this, what, isSo, ms);
   }
 
   /** A request that is in flight from when this resolves until its client leaves. */
@@ -64,12 +48,15 @@ export class Operated {
     return { leave: () => client.abort() };
   }
 
-  /** A request that is held when this resolves. `answer` fails when its client leaves. */
+  /**
+   * A request that is held when this resolves. `answer` fails when its client disconnects. Call it only
+   * while no held request is released: it waits until one more is held than before.
+   */
   async hold(path = '/'): Promise<{ answer: Promise<Answer>; leave(): void }> {
     const { held } = await this.status();
     const client = new AbortController();
     const answer = request(this.url + path, { signal: client.signal });
-    await this.until((status) => status.held > held);
+    await this.until(`more than ${held} held requests`, (status) => status.held > held);
     const leave = (): void => {
       answer.catch(() => undefined);
       client.abort();
