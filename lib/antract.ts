@@ -9,7 +9,7 @@ import { createPauseMiddleware, type PauseMiddleware } from './http/middleware.t
 import { Notifier } from './webhook/notify.ts';
 import type { AntractOptions } from './options/options.ts';
 import { PauseRegistry } from './registry/pause-registry.ts';
-import { createSpooler, type Spooler } from './spool/spool.ts';
+import { createSpooler, type Spooler } from './spool/spooler.ts';
 import {
   createUpgradeListener,
   type PauseUpgradeListener,

@@ -55,7 +55,7 @@ export { PauseRegistry } from './registry/pause-registry.ts';
 export type { PauseReport } from './gate/pause-report.ts';
 export type { Phase, RejectReason } from './gate/phase.ts';
 export { hostApp, type RequestLine } from './common/request.ts';
-export type { SpoolOptions } from './spool/spool.ts';
+export type { SpoolOptions } from './options/spool-settings.ts';
 export { setUpPrimary, type Primary, type PrimaryOptions } from './stores/cluster-primary.ts';
 export { ClusterStore, type ClusterStoreOptions } from './stores/cluster-store.ts';
 export { MemoryStore } from './stores/memory-store.ts';

@@ -12,7 +12,8 @@ import {
 } from '../../lib/http/middleware.ts';
 import type { AntractOptions, AntractRequest } from '../../lib/options/options.ts';
 import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
-import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool/spool.ts';
+import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
+import { createSpooler } from '../../lib/spool/spooler.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 
 const spooler = createSpooler(DEFAULT_SPOOL_SETTINGS, { warn: (message) => logged.push(message) });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { promises } from 'node:fs';
 import type http from 'node:http';
-import type { Spool } from '../../lib/spool/spool.ts';
+import type { Spool } from '../../lib/spool/spooler.ts';
 import { body, CONSUMERS, sha256, until, upload } from '../support/bodies.ts';
 import { connect, post } from '../support/raw.ts';
 import { collected, diskWith, serve, spooler } from '../support/spooler.ts';

@@ -9,10 +9,11 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { createSpooler, readSpoolOptions, type Spool } from '../../lib/spool/spool.ts';
-import { ChunkList } from '../../lib/spool/chunks.ts';
-import { parserCallsPush } from '../../lib/spool/self-test.ts';
-import { type Disk, systemDisk } from '../../lib/spool/file.ts';
+import { readSpoolOptions } from '../../lib/options/spool-settings.ts';
+import { createSpooler, type Spool } from '../../lib/spool/spooler.ts';
+import { MemoryChunks } from '../../lib/spool/memory-chunks.ts';
+import { parserCallsPush } from '../../lib/spool/parser-check.ts';
+import { type Disk, systemDisk } from '../../lib/spool/spool-file.ts';
 import { body, CONSUMERS, sha256, until, upload } from '../support/bodies.ts';
 import { connect, post } from '../support/raw.ts';
 import { collected, diskWith, serve, spooler } from '../support/spooler.ts';
@@ -409,7 +410,7 @@ describe('an instance', () => {
 
 describe('chunks in memory', () => {
   it('are copied together where they are small, and keep their order through any cut', () => {
-    const chunks = new ChunkList();
+    const chunks = new MemoryChunks();
     const bytes = body(40_000);
     for (let at = 0; at < 5000; at += 1) chunks.push(bytes.subarray(at, at + 1));
     expect(chunks.all().length).toBeLessThan(10);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http2 from 'node:http2';
-import type { Spool } from '../../lib/spool/spool.ts';
+import type { Spool } from '../../lib/spool/spooler.ts';
 import { body, CONSUMERS, listen, sha256, SIZES, text, until } from '../support/bodies.ts';
 import { cleanups, collected, HOLDS, spooler } from '../support/spooler.ts';
 

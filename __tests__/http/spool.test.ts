@@ -6,7 +6,7 @@ import multer from 'multer';
 import { readdir } from 'node:fs/promises';
 import http from 'node:http';
 import { gzipSync } from 'node:zlib';
-import type { Spooler } from '../../lib/spool/spool.ts';
+import type { Spooler } from '../../lib/spool/spooler.ts';
 import { body, CONSUMERS, listen, sha256, SIZES, until, upload } from '../support/bodies.ts';
 import { cleaned, collected, HOLDS, serve, spooler } from '../support/spooler.ts';
 

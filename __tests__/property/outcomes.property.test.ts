@@ -9,7 +9,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createPauseMiddleware } from '../../lib/http/middleware.ts';
 import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
-import { createSpooler, DEFAULT_SPOOL_SETTINGS } from '../../lib/spool/spool.ts';
+import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
+import { createSpooler } from '../../lib/spool/spooler.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 const MAX_WAIT = 3000;

@@ -12,7 +12,8 @@ import path from 'node:path';
 import { createPauseMiddleware } from '../../lib/http/middleware.ts';
 import type { AppOptions } from '../../lib/options/options.ts';
 import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
-import { createSpooler, DEFAULT_SPOOL_SETTINGS, type Spooler } from '../../lib/spool/spool.ts';
+import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
+import { createSpooler, type Spooler } from '../../lib/spool/spooler.ts';
 import { FakeClock } from './fake-clock.ts';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -7,16 +7,15 @@ import type { promises } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { readSpoolOptions, type SpoolOptions } from '../../lib/options/spool-settings.ts';
 import {
   createSpooler,
-  readSpoolOptions,
   type Spool,
   type Spooler,
   type SpoolerDeps,
-  type SpoolOptions,
   type SpoolRequest,
-} from '../../lib/spool/spool.ts';
-import { type Disk, systemDisk } from '../../lib/spool/file.ts';
+} from '../../lib/spool/spooler.ts';
+import { type Disk, systemDisk } from '../../lib/spool/spool-file.ts';
 import { listen, until } from './bodies.ts';
 
 export const cleanups: (() => unknown)[] = [];

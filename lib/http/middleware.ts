@@ -19,7 +19,7 @@ import {
   statusOf,
   type RejectionResponse,
 } from './rejection-response.ts';
-import type { Spool, Spooler } from '../spool/spool.ts';
+import type { Spool, Spooler } from '../spool/spooler.ts';
 import { Ticket } from '../gate/ticket.ts';
 import { warnOfHandshake, warnOfSetup } from './setup-warnings.ts';
 

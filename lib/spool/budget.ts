@@ -1,21 +1,26 @@
-/**
- * How many bytes one instance may spool, and what each request holds of them. Knows no request.
- */
-import type { SpoolFile } from './file.ts';
+/** Limits how many bytes one instance may spool, and counts the share of each request. */
+import type { SpoolFile } from './spool-file.ts';
+import type { SpoolWarnings } from './warnings.ts';
 
 export class Budget {
   readonly #limit: number;
-  readonly #onRemoveError: (error: unknown) => void;
+  readonly #warnings: SpoolWarnings;
+  /** Files that are being opened or removed. */
   readonly #pending = new Set<Promise<void>>();
+  /**
+   * Frees the share of a request that was collected as garbage. That happens when a handler drops a request
+   * whose body it has read in part.
+   */
+  readonly #abandoned = new FinalizationRegistry<BudgetShare>((share) => share.drop());
   #bytes = 0;
   #files = 0;
 
-  constructor(limit: number, onRemoveError: (error: unknown) => void) {
+  constructor(limit: number, warnings: SpoolWarnings) {
     this.#limit = limit;
-    this.#onRemoveError = onRemoveError;
+    this.#warnings = warnings;
   }
 
-  /** Spooled now, in memory and on disk. */
+  /** Bytes that are spooled now, in memory and on disk. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -24,46 +29,61 @@ export class Budget {
     return this.#files;
   }
 
-  get exhausted(): boolean {
+  get isExhausted(): boolean {
     return this.#bytes >= this.#limit;
+  }
+
+  /** The share of one request. It is dropped at the latest when the request is collected as garbage. */
+  openShare(req: object): BudgetShare {
+    const share = new BudgetShare(this);
+    this.#abandoned.register(req, share, share);
+    return share;
+  }
+
+  closeShare(share: BudgetShare): void {
+    this.#abandoned.unregister(share);
   }
 
   count(bytes: number): void {
     this.#bytes += bytes;
   }
 
-  fileOpened(): void {
-    this.#files += 1;
+  /** Counts a file once it is open. */
+  open(opening: Promise<SpoolFile>, onOpen: (file: SpoolFile) => void): Promise<void> {
+    const opened = opening.then((file) => {
+      this.#files += 1;
+      onOpen(file);
+    });
+    this.#await(opened);
+    return opened;
   }
 
-  removeFile(file: SpoolFile): void {
-    const removed = file.remove().catch(this.#onRemoveError);
-    this.await(removed.finally(() => (this.#files -= 1)));
+  remove(file: SpoolFile): void {
+    const removed = file.remove().catch((error: unknown) => this.#warnings.diskFailed(error));
+    this.#await(removed.finally(() => (this.#files -= 1)));
   }
 
-  /** Makes {@link settled} wait for this as well. */
-  await(work: Promise<unknown>): void {
+  /** Resolves when no file is being opened or removed. */
+  async settled(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
+  }
+
+  #await(work: Promise<unknown>): void {
     const settle = (): void => void this.#pending.delete(done);
     const done: Promise<void> = work.then(settle, settle);
     this.#pending.add(done);
   }
-
-  /** Resolves when every file that was being opened is, and every one that was to be removed. */
-  async settled(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.all(this.#pending);
-  }
 }
 
 /**
- * What one request holds: bytes of the budget, and perhaps a file. Apart from the spool that uses
- * it, and without a way back to the request, so that it can be given back when a handler drops a
- * request half-read and the request is collected as garbage.
+ * The share of one request: bytes of the budget, and perhaps a file. It has no reference to the request, so
+ * that the request can be collected as garbage and its share be freed.
  */
 export class BudgetShare {
   readonly #budget: Budget;
   #bytes = 0;
   #file: SpoolFile | undefined;
-  #dropped = false;
+  #isDropped = false;
 
   constructor(budget: Budget) {
     this.#budget = budget;
@@ -73,43 +93,41 @@ export class BudgetShare {
     return this.#file;
   }
 
-  get dropped(): boolean {
-    return this.#dropped;
+  get isDropped(): boolean {
+    return this.#isDropped;
   }
 
-  take(bytes: number): void {
+  add(bytes: number): void {
     this.#bytes += bytes;
     this.#budget.count(bytes);
   }
 
-  give(bytes: number): void {
-    this.take(-bytes);
+  subtract(bytes: number): void {
+    this.add(-bytes);
   }
 
-  /** The request may have gone by the time that the file is open. */
-  attach(opening: Promise<SpoolFile>): Promise<void> {
-    const attached = opening.then((file) => {
-      this.#budget.fileOpened();
-      if (this.#dropped) this.#budget.removeFile(file);
+  /** The share may be dropped before the file is open. */
+  openFile(opening: Promise<SpoolFile>): Promise<void> {
+    return this.#budget.open(opening, (file) => {
+      if (this.#isDropped) this.#budget.remove(file);
       else this.#file = file;
     });
-    this.#budget.await(attached);
-    return attached;
   }
 
-  /** The bytes in the file stay counted until here, as they stay on the disk. */
+  /** Bytes in the file are counted until here, because they take space on the disk until here. */
   removeFile(): void {
     if (!this.#file) return;
-    this.give(this.#file.size);
-    this.#budget.removeFile(this.#file);
+    this.subtract(this.#file.size);
+    this.#budget.remove(this.#file);
     this.#file = undefined;
   }
 
   drop(): void {
-    if (this.#dropped) return;
-    this.#dropped = true;
-    if (this.#file) this.#budget.removeFile(this.#file);
+    if (this.#isDropped) return;
+    this.#isDropped = true;
+    if (this.#file) this.#budget.remove(this.#file);
     this.#file = undefined;
-    this.give(this.#bytes);
+    this.subtract(this.#bytes);
+    this.#budget.closeShare(this);
   }
 }

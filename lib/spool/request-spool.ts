@@ -1,242 +1,245 @@
-/**
- * The spool of one request: when its body is taken, handed on or thrown away. Knows
- * nothing of files, limits of the instance, and of why a request is held.
- */
-import type { SpoolBody } from './body.ts';
-import { Feeder } from './feeder.ts';
-import { isBeingRead, isHttp2, keepForReader, type SpoolRequest, Tap } from './tap.ts';
-import type { Spool, SpoolResponse, SpoolState } from './types.ts';
+/** The spool of one request: decides when its body is collected, replayed or discarded. */
+import { BodyInterceptor } from './body-interceptor.ts';
+import { BodyReplay } from './body-replay.ts';
+import type { Budget } from './budget.ts';
+import { isBeingRead, isHttp2, type BodyKeeper } from './node-request.ts';
+import type { SpoolDirectory } from './spool-directory.ts';
+import { SpooledBody } from './spooled-body.ts';
+import type { Spool, SpoolOverflow, SpoolRequest, SpoolResponse, SpoolState } from './types.ts';
+import type { SpoolWarnings } from './warnings.ts';
 
-/** How much may wait in memory for a slow disk, or at release for a slow reader. */
-const AHEAD = 256 * 1024;
+/** How much may wait in memory for a slow disk, or during a replay for a slow reader. */
+const MAX_UNWRITTEN = 256 * 1024;
 
-export interface SpoolHooks {
-  /** Called at each change of what is held; says whether the request may be read further. */
-  admit(received: number): 'unread' | 'too-large' | undefined;
-  onHeld(): void;
-  /** From now on it is the next handler's. */
-  onReplay(): void;
-  /** Bytes were lost that the next handler needs: they were on the disk, which can't be read. */
-  onReadError(error: unknown): void;
-  /** Nothing of the request is left in the spool. */
-  onDone(): void;
+/** What the spools of one instance share. */
+export interface RequestSpoolDeps {
+  readonly settings: { readonly memory: number; readonly maxBody: number };
+  readonly budget: Budget;
+  readonly directory: SpoolDirectory;
+  readonly warnings: SpoolWarnings;
+  readonly keeper: BodyKeeper;
+  /** The spools of requests that are held now. */
+  readonly held: Set<RequestSpool>;
 }
+
+/** Called when the body has become too large, or can't be read further. Not from within `begin()`. */
+export type OnOverflow = ((state: SpoolOverflow) => void) | undefined;
 
 export class RequestSpool implements Spool {
   readonly #req: SpoolRequest;
   readonly #res: SpoolResponse | undefined;
-  readonly #body: SpoolBody;
-  readonly #hooks: SpoolHooks;
-  readonly #tap: Tap;
-  readonly #feeder: Feeder;
+  readonly #deps: RequestSpoolDeps;
+  readonly #body: SpooledBody;
+  readonly #interceptor: BodyInterceptor;
+  readonly #replay: BodyReplay;
   #phase: 'held' | 'replaying' | 'done' = 'held';
-  #trouble: 'unread' | 'too-large' | undefined;
+  #overflow: SpoolOverflow | undefined;
+  #onOverflow: OnOverflow;
   #received = 0;
-  /** The end of the body has arrived here. */
-  #ended = false;
-  /** The reader of the request asked while it was held; Node was asked on its behalf. */
-  #asked = false;
-  #askedNode = false;
-  #stopped = false;
-  /**
-   * The body has become too large, or cannot be read further. Never called from within `begin`. Each
-   * hold has its own.
-   */
-  onOverflow: ((state: 'unread' | 'too-large') => void) | undefined;
+  /** The end of the body has arrived. */
+  #hasEnded = false;
+  /** The reader of the request has asked for more. */
+  #isWanted = false;
+  /** Node's `_read` was called on behalf of the reader. */
+  #isReadByNode = false;
+  #isPaused = false;
 
-  constructor(
-    req: SpoolRequest,
-    res: SpoolResponse | undefined,
-    hooks: SpoolHooks,
-    createBody: (events: { written(): void; failed(error: unknown): void }) => SpoolBody,
-  ) {
+  constructor(req: SpoolRequest, res: SpoolResponse | undefined, deps: RequestSpoolDeps) {
+    const { settings, budget, directory, warnings } = deps;
     this.#req = req;
     this.#res = res;
-    this.#hooks = hooks;
-    this.#body = createBody({
-      written: () => this.#restart(),
-      failed: () => this.#overflow('unread'),
-    });
-    this.#tap = new Tap(req, {
-      take: (chunk) => this.#take(chunk),
-      asked: () => this.#onAsked(),
+    this.#deps = deps;
+    const share = budget.openShare(req);
+    this.#body = new SpooledBody(
+      { memory: settings.memory, share, directory },
+      {
+        onWritten: () => this.#resumeIfPaused(),
+        onWriteFailed: (error) => {
+          warnings.diskFailed(error);
+          this.#setOverflow('unread');
+        },
+      },
+    );
+    this.#interceptor = new BodyInterceptor(req, {
+      onChunk: (chunk) => (chunk === null ? this.#onEnd() : this.#onChunk(chunk)),
+      onRead: () => this.#onRead(),
       hasRoom: () => this.#hasRoom(),
-      isUnread: () => this.#phase === 'replaying',
     });
-    this.#feeder = new Feeder(this.#body, {
-      isOpen: () => this.#phase === 'replaying',
-      handOn: (chunk) => this.#handOn(chunk),
-      allRead: () => this.#onAllRead(),
-      rested: () => this.#restart(),
-      failed: (error) => this.#onReadError(error),
+    this.#replay = new BodyReplay(this.#body, this.#interceptor, {
+      onPause: (isEmpty) => (isEmpty ? this.#onReplayed() : this.#resumeIfPaused()),
+      onReadFailed: (error) => this.#onReadFailed(error),
     });
-  }
-
-  /** Takes the body from now on. A request whose body Node stopped reading before is read again. */
-  begin(): void {
-    this.#req.on('close', this.#onClose);
-    this.#res?.on('close', this.#onResponseClose);
-    this.#tap.install();
-    this.#tap.start();
-    this.#hooks.onHeld();
-  }
-
-  /** Holds a released request once more. False where nothing of it is left here. */
-  holdAgain(): boolean {
-    if (this.#phase !== 'replaying') return this.#phase === 'held';
-    this.#phase = 'held';
-    this.#body.startSpilling();
-    this.#restart();
-    this.#hooks.onHeld();
-    return true;
   }
 
   get state(): SpoolState {
     if (this.#phase !== 'held') return this.#phase;
-    return this.#trouble ?? (this.#ended ? 'complete' : 'collecting');
+    return this.#overflow ?? (this.#hasEnded ? 'complete' : 'collecting');
   }
 
   get bytes(): number {
     return this.#body.bytes;
   }
 
+  /** Collects the body from now on. Resumes a connection that Node has paused before. */
+  begin(onOverflow: OnOverflow): void {
+    this.#onOverflow = onOverflow;
+    this.#req.on('close', this.#onClose);
+    this.#res?.on('close', this.#onResponseClose);
+    this.#interceptor.install();
+    this.#interceptor.resume();
+    this.#deps.held.add(this);
+  }
+
+  /** Holds a released request again. Returns false if nothing of its body is left in the spool. */
+  holdAgain(onOverflow: OnOverflow): boolean {
+    if (this.#phase === 'done') return false;
+    this.#onOverflow = onOverflow;
+    if (this.#phase === 'held') return true;
+    this.#phase = 'held';
+    this.#replay.stop();
+    this.#interceptor.setReplaying(false);
+    this.#body.startSpilling();
+    this.#resumeIfPaused();
+    this.#deps.held.add(this);
+    return true;
+  }
+
   release(): void {
     if (this.#phase !== 'held') return;
     this.#phase = 'replaying';
-    this.#trouble = undefined;
+    this.#overflow = undefined;
     this.#body.stopSpilling();
-    this.#hooks.onReplay();
-    keepForReader(this.#req, this.#res);
-    if (this.#asked) this.#askNode();
-    if (!this.#ended && this.#body.bytes === 0) this.#putBack();
-    // Not at once: readers that came before the hold would get what the next handler is to see.
-    else process.nextTick(() => this.#firstFeed());
+    this.#interceptor.setReplaying(true);
+    this.#deps.held.delete(this);
+    this.#deps.keeper.keepForReader(this.#req, this.#res);
+    if (this.#isWanted) this.#readFromNode();
+    if (!this.#hasEnded && this.#body.bytes === 0) return this.#bypass();
+    this.#replay.start();
+    // Not at once: a reader from before the hold would get the bytes instead of the next handler.
+    process.nextTick(() => this.#startReplay());
   }
 
   discard(): void {
     if (this.#phase === 'done') return;
     this.#finish();
-    // Its end, or the request never closes; else what is still to come, if anybody waits for it.
-    if (this.#ended) return this.#pushEnd();
-    if (this.#asked) this.#askNode();
-    this.#tap.start();
+    // Without its end, the request would never close.
+    if (this.#hasEnded) return this.#pushEnd();
+    // The rest of the body goes to its reader, if there is one.
+    if (this.#isWanted) this.#readFromNode();
+    this.#interceptor.resume();
   }
 
-  #take(chunk: Buffer | null): boolean {
-    if (chunk === null) return this.#takeEnd();
+  #onChunk(chunk: Buffer): boolean {
     this.#received += chunk.length;
     this.#body.append(chunk);
-    if (this.#phase === 'held') this.#admit();
-    else this.#feeder.run();
-    this.#stopped = !this.#hasRoom();
-    return !this.#stopped;
+    if (this.#phase === 'held') this.#checkLimits();
+    else this.#replay.run();
+    this.#isPaused = !this.#hasRoom();
+    return !this.#isPaused;
   }
 
-  #takeEnd(): boolean {
-    this.#ended = true;
-    // A response that ended during the hold makes Node throw the body away, its end excepted.
-    if (this.#phase === 'held' && this.#tap.isDumped) this.discard();
-    else this.#feeder.run();
+  #onEnd(): boolean {
+    this.#hasEnded = true;
+    // If the response ended during the hold, Node discards the body, but the request still needs its end.
+    if (this.#phase === 'held' && this.#interceptor.isDumped) this.discard();
+    else this.#replay.run();
     return false;
   }
 
-  #admit(): void {
-    const trouble = this.#hooks.admit(this.#received);
-    if (trouble) this.#overflow(trouble);
+  #checkLimits(): void {
+    const { settings, budget, warnings } = this.#deps;
+    if (this.#received > settings.maxBody) return this.#setOverflow('too-large');
+    if (!budget.isExhausted) return;
+    warnings.budgetExhausted();
+    this.#setOverflow('unread');
   }
 
-  #overflow(state: 'unread' | 'too-large'): void {
-    if (this.#phase !== 'held' || this.#trouble === state) return;
-    this.#trouble = state;
-    this.onOverflow?.(state);
+  #setOverflow(state: SpoolOverflow): void {
+    if (this.#phase !== 'held' || this.#overflow === state) return;
+    this.#overflow = state;
+    this.#onOverflow?.(state);
   }
 
   #hasRoom(): boolean {
-    if (this.#ended || (this.#phase === 'held' && this.#trouble)) return false;
-    return this.#body.waiting < AHEAD;
+    if (this.#hasEnded || (this.#phase === 'held' && this.#overflow)) return false;
+    return this.#body.unwrittenBytes < MAX_UNWRITTEN;
   }
 
-  #restart(): void {
-    if (!this.#stopped || this.#phase === 'done' || !this.#hasRoom()) return;
-    this.#stopped = false;
-    this.#tap.start();
+  #resumeIfPaused(): void {
+    if (!this.#isPaused || this.#phase === 'done' || !this.#hasRoom()) return;
+    this.#isPaused = false;
+    this.#interceptor.resume();
   }
 
-  #onAsked(): void {
-    this.#asked = true;
-    if (this.#tap.isDumped) return this.discard();
+  #onRead(): void {
+    this.#isWanted = true;
+    if (this.#interceptor.isDumped) return this.discard();
     if (this.#phase !== 'replaying') return;
-    this.#askNode();
-    this.#feeder.want();
-    this.#feeder.run();
+    this.#readFromNode();
+    this.#replay.want();
+    this.#replay.run();
   }
 
-  #askNode(): void {
-    const isDone = this.#askedNode || (this.#ended && isHttp2(this.#req));
-    // Node is asked once: each time lets the connection go on, whether or not there is room. And
-    // http2 asserts that a stream that is over is not asked.
-    if (isDone && !this.#tap.isLayered) return;
-    this.#askedNode = true;
-    this.#tap.askNode();
+  #readFromNode(): void {
+    // Once only: each call resumes the connection, whether or not there is room. And http2 asserts that a
+    // stream that has ended is not read.
+    const isDone = this.#isReadByNode || (this.#hasEnded && isHttp2(this.#req));
+    if (isDone && !this.#interceptor.isLayered) return;
+    this.#isReadByNode = true;
+    this.#interceptor.readFromNode();
   }
 
-  /** A reader that is there has not always asked; Node takes the request for unread until it has. */
-  #firstFeed(): void {
-    if (this.#phase === 'replaying' && isBeingRead(this.#req)) this.#askNode();
-    if (!this.#isFull) this.#feeder.want();
-    this.#feeder.run();
+  /** A reader may have attached without asking yet. Node takes the request for unread until it asks. */
+  #startReplay(): void {
+    if (this.#phase === 'replaying' && isBeingRead(this.#req)) this.#readFromNode();
+    // If Node's buffer is full, its reader asks once it has read that. More bytes at each hold would put the
+    // whole body in memory.
+    const isFull = this.#req.readableLength >= this.#req.readableHighWaterMark;
+    if (!isFull) this.#replay.want();
+    this.#replay.run();
   }
 
-  /** A reader asks by itself once it has read that; given more at each hold, Node would have it all. */
-  get #isFull(): boolean {
-    return this.#req.readableLength >= this.#req.readableHighWaterMark;
-  }
-
-  #pushEnd(): void {
-    this.#tap.push(null);
-    // Since Node 26 a body that is thrown away is not made to flow when all of it had arrived.
-    if (this.#tap.isDumped) this.#req.resume();
-  }
-
-  #handOn(chunk: Buffer): boolean {
-    this.#body.advance(chunk.length);
-    return this.#tap.push(chunk);
-  }
-
-  #onAllRead(): void {
-    if (!this.#ended) return this.#putBack();
+  #onReplayed(): void {
+    if (!this.#hasEnded) return this.#bypass();
     this.#finish();
     this.#pushEnd();
   }
 
-  /** From here on the parser feeds the request itself. */
-  #putBack(): void {
+  #pushEnd(): void {
+    this.#interceptor.push(null);
+    // Since Node 26 a discarded body does not flow by itself when all of it had arrived.
+    if (this.#interceptor.isDumped) this.#req.resume();
+  }
+
+  /** From now on Node fills the request itself. */
+  #bypass(): void {
     this.#finish();
-    if (this.#stopped) this.#tap.start();
+    if (this.#isPaused) this.#interceptor.resume();
   }
 
   #finish(): void {
     this.#phase = 'done';
-    this.#body.drop();
-    this.#tap.remove();
+    this.#replay.stop();
+    this.#body.dropAll();
+    this.#interceptor.remove();
     this.#req.off('close', this.#onClose);
     this.#res?.off('close', this.#onResponseClose);
-    this.#hooks.onDone();
+    this.#deps.held.delete(this);
   }
 
-  #onReadError(error: unknown): void {
+  #onReadFailed(error: unknown): void {
     if (this.#phase !== 'replaying') return;
-    this.#hooks.onReadError(error);
+    this.#deps.warnings.diskFailed(error);
     const reason = error instanceof Error ? error : new Error(String(error));
     this.#finish();
-    this.#tap.destroy(reason);
+    this.#interceptor.destroy(reason);
   }
 
   readonly #onClose = (): void => {
     if (this.#phase === 'held') return this.discard();
-    // http2 closes the request when the response has ended too; then its reader gets the rest.
-    const gone = this.#req.destroyed || this.#req.aborted;
-    if (gone && this.#phase === 'replaying') this.#abandon();
+    // http2 also closes a request when its response has ended. Its reader still gets the rest of the body.
+    const isGone = this.#req.destroyed || this.#req.aborted;
+    if (isGone && this.#phase === 'replaying') this.#abandon();
   };
 
   readonly #onResponseClose = (): void => {
@@ -245,7 +248,7 @@ export class RequestSpool implements Spool {
 
   #abandon(): void {
     this.#finish();
-    // HTTP/1 has destroyed the request. http2 ends it, and says elsewhere that it was aborted.
-    if (isHttp2(this.#req)) this.#tap.push(null);
+    // HTTP/1 has destroyed the request. http2 ends it, and reports the abort elsewhere.
+    if (isHttp2(this.#req)) this.#interceptor.push(null);
   }
 }

@@ -1,19 +1,20 @@
-/**
- * What the spool of one request looks like to those who hold requests. Knows no implementation.
- */
-import type { ServerResponse } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
+/** The spool of one request, as the code that holds requests uses it. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+
+/** The request of `node:http`, or of http2's compatibility API. */
+export type SpoolRequest = IncomingMessage | Http2ServerRequest;
 
 export type SpoolResponse = ServerResponse | Http2ServerResponse;
 
 /**
- * - `idle`: nothing to be done for this request: it has no body, or one that fits in Node's buffer;
- * - `collecting`: its body is being read;
- * - `complete`: all of it has been;
- * - `unread`: it is held, but not read further: the disk or the budget is full, or the disk fails;
- * - `too-large`: its body exceeds `maxBody`; to be refused with 413 and discarded;
- * - `replaying`: what was collected is on its way to the next handler;
- * - `done`: the request is an ordinary one again, or gone.
+ * - `idle`: the request has no body, or one that fits in Node's buffer, so nothing is spooled;
+ * - `collecting`: the body is being read;
+ * - `complete`: the whole body was read;
+ * - `unread`: the request is held and not read further: the disk or the budget is full, or the disk fails;
+ * - `too-large`: the body exceeds `maxBody`: respond 413 and call `discard()`;
+ * - `replaying`: the spooled body is being passed to the next handler;
+ * - `done`: the request is an ordinary request again, or its client has disconnected.
  */
 export type SpoolState =
   | 'idle'
@@ -29,10 +30,13 @@ export interface Spool {
   /** Bytes that are spooled for this request now. */
   readonly bytes: number;
   /**
-   * Call it right before `next()`, in the request's own async context: the next handler sees an
-   * ordinary request.
+   * Passes the body to the next handler, which sees an ordinary request. Call it right before `next()`, in
+   * the request's own async context.
    */
   release(): void;
-  /** The client has left or the request was refused: nothing of it stays. */
+  /** Deletes the spooled body. Call it when the client has disconnected or the request was rejected. */
   discard(): void;
 }
+
+/** Why a body that is held is not read further. */
+export type SpoolOverflow = 'unread' | 'too-large';

@@ -1,6 +1,6 @@
 /**
- * Where the temporary files of one instance are: names, room on the disk, and what a process that
- * crashed left behind. Knows nothing of what is written.
+ * The directory of one instance's temporary files: creates files, limits their use of the disk, and deletes
+ * the files of crashed processes.
  */
 import { randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
@@ -8,63 +8,64 @@ import { lstat, readdir, stat, unlink } from 'node:fs/promises';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../common/clock.ts';
-import { type Disk, isErrno, SpoolFile } from './file.ts';
+import { type Disk, isErrno, SpoolFile } from './spool-file.ts';
 
-/** Of the whole disk; the last tenth is left to everybody else. */
+/** The share of the disk that is kept free for other programs. */
 const KEPT_FREE = 0.1;
-/** How much is written between two looks at the disk, which others write to as well. */
-const LOOK_EVERY = 64 * 1024 * 1024;
+/** How many bytes are written between two checks of the free space, which other programs use too. */
+const CHECK_EVERY = 64 * 1024 * 1024;
 
 /**
- * One for each user: in a shared temporary directory anybody could have made it first. Not by the
- * name of the user, as a user id needs no entry in the system's list (`docker run --user 12345`).
+ * One directory for each user, because another user could have created it first. Named by the user id,
+ * because an id may have no user name (`docker run --user 12345`).
  */
 function defaultDirectory(): string {
   const user = process.getuid?.() ?? encodeURIComponent(userInfo().username);
   return path.join(tmpdir(), `antract-spool-${user}`);
 }
 
-/** Others could read or replace what is written to the directory. */
+/** Other users could read or replace the files in the directory. */
 export class UnsafeDirectory extends Error {}
 
 export class SpoolDirectory {
   readonly #path: string;
   readonly #isDefault: boolean;
   readonly #disk: Disk;
-  #made: Promise<unknown> | undefined;
-  /** Settles when the latest file has been opened, or could not be. */
+  #created: Promise<unknown> | undefined;
+  /** Settles when the latest file is open, or could not be opened. */
   #opened: Promise<unknown> = Promise.resolve();
-  #room = 0;
+  /** Bytes that may be written before the next check of the free space. */
+  #claimable = 0;
 
-  /** @param directory where the user wants it; undefined for the default. */
+  /** @param directory the `spool.directory` option; undefined for the default. */
   constructor(directory: string | undefined, disk: Disk) {
     this.#path = path.resolve(directory ?? defaultDirectory());
     this.#isDefault = directory === undefined;
     this.#disk = disk;
   }
 
-  /** Made when the first body needs it: most instances never do. */
+  /** Creates the directory for the first file, because most instances never need one. */
   async createFile(): Promise<SpoolFile> {
-    const made = (this.#made ??= this.#make());
+    const created = (this.#created ??= this.#create());
     try {
-      await made;
+      await created;
       return await this.#open();
     } catch (error) {
-      // Somebody may have made room for it: the next file tries afresh.
-      if (this.#made === made) this.#made = undefined;
+      // The reason may have gone by then, so the next file tries again.
+      if (this.#created === created) this.#created = undefined;
       if (!isErrno(error, 'ENOENT')) throw error;
     }
-    // Systems delete what nobody has used for days in their temporary directory.
-    await (this.#made ??= this.#make());
+    // The directory was deleted: systems clean their temporary directory after some days.
+    await (this.#created ??= this.#create());
     return this.#open();
   }
 
-  /** Looks after making it: what was there before may have been made by somebody else. */
-  async #make(): Promise<void> {
+  /** Checks the directory after creating it, because another user may have created it before. */
+  async #create(): Promise<void> {
     try {
       await this.#disk.mkdir(this.#path, { recursive: true, mode: 0o700 });
     } catch (error) {
-      // A file or a broken link is in the way: the check says which.
+      // A file or a broken link has this name. The check reports which.
       await this.#check().catch((reason: unknown) => {
         if (reason instanceof UnsafeDirectory) throw reason;
       });
@@ -74,19 +75,19 @@ export class SpoolDirectory {
   }
 
   /**
-   * Throws when others could have put the directory there, or can replace what is in it. The default
-   * has a name that anybody can guess. One that the user names may be a link, and may be shared.
+   * Throws if other users could have created the directory, or can replace its files. The name of the default
+   * directory can be guessed. A directory that the user has set may be a link, and may be shared.
    */
   async #check(): Promise<void> {
     const found = this.#isDefault ? await lstat(this.#path) : await stat(this.#path);
-    const why = this.#isDefault ? whyNotOurs(found) : whyNotSafe(found);
-    if (why === undefined) return;
-    throw new UnsafeDirectory(`the spool directory ${this.#path} is not used, because ${why}`);
+    const reason = this.#isDefault ? whyDefaultUnsafe(found) : whyUnsafe(found);
+    if (reason === undefined) return;
+    throw new UnsafeDirectory(`the spool directory ${this.#path} is not used, because ${reason}`);
   }
 
   /**
-   * Opens one file at a time. Only an open file shows whether its descriptor exceeds the limit, and
-   * many at once would take the descriptors that new connections need.
+   * Opens one file at a time. Only an open file shows whether its descriptor exceeds the limit, and many at
+   * once would take the descriptors that new connections need.
    */
   #open(): Promise<SpoolFile> {
     const create = () => SpoolFile.create(path.join(this.#path, newName()), this.#disk);
@@ -95,11 +96,12 @@ export class SpoolDirectory {
     return file;
   }
 
-  /** Throws when the bytes would go into the part of the disk that is kept free. */
+  /** Throws if the bytes would use the part of the disk that is kept free. */
   async claim(bytes: number): Promise<void> {
-    if (bytes > this.#room) this.#room = Math.min(await this.#free(), LOOK_EVERY);
-    if (bytes > this.#room) throw new Error('the disk is nearly full, its last 10 % are kept free');
-    this.#room -= bytes;
+    if (bytes > this.#claimable) this.#claimable = Math.min(await this.#free(), CHECK_EVERY);
+    if (bytes > this.#claimable)
+      throw new Error('the disk is nearly full: its last 10 % are kept free');
+    this.#claimable -= bytes;
   }
 
   async #free(): Promise<number> {
@@ -108,9 +110,9 @@ export class SpoolDirectory {
   }
 
   /**
-   * Deletes what processes that are gone left behind, and returns how many files that were. A file
-   * of a process that lives is never touched, nor one of another host that shares the directory;
-   * one whose process number was given to somebody else stays until that process is gone too.
+   * Deletes the files of processes that have ended, and returns their number. Keeps the files of running
+   * processes, and those of other hosts that share the directory. If another process has got the number of an
+   * ended one, the file stays until that process has ended too.
    */
   async sweep(): Promise<number> {
     const names = await this.#list();
@@ -133,32 +135,32 @@ export class SpoolDirectory {
     if (owner?.host !== hostTag()) return false;
     const file = path.join(this.#path, name);
     try {
-      if (owner.pid === process.pid ? await isOurs(file) : isAlive(owner.pid)) return false;
+      if (owner.pid === process.pid ? await isOwn(file) : isAlive(owner.pid)) return false;
       await unlink(file);
       return true;
     } catch (error) {
-      // Another process that starts at the same time sweeps as well.
+      // Another process that starts at the same time has deleted it.
       if (isErrno(error, 'ENOENT')) return false;
       throw error;
     }
   }
 }
 
-function whyNotOurs(found: Stats): string | undefined {
+function whyDefaultUnsafe(found: Stats): string | undefined {
   if (found.isSymbolicLink()) return 'it is a symbolic link';
   if (!found.isDirectory()) return 'it is not a directory';
   const uid = process.getuid?.();
-  // Windows has neither owners nor permissions here.
+  // Node shows no owners and permissions on Windows.
   if (uid === undefined) return undefined;
   if (found.uid !== uid) return `it belongs to user ${found.uid}, and antract runs as ${uid}`;
   return (found.mode & 0o022) === 0 ? undefined : 'other users can write to it';
 }
 
-/** With the sticky bit, as `/tmp` has it, nobody can remove or rename what belongs to others. */
-function whyNotSafe(found: Stats): string | undefined {
+/** With the sticky bit, as on `/tmp`, users can't delete or rename the files of other users. */
+function whyUnsafe(found: Stats): string | undefined {
   if (!found.isDirectory()) return 'it is not a directory';
-  const isOpen = process.platform !== 'win32' && (found.mode & 0o002) !== 0;
-  return isOpen && (found.mode & 0o1000) === 0 ? 'every user can write to it' : undefined;
+  const isWorldWritable = process.platform !== 'win32' && (found.mode & 0o002) !== 0;
+  return isWorldWritable && (found.mode & 0o1000) === 0 ? 'every user can write to it' : undefined;
 }
 
 const hostTag = (): string => encodeURIComponent(hostname());
@@ -174,13 +176,13 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it lives, and belongs to somebody else.
+    // EPERM: it is running, and belongs to another user.
     return !isErrno(error, 'ESRCH');
   }
 }
 
-/** In a container every process may be number 1: ours has written to its files since it started. */
-async function isOurs(file: string): Promise<boolean> {
+/** In a container every process may have the number 1. A file of this process is newer than its start. */
+async function isOwn(file: string): Promise<boolean> {
   const { mtimeMs } = await lstat(file);
   return mtimeMs >= systemClock.date() - process.uptime() * 1000 - CLOCK_SLACK_MS;
 }

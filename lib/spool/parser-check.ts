@@ -1,13 +1,13 @@
 /**
- * Whether this Node hands the pieces of a body to `req.push` while it parses them, which is what a
- * spool rests on. Knows nothing else of spools.
+ * Checks whether this version of Node passes the chunks of a body to `req.push` while it parses them. The
+ * spool depends on that.
  */
 import { createServer, type IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 
 const REQUEST = 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody';
 
-/** Parses one request, without a socket and at once. */
+/** Parses one request synchronously, without a network connection. */
 export function parserCallsPush(): boolean {
   const pushed: unknown[] = [];
   const server = createServer((req: IncomingMessage) => {

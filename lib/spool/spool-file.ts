@@ -1,18 +1,15 @@
-/**
- * One temporary file: written at its end, read anywhere, gone when it is removed or the process
- * ends. Knows nothing of requests.
- */
+/** One temporary file: written at its end, read anywhere, deleted when it is removed or the process ends. */
 import { constants, type promises, type StatsFs } from 'node:fs';
 import { mkdir, open, statfs, unlink } from 'node:fs/promises';
 import { outOfDescriptors, readDescriptorLimits } from '../common/descriptors.ts';
 
-/** The calls a spool makes of the disk, so that a test can make them fail. */
+/** The file system calls of the spool, so that a test can make them fail. */
 export interface Disk {
   mkdir(path: string, options: { recursive: true; mode: number }): Promise<unknown>;
   open(path: string, flags: number, mode: number): Promise<promises.FileHandle>;
   unlink(path: string): Promise<void>;
   statfs(path: string): Promise<Pick<StatsFs, 'bavail' | 'blocks' | 'bsize'>>;
-  /** Whether a file may be unlinked while it is open and still be used: not on Windows. */
+  /** Whether a file that is open can be unlinked and still be used. False on Windows. */
   readonly unlinksOpenFiles: boolean;
 }
 
@@ -24,7 +21,7 @@ export const systemDisk: Disk = {
   unlinksOpenFiles: process.platform !== 'win32',
 };
 
-/** Fails as if no file descriptor were left where the last ones are: connections need those. */
+/** Fails with `EMFILE` if the descriptor is one of those that are reserved for connections. */
 async function openWithinLimit(
   path: string,
   flags: number,
@@ -40,7 +37,7 @@ async function openWithinLimit(
 
 const READ_SIZE = 64 * 1024;
 
-// Windows has no O_NOFOLLOW; O_EXCL alone refuses a link that somebody put there first.
+// Windows has no O_NOFOLLOW. O_EXCL alone refuses a link that already exists.
 const CREATE =
   constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
 
@@ -56,8 +53,8 @@ export class SpoolFile {
   }
 
   /**
-   * Creates the file and, where the system can, takes its name away at once: then nothing but this
-   * process reaches it, and a crash leaves nothing behind.
+   * Creates the file and unlinks it at once, where the system allows that. Then only this process can access
+   * it, and a crash leaves no file behind.
    */
   static async create(path: string, disk: Disk): Promise<SpoolFile> {
     const handle = await disk.open(path, CREATE, 0o600);
@@ -65,7 +62,7 @@ export class SpoolFile {
     try {
       await disk.unlink(path);
     } catch (error) {
-      // Another process that started now may have swept it away already.
+      // Another process that has just started may have deleted it already.
       if (!isErrno(error, 'ENOENT')) {
         await handle.close();
         throw error;
@@ -78,25 +75,25 @@ export class SpoolFile {
     return this.#size;
   }
 
-  /** Writes what the disk takes of it, and returns how much that was. Never called twice at once. */
+  /** Returns how many bytes the disk has accepted. Call it again only when the promise has resolved. */
   async append(chunks: Buffer[]): Promise<number> {
     const { bytesWritten } = await this.#handle.writev(chunks, this.#size);
-    if (bytesWritten === 0) throw new Error('the disk takes no more bytes');
+    if (bytesWritten === 0) throw new Error('the disk accepts no more bytes');
     this.#size += bytesWritten;
     return bytesWritten;
   }
 
-  /** Some of the bytes from `position` on; at least one. */
+  /** Reads from `position`: at least one byte, at most `limit`. */
   async read(position: number, limit: number): Promise<Buffer> {
     const length = Math.min(READ_SIZE, limit);
-    // Not from a pool: the reader may keep it.
+    // Not from the pool, because the reader may keep the buffer.
     const buffer = Buffer.allocUnsafeSlow(length);
     const { bytesRead } = await this.#handle.read(buffer, 0, length, position);
-    if (bytesRead === 0) throw new Error('a spool file is shorter than what was written to it');
+    if (bytesRead === 0) throw new Error('a spool file is shorter than the bytes written to it');
     return buffer.subarray(0, bytesRead);
   }
 
-  /** Closes and deletes it, once reads and writes under way are through. */
+  /** Closes and deletes the file when its pending reads and writes are done. */
   remove(): Promise<void> {
     this.#removed ??= this.#closeAndUnlink();
     return this.#removed;
