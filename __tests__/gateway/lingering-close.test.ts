@@ -4,12 +4,13 @@
  */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { type RequestListener, type Server } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import tls from 'node:tls';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import { createCertificate } from '../support/certificate.ts';
+import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, listen } from '../support/http.ts';
 
@@ -309,19 +310,16 @@ describe('a connection that was ended during an upload', () => {
   it('is read on though its handler had left the upload unread until it stopped', async () => {
     const antract = createAntract({ logger });
     const pause = antract.pause();
-    let stop = (): void => undefined;
-    const site = await listen((req, res) => {
-      stop = () => pause(req, res, () => undefined);
-    });
+    const site = await listen(() => undefined);
     await antract.registry.stop();
     const client = await Uploader.connect(site.port);
-    const arrived = once(site.server, 'request');
+    const arrived = once(site.server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
     client.send(post(`${LENGTH}Connection: close\r\n`));
-    await arrived;
+    const [req, res] = await arrived;
     // More than Node and both kernels keep.
     while (client.socket.writableLength < 20_000_000) client.send(PART);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    stop();
+    await eventually('the upload is unread', () => req.readableLength >= req.readableHighWaterMark);
+    pause(req, res, () => undefined);
     expect(await client.answer()).toContain('ERR_ANTRACT_STOPPED');
     expect(await client.finish()).toBeUndefined();
   });

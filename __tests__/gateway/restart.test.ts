@@ -6,11 +6,15 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
+import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, request, type Answer } from '../support/http.ts';
 import { startLoad, type Sent } from '../support/load.ts';
+
+/** Of a load that never stops. */
+const CLIENTS = 50;
 
 afterEach(async () => {
   await closeGateways();
@@ -70,6 +74,20 @@ async function writtenTo(port: number): Promise<void> {
   unsubscribe('net.client.socket', onSocket);
 }
 
+/** Resolves when so many connections from here to a port, made from now on, have been refused. */
+async function connectionsRefused(port: number, count: number): Promise<void> {
+  let refused = 0;
+  const onSocket = (message: unknown): void => {
+    const { socket } = message as { socket: Socket };
+    socket.once('error', (error: NodeJS.ErrnoException & { port?: number }) => {
+      if (error.port === port && error.code === 'ECONNREFUSED') refused++;
+    });
+  };
+  subscribe('net.client.socket', onSocket);
+  await eventually(`${count} refused connections`, () => refused >= count, 15_000);
+  unsubscribe('net.client.socket', onSocket);
+}
+
 describe('a planned restart', () => {
   it('that is resumed too early lets nobody go until the backend answers', async () => {
     const backend = await startBackend();
@@ -79,7 +97,7 @@ describe('a planned restart', () => {
     await held(gateway, 40);
     await backend.kill();
     await gateway.antract.disable();
-    await wait(2000);
+    await connectionsRefused(backend.port, 3);
     expect(gateway.antract.status()).toMatchObject({
       phase: 'releasing',
       held: 40,
@@ -150,13 +168,18 @@ describe('a restart that nobody announced', () => {
     const events: string[] = [];
     gateway.antract.on('unreachable', () => events.push('unreachable'));
     gateway.antract.on('reachable', () => events.push('reachable'));
-    const load = startLoad(gateway.url, 50, Buffer.alloc(100_000, 'x'));
-    await wait(1000);
+    const load = startLoad(gateway.url, CLIENTS, Buffer.alloc(100_000, 'x'));
+    const answers = async (count: number): Promise<void> => {
+      const enough = load.sent.length + count;
+      await eventually(`${enough} answers`, () => load.sent.length >= enough, 15_000);
+    };
+    await answers(10 * CLIENTS);
     await backend.kill();
-    await wait(2000);
+    await held(gateway, CLIENTS);
+    const reachable = once(gateway.antract.registry, 'reachable');
     await backend.start();
-    await once(gateway.antract.registry, 'reachable');
-    await wait(500);
+    await reachable;
+    await answers(5 * CLIENTS);
     await load.stop();
     resets.stop();
 
@@ -164,11 +187,11 @@ describe('a restart that nobody announced', () => {
     const arrived = arrivals(backend);
     const unread = failed.filter(({ path }) => !arrived.has(path));
     console.log(
-      `${load.sent.length} requests over a restart of 2 s: ${failed.length} failed ` +
+      `${load.sent.length} requests over a restart: ${failed.length} failed ` +
         `(${JSON.stringify(tally(failed))}), ${failed.length - unread.length} of which the dying ` +
         `process had read, and ${unread.length} had in its sockets.`,
     );
-    expect(failed.length).toBeLessThanOrEqual(50);
+    expect(failed.length).toBeLessThanOrEqual(CLIENTS);
     // Between the look at an idle connection and what is written to it lie some 50 µs, and more where
     // the machine has other things to do. What goes into a connection that ends just then is lost.
     expect(unread.length).toBeLessThanOrEqual(resets.resets + 2);

@@ -67,6 +67,8 @@ describe('a request whose handler calls during() for its own app', () => {
   it('is told so over http2, where another stream of the connection is not taken for it', async () => {
     const antract = create();
     const pause = antract.pause();
+    const other = create();
+    const pauseOther = other.pause();
     const open: ServerResponse[] = [];
     const handle = (req: IncomingMessage, res: ServerResponse): void => {
       if (req.url === '/slow') open.push(res);
@@ -76,6 +78,9 @@ describe('a request whose handler calls during() for its own app', () => {
       const [request, response] = [req as never, res as never];
       // `/outside` is ahead of the pause: it may wait.
       if (req.url === '/outside') return handle(request, response);
+      if (req.url === '/other') {
+        return pauseOther(request, response, () => void waitForItself(other, response));
+      }
       return pause(request, response, () => handle(request, response));
     });
     server.listen(0, '127.0.0.1');
@@ -92,8 +97,9 @@ describe('a request whose handler calls during() for its own app', () => {
     const slow = get('/slow');
     const outside = get('/outside');
     while (antract.status().stragglers?.length !== 1) await new Promise(setImmediate);
-    // Longer than it takes to find a request that waits for itself.
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    // Two that do wait for themselves are found, one after the other. `/outside` waits for longer.
+    expect(await get('/other')).toBe('ERR_ANTRACT_OWN_REQUEST');
+    expect(await get('/other')).toBe('ERR_ANTRACT_OWN_REQUEST');
     expect(antract.status().phase).toBe('pausing');
     open[0]?.end();
     expect(await outside).toBe('ran');
@@ -107,6 +113,7 @@ describe('a request whose handler calls during() for its own app', () => {
     const { url } = await listen((req, res) =>
       pause(req, res, () => {
         ran = antract.during('default', () => 'ran');
+        // After the first look for a request that waits for itself, and before the second one, 1 s later.
         setTimeout(() => res.end('accepted'), 500);
       }),
     );
