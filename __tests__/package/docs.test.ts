@@ -15,10 +15,11 @@ const ROOT = (path: string): string => fileURLToPath(new URL(`../../${path}`, im
 const read = (path: string): Promise<string> =>
   readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
 
-/** The first two cells of each row of the table that follows a heading. */
+/** The first two cells of each row of the table in the section with this heading. */
 async function table(path: string, heading: string): Promise<Map<string, string>> {
   const [, after = ''] = (await read(path)).split(`${heading}\n`);
-  const rows = after.slice(0, after.search(/\n[^|\n]/)).matchAll(/^\| `(\w+)` \| ([^|]+) \|/gm);
+  const [section = ''] = after.split('\n## ');
+  const rows = section.matchAll(/^\| `(\w+)` \|([^|]*)\|/gm);
   return new Map([...rows].map(([, name = '', cell = '']) => [name, cell.trim()]));
 }
 
@@ -48,7 +49,7 @@ async function headingsOf(path: string): Promise<Set<string>> {
 
 describe('the documentation', () => {
   it('names every option with its default', async () => {
-    const documented = await table('README.md', '### Options');
+    const documented = await table('docs/options.md', '## All options');
     expect(new Set(documented.keys())).toEqual(new Set(OPTION_NAMES));
     const shown = {
       ...DEFAULT_SETTINGS,
@@ -68,6 +69,16 @@ describe('the documentation', () => {
       logger: 'console',
     };
     for (const [name, value] of Object.entries(shown)) {
+      expect([name, documented.get(name)?.replaceAll('`', '')]).toEqual([name, String(value)]);
+    }
+  });
+
+  it('names every field of `probe` with its default', async () => {
+    const documented = await table('docs/options.md', '## Probe');
+    const { check: _none, timeout: _rest, ...defaults } = DEFAULT_SETTINGS.probe;
+    const fields = ['url', 'connect', 'check', 'timeout', ...Object.keys(defaults)];
+    expect(new Set(documented.keys())).toEqual(new Set(fields));
+    for (const [name, value] of Object.entries(defaults)) {
       expect([name, documented.get(name)?.replaceAll('`', '')]).toEqual([name, String(value)]);
     }
   });
@@ -100,8 +111,7 @@ describe('the documentation', () => {
   });
 
   it('names every admin endpoint with its parameters, and says what each parameter means', async () => {
-    const [, after = ''] = (await read('README.md')).split('## Admin endpoints\n');
-    const [section = ''] = after.split('\n### ');
+    const [section = ''] = (await read('docs/admin.md')).split('\n## ');
     const rows = [...section.matchAll(/^\| `(\/\w*)` \|([^|]*)\|/gm)];
     const documented = rows.map(
       ([, path = '', cell = '']) =>
