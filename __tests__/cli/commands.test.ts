@@ -50,20 +50,27 @@ describe('the commands', () => {
     const site = await operate();
     const paused = await result(site.antract('pause', '--reason', 'disk', '--max-time', '1m'));
     expect(paused).toMatchObject({ code: 0, stderr: '' });
-    expect(paused.stdout).toMatch(/^default is paused, 0 held.*1 min\.\n[^]*reason: disk/);
-    expect((await result(site.antract('pause'))).stdout).toContain('It was paused already.');
+    expect(paused.stdout).toMatch(
+      /^Pause is enabled\.\nApp default is paused: 0 held.*1 min.*\.\n[^]*Reason: disk/,
+    );
+    expect((await result(site.antract('pause'))).stdout).toContain(
+      'Pause is already enabled, 0 requests',
+    );
     const held = await site.hold();
     const resumed = await result(site.antract('resume'));
-    expect(resumed).toMatchObject({ code: 0, stdout: expect.stringContaining('1 request had') });
+    expect(resumed).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Pause is disabled. 1 requests were held'),
+    });
     expect((await held.answer).status).toBe(200);
-    expect((await result(site.antract('resume'))).stdout).toContain('It was running already.');
+    expect((await result(site.antract('resume'))).stdout).toContain('Pause is already disabled.');
   });
 
   it('stop, with a message for clients', async () => {
     const site = await operate();
     expect(await result(site.antract('stop', '--message', 'gone fishing'))).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/default is stopped[^]*clients are told: gone fishing/),
+      stdout: expect.stringMatching(/default is stopped[^]*Clients are told: gone fishing/),
     });
   });
 
@@ -89,8 +96,8 @@ describe('the commands', () => {
     const site = await operate();
     await site.antract('stop').exited;
     const status = await result(site.antract('status'));
-    expect(status.stdout).toMatch(/default is stopped[^]*\n {2}stopped for \d+/);
-    expect(status.stdout).toContain('does not end by itself: `antract resume` ends it');
+    expect(status.stdout).toMatch(/default is stopped:.*, stopped for \d+/);
+    expect(status.stdout).toContain('The stop does not end by itself.\n  Next: `antract resume`');
     const limited = await result(site.antract('stop', '--max-time', '10m'));
     expect(limited.stdout).toMatch(/ends by itself in (10|9\.?\d*) min/);
     expect(limited.stdout).not.toContain('does not end by itself');
@@ -287,7 +294,7 @@ describe('a wait for a drain', () => {
     const pause = ['pause', '--only', 'writes', '--wait', '10s'];
     expect(await result(site.antract(...pause))).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/^default is paused for writes, 0 held, 1 in flight/),
+      stdout: expect.stringMatching(/^App default is paused for writes: 0 held, 1 in flight/m),
     });
     expect((await result(site.antract('status'))).stdout).toContain('paused for writes');
     await site.admin('disable');
@@ -306,7 +313,7 @@ describe('a wait for a drain', () => {
     const site = await operate();
     await site.begin();
     const pause = site.onTerminal('pause', '--wait', '1m');
-    await pause.saw('stdout', /default is pausing, 0 held, 1 in flight.*\r\n {2}GET \/hang for/);
+    await pause.saw('stdout', /default is pausing: 0 held, 1 in flight[^]*\r\n {2}GET \/hang for/);
     pause.type('\u0003');
     expect((await pause.exited).code).toBe(130);
     expect(pause.stdout).toMatch(/What was paused stays so; `antract resume` ends it/);
@@ -317,7 +324,7 @@ describe('a wait for a drain', () => {
     const site = await operate();
     await site.begin();
     const pause = site.antract('pause', '--wait', '1m');
-    await pause.saw('stderr', /^antract: default is pausing, 0 held, 1 in flight/m);
+    await pause.saw('stderr', /^antract: App default is pausing: 0 held, 1 in flight/m);
     expect(pause.stderr).not.toContain('\u001b');
   });
 
@@ -332,7 +339,7 @@ describe('a wait for a drain', () => {
 
 describe('a server with a health gate', () => {
   it.each([
-    [202, 4, /Not back within 1 s: default is releasing, 2 held.*backend: connection refused/],
+    [202, 4, /Not back within 1 s\. App default is releasing: 2 held\. It is down\./],
     [200, 0, /^$/],
   ])('answers `resume --wait` with %d: %d', async (status, code, stderr) => {
     const asked: string[] = [];
@@ -340,8 +347,8 @@ describe('a server with a health gate', () => {
       asked.push(req.url as string);
       res.statusCode = req.url?.includes('wait=') ? status : 200;
       const phase = status === 202 ? 'releasing' : 'running';
-      const probe = { lastSeen: 'connection refused', forMs: 5, unplanned: false };
-      res.end(JSON.stringify({ app: 'default', phase, held: 2, inFlight: 0, probe }));
+      const sentences = { summary: `App default is ${phase}: 2 held.`, details: ['It is down.'] };
+      res.end(JSON.stringify({ app: 'default', phase, held: 2, inFlight: 0, ...sentences }));
     });
     const ended = await result(runCli(['resume', '--wait', '1s', '--url', url]));
     expect(ended).toMatchObject({ code, stderr: expect.stringMatching(stderr) });
@@ -551,11 +558,20 @@ describe('a status of a backend that is down', () => {
   };
 
   it('says so in the words of the server, of one app and in a table of several', async () => {
-    const status = { app: 'shop', phase: 'running', held: 0, inFlight: 0, backend };
+    const summary = 'App shop is running: 0 held, 0 in flight, backend down for 12 s.';
+    const details = [backend.summary, backend.next];
+    const status = {
+      app: 'shop',
+      phase: 'running',
+      held: 0,
+      inFlight: 0,
+      backend,
+      summary,
+      details,
+    };
     const one = await impostor(200, JSON.stringify(status));
     expect((await result(runCli(['status', '--url', one]))).stdout).toBe(
-      'shop is running, 0 held, 0 in flight, the backend is down: connection refused (ECONNREFUSED), for 12 s.\n' +
-        '  Requests are passed on; the next one shows whether the backend answers.\n',
+      `${summary}\n  ${backend.summary}\n  ${backend.next}\n`,
     );
     const apps = [status, { ...status, app: 'blog', backend: undefined }];
     const two = await impostor(200, JSON.stringify({ apps }));
@@ -575,6 +591,9 @@ describe('what a terminal is given', () => {
       held: 1,
       inFlight: 1,
       reason: nasty,
+      summary: nasty,
+      details: [nasty],
+      result: nasty,
       stragglers: [{ method: nasty, path: nasty, ageMs: 1 }],
     };
     const url = await impostor(200, JSON.stringify(status));
@@ -603,7 +622,7 @@ describe('what a terminal is given', () => {
     const env = { ANTRACT_URL: site.adminUrl };
     for (const more of [{ CI: 'true' }, { TERM: 'dumb' }]) {
       const drain = runOnTerminal(['pause', '--wait', '1m'], { ...env, ...more });
-      await drain.saw('stdout', /antract: default is pausing/);
+      await drain.saw('stdout', /antract: App default is pausing/);
       expect(drain.stdout).not.toContain('\u001b');
     }
   });

@@ -262,7 +262,7 @@ describe('antract run', () => {
     const site = await operate();
     const run = site.antract('run', '--dry-run');
     expect((await run.exited).code).toBe(0);
-    expect(run.stdout).toMatch(/^Now: default is running[^]*Nothing was changed\.\n$/);
+    expect(run.stdout).toMatch(/^App default is running: [^]*Nothing was changed\.\n$/);
     expect((await site.status()).phase).toBe('running');
   });
 });
@@ -614,13 +614,13 @@ describe('on a terminal', () => {
     const site = await operate();
     const slow = await site.begin();
     const run = site.onTerminal('run', '--', ...waitForFile('go'));
-    await run.saw('stdout', /default is pausing, 0 held, 1 in flight.*\r\n {2}GET \/hang for /);
+    await run.saw('stdout', /default is pausing: 0 held, 1 in flight[^]*\r\n {2}GET \/hang for /);
     slow.leave();
     await run.saw('stdout', /up\r\n/);
     const held = await site.hold();
     await run.saw(
       'stdout',
-      /default is paused, 1 held, 0 in flight, oldest wait .*, ends by itself/,
+      /default is paused: 1 held, 0 in flight, oldest wait .*, ends by itself/,
     );
     go();
     expect((await run.exited).code).toBe(0);

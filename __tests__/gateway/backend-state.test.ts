@@ -57,7 +57,7 @@ describe('a backend that is down', () => {
       },
     });
     expect(await text(gateway)).toMatch(
-      /\nThe backend is down: connection refused \(ECONNREFUSED\)\.\nBackend down for: .*\nRequests are passed on, and fail until the backend answers\. It is probed meanwhile\.\n/,
+      /\nThe backend is down: connection refused \(ECONNREFUSED\)\.\nRequests are passed on, and fail until the backend answers\. It is probed meanwhile\.\n/,
     );
     expect(await text(gateway, 'metrics')).toContain('antract_backend_up{app="default"} 0');
 
@@ -123,7 +123,7 @@ describe('a backend that is down', () => {
     await eventually('the backend is down', () => stateOf(gateway).state === 'down');
     expect(gateway.antract.status()).toMatchObject({ phase: 'releasing', held: 1 });
     expect(await text(gateway)).toMatch(
-      /releasing as soon as the backend answers: 1 held request until then\.\n(.*\n)*The backend is down: connection refused .*\n(.*\n)*Held requests wait until the backend answers; it is probed\./,
+      /App default is releasing: 1 held, .*\n(.*\n)*The backend is down: connection refused .*\n(.*\n)*Held requests wait until the backend answers; it is probed\./,
     );
     await backend.start();
     expect((await answer).status).toBe(200);
@@ -348,7 +348,7 @@ describe('a health check path that is wrong', () => {
     expect(await text(gateway)).toContain(`\n${sentence}\n`);
     expect(await text(gateway, 'enable')).toContain(`\n${sentence}\n`);
     expect(await text(gateway, 'disable?wait=100ms')).toMatch(
-      /\nNot released after .*; the backend answers, but the health check path \/up answers 404\.\n/,
+      /\nNot released after .* still held\.\n(.*\n)*The backend answers, but the health check path \/up answers 404\.\n/,
     );
     // It is the same news.
     expect(gateway.warnings.join().match(/HEALTH_CHECK/g)).toHaveLength(1);

@@ -264,7 +264,7 @@ describe('host names', () => {
           'Connection: close\r\n\r\n',
       );
     expect(await ask('wrong')).toMatch(/^HTTP\/1.1 401 /);
-    expect(await ask('secret')).toContain('App default is running.');
+    expect(await ask('secret')).toContain('App default is running: ');
   });
 
   it.each(['OPTIONS * HTTP/1.1', 'GET ftp://x/ HTTP/1.1', 'GET http://a@b/ HTTP/1.1'])(

@@ -125,7 +125,7 @@ describe('enable with wait', () => {
     const answer = await request(`${site.admin}/enable?wait=1m`);
     expect(answer.status).toBe(200);
     expect(answer.body).toMatch(
-      /^Pause is enabled\.\nDrained after [\d.]+ m?s: nothing is in flight\.\nApp default is drained\.\n/,
+      /^Pause is enabled\.\nDrained after [\d.]+ m?s: nothing is in flight\.\nApp default is paused: .*\n/,
     );
   });
 
@@ -156,7 +156,8 @@ describe('enable with wait', () => {
       phase: 'paused',
       reason: 'disk',
       changed: true,
-      summary: 'Pause is enabled.',
+      summary: expect.stringMatching(/^App default is paused: /),
+      result: expect.stringMatching(/^Pause is enabled\. Drained after .*\.$/),
       drained: true,
       waitedMs: expect.any(Number),
       stragglers: [],
@@ -169,7 +170,7 @@ describe('enable with wait', () => {
     const answer = await request(`${site.admin}/enable?wait=20ms`);
     expect(answer.status).toBe(202);
     expect(answer.body).toMatch(
-      /^Pause is enabled\.\nNot drained after [\d.]+ m?s: 1 request still in flight\.\nApp default is draining\.\n(.*\n)*In flight: 1\n {2}GET \/slow for [\d.]+ m?s\n/,
+      /^Pause is enabled\.\nNot drained after [\d.]+ m?s: 1 request still in flight\.\nApp default is pausing: .*\n(.*\n)* {2}GET \/slow for [\d.]+ m?s\n/,
     );
     const json = await request(`${site.admin}/enable?wait=0`, {
       headers: { accept: 'application/json' },
@@ -178,7 +179,9 @@ describe('enable with wait', () => {
     expect(parse(json)).toMatchObject({
       phase: 'pausing',
       changed: false,
-      summary: 'Pause is already enabled, 0 requests are currently paused.',
+      result: expect.stringMatching(
+        /^Pause is already enabled, 0 requests are currently paused\. Not drained after .*\.$/,
+      ),
       drained: false,
       stragglers: [{ method: 'GET', path: '/slow', ageMs: expect.any(Number) }],
     });
@@ -419,7 +422,7 @@ describe('drain', () => {
     site.open[0]?.end();
     expect((await answer).status).toBe(200);
     expect((await answer).body).toMatch(
-      /^Drained after [\d.]+ m?s: nothing is in flight\.\nApp default is drained\.\n/,
+      /^Drained after [\d.]+ m?s: nothing is in flight\.\nApp default is paused: .*\n/,
     );
   });
 
@@ -434,7 +437,7 @@ describe('drain', () => {
     expect(parse(answer)).toMatchObject({
       drained: false,
       phase: 'pausing',
-      summary: expect.stringMatching(/^Not drained after [\d.]+ m?s: 1 request still in flight\.$/),
+      result: expect.stringMatching(/^Not drained after [\d.]+ m?s: 1 request still in flight\.$/),
       stragglers: [{ path: '/slow' }],
     });
   });

@@ -255,11 +255,9 @@ describe('text', () => {
       new RegExp(
         [
           '^Pause is enabled\\.',
-          'App default is draining\\.',
-          'Paused for: [\\d.]+ m?s',
-          'Ends by itself in: 1 h',
+          'App default is pausing: 0 held, 1 in flight, ends by itself in 1 h, paused for [\\d.]+ m?s\\.',
+          'Draining: 1 request still in flight\\. New requests are held\\.',
           'Reason: new disk',
-          'In flight: 1',
           '  GET /slow for [\\d.]+ m?s',
           'Next: /_antract/drain answers once nothing is in flight\\.',
           '$',
@@ -267,15 +265,15 @@ describe('text', () => {
       ),
     );
     void (await hold(site, 1));
-    expect(await text(site, '/status')).toMatch(/^Longest held: [\d.]+ m?s$/m);
+    expect(await text(site, '/status')).toMatch(/ 1 held, 1 in flight, oldest wait [\d.]+ m?s, /);
     site.open[0]?.end();
     await slow;
     expect(await text(site, '/status')).toMatch(
-      /^App default is drained\.\n(.*\n)*Next: do the work, then \/_antract\/disable lets /m,
+      /^App default is paused: .*\nDrained: nothing is in flight\. New requests are held\.\n(.*\n)*Next: do the work, then \/_antract\/disable lets /m,
     );
     await site.antract.disable();
     expect(await text(site, '/status')).toMatch(
-      /^Pause is disabled\.\nApp default is running\.\nIn flight: \d\n$/,
+      /^Pause is disabled\.\nApp default is running: 0 held, \d in flight\.\n$/,
     );
   });
 
@@ -284,21 +282,21 @@ describe('text', () => {
     await site.antract.enable();
     const held = await hold(site, 2);
     expect(await text(site, '/stop?message=Back%20at%209')).toMatch(
-      /^App is stopped: requests are answered 503\.\n2 held requests got that answer now\.\nApp default is stopped: .*\nStopped for: .*\nDoes not end by itself\.\nClients are told: Back at 9\n/,
+      /^App is stopped: requests are answered 503\.\n2 held requests got that answer now\.\nApp default is stopped: .*, stopped for .* m?s\.\nRequests are answered 503\. The stop does not end by itself\.\nClients are told: Back at 9\n/,
     );
     expect((await Promise.all(held)).map(({ status }) => status)).toEqual([503, 503]);
     expect(await firstLine(site, '/stop')).toBe('App is already stopped.');
     expect(await text(site, '/status')).toMatch(
-      /^Pause is disabled\.\nApp default is stopped: requests are answered 503\.\nStopped for: .* m?s\nDoes not end by itself\.\nClients are told: Back at 9\n/,
+      /^Pause is disabled\.\nApp default is stopped: 0 held, 0 in flight, stopped for .* m?s\.\nRequests are answered 503\. The stop does not end by itself\.\nClients are told: Back at 9\n/,
     );
   });
 
   it('a stop with a longest time tells when it ends, and ends', async () => {
     const site = await start();
     expect(await text(site, '/stop?max_time=10m')).toMatch(
-      /\nStopped for: .*\nEnds by itself in: (10 min|9 min \d+ s)\n/,
+      /, ends by itself in (10 min|9 min \d+ s), stopped for .*\.\n/,
     );
-    expect(await text(site, '/status?app=default')).not.toContain('Does not end by itself');
+    expect(await text(site, '/status?app=default')).not.toContain('does not end by itself');
     const resumed = once(site.antract.registry, 'resumed');
     await text(site, '/stop?max_time=20ms');
     await resumed;
@@ -315,10 +313,10 @@ describe('text', () => {
       await now;
     }
     expect(await text(site, '/disable')).toMatch(
-      /^Pause is disabled\. 3 requests were held in-flight\.\nApp default is releasing: 2 held requests still going out\.\n/,
+      /^Pause is disabled\. 3 requests were held in-flight\.\nApp default is releasing: 2 held, 1 in flight, .*\nHeld requests are released, in order\.\n/,
     );
     expect(await text(site, '/status')).toMatch(
-      /^Pause is disabled\.\nApp default is releasing: 2 held requests still going out\.\n/,
+      /^Pause is disabled\.\nApp default is releasing: 2 held, 1 in flight, .*\nHeld requests are released, in order\.\n/,
     );
     for (let i = 0; i < 3; i++) {
       while (site.open.length === i) await new Promise((resolve) => setImmediate(resolve));
@@ -327,23 +325,23 @@ describe('text', () => {
     await Promise.all(held);
   });
 
-  it('status without an app begins with the default one; all others have a line each', async () => {
+  it('status without an app begins with the default app, followed by all others', async () => {
     const site = await start({ apps: ['shop', 'default', 'blog', 'wiki'] });
     await site.antract.enable('shop', { maxTime: '10m', reason: 'new disk' });
     await site.antract.stop('wiki');
     const status = await text(site, '/status');
     expect(status.split('\n')[0]).toBe('Pause is disabled.');
     expect(status).toMatch(
-      /\nApp shop is paused: 0 held, 0 in flight, ends by itself in (10 min|9 min \d+ s), reason: new disk\.\nApp blog is running: 0 held, 0 in flight\.\nApp wiki is stopped for [\d.]+ m?s: 0 held, 0 in flight, does not end by itself\.\n$/,
+      /\nApp shop is paused: 0 held, 0 in flight, ends by itself in (10 min|9 min \d+ s), .*\n {2}Drained: .*\n {2}Reason: new disk\nApp blog is running: 0 held, 0 in flight\.\nApp wiki is stopped: 0 held, 0 in flight, stopped for [\d.]+ m?s\.\n {2}Requests are answered 503\. The stop does not end by itself\.\n$/,
     );
   });
 
   it('status without an app begins with one that does not run where none is called default', async () => {
     const site = await start({ apps: ['blog', 'shop'] });
-    expect(await text(site, '/status')).toMatch(/^Pause is disabled\.\nApp blog is running\./);
+    expect(await text(site, '/status')).toMatch(/^Pause is disabled\.\nApp blog is running: /);
     await site.antract.enable('shop');
     expect(await text(site, '/status')).toMatch(
-      /^Pause is enabled, 0 requests are currently paused\.\nApp shop is drained\./,
+      /^Pause is enabled, 0 requests are currently paused\.\nApp shop is paused: /,
     );
   });
 
@@ -381,6 +379,8 @@ describe('JSON', () => {
       pauseId: expect.any(String),
       reason: 'new disk',
       message: null,
+      summary: expect.stringMatching(/^App default is paused: 1 held, 0 in flight, .*\.$/),
+      details: ['Drained: nothing is in flight. New requests are held.', 'Reason: new disk'],
     });
     expect(Object.keys(status)).toEqual(Object.keys(site.antract.status()));
   });
@@ -417,7 +417,7 @@ describe('JSON', () => {
       phase: 'paused',
       changed: true,
       heldBefore: 0,
-      summary: 'Pause is enabled.',
+      result: 'Pause is enabled.',
     });
     const held = await hold(site, 2);
     expect(await json(site, '/enable')).toMatchObject({ changed: false, heldBefore: 2, held: 2 });
@@ -425,18 +425,18 @@ describe('JSON', () => {
       changed: true,
       heldBefore: 2,
       held: 0,
-      summary: 'Pause is disabled. 2 requests were held in-flight.',
+      result: 'Pause is disabled. 2 requests were held in-flight.',
     });
     await Promise.all(held);
     expect(await json(site, '/stop?message=Bye')).toMatchObject({
       phase: 'stopped',
       changed: true,
       message: 'Bye',
-      summary: 'App is stopped: requests are answered 503.',
+      result: 'App is stopped: requests are answered 503. 0 held requests got that answer now.',
     });
     expect(await json(site, '/stop')).toMatchObject({
       changed: false,
-      summary: 'App is already stopped.',
+      result: 'App is already stopped.',
     });
   });
 

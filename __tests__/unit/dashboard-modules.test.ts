@@ -1,4 +1,4 @@
-/** What of the dashboard's page needs no browser: its words, its times, and its chart's memory. */
+/** What of the dashboard's page needs no browser: its questions, its clock, and the history of its chart. */
 import { describe, expect, it } from '@jest/globals';
 import type { Status } from '../../lib/admin/dashboard/snapshot.d.ts';
 
@@ -7,9 +7,8 @@ const load = async (name: string): Promise<Record<string, unknown>> =>
   (await import(new URL(`../../lib/admin/dashboard/${name}.js`, import.meta.url).href)) as never;
 
 const { formatCountdown } = (await load('card')) as { formatCountdown(ms: number): string };
-const { badgeOf, meaningOf, commandsFor, questionFor } = (await load('words')) as {
+const { badgeOf, commandsFor, questionFor } = (await load('words')) as {
   badgeOf(status: Status): string;
-  meaningOf(status: Status): string;
   commandsFor(phase: Status['phase']): string[];
   questionFor(command: string, status: Status): { title: string; text: string; confirm: string };
 };
@@ -30,33 +29,20 @@ const STATUS: Status = {
   oldestHoldMs: null,
   pausedForMs: null,
   endsInMs: null,
-  reason: null,
-  message: null,
+  summary: '',
+  details: [],
 };
 
-describe('a backend on the page', () => {
-  const summary = 'The backend is down: connection refused (ECONNREFUSED).';
-  const backend = { state: 'down', forMs: 1, summary, next: 'Next.' } as const;
+describe('a backend that is down', () => {
+  const backend = { state: 'down' } as const;
 
-  it('is what the badge is about where requests fail or wait for it, and not in a pause', () => {
+  it('is what the badge says where requests fail or wait for it, and not in a pause', () => {
     for (const phase of ['running', 'releasing'] as const) {
       expect(badgeOf({ ...STATUS, phase, backend })).toBe('Backend down');
-      expect(meaningOf({ ...STATUS, phase, backend })).toBe(`${summary} Next.`);
     }
     for (const phase of ['pausing', 'paused', 'stopped'] as const) {
       expect(badgeOf({ ...STATUS, phase, backend })).toBe(phase);
-      expect(meaningOf({ ...STATUS, phase, backend })).toContain(`${summary} Next.`);
     }
-  });
-
-  it('is no reason to say that held requests go out while it is being asked', () => {
-    const probe = { unplanned: false };
-    expect(meaningOf({ ...STATUS, phase: 'releasing', probe })).toBe(
-      'Held requests wait for the backend.',
-    );
-    expect(meaningOf({ ...STATUS, phase: 'releasing' })).toBe(
-      'Held requests are going out, in order.',
-    );
   });
 });
 
@@ -73,31 +59,6 @@ describe('times on the page', () => {
 });
 
 describe('the words of the page', () => {
-  it('tells of other processes what an operator must not overlook', () => {
-    const processes = [{ acknowledged: true }, { acknowledged: false }];
-    expect(meaningOf({ ...STATUS, processes, store: 'connected' })).toBe(
-      'Requests go through. Not acknowledged yet by 1 of 2 processes.',
-    );
-    expect(meaningOf({ ...STATUS, lostProcesses: [{}], store: 'lost' })).toBe(
-      'Requests go through. Processes that have ended or are not heard of any more: 1. ' +
-        'The store does not answer: commands reach one process alone.',
-    );
-  });
-
-  it('say what each phase means, and what is special about a pause', () => {
-    expect(meaningOf({ ...STATUS, phase: 'pausing', inFlight: 2 })).toBe(
-      'Draining: 2 requests still in flight. New ones wait.',
-    );
-    expect(meaningOf({ ...STATUS, phase: 'pausing', inFlight: 2, only: 'writes' })).toBe(
-      'Draining: writes still in flight. New ones wait, reads go through.',
-    );
-    const special = { only: 'writes', probe: { unplanned: true } } as const;
-    expect(meaningOf({ ...STATUS, phase: 'paused', ...special })).toBe(
-      'Drained: no write is in flight. New ones wait, reads go through. ' +
-        'Nobody asked for it: the backend does not answer.',
-    );
-  });
-
   it('offer no command that would change nothing', () => {
     expect(commandsFor('running')).toEqual(['enable', 'stop']);
     expect(commandsFor('paused')).toEqual(['disable', 'stop']);
@@ -107,7 +68,7 @@ describe('the words of the page', () => {
   it('ask by the name of the app, and say who is affected', () => {
     expect(questionFor('stop', { ...STATUS, held: 7 })).toEqual({
       title: 'Stop shop?',
-      text: 'Requests will be answered 503 at once, 7 held requests too.',
+      text: 'Requests will be answered 503 at once, including 7 held requests.',
       confirm: 'Stop',
     });
   });

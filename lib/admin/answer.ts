@@ -6,7 +6,7 @@ import Negotiator from 'negotiator';
 import { lingerOnClose } from '../http/lingering-close.ts';
 import { printable, printableJson } from '../common/printable.ts';
 import { problemBody, type Problem } from './problem.ts';
-import type { Page, Rendered } from './views/status-text.ts';
+import type { Page, Rendered } from './views/rendered.ts';
 
 export interface Answerer {
   answer(req: IncomingMessage, res: ServerResponse, answer: Rendered | Page): void;

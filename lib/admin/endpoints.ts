@@ -25,13 +25,10 @@ import {
   renderDrain,
   renderEnable,
   renderEnableAndDrain,
-  renderList,
-  renderStatus,
   renderStop,
-  type Base,
-  type Page,
-  type Rendered,
-} from './views/status-text.ts';
+} from './views/command-text.ts';
+import type { Base, Page, Rendered } from './views/rendered.ts';
+import { renderList, renderStatus } from './views/status-text.ts';
 import { renderTraffic } from './views/traffic-text.ts';
 
 /** The part of a registry that the endpoints use. */

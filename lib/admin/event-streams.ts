@@ -1,32 +1,32 @@
 /**
- * `events`: snapshots of every app as server-sent events
- * (https://html.spec.whatwg.org/multipage/server-sent-events.html). Knows HTTP and snapshots, and not
- * who may ask.
+ * `events`: sends snapshots of all apps as server-sent events
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html).
  *
- * Each event is a whole snapshot, so whoever reads slowly is passed over and loses nothing but
- * moments in between: never more than one snapshot waits for them here.
+ * Each event is a whole snapshot. A slow reader is skipped until it has read the last one, so at most
+ * one snapshot waits for it in memory, and it misses only states in between.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemClock, type Clock, type Timer } from '../common/clock.ts';
 import { isDisconnected, onDisconnect } from '../http/disconnect.ts';
 import { AntractError } from '../common/errors.ts';
 import type { AntractEvents } from '../gate/events.ts';
+import type { AppStatus } from '../gate/status.ts';
 import type { PauseRegistry } from '../registry/pause-registry.ts';
 import { printableJson } from '../common/printable.ts';
 import { ProblemError } from './problem.ts';
 
-/** Each open page is one. */
+/** Each open dashboard uses one. */
 const MAX_STREAMS = 32;
-/** At most four snapshots a second, however much is going on. */
+/** At most four snapshots a second. */
 const GAP_MS = 250;
-/** No event tells what is in flight, so that is looked at. */
+/** No event tells how many requests are in flight, so the state is compared this often. */
 const LOOK_MS = 1000;
-/** The longest silence: a page that hears nothing for longer says that it lost touch. */
+/** The longest silence. The page reports a lost connection when it receives nothing for longer. */
 const SIGN_OF_LIFE_MS = 4000;
-/** Whoever has not read for so long is gone, or may come back when they are. */
+/** A reader that has read nothing for so long is disconnected; a page connects again by itself. */
 const STUCK_MS = 30_000;
 
-/** Each may change a snapshot. The type keeps an event from being forgotten here. */
+/** Each event may change a snapshot. The type makes sure that none is missing. */
 const EVENTS = Object.keys({
   paused: true,
   drained: true,
@@ -49,7 +49,7 @@ export type StreamedRegistry = Pick<PauseRegistry, 'list' | 'on' | 'off' | 'clos
 export class EventStreams {
   readonly #registry: StreamedRegistry;
   readonly #clock: Clock;
-  /** Since when each has not taken anything; undefined where it does. */
+  /** Since when each stream has been skipped; undefined if its reader keeps up. */
   readonly #streams = new Map<ServerResponse, number | undefined>();
   readonly #onChange = (): void => this.#soon();
   #timer: Timer | undefined;
@@ -69,7 +69,7 @@ export class EventStreams {
     return this.#streams.size;
   }
 
-  /** @throws AntractError, ProblemError when there can't be another one. */
+  /** @throws AntractError, ProblemError if no stream can be added. */
   open(req: IncomingMessage, res: ServerResponse): void {
     if (this.#registry.closed.aborted) {
       throw new AntractError('ERR_ANTRACT_CLOSED', 'antract has been closed.', { status: 503 });
@@ -80,7 +80,7 @@ export class EventStreams {
     onDisconnect(req, res, () => this.#leave(res));
     this.#streams.set(res, undefined);
     if (this.#streams.size === 1) this.#start();
-    res.write(`retry: 1000\n${this.#event()}`);
+    res.write(`retry: 1000\n${this.#event(this.#registry.list())}`);
   }
 
   #leave(res: ServerResponse): void {
@@ -96,7 +96,7 @@ export class EventStreams {
   #start(): void {
     for (const event of EVENTS) this.#registry.on(event, this.#onChange);
     this.#sentAt = this.#clock.now();
-    this.#sentState = this.#state(this.#sentAt);
+    this.#sentState = stateOf(this.#registry.list(), this.#sentAt);
     this.#later();
   }
 
@@ -107,7 +107,7 @@ export class EventStreams {
     this.#isSoon = false;
   }
 
-  /** Something has changed. A thousand changes in one go are one snapshot. */
+  /** Something has changed. Many changes at once make one snapshot. */
   #soon(): void {
     if (this.#isSoon) return;
     this.#isSoon = true;
@@ -123,17 +123,17 @@ export class EventStreams {
   #look(): void {
     this.#isSoon = false;
     const now = this.#clock.now();
-    const state = this.#state(now);
+    const apps = this.#registry.list();
+    const state = stateOf(apps, now);
     if (state !== this.#sentState || now >= this.#sentAt + SIGN_OF_LIFE_MS) {
       this.#sentState = state;
       this.#sentAt = now;
-      this.#sendAll(now);
+      this.#sendAll(this.#event(apps), now);
     }
     if (this.#streams.size > 0) this.#later();
   }
 
-  #sendAll(now: number): void {
-    const event = this.#event();
+  #sendAll(event: string, now: number): void {
     for (const [res, stuckSince] of this.#streams) {
       if (!res.writableNeedDrain) {
         this.#streams.set(res, undefined);
@@ -147,26 +147,29 @@ export class EventStreams {
     }
   }
 
-  #event(): string {
-    const at = this.#clock.date();
-    const data = printableJson({ at, apps: this.#registry.list() });
+  #event(apps: readonly AppStatus[]): string {
+    const data = printableJson({ at: this.#clock.date(), apps });
     return `id: ${++this.#id}\ndata: ${data}\n\n`;
   }
+}
 
-  /** All that is worth telling: that time goes on is not, that an end was put off is. */
-  #state(now: number): string {
-    return JSON.stringify(this.#registry.list(), (name, value: unknown) => {
-      if (!name.endsWith('Ms')) return value;
-      const isDeadline = name === 'endsInMs' || name === 'leaseEndsInMs';
-      return isDeadline && typeof value === 'number' ? Math.round((now + value) / 1000) : undefined;
-    });
-  }
+/**
+ * Everything that is worth an event: a deadline that moved is, the passing of time is not. The sentences
+ * say nothing that the fields don't.
+ */
+function stateOf(apps: readonly AppStatus[], now: number): string {
+  const fields = apps.map(({ summary: _summary, details: _details, ...rest }) => rest);
+  return JSON.stringify(fields, (name, value: unknown) => {
+    if (!name.endsWith('Ms')) return value;
+    const isDeadline = name === 'endsInMs' || name === 'leaseEndsInMs';
+    return isDeadline && typeof value === 'number' ? Math.round((now + value) / 1000) : undefined;
+  });
 }
 
 function writeHead(res: ServerResponse): void {
   res.statusCode = 200;
   res.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
-  // Neither kept nor packed up: compression would sit on the events until it has enough of them.
+  // Not compressed, because compression would delay events until its buffer is full.
   res.setHeader('Cache-Control', 'no-store, no-transform');
   res.setHeader('X-Accel-Buffering', 'no');
   res.setHeader('X-Content-Type-Options', 'nosniff');
@@ -176,6 +179,6 @@ function writeHead(res: ServerResponse): void {
 const BUSY = Object.freeze({
   status: 503,
   code: 'ERR_ANTRACT_ADMIN_BUSY',
-  detail: `All ${MAX_STREAMS} event streams are in use; a dashboard that is open somewhere is one.`,
+  detail: `All ${MAX_STREAMS} event streams are in use. Each open dashboard uses one: close one, then try again.`,
   headers: { 'Retry-After': '5' },
 });

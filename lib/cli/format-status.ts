@@ -1,85 +1,31 @@
 /**
- * What is going on in an app, in words for whoever is on call. Pure.
+ * Lays out the server's sentences about an app for a terminal.
  */
-import { clause, clientWaitText } from '../admin/views/status-text.ts';
-import { formatMs } from '../common/format.js';
+import { formatNumber } from '../common/format.js';
 import type { Straggler } from '../gate/in-flight.ts';
-import type { BackendSnapshot, AppSnapshot } from './client/snapshot.ts';
+import { stragglerLines as linesOf, stragglerText } from '../gate/status-text.ts';
+import type { AppSnapshot } from './client/snapshot.ts';
 
 /** How many stragglers are named where there is little room. */
 const NAMED = 5;
 
-/** All on one line: phase, held, in flight, oldest wait, time left. */
-export function oneLine(snapshot: AppSnapshot): string {
-  const { app, phase, held, inFlight, oldestHoldMs, endsInMs, lastSeen, backend } = snapshot;
-  const waitLeft = snapshot.probeEndsInMs ?? 0;
-  return [
-    `${app} is ${phaseText(snapshot)}`,
-    `${held} held`,
-    `${inFlight} in flight`,
-    ...(oldestHoldMs === null ? [] : [`oldest wait ${formatMs(oldestHoldMs)}`]),
-    ...(endsInMs === null ? [] : [`ends by itself in ${formatMs(endsInMs)}`]),
-    ...(waitLeft > 0
-      ? [`requests wait for the backend for another ${formatMs(waitLeft)} at most`]
-      : []),
-    ...(backend.summary === null && lastSeen !== null && phase === 'releasing'
-      ? [`backend: ${lastSeen}`]
-      : []),
-    ...backendParts(backend),
-  ].join(', ');
-}
-
-function backendParts({ summary, downForMs }: BackendSnapshot): string[] {
-  if (summary === null) return [];
-  return [downForMs === null ? clause(summary) : `${clause(summary)}, for ${formatMs(downForMs)}`];
-}
-
-/** Who is told that an app is paused must not take a pause of writes for one of all. */
-export function phaseText({ phase, only }: AppSnapshot): string {
-  return only === null ? phase : `${phase} for ${only}`;
-}
-
-/** The same, with what a drain waits for below it. */
-export function liveLines(snapshot: AppSnapshot): string[] {
-  return [
-    oneLine(snapshot),
-    ...stragglerLines(snapshot),
-    ...snapshot.processes.map((line) => `  ${line}`),
-  ];
-}
-
-/** Everything, a line each. */
-export function fullLines(snapshot: AppSnapshot): string[] {
-  const { phase, leaseEndsInMs, pausedForMs, stoppedForMs, endsInMs, reason, message, backend } =
-    snapshot;
+/** The summary, and below it the details and what a drain waits for. */
+export function statusLines(snapshot: AppSnapshot): string[] {
+  const { summary, details, phase, endsInMs } = snapshot;
   const isEndless = phase === 'stopped' && endsInMs === null;
   return [
-    `${oneLine(snapshot)}.`,
-    ...(backend.next === null ? [] : [`  ${backend.next}`]),
-    ...(pausedForMs === null ? [] : [`  paused for ${formatMs(pausedForMs)}`]),
-    ...(stoppedForMs === null ? [] : [`  stopped for ${formatMs(stoppedForMs)}`]),
-    ...(isEndless ? ['  does not end by itself: `antract resume` ends it'] : []),
-    ...(leaseEndsInMs === null
-      ? []
-      : [`  ends in ${formatMs(leaseEndsInMs)} unless its lease is renewed`]),
-    ...(reason === null ? [] : [`  reason: ${reason}`]),
-    ...(message === null ? [] : [`  clients are told: ${message}`]),
+    summary,
+    ...details.map((line) => `  ${line}`),
+    ...(isEndless ? ['  Next: `antract resume` lets requests through.'] : []),
     ...stragglerLines(snapshot),
-    ...snapshot.processes.map((line) => `  ${line}`),
   ];
 }
 
-export function stragglerLines({ stragglers, inFlight, only }: AppSnapshot): string[] {
-  const named = stragglers.slice(0, NAMED);
-  // Of a pause of writes, those in flight may be reads, which nobody waits for.
-  const more = (only === null ? inFlight : stragglers.length) - named.length;
-  return [
-    ...named.map((one) => `  ${stragglerText(one)}`),
-    ...(named.length > 0 && more > 0 ? [`  and ${more} more`] : []),
-  ];
+export function stragglerLines(snapshot: AppSnapshot): string[] {
+  return linesOf(snapshot, NAMED);
 }
 
-/** Why a drain is not done, and what the operator can do. */
+/** Why a drain did not end, and what the operator can do. */
 export function missingText(missing: readonly string[]): string {
   return (
     `${missing.join(', ')} can't be heard, and may still send requests to the backend. ` +
@@ -106,17 +52,13 @@ export function behindText({
   return `Not known to follow, and may still hold requests: ${behind.join(', ')}.`;
 }
 
-export function stragglerText({ method, path, ageMs, waitsFor }: Straggler): string {
-  return `${method} ${path} for ${formatMs(ageMs)}${clientWaitText(waitsFor)}`;
-}
-
 export function nameAll(stragglers: readonly Straggler[]): string {
   const named = stragglers.slice(0, NAMED).map(stragglerText).join(', ');
   const more = stragglers.length - NAMED;
-  return more > 0 ? `${named} and ${more} more` : named;
+  return more > 0 ? `${named} and ${formatNumber(more)} more` : named;
 }
 
-/** `1 request`, `2 requests`. */
-export function count(n: number, noun: string): string {
-  return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
+/** A sentence as a part of another. */
+export function clause(sentence: string): string {
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, '');
 }

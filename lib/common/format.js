@@ -41,7 +41,8 @@ function twoUnits(major, majorUnit, minor, minorUnit) {
  * @returns {string}
  */
 export function formatNumber(n) {
-  return n.toLocaleString('en');
+  // Most numbers are small, and Intl is slow.
+  return Math.abs(n) < 1000 ? String(n) : n.toLocaleString('en');
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Straggler } from './in-flight.ts';
 import type { DesiredState } from './desired-state.ts';
 import { phaseOf } from './phase.ts';
 import type { AppSettings } from '../options/settings.ts';
-import type { AppStatus, ProbeStatus } from './status.ts';
+import type { ProbeStatus, StatusFields } from './status.ts';
 
 export interface GateFacts {
   readonly app: string;
@@ -29,7 +29,7 @@ export interface GateFacts {
   readonly stragglers: () => Straggler[];
 }
 
-export function describeGate(facts: GateFacts): AppStatus {
+export function describeGate(facts: GateFacts): StatusFields {
   const { app, now, state, held, inFlight, longLived, oldestSince, probe } = facts;
   const { kind, since, until, leaseEnd } = state;
   const phase = phaseOf({ ...facts, desired: kind });

@@ -32,7 +32,7 @@ import { OutstandingReleases } from './outstanding-releases.ts';
 import { BackendReadiness, type BackendReadinessDeps } from './backend-readiness.ts';
 import { describe, type RequestLine } from '../common/request.ts';
 import type { SlowClient } from './slow-clients.ts';
-import type { AppStatus } from './status.ts';
+import type { StatusFields } from './status.ts';
 import type { Arrival, Ticket } from './ticket.ts';
 import { TrafficStats } from './traffic-stats.ts';
 import { HeldRequests } from './held-requests.ts';
@@ -195,7 +195,7 @@ export class Gate {
     return this.isReopened && this.inFlight === 0;
   }
 
-  status(): AppStatus {
+  status(): StatusFields {
     const now = this.#clock.now();
     return describeGate({
       app: this.app,

@@ -6,8 +6,19 @@ import type { AntractErrorCode } from '../common/errors.ts';
 import type { Straggler } from './in-flight.ts';
 import type { Phase, RejectReason } from './phase.ts';
 
-/** Durations are whole milliseconds; null where there is nothing to measure. */
-export interface AppStatus {
+/**
+ * An app in figures, names and sentences. The admin endpoints, the command line and the dashboard show
+ * the sentences as they are.
+ */
+export interface AppStatus extends StatusFields {
+  /** One sentence with the phase, the counts and the times. */
+  summary: string;
+  /** Further sentences: what happens to requests, why, and what an operator should know. */
+  details: string[];
+}
+
+/** The figures and names of a status. Durations are whole milliseconds; null where none applies. */
+export interface StatusFields {
   app: string;
   phase: Phase;
   /** Requests that wait here. */

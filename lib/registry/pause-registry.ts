@@ -35,7 +35,14 @@ import type { AntractOptions } from '../options/options.ts';
 import type { RequestLine } from '../common/request.ts';
 import type { Settings } from '../options/settings.ts';
 import { Sharing } from '../sharing/sharing.ts';
-import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from '../gate/status.ts';
+import { describeStatus } from '../gate/status-text.ts';
+import type {
+  AppStatus,
+  CommandResult,
+  DrainResult,
+  ReleaseResult,
+  StatusFields,
+} from '../gate/status.ts';
 import { reportTraffic, type TrafficReport } from '../gate/traffic-stats.ts';
 import { GateWait } from './wait-for-gate.ts';
 
@@ -241,7 +248,7 @@ export class PauseRegistry extends EventEmitter {
   }
 
   /** @internal The same for this process alone, where others share its store. */
-  listOwn(): AppStatus[] {
+  listOwn(): StatusFields[] {
     return this.#names().map((app) => this.#lookAt('status', app).status());
   }
 
@@ -390,7 +397,7 @@ export class PauseRegistry extends EventEmitter {
   }
 
   #statusOf(gate: Gate): AppStatus {
-    return this.#sharing?.status(gate) ?? gate.status();
+    return describeStatus(this.#sharing?.status(gate) ?? gate.status());
   }
 
   #trafficOf(gate: Gate): TrafficReport {

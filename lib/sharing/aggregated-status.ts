@@ -2,7 +2,7 @@
  * One app as all processes see it, made of what each tells. Pure.
  */
 import { oldest } from '../gate/in-flight.ts';
-import type { AppStatus, BackendStatus, ProcessStatus } from '../gate/status.ts';
+import type { StatusFields, BackendStatus, ProcessStatus } from '../gate/status.ts';
 import { reportTraffic, type TrafficReport } from '../gate/traffic-stats.ts';
 import { LOST_AFTER_MS, type Peer } from './peers.ts';
 import type { AppReport, ProcessIdentity } from './process-report.ts';
@@ -29,7 +29,7 @@ function isOfOneMind(app: AppReport | undefined, version: number): boolean {
 }
 
 /** Sums of all; what was asked for is the same everywhere. */
-export function joinStatus(app: string, status: AppStatus, fleet: ProcessReports): AppStatus {
+export function joinStatus(app: string, status: StatusFields, fleet: ProcessReports): StatusFields {
   const reports = [fleet.own, ...freshReports(app, fleet)];
   const sum = (name: 'held' | 'inFlight' | 'longLived'): number =>
     reports.reduce((total, report) => total + report[name], 0);
@@ -71,7 +71,7 @@ export function freshReports(
  */
 function joinBackend(
   app: string,
-  { backend: own }: AppStatus,
+  { backend: own }: StatusFields,
   fleet: ProcessReports,
 ): BackendStatus {
   const others = fleet.peers.flatMap(({ apps, heardAt }) => {
@@ -112,7 +112,11 @@ function answersElsewhere(app: string, { peers, now }: ProcessReports): number[]
 }
 
 /** Paused only when all are: each has acknowledged the pause, and drained, also those that are lost. */
-function joinPhase(app: string, { phase }: AppStatus, fleet: ProcessReports): AppStatus['phase'] {
+function joinPhase(
+  app: string,
+  { phase }: StatusFields,
+  fleet: ProcessReports,
+): StatusFields['phase'] {
   const others = fleet.peers.map(({ apps }) => apps[app]);
   switch (phase) {
     case 'running':

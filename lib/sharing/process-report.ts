@@ -4,7 +4,7 @@
 import type { Straggler } from '../gate/in-flight.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
 import type { Settings } from '../options/settings.ts';
-import type { AppStatus, BackendStatus } from '../gate/status.ts';
+import type { StatusFields, BackendStatus } from '../gate/status.ts';
 import type { TrafficReport } from '../gate/traffic-stats.ts';
 import { isPlainObject } from '../common/validate.ts';
 
@@ -20,7 +20,7 @@ export interface ProcessIdentity {
 
 /** One app in one process. */
 export interface AppReport extends Pick<
-  AppStatus,
+  StatusFields,
   'phase' | 'held' | 'inFlight' | 'longLived' | 'oldestHoldMs' | 'heldDelta'
 > {
   /** What it has understood last of what is shared: with that it acknowledges. */

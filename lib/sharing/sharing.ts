@@ -23,7 +23,7 @@ import type { AppReport, ProcessOrigin } from './process-report.ts';
 import { StallDetector } from './stall-detector.ts';
 import { ReplicatedStates } from './replicated-states.ts';
 import { StoreCalls, StoreUnavailableError } from './store-calls.ts';
-import type { AppStatus, LostProcessStatus } from '../gate/status.ts';
+import type { StatusFields, LostProcessStatus } from '../gate/status.ts';
 import type { Store } from '../stores/store.ts';
 import type { TrafficReport } from '../gate/traffic-stats.ts';
 
@@ -267,7 +267,7 @@ export class Sharing {
   }
 
   /** One app as all processes see it. */
-  status(gate: Gate): AppStatus {
+  status(gate: Gate): StatusFields {
     const { app, state } = gate;
     const now = this.#context.clock.now();
     const missing = new Set(this.#missing(gate));

@@ -1,10 +1,10 @@
 /**
- * One app on the page. Between snapshots it counts on by itself.
+ * The card of one app. Between two snapshots its clocks continue to run.
  */
 import { formatCount, formatMs, formatNumber } from '../../common/format.js';
 import { Chart } from './chart.js';
 import { History } from './history.js';
-import { badgeOf, commandsFor, isAlarming, meaningOf } from './words.js';
+import { badgeOf, commandsFor, isAlarming } from './words.js';
 
 /** @typedef {import('./snapshot.d.ts').Status} Status */
 
@@ -44,8 +44,7 @@ export class Card {
     if (this.element.dataset['phase'] !== status.phase) this.#showPhase(status.phase);
     this.element.dataset['backend'] = isAlarming(status) ? 'down' : '';
     this.#write('phase', badgeOf(status));
-    this.#write('meaning', meaningOf(status));
-    this.#showReason(status);
+    this.#showDetails(status);
     this.#write('held', formatNumber(status.held));
     this.#write('inFlight', formatNumber(status.inFlight));
     this.#field('chart').setAttribute(
@@ -56,7 +55,7 @@ export class Card {
     this.tick();
   }
 
-  /** Time goes on. */
+  /** Updates the clocks. */
   tick() {
     const passed = performance.now() - this.#receivedAt;
     const { oldestHoldMs, endsInMs, leaseEndsInMs, stragglers = [] } = this.status;
@@ -83,7 +82,7 @@ export class Card {
     if (!isLive) this.#history.breakOff();
   }
 
-  /** For whoever works by keyboard, and whose button is gone. */
+  /** For keyboard users whose button has disappeared. */
   focus() {
     this.#buttons()
       .find((button) => !button.hidden)
@@ -108,20 +107,24 @@ export class Card {
       button.classList.toggle('main', button.dataset['command'] === commands[0]);
       button.classList.toggle('risky', button.dataset['command'] === 'stop');
     }
-    // While the old button is still there: hiding it first would lose the focus.
+    // Before the old button is hidden, because hiding it would lose the focus.
     if (focused && !offers(focused)) buttons.find(offers)?.focus();
     for (const button of buttons) button.hidden = !offers(button);
   }
 
   /** @param {Status} status */
-  #showReason({ reason, message, leaseEndsInMs }) {
-    const lines = [
-      ...(reason === null ? [] : [`Reason: ${reason}`]),
-      ...(message === null ? [] : [`Clients are told: ${message}`]),
-      ...(leaseEndsInMs == null ? [] : ['It ends unless its lease is renewed.']),
-    ];
-    this.#write('reason', lines.join(' · '));
-    this.#field('reason').hidden = lines.length === 0;
+  #showDetails({ details }) {
+    const list = this.#field('details');
+    const shown = [...list.children].map(({ textContent }) => textContent);
+    if (shown.join('\n') === details.join('\n')) return;
+    list.hidden = details.length === 0;
+    list.replaceChildren(
+      ...details.map((sentence) => {
+        const line = document.createElement('li');
+        line.textContent = sentence;
+        return line;
+      }),
+    );
   }
 
   /** @param {Status} status */
@@ -153,7 +156,7 @@ export class Card {
   }
 
   /**
-   * Only what differs, so that a selection or a screen reader is not disturbed.
+   * Writes only changes, so that a text selection or a screen reader is not disturbed.
    *
    * @param {string} name
    * @param {string} text
@@ -165,7 +168,7 @@ export class Card {
 }
 
 /**
- * What is left, as on a clock: `4:48`, `1:05:00`.
+ * The time left, as on a clock: `4:48`, `1:05:00`.
  *
  * @param {number} ms
  */

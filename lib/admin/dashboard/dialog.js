@@ -93,9 +93,9 @@ export class CommandDialog {
       body,
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     });
-    const { summary, detail } = await answer.json();
+    const { result, detail } = await answer.json();
     if (!answer.ok) throw new Error(printable(detail ?? `Answered ${answer.status}.`));
-    return printable(String(summary));
+    return printable(String(result));
   }
 
   /** @param {string} message */

@@ -5,7 +5,7 @@ import { formatMs } from '../../common/format.js';
 import { Card } from './card.js';
 import { Connection } from './connection.js';
 import { CommandDialog } from './dialog.js';
-import { badgeOf, isAlarming, meaningOf } from './words.js';
+import { badgeOf, isAlarming } from './words.js';
 
 /** From here on one has to look for an app. */
 const MANY = 7;
@@ -67,7 +67,7 @@ function update(status) {
   card.update(status);
   return before === undefined || before === badgeOf(status)
     ? []
-    : [`${status.app} is ${status.phase}. ${meaningOf(status)}`];
+    : [[status.summary, ...status.details].join(' ')];
 }
 
 /** @param {import('./snapshot.d.ts').Status} status */

@@ -4,6 +4,8 @@
  */
 export interface Status {
   app: string;
+  summary: string;
+  details: string[];
   phase: 'running' | 'pausing' | 'paused' | 'releasing' | 'stopped';
   held: number;
   inFlight: number;
@@ -12,8 +14,6 @@ export interface Status {
   stoppedForMs?: number | null;
   endsInMs: number | null;
   leaseEndsInMs?: number | null;
-  reason: string | null;
-  message: string | null;
   stragglers?: {
     method: string;
     path: string;
@@ -22,17 +22,7 @@ export interface Status {
   }[];
   // Not every version says these.
   only?: 'writes' | null;
-  probe?: { unplanned: boolean } | null;
-  backend?: {
-    state: 'unknown' | 'up' | 'down';
-    forMs: number | null;
-    summary: string | null;
-    next: string | null;
-  };
-  // Where several processes share a store.
-  processes?: { acknowledged: boolean }[];
-  lostProcesses?: { blocksDrain?: boolean }[];
-  store?: 'connected' | 'lost';
+  backend?: { state: 'unknown' | 'up' | 'down' };
 }
 
 export interface Snapshot {

@@ -4,7 +4,7 @@
  */
 import type { AntractEvents } from '../../gate/events.ts';
 import type { PauseRegistry } from '../../registry/pause-registry.ts';
-import type { AppStatus } from '../../gate/status.ts';
+import type { StatusFields } from '../../gate/status.ts';
 import { AppLabels } from './app-labels.ts';
 import { loadPromClient, type MetricsRegister, type PromClient } from './prom-client.ts';
 
@@ -99,7 +99,7 @@ function addGauges(
   const add = (
     name: string,
     help: string,
-    read: (status: AppStatus) => number | undefined,
+    read: (status: StatusFields) => number | undefined,
     aggregator: 'sum' | 'max' | 'min' = 'sum',
     join = (a: number, b: number) => a + b,
   ): void => {
@@ -245,6 +245,6 @@ function addCounters(
  * What kind of reason a pause has, as what an operator types is without bounds: a lease is how a
  * deploy asks, all else somebody asked for.
  */
-function kindOfPause({ leaseEndsInMs }: AppStatus): Reason {
+function kindOfPause({ leaseEndsInMs }: StatusFields): Reason {
   return leaseEndsInMs === null ? 'asked' : 'lease';
 }

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Page } from './status-text.ts';
+import type { Page } from './rendered.ts';
 
 /** A module comes before the modules that use it. */
 const MODULES = [

@@ -2,7 +2,7 @@
  * What there is under the admin path, for those who ask for nothing in particular. Pure.
  */
 import { ENDPOINT_PARAMETERS, type EndpointName } from '../params.ts';
-import { rendered, type Base, type Rendered } from './status-text.ts';
+import { rendered, type Base, type Rendered } from './rendered.ts';
 
 const PURPOSES: Readonly<Record<EndpointName, string>> = {
   index: 'this list; the dashboard, in a browser',

@@ -3,7 +3,7 @@
  */
 import { formatMs } from '../../common/format.js';
 import type { PauseReport } from '../../gate/pause-report.ts';
-import { rendered, type Rendered } from './status-text.ts';
+import { rendered, type Rendered } from './rendered.ts';
 
 /** `report` is null in the JSON of an app that was never paused. */
 export function renderReport(app: string, report: PauseReport | undefined): Rendered {

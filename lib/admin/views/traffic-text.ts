@@ -3,7 +3,7 @@
  */
 import { formatMs } from '../../common/format.js';
 import type { TrafficReport } from '../../gate/traffic-stats.ts';
-import { rendered, type Rendered } from './status-text.ts';
+import { rendered, type Rendered } from './rendered.ts';
 
 export function renderTraffic(report: TrafficReport): Rendered {
   const { app, windowMs, requestsPerSecond, inFlight, slowestMs, expectedHeldIn30s } = report;

@@ -8,7 +8,7 @@ import { StoreLostError } from './client-errors.ts';
 import { delay } from '../delay.ts';
 import type { Terminal } from '../terminal.ts';
 import { readSnapshot, type AppSnapshot } from './snapshot.ts';
-import { liveLines, oneLine } from '../format-status.ts';
+import { statusLines } from '../format-status.ts';
 
 /** How often the server is asked. */
 const EVERY = { live: 500, plain: 2000 };
@@ -102,12 +102,12 @@ export class Progress {
     const { terminal, clock } = this.#watch;
     this.last = snapshot;
     if (snapshot.stragglers.length > 0) this.lastWaiting = snapshot;
-    terminal.show(liveLines(snapshot));
+    terminal.show(statusLines(snapshot));
     const now = clock.now();
     if (terminal.isLive) return;
     if (snapshot.phase === this.#linePhase && now < this.#lineAt + LINE_EVERY) return;
     this.#linePhase = snapshot.phase;
     this.#lineAt = now;
-    terminal.printLine(`antract: ${oneLine(snapshot)}`);
+    terminal.printLine(`antract: ${snapshot.summary}`);
   }
 }

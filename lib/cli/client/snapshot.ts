@@ -1,17 +1,20 @@
 /**
- * Reads what a server says of an app, without trusting its shape: it may be of another version. All
- * text is fit for a terminal from here on. Knows no command.
+ * Reads a server's status of an app without trusting its shape, because the server may have another
+ * version. All text is safe to print from here on.
  */
-import { formatMs } from '../../common/format.js';
 import type { Straggler } from '../../gate/in-flight.ts';
 import type { Phase } from '../../gate/phase.ts';
 import { isPlainObject } from '../../common/validate.ts';
 import type { Body } from './admin-client.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { printable } from '../../common/printable.ts';
+import { processName } from '../../gate/status-text.ts';
 
 export interface AppSnapshot {
   readonly app: string;
+  /** The server's sentences. */
+  readonly summary: string;
+  readonly details: readonly string[];
   readonly phase: Phase;
   readonly held: number;
   readonly inFlight: number;
@@ -19,20 +22,19 @@ export interface AppSnapshot {
   readonly pausedForMs: number | null;
   readonly stoppedForMs: number | null;
   readonly endsInMs: number | null;
-  readonly leaseEndsInMs: number | null;
   readonly pauseId: string | null;
-  /** Which requests alone wait; null where all do. */
+  /** Which requests the pause is limited to; null if all are held. */
   readonly only: string | null;
   readonly reason: string | null;
   readonly message: string | null;
   readonly stragglers: readonly Straggler[];
-  /** What the server last saw of the backend, where it looks. */
+  /** What the server's probe last saw of the backend. */
   readonly lastSeen: string | null;
-  /** How much longer the server waits for the backend, where it does. */
+  /** How much longer the server waits for the backend. */
   readonly probeEndsInMs: number | null;
-  /** Processes that are not heard of, and may still send requests to the backend. */
+  /** Silent processes that may still send requests to the backend. */
   readonly missing: readonly string[];
-  /** Processes that are not heard of, and were not seen to end. */
+  /** Silent processes that were not seen to end. */
   readonly silent: readonly string[];
   /** Processes that have not acknowledged the last command. */
   readonly unacknowledged: readonly string[];
@@ -41,8 +43,6 @@ export interface AppSnapshot {
   /** The store does not answer: commands reach one process alone. */
   readonly isStoreLost: boolean;
   readonly backend: BackendSnapshot;
-  /** What there is to know of other processes that share the app, a line each. */
-  readonly processes: readonly string[];
 }
 
 /** As the server words it. All null where nothing is wrong, or the server is older. */
@@ -64,10 +64,16 @@ const PHASES: readonly string[] = [
 export function readSnapshot(body: Body): AppSnapshot {
   const { phase, probe } = body;
   if (typeof phase !== 'string' || !PHASES.includes(phase)) {
-    throw new CommandFailure('What answers there does not tell a phase; it is not antract.');
+    throw new CommandFailure(
+      'The answer has no phase, so the server is not antract. Check the address (--url).',
+    );
   }
+  const app = readText(body['app']) ?? 'default';
+  const { details } = body;
   return {
-    app: readText(body['app']) ?? 'default',
+    app,
+    summary: readText(body['summary']) ?? `App ${app} is ${phase}.`,
+    details: Array.isArray(details) ? details.flatMap((line) => readText(line) ?? []) : [],
     phase: phase as Phase,
     held: readNumber(body['held']) ?? 0,
     inFlight: readNumber(body['inFlight']) ?? 0,
@@ -75,7 +81,6 @@ export function readSnapshot(body: Body): AppSnapshot {
     pausedForMs: readNumber(body['pausedForMs']),
     stoppedForMs: readNumber(body['stoppedForMs']),
     endsInMs: readNumber(body['endsInMs']),
-    leaseEndsInMs: readNumber(body['leaseEndsInMs']),
     pauseId: readText(body['pauseId']),
     only: readText(body['only']),
     reason: readText(body['reason']),
@@ -95,7 +100,6 @@ export function readSnapshot(body: Body): AppSnapshot {
     hasStore: readText(body['store']) !== null,
     isStoreLost: body['store'] === 'lost' || body['shared'] === false,
     backend: readBackend(body['backend']),
-    processes: readProcesses(body),
   };
 }
 
@@ -117,29 +121,7 @@ function readLost({ lostProcesses }: Body): Record<string, unknown>[] {
 }
 
 function nameProcess({ host, pid }: Record<string, unknown>): string {
-  return `process ${readNumber(pid) ?? '?'} on ${readText(host) ?? '?'}`;
-}
-
-function lostText(one: Record<string, unknown>): string {
-  const name = nameProcess(one);
-  if (one['ended'] === true) return `${name} has ended; the requests it held are lost`;
-  const silent = `${name} has not been heard of for ${formatMs(readNumber(one['silentForMs']) ?? 0)}`;
-  if (one['blocksDrain'] !== true) return `${silent}; it had drained, and holds requests`;
-  return one['fenced'] === true
-    ? `${silent}; it holds new requests, but earlier ones may still be in flight`
-    : `${silent}; it may still send requests to the backend`;
-}
-
-function readProcesses(body: Body): string[] {
-  return [
-    ...readPeers(body)
-      .filter(({ acknowledged }) => acknowledged === false)
-      .map((one) => `${nameProcess(one)} has not acknowledged yet`),
-    ...readLost(body).map(lostText),
-    ...(body['store'] === 'lost'
-      ? ['the store does not answer: commands reach one process alone, and others may not follow']
-      : []),
-  ];
+  return processName({ host: readText(host) ?? '?', pid: readNumber(pid) ?? '?' });
 }
 
 export function readList(body: Body): AppSnapshot[] {

@@ -1,5 +1,5 @@
 /** Waits until an app has drained, for `antract pause --wait` and `antract drain`. */
-import { formatMs } from '../../common/format.js';
+import { formatCount, formatMs } from '../../common/format.js';
 import { systemClock } from '../../common/clock.ts';
 import { durationWithUnit } from '../../common/validate.ts';
 import type { AdminClient, Body, Parameters } from './admin-client.ts';
@@ -9,15 +9,10 @@ import { CommandFailure, EXIT_DRAIN_TIMEOUT } from '../cli-error.ts';
 import { Progress } from './progress.ts';
 import { Terminal } from '../terminal.ts';
 import { exitCodeOf, watchInterruption } from '../signals.ts';
+import { phaseText } from '../../gate/status-text.ts';
 import { readNumber, readSnapshot } from './snapshot.ts';
-import { printState } from './print-state.ts';
-import {
-  count,
-  missingText,
-  phaseText,
-  STORE_LOST_DRAIN,
-  stragglerLines,
-} from '../format-status.ts';
+import { printResult } from './print-state.ts';
+import { missingText, STORE_LOST_DRAIN, stragglerLines } from '../format-status.ts';
 
 /** How much longer than the requested wait the server may take to respond. */
 const RESPONSE_MARGIN_MS = 10_000;
@@ -54,8 +49,7 @@ export async function waitForDrain(
 }
 
 function printDrained(flags: ClientOptions, body: Body): void {
-  const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
-  if (body['drained'] === true) return printState(flags, body, `Drained after ${waited}.`);
+  if (body['drained'] === true) return printResult(flags, body);
   throw notDrained(body);
 }
 
@@ -77,7 +71,7 @@ function whyNotDrained(body: Body): string[] {
   const snapshot = readSnapshot(body);
   const { app, only, inFlight, missing, unacknowledged, stragglers, isStoreLost } = snapshot;
   const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
-  const waitsForText = `${only === null ? count(inFlight, 'request') : only} still in flight`;
+  const waitsForText = `${only === null ? formatCount(inFlight, 'request') : only} still in flight`;
   const lines = stragglerLines(snapshot);
   if (isStoreLost) {
     return [

@@ -9,7 +9,6 @@ import { CommandFailure, EXIT_FAILED, EXIT_HEALTH_TIMEOUT } from '../cli-error.t
 import { delay } from '../delay.ts';
 import { Progress, type ProgressDeps } from './progress.ts';
 import { readSnapshot } from './snapshot.ts';
-import { oneLine } from '../format-status.ts';
 
 const ANSWER_TIME = 10_000;
 /** How often a server is asked that can't be asked to wait. */
@@ -33,7 +32,7 @@ export async function waitUntilBack(
     const body = await waitAtServer(watch, progress, wait, signal);
     const snapshot = readSnapshot(body);
     if (snapshot.phase === 'pausing' || snapshot.phase === 'paused') {
-      const text = `Somebody has paused it again: ${oneLine(snapshot)}.`;
+      const text = `Somebody has paused it again. ${snapshot.summary}`;
       throw new PausedAgainError(text, EXIT_FAILED, { details: body });
     }
     return body;
@@ -86,8 +85,10 @@ async function waitByAsking(
 }
 
 function notBack(wait: number, body: Body): CommandFailure {
+  const { summary, details } = readSnapshot(body);
+  const sentences = [summary, ...details, 'Held requests continue to wait.'];
   return new CommandFailure(
-    `Not back within ${formatMs(wait)}: ${oneLine(readSnapshot(body))}. Held requests continue to wait.`,
+    `Not back within ${formatMs(wait)}. ${sentences.join(' ')}`,
     EXIT_HEALTH_TIMEOUT,
     { details: body },
   );

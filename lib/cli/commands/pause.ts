@@ -11,7 +11,7 @@ import {
   type ClientOptions,
   type IgnoreLost,
 } from '../client/client-options.ts';
-import { printState } from '../client/print-state.ts';
+import { printResult } from '../client/print-state.ts';
 import { waitForDrain } from '../client/wait-for-drain.ts';
 
 interface PauseFlags extends ClientOptions, IgnoreLost {
@@ -40,5 +40,5 @@ async function pause(app: string, flags: PauseFlags): Promise<void> {
   const parameters = { app, max_time: maxTime, only, reason, lost: lostParameter(flags) };
   if (wait !== undefined) return waitForDrain(client, 'enable', parameters, wait, flags);
   const { body } = await client.call('enable', parameters);
-  printState(flags, body, body['changed'] === false ? 'It was paused already.' : undefined);
+  printResult(flags, body);
 }

@@ -4,10 +4,8 @@ import { systemClock } from '../../common/clock.ts';
 import { durationWithUnit } from '../../common/validate.ts';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
 import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
-import { printState } from '../client/print-state.ts';
-import { readNumber } from '../client/snapshot.ts';
+import { printResult, printState } from '../client/print-state.ts';
 import { waitUntilBack } from '../client/wait-until-back.ts';
-import { count } from '../format-status.ts';
 import { Terminal } from '../terminal.ts';
 
 interface ResumeFlags extends ClientOptions {
@@ -27,9 +25,7 @@ async function resume(app: string, flags: ResumeFlags): Promise<void> {
   const wait = flags.wait === undefined ? undefined : durationWithUnit()('--wait', flags.wait);
   const { body } = await client.call('disable', { app });
   if (wait === undefined) {
-    const held = readNumber(body['heldBefore']) ?? 0;
-    const remark = held === 0 ? undefined : `${count(held, 'request')} had been held.`;
-    printState(flags, body, body['changed'] === false ? 'It was running already.' : remark);
+    printResult(flags, body);
     return;
   }
   const terminal = new Terminal(process.stderr, process.env);

@@ -13,7 +13,7 @@ import { openRedisStore } from '../config/redis-option.ts';
 import { runGateway, stderrLogger } from '../run-gateway.ts';
 import { warnOfSecretArguments } from '../config/secret-arguments.ts';
 import { withOptionNames } from '../config/option-names.ts';
-import { count as countOf } from '../format-status.ts';
+import { formatCount } from '../../common/format.js';
 import { readWorkers, runWorkers } from '../workers/primary.ts';
 
 export function addServe(program: Command): void {
@@ -54,7 +54,7 @@ async function start(raw: RawConfig, { values, sources }: Given): Promise<string
     count === undefined
       ? await runGateway({ ...toGatewayConfig(config, stderrLogger), store })
       : await runWorkers({ count, config, store });
-  const many = count === undefined ? '' : ` (${countOf(count, 'worker')})`;
+  const many = count === undefined ? '' : ` (${formatCount(count, 'worker')})`;
   return `antract listens on ${url}, admin endpoints: ${adminUrl ?? 'none'}${many}`;
 }
 

@@ -12,7 +12,8 @@ import { delay } from '../delay.ts';
 import { Terminal } from '../terminal.ts';
 import { readList, type AppSnapshot } from '../client/snapshot.ts';
 import { exitCodeOf, watchInterruption } from '../signals.ts';
-import { fullLines, phaseText } from '../format-status.ts';
+import { statusLines } from '../format-status.ts';
+import { phaseText } from '../../gate/status-text.ts';
 
 interface StatusFlags extends ClientOptions {
   readonly watch?: boolean;
@@ -75,7 +76,7 @@ function textOf(body: Body, { json }: StatusFlags): string {
   if (json) return printableJson(body);
   const apps = readList(body);
   const [only] = apps;
-  return (apps.length === 1 && only ? fullLines(only) : tableOf(apps)).join('\n');
+  return (apps.length === 1 && only ? statusLines(only) : tableOf(apps)).join('\n');
 }
 
 /** The end of the pause, or of the wait for the backend where there is no pause. */

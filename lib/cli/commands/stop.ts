@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { durationWithUnit } from '../../common/validate.ts';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
 import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
-import { printState } from '../client/print-state.ts';
+import { printResult } from '../client/print-state.ts';
 
 interface StopFlags extends ClientOptions {
   readonly maxTime?: string;
@@ -24,5 +24,5 @@ async function stop(app: string, flags: StopFlags): Promise<void> {
   const { maxTime, message } = flags;
   if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
   const { body } = await client.call('stop', { app, max_time: maxTime, message });
-  printState(flags, body, body['changed'] === false ? 'It was stopped already.' : undefined);
+  printResult(flags, body);
 }

@@ -7,8 +7,8 @@ import type { AdminClient, Body } from '../client/admin-client.ts';
 import { RefusedError } from '../client/client-errors.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';
+import { statusLines } from '../format-status.ts';
 import { readNumber, readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
-import { oneLine } from '../format-status.ts';
 
 export interface DryRunOptions {
   readonly app: string;
@@ -40,7 +40,7 @@ function dryRunLines(snapshot: AppSnapshot, traffic: Body, drainTimeout: number)
   const expected = readNumber(traffic['expectedHeldIn30s']);
   const period = windowMs === null ? 'lately' : `in the last ${formatMs(windowMs)}`;
   return [
-    `Now: ${oneLine(snapshot)}.`,
+    ...statusLines(snapshot),
     ...(rate === null ? [] : [`Traffic ${period}: ${round(rate)} requests a second.`]),
     ...(slowest === null ? [] : [`The slowest took ${formatMs(slowest)}.`]),
     ...(expected === null ? [] : [`A pause of 30 s would hold about ${round(expected)}.`]),

@@ -2,14 +2,13 @@
  * What `antract run` says once when it fails: what happened, what clients see now, and what to do.
  */
 import { constants } from 'node:os';
-import { clause } from '../../admin/views/status-text.ts';
 import { DEFAULT_APP } from '../../registry/pause-registry.ts';
-import { formatMs } from '../../common/format.js';
+import { formatCount, formatMs } from '../../common/format.js';
 import { CommandFailure, toFailure, failureCode } from '../cli-error.ts';
 import { fetchStatus, type RunReport } from './run-report.ts';
 import type { AppSnapshot } from '../client/snapshot.ts';
 import type { RunContext, RunOptions } from './run-context.ts';
-import { behindText, count } from '../format-status.ts';
+import { behindText, clause } from '../format-status.ts';
 
 /** Completes the report, and makes the failure that ends the process. */
 export async function describeFailure(
@@ -120,7 +119,7 @@ function stateText(now: AppSnapshot, isHere: boolean): string {
       return releasingText(now, here);
     case 'pausing':
     case 'paused':
-      return `${app} is STILL PAUSED${here}: ${count(held, 'request')} held${atMost(endsInMs)}.`;
+      return `${app} is STILL PAUSED${here}: ${formatCount(held, 'request')} held${atMost(endsInMs)}.`;
     case 'stopped':
       return `${app} is STOPPED${here}: clients get 503.`;
     default:
@@ -146,7 +145,7 @@ function releasingText(now: AppSnapshot, here: string): string {
     return `New requests to ${app} are held${here}: ${why}${atMost(probeEndsInMs)}.`;
   }
   const are = held === 1 ? 'is' : 'are';
-  const requests = `${count(held, 'request')} to ${app} ${are} still held${here}`;
+  const requests = `${formatCount(held, 'request')} to ${app} ${are} still held${here}`;
   return `${requests}${isWaiting ? `: ${why}` : ''}${atMost(probeEndsInMs)}.`;
 }
 

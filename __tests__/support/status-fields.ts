@@ -1,0 +1,24 @@
+/** The status of an app that runs and has no requests, without its sentences. */
+import type { StatusFields } from '../../lib/gate/status.ts';
+import { UNKNOWN_BACKEND } from './unknown-backend.ts';
+
+export const statusFields = (given: Partial<StatusFields>): StatusFields => ({
+  app: 'default',
+  phase: 'running',
+  held: 0,
+  inFlight: 0,
+  longLived: 0,
+  oldestHoldMs: null,
+  heldDelta: null,
+  pausedForMs: null,
+  stoppedForMs: null,
+  endsInMs: null,
+  leaseEndsInMs: null,
+  pauseId: null,
+  only: null,
+  reason: null,
+  message: null,
+  probe: null,
+  backend: UNKNOWN_BACKEND,
+  ...given,
+});

@@ -1,0 +1,132 @@
+/**
+ * Renders what a command did, and then the status. The JSON has the command's own sentences as
+ * `result`.
+ *
+ * Scripts written for the OpenResty original read the first line of each text, so its wording is kept.
+ */
+import { formatCount, formatMs } from '../../common/format.js';
+import { processName } from '../../gate/status-text.ts';
+import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from '../../gate/status.ts';
+import { rendered, type Base, type Rendered } from './rendered.ts';
+import { statusLines } from './status-text.ts';
+
+export function renderEnable(result: CommandResult, base: Base): Rendered {
+  return renderResult(200, [enableLine(result.changed, result.held)], commandJson(result), base);
+}
+
+/** `enable` with `wait`: `status` is the state after the wait. */
+export function renderEnableAndDrain(
+  { changed, shared }: CommandResult,
+  drain: DrainResult,
+  status: AppStatus,
+  base: Base,
+): Rendered {
+  const lines = [enableLine(changed, status.held), drainLine(drain, status)];
+  const done = { changed, ...(shared !== undefined && { shared }) };
+  return renderResult(drainStatus(drain), lines, { ...status, ...done, ...drainJson(drain) }, base);
+}
+
+export function renderDrain(drain: DrainResult, status: AppStatus, base: Base): Rendered {
+  const json = { ...status, ...drainJson(drain) };
+  return renderResult(drainStatus(drain), [drainLine(drain, status)], json, base);
+}
+
+export function renderDisable(result: CommandResult, base: Base): Rendered {
+  return renderResult(200, [disableLine(result)], commandJson(result), base);
+}
+
+/** `disable` with `wait`: `status` is the state after the wait. */
+export function renderDisableAndRelease(
+  result: CommandResult,
+  release: ReleaseResult,
+  status: AppStatus,
+  base: Base,
+): Rendered {
+  const released = release.outcome === 'reopened';
+  const lines = [disableLine(result), releaseLine(release, status)];
+  const json = { ...commandJson({ ...result, status }), released, waitedMs: release.waitedMs };
+  return renderResult(released ? 200 : 202, lines, json, base);
+}
+
+export function renderStop(result: CommandResult, base: Base): Rendered {
+  const { changed, held } = result;
+  const lines = changed
+    ? [
+        'App is stopped: requests are answered 503.',
+        `${formatCount(held, 'held request')} got that answer now.`,
+      ]
+    : ['App is already stopped.'];
+  return renderResult(200, lines, commandJson(result), base);
+}
+
+function renderResult(
+  status: number,
+  lines: readonly string[],
+  json: AppStatus,
+  base: Base,
+): Rendered {
+  return rendered(status, [...lines, ...statusLines(json, base)], {
+    ...json,
+    result: lines.join(' '),
+  });
+}
+
+// ---- JSON -------------------------------------------------------------------------------------
+
+function commandJson({ status, changed, held, shared }: CommandResult): AppStatus {
+  const done = { changed, heldBefore: held, ...(shared !== undefined && { shared }) };
+  return { ...status, ...done };
+}
+
+function drainJson({ outcome, waitedMs, stragglers }: DrainResult): {
+  drained: boolean;
+} & Pick<DrainResult, 'waitedMs' | 'stragglers'> {
+  return { drained: outcome === 'drained', waitedMs, stragglers };
+}
+
+function drainStatus({ outcome }: DrainResult): number {
+  return outcome === 'drained' ? 200 : 202;
+}
+
+// ---- Sentences --------------------------------------------------------------------------------
+
+function enableLine(changed: boolean, held: number): string {
+  return changed
+    ? 'Pause is enabled.'
+    : `Pause is already enabled, ${held} requests are currently paused.`;
+}
+
+function disableLine({ changed, held }: CommandResult): string {
+  if (!changed) return 'Pause is already disabled.';
+  return held === 0
+    ? 'Pause is disabled. No requests were held.'
+    : `Pause is disabled. ${held} requests were held in-flight.`;
+}
+
+function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {
+  const { outcome, waitedMs, missing = [], store } = drain;
+  const after = `after ${formatMs(waitedMs)}`;
+  if (outcome === 'lost' && store === 'lost') {
+    return `Not drained ${after}: the store does not answer, so other processes may still send requests to the backend.`;
+  }
+  if (outcome === 'lost') {
+    const names = missing.map(processName).join(', ');
+    return `Not drained ${after}: ${names} can't be heard, and may still send requests to the backend.`;
+  }
+  // With a pause of writes, some requests in flight may be reads.
+  const [none, some] = only
+    ? ['no write is', 'writes']
+    : ['nothing is', formatCount(inFlight, 'request')];
+  if (outcome === 'drained') return `Drained ${after}: ${none} in flight.`;
+  const cause = store === 'lost' ? ', and the store does not answer' : '';
+  return `Not drained ${after}: ${some} still in flight${cause}.`;
+}
+
+function releaseLine({ outcome, waitedMs }: ReleaseResult, { held, store }: AppStatus): string {
+  const after = `after ${formatMs(waitedMs)}`;
+  if (outcome === 'reopened') {
+    return `Released ${after}: no request is held, and the backend answers.`;
+  }
+  const others = store === 'lost' ? '; the store does not answer, so others may hold more' : '';
+  return `Not released ${after}: ${formatCount(held, 'request')} still held${others}.`;
+}
