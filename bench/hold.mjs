@@ -53,7 +53,8 @@ const pass = () => exchange(() => undefined);
 async function hold(onceHeld = () => undefined) {
   await antract.enable();
   return exchange(async () => {
-    while (antract.status().held < REQUESTS) await once(antract.registry, 'held');
+    while (antract.status().held < REQUESTS)
+      await new Promise((resolve) => antract.once('held', resolve));
     onceHeld();
     await antract.disable();
   });

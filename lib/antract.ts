@@ -1,22 +1,27 @@
 /**
- * `createAntract()`: reads the options once and wires the rest. Knows no proxy.
+ * `createAntract()`: builds an instance from its parts.
  */
 import { createAdminRouter, type AdminOptions, type AdminRouter } from './admin/router.ts';
+import { readEveryHeader } from './common/header-limit.ts';
+import type { AntractEvents, AntractListener } from './gate/events.ts';
 import type { PauseOptions } from './http/admission.ts';
 import { delayContinue, type ContinueServer } from './http/expect-continue.ts';
-import { readEveryHeader } from './common/header-limit.ts';
 import { createPauseMiddleware, type PauseMiddleware } from './http/middleware.ts';
-import { Notifier } from './webhook/notify.ts';
-import type { AntractOptions } from './options/options.ts';
-import { PauseRegistry } from './registry/pause-registry.ts';
-import { createSpooler, type Spooler } from './spool/spooler.ts';
 import {
   createUpgradeListener,
   type PauseUpgradeListener,
   type UpgradeListener,
 } from './http/upgrade/upgrade.ts';
+import type { AntractOptions } from './options/options.ts';
+import { PauseRegistry } from './registry/pause-registry.ts';
+import { RegistryCore } from './registry/registry-core.ts';
+import { createSpooler, type Spooler } from './spool/spooler.ts';
+import { Notifier } from './webhook/notify.ts';
 
-/** The calls of the registry are bound, so that they can be passed around. */
+/**
+ * One instance of antract. All methods are bound, so you can pass them around. The methods of
+ * {@link PauseRegistry} are available here too.
+ */
 export interface Antract extends Pick<
   PauseRegistry,
   | 'enable'
@@ -24,73 +29,131 @@ export interface Antract extends Pick<
   | 'stop'
   | 'status'
   | 'list'
+  | 'report'
+  | 'traffic'
   | 'waitForDrain'
   | 'waitForRelease'
   | 'during'
   | 'close'
-  | 'on'
-  | 'once'
-  | 'off'
 > {
-  /** What the middleware and the admin router share. */
+  /** The commands, snapshots and events of this instance, without HTTP. */
   readonly registry: PauseRegistry;
-  /** The middleware that holds requests. Mount it ahead of what it is to protect. */
-  pause(options?: PauseOptions): PauseMiddleware;
-  /** The same for WebSockets: `server.on('upgrade', antract.upgrade(listener))`. */
-  upgrade(listener: UpgradeListener, options?: PauseOptions): PauseUpgradeListener;
+
   /**
-   * Makes clients that ask first (`Expect: 100-continue`) keep their uploads until their request may
-   * pass. Without it Node tells them to go on before any handler runs.
+   * Makes the middleware that holds requests. Mount it before the handlers that it protects.
    *
-   * Also sets `server.maxHeadersCount` to 0, for connections made from now on, so that no header is
-   * dropped. Without it `pause()` answers 431 to a request with as many headers as the server reads.
+   * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`.
+   * @example
+   * app.use(antract.pause());
+   */
+  pause(options?: PauseOptions): PauseMiddleware;
+
+  /**
+   * Makes the listener that holds upgrades, such as WebSocket handshakes.
+   *
+   * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`.
+   * @example
+   * server.on('upgrade', antract.upgrade(listener));
+   */
+  upgrade(listener: UpgradeListener, options?: PauseOptions): PauseUpgradeListener;
+
+  /**
+   * Prepares a server for held requests:
+   *
+   * - Clients that send `Expect: 100-continue` keep the request body until their request may pass. Without
+   *   `attach()`, Node tells them to send it before any handler runs.
+   * - `server.maxHeadersCount` becomes 0 for later connections, so that Node drops no header. Without
+   *   `attach()`, `pause()` answers 431 to a request with as many headers as the server reads.
    */
   attach(server: ContinueServer): void;
-  /** The router with the admin endpoints, for `adminPath`. Needs Express. */
-  admin(options?: AdminOptions): AdminRouter;
+
   /**
-   * With a `store`: resolves once it is known what is asked for, or that the store does not answer.
-   * Requests that come before it wait. Else it has resolved already.
+   * Makes the router with the admin endpoints. Mount it at `adminPath`.
+   *
+   * @throws AntractError `ERR_ANTRACT_OPTION`.
+   * @example
+   * app.use('/_antract', antract.admin());
+   */
+  admin(options?: AdminOptions): AdminRouter;
+
+  /**
+   * With a `store`: resolves when the desired states are known, or when the store is known not to answer.
+   * Requests that arrive earlier are held. Without a store it has resolved already.
    */
   ready(): Promise<void>;
+
+  /**
+   * Calls a listener at each event. Returns this instance.
+   *
+   * @example
+   * antract.on('drained', ({ app, afterMs }) => console.log(`${app} drained after ${afterMs} ms`));
+   */
+  on<K extends keyof AntractEvents>(event: K, listener: AntractListener<K>): this;
+
+  /** Calls a listener at the next event of that name. Returns this instance. */
+  once<K extends keyof AntractEvents>(event: K, listener: AntractListener<K>): this;
+
+  /** Removes a listener. Returns this instance. */
+  off<K extends keyof AntractEvents>(event: K, listener: AntractListener<K>): this;
 }
 
 /**
- * Two calls share nothing.
+ * Makes an instance. Two instances share nothing, unless they use the same store.
  *
- * @throws AntractError `ERR_ANTRACT_OPTION` for an option that is unknown or wrong.
+ * @throws AntractError `ERR_ANTRACT_OPTION` for an option that is unknown or invalid.
+ * @example
+ * const antract = createAntract({ maxTime: '2m' });
+ * app.use('/_antract', antract.admin());
+ * app.use(antract.pause());
  */
 export function createAntract(options: AntractOptions = {}): Antract {
-  const registry = new PauseRegistry(options);
-  const { spool, logger, notify } = registry.settings;
+  return assembleAntract(new RegistryCore(options));
+}
+
+/** Builds an instance around a core, for the gateway, which needs both. */
+export function assembleAntract(core: RegistryCore): Antract {
+  const registry = new PauseRegistry(core);
+  const { spool, logger, notify } = core.settings;
   let spooler: Spooler | undefined;
-  registry.spooledBytes = () => spooler?.bytes ?? 0;
-  const notifier = notify === undefined ? undefined : new Notifier(registry, notify);
-  return {
+  core.spooledBytes = () => spooler?.bytes ?? 0;
+  const notifier = notify === undefined ? undefined : new Notifier(registry, core, notify);
+  const antract: Antract = {
     registry,
     pause(pauseOptions) {
       spooler ??= createSpooler(spool, { warn: (message) => logger.warn(message) });
-      return createPauseMiddleware(registry, spooler, pauseOptions);
+      return createPauseMiddleware(core, spooler, pauseOptions);
     },
-    upgrade: (listener, pauseOptions) => createUpgradeListener(registry, listener, pauseOptions),
+    upgrade: (listener, pauseOptions) => createUpgradeListener(core, listener, pauseOptions),
     attach: (server) => delayContinue(readEveryHeader(server)),
-    admin: (adminOptions) => createAdminRouter(registry, adminOptions),
-    ready: () => registry.ready,
+    admin: (adminOptions) => createAdminRouter(registry, core, adminOptions),
+    ready: () => core.ready,
     enable: registry.enable.bind(registry),
     disable: registry.disable.bind(registry),
     stop: registry.stop.bind(registry),
     status: registry.status.bind(registry),
     list: registry.list.bind(registry),
+    report: registry.report.bind(registry),
+    traffic: registry.traffic.bind(registry),
     waitForDrain: registry.waitForDrain.bind(registry),
     waitForRelease: registry.waitForRelease.bind(registry),
     during: registry.during.bind(registry),
     async close() {
-      await registry.close();
+      await core.close();
       await spooler?.close();
       await notifier?.close();
     },
-    on: registry.on.bind(registry),
-    once: registry.once.bind(registry),
-    off: registry.off.bind(registry),
+    on(event, listener) {
+      registry.on(event, listener);
+      return antract;
+    },
+    once(event, listener) {
+      registry.once(event, listener);
+      return antract;
+    },
+    off(event, listener) {
+      registry.off(event, listener);
+      return antract;
+    },
   };
+  return antract;
 }

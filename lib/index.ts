@@ -14,7 +14,7 @@ export type {
   PauseCondition,
   StopOptions,
   WaitOptions,
-} from './registry/commands.ts';
+} from './registry/command-options.ts';
 export type { DiagnosticsMessage, TracedEvent } from './registry/diagnostics.ts';
 export { AntractError, type AntractErrorCode, type AntractErrorOptions } from './common/errors.ts';
 export type {
@@ -51,7 +51,7 @@ export type {
   LongLivedPolicy,
   ReleaseOptions,
 } from './options/options.ts';
-export { PauseRegistry } from './registry/pause-registry.ts';
+export type { PauseRegistry } from './registry/pause-registry.ts';
 export type { PauseReport } from './gate/pause-report.ts';
 export type { Phase, RejectReason } from './gate/phase.ts';
 export { hostApp, type RequestLine } from './common/request.ts';

@@ -1,5 +1,4 @@
 /** An `EventSource` of a real browser reconnects by itself, whatever the gateway does to its stream. */
-import { once } from 'node:events';
 import { afterAll, afterEach, describe, expect, jest } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
@@ -7,6 +6,7 @@ import { closeBrowser, closePages, openPage } from '../support/browser.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, listen } from '../support/http.ts';
 import { itWith } from '../support/tools.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const itInBrowser = itWith('chromium', 'chromium');
 
@@ -46,7 +46,7 @@ async function shows(page: Page, text: string): Promise<void> {
 }
 
 async function rejection({ antract }: OpenGateway): Promise<string> {
-  const [{ reason }] = (await once(antract.registry, 'rejected')) as [{ reason: string }];
+  const [{ reason }] = (await nextEvent(antract, 'rejected')) as [{ reason: string }];
   return reason;
 }
 
@@ -80,7 +80,7 @@ describe('an EventSource in Chromium reconnects by itself', () => {
   itInBrowser('after the gateway was restarted while it was held', async () => {
     jest.spyOn(Math, 'random').mockReturnValue(0);
     const { gateway, page, config } = await openSite();
-    const held = once(gateway.antract.registry, 'held');
+    const held = nextEvent(gateway.antract, 'held');
     await gateway.antract.enable();
     await held;
     const rejected = rejection(gateway);

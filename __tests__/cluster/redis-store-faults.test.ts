@@ -70,7 +70,7 @@ describeWithRedis('RedisStore', () => {
       const store = await open();
       const heard = await Heard.by(store);
       await store.publish('before', publication('value'));
-      await heard.intent('before');
+      await heard.state('before');
 
       await server.kill();
       // Some libraries wait for it a while by themselves.
@@ -80,9 +80,9 @@ describeWithRedis('RedisStore', () => {
       await asked;
 
       await untilItWorks(() => store.publish('after', publication('value')));
-      await heard.intent('after');
+      await heard.state('after');
       await store.publish('later', publication('value'));
-      await heard.intent('later');
+      await heard.state('later');
       expect(new Set((await store.load()).keys())).toEqual(new Set(['after', 'later']));
       await store.end();
     });
@@ -96,13 +96,13 @@ describeWithRedis('RedisStore', () => {
       await own.ask('send', { message: 'alive' });
       server.thaw();
       expect((await published).published).toBe(true);
-      await heard.intent('app');
+      await heard.state('app');
       await store.end();
     });
 
     it('closes at once while its Redis is frozen, and leaves no connection', async () => {
       const store = await open();
-      await store.subscribe({ intent: () => undefined });
+      await store.subscribe({ state: () => undefined });
       server.freeze();
       const pending = store.load().catch(() => undefined);
       await store.end();
@@ -124,11 +124,11 @@ describeWithRedis('RedisStore', () => {
       const own = forkProcess();
       const store = await own.open('redis', { client, url: server.url });
       await expect(store.load()).rejects.toMatchObject(AWAY);
-      await expect(store.subscribe({ intent: () => undefined })).rejects.toMatchObject(AWAY);
+      await expect(store.subscribe({ state: () => undefined })).rejects.toMatchObject(AWAY);
       await server.start();
       const heard = await untilItWorks(() => Heard.by(store));
       await untilItWorks(() => store.publish('app', publication('value')));
-      await heard.intent('app');
+      await heard.state('app');
       await own.kill();
       await stopRedis();
     });
@@ -151,7 +151,7 @@ describeWithRedis('RedisStore', () => {
       await stopRedis();
     });
 
-    it.each(['an intent', 'a report'])(
+    it.each(['a state', 'a report'])(
       'carries out no write of %s that Redis reads after its deadline',
       async (what) => {
         const direct = new RedisStore({ url: server.url });
@@ -167,11 +167,11 @@ describeWithRedis('RedisStore', () => {
         await link.release();
 
         const next = await direct.publish('app', publication('next'));
-        await heard.intent('app', ({ value }) => value === 'next');
+        await heard.state('app', ({ value }) => value === 'next');
         const reports = await direct.reports();
         await direct.close();
         expect(next.published).toBe(true);
-        expect(heard.intents).toHaveLength(1);
+        expect(heard.states).toHaveLength(1);
         expect([...heard.reports, ...reports]).toEqual([]);
       },
     );
@@ -180,7 +180,7 @@ describeWithRedis('RedisStore', () => {
       const replica = await startRedis();
       const heard = await Heard.by(store);
       await store.publish('before', publication('value'));
-      await heard.intent('before');
+      await heard.state('before');
       await server.cli('config', 'set', 'repl-diskless-sync-delay', '0');
       await replica.cli('replicaof', '127.0.0.1', String(server.port));
       await isGone('the way to the replica', async () =>
@@ -192,7 +192,7 @@ describeWithRedis('RedisStore', () => {
 
       await expect(store.publish('lost', publication('value'))).rejects.toMatchObject(AWAY);
       await untilItWorks(() => store.publish('after', publication('value')));
-      await heard.intent('after');
+      await heard.state('after');
       await isGone(
         'the connection that listens to the old server',
         async () => (await server.cli('client', 'list', 'type', 'pubsub')) === '',
@@ -206,7 +206,7 @@ describeWithRedis('RedisStore', () => {
       const other = await startRedis();
       const heard = await Heard.by(store);
       await store.publish('before', publication('value'));
-      await heard.intent('before');
+      await heard.state('before');
       server.freeze();
       link.target = other.port;
       const soon = { ...publication('value'), withinMs: 500 };
@@ -215,7 +215,7 @@ describeWithRedis('RedisStore', () => {
         expect(await other.cli('pubsub', 'numsub', '{antract}:news')).toMatch(/1$/),
       );
       await store.publish('later', publication('value'));
-      await heard.intent('later');
+      await heard.state('later');
       server.thaw();
     });
   });
@@ -272,9 +272,9 @@ describeWithRedis('RedisStore', () => {
       const heard = await Promise.all([one, other, prefixed].map((store) => Heard.by(store)));
       await one.publish('app', publication('one'));
       await prefixed.publish('app', publication('prefixed'));
-      await heard[0]!.intent('app');
-      await heard[2]!.intent('app');
-      expect(heard[1]!.intents).toEqual([]);
+      await heard[0]!.state('app');
+      await heard[2]!.state('app');
+      expect(heard[1]!.states).toEqual([]);
       expect(await other.load()).toEqual(new Map());
       expect((await prefixed.load()).get('app')?.value).toBe('prefixed');
       redis.disconnect();
@@ -285,10 +285,10 @@ describeWithRedis('RedisStore', () => {
       await store.publish('app', publication('value', 0, 50));
       await store.report({ id: 'process', value: 'value' }, 50, 2000);
       expect((await client.keys('*')).toSorted()).toEqual([
-        '{antract}:intent:app',
-        '{antract}:intents',
         '{antract}:report:process',
         '{antract}:reports',
+        '{antract}:state:app',
+        '{antract}:states',
         '{antract}:version',
       ]);
       await isGone('a key', async () => (await client.keys('*')).length === 1);
@@ -300,7 +300,7 @@ describeWithRedis('RedisStore', () => {
       await store.publish('stays', publication('value'));
       await store.publish('goes', publication('value', 0, 50));
       await isGone('the app', async () => !(await store.load()).has('goes'));
-      const names = () => client.zRange('{antract}:intents', 0, -1);
+      const names = () => client.zRange('{antract}:states', 0, -1);
       await isGone(
         'its name',
         async () => (await store.load()) && !(await names()).includes('goes'),
@@ -337,15 +337,15 @@ describeWithRedis('RedisStore', () => {
         '{}',
         'null',
         '["other"]',
-        '["intent","1",2,"app","v"]',
-        '["intent",1,2,"app"]',
+        '["state","1",2,"app","v"]',
+        '["state",1,2,"app"]',
         '["report","id"]',
       ]) {
         await client.publish('{antract}:news', text);
       }
-      await client.publish('{antract}:news', '["intent",1,2,"app","value"]');
-      await heard.intent('app');
-      expect(heard.intents).toEqual([['app', { version: 1, at: 2, now: 2, value: 'value' }]]);
+      await client.publish('{antract}:news', '["state",1,2,"app","value"]');
+      await heard.state('app');
+      expect(heard.states).toEqual([['app', { version: 1, at: 2, now: 2, value: 'value' }]]);
       expect(heard.reports).toEqual([]);
     });
 
@@ -360,8 +360,8 @@ describeWithRedis('RedisStore', () => {
       await isGone('what is lost', async () => lossy.lost === 1);
       lossy.losing = false;
       await store.publish('heard', publication('value'));
-      await heard.intent('heard');
-      expect(heard.intents.map(([app]) => app)).toEqual(['heard']);
+      await heard.state('heard');
+      expect(heard.states.map(([app]) => app)).toEqual(['heard']);
       expect((await store.load()).has('lost')).toBe(true);
       through.destroy();
       await lossy.close();
@@ -371,10 +371,10 @@ describeWithRedis('RedisStore', () => {
       const store = create({ client });
       const heard = await Heard.by(store);
       await store.publish('app', publication('value'));
-      await heard.intent('app');
-      heard.intents.length = 0;
+      await heard.state('app');
+      heard.states.length = 0;
       await client.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
-      expect((await heard.intent('app')).value).toBe('value');
+      expect((await heard.state('app')).value).toBe('value');
     });
 
     it('says what is wrong with its options, and keeps a password to itself', () => {

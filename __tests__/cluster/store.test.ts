@@ -110,7 +110,7 @@ describe('ClusterStore', () => {
     const failure = { code: 'ERR_ANTRACT_STORE', message: 'the disk is full' };
     await expect(store.load()).rejects.toMatchObject(failure);
     await expect(store.publish('app', publication)).rejects.toMatchObject(failure);
-    const listener = { intent: () => undefined };
+    const listener = { state: () => undefined };
     await expect(store.subscribe(listener)).rejects.toMatchObject(failure);
     await store.end();
     await primary.stop();
@@ -138,7 +138,7 @@ describe('the primary', () => {
     const primary = setUpPrimary({ name, store: memory });
     const told: unknown[] = [];
     await memory.subscribe({
-      intent: (app) => told.push(app),
+      state: (app) => told.push(app),
       report: (report) => told.push(report),
     });
     const { expected, value, ttlMs } = publication;
@@ -161,7 +161,7 @@ describe('the primary', () => {
     const memory = new Watched();
     const primary = setUpPrimary({ name, store: memory });
     const [dying, staying] = [forkWorker(), workers[0]!];
-    const listener = { intent: () => undefined };
+    const listener = { state: () => undefined };
     for (const worker of [dying, staying]) {
       const store = await worker.open('cluster', { name });
       await store.report({ id: String(worker.child.pid), value: 'alive' }, 60_000);
@@ -190,7 +190,7 @@ describe('the primary', () => {
       for (const value of values) await store.report({ id, value }, 60_000);
     }
     const told: StoredReport[] = [];
-    await memory.subscribe({ intent: () => undefined, report: (report) => told.push(report) });
+    await memory.subscribe({ state: () => undefined, report: (report) => told.push(report) });
     const left = once(cluster, 'exit');
     const [worker] = Object.values(cluster.workers ?? {}).filter(
       (one) => one?.process === dying.child,

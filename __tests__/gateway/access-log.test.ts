@@ -9,6 +9,7 @@ import type { AccessLogFormat, LineStream } from '../../lib/gateway/server/gatew
 import { killBackends, startBackend } from '../support/backend.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 /** How long requests are held here. A gateway has the clock of the system, so this time has to pass. */
 const MEASURED_MS = 20;
@@ -104,7 +105,7 @@ describe('a line', () => {
   it('tells for how long a request was held, and what came of it', async () => {
     const { url, antract, lines } = await open();
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const answer = request(url);
     await held;
     await wait(MEASURED_MS);
@@ -119,7 +120,7 @@ describe('a line', () => {
   it('tells when a client left while held', async () => {
     const { url, antract, lines } = await open();
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const client = http.get(url, { agent: false }).on('error', () => undefined);
     await held;
     await wait(MEASURED_MS);

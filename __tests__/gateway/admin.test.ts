@@ -9,6 +9,7 @@ import path from 'node:path';
 import { createGateway, type GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const directories: string[] = [];
 
@@ -108,7 +109,7 @@ describe('on a listener of their own', () => {
     const backend = await echoBackend();
     const gateway = await openGateway({ target: backend.url, adminListen: '127.0.0.1:0' });
     await gateway.antract.enable();
-    const held = once(gateway.antract.registry, 'held');
+    const held = nextEvent(gateway.antract, 'held');
     const answer = request(`${gateway.url}/_antract/status`);
     await held;
     await gateway.antract.disable();

@@ -9,6 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const servers: Server[] = [];
 
@@ -117,7 +118,7 @@ describe('a backend that is down', () => {
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
     const answer = request(gateway.url);
-    await once(gateway.antract.registry, 'held');
+    await nextEvent(gateway.antract, 'held');
     await backend.kill();
     await gateway.antract.disable();
     await eventually('the backend is down', () => stateOf(gateway).state === 'down');

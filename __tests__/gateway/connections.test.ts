@@ -10,6 +10,7 @@ import { createCertificate } from '../support/certificate.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, listen, request, type Answer } from '../support/http.ts';
 import { bareBackend, closeRawBackends } from '../support/raw-backend.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -292,7 +293,7 @@ describe('held requests', () => {
       await gateway.antract.enable();
       const answers: Promise<Answer>[] = [];
       for (let i = 0; i < 300; i++) {
-        const held = once(gateway.antract.registry, 'held');
+        const held = nextEvent(gateway.antract, 'held');
         answers.push(request(`${gateway.url}/${i}`));
         await held;
       }

@@ -10,8 +10,10 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createGateway } from '../../lib/gateway/server/gateway.ts';
-import { createAntract, type Antract } from '../../lib/index.ts';
+import { type Antract } from '../../lib/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { nextEvent } from '../support/next-event.ts';
+import { createOpenAntract } from '../support/open-registry.ts';
 
 const SIZE_MB = 100;
 const SIZE = SIZE_MB * 1024 ** 2;
@@ -80,7 +82,7 @@ async function holdUpload(
   more: readonly string[],
 ) {
   await antract.enable();
-  const held = once(antract.registry, 'held');
+  const held = nextEvent(antract, 'held');
   const upload = curl(url, more);
   await held;
   await Promise.race([enough(), upload]);
@@ -106,7 +108,7 @@ describe.each([
   const expected = () => ({ ...whole, answer: { ...whole.answer, sha256 } });
 
   it('arrives whole through pause(), though requestTimeout is over', async () => {
-    const antract = createAntract({ logger, spool: { directory: join(directory, 'spool') } });
+    const antract = createOpenAntract({ logger, spool: { directory: join(directory, 'spool') } });
     const pause = antract.pause();
     const server = createServer({ connectionsCheckingInterval: 50 }, (req, res) =>
       pause(req, res, () => backend.emit('request', req, res)),
@@ -115,7 +117,7 @@ describe.each([
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const timeOut = async () => {
-      await eventually('the whole body', () => antract.registry.spooledBytes() === SIZE, 50_000);
+      await eventually('the whole body', () => antract.core.spooledBytes() === SIZE, 50_000);
       // From now on Node answers 408 to any request that has not arrived in full.
       server.requestTimeout = 1;
       await expired(port);

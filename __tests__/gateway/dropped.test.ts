@@ -8,6 +8,7 @@ import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { killBackends, startBackend } from '../support/backend.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const servers: Server[] = [];
 
@@ -60,7 +61,7 @@ function record({ antract }: OpenGateway): string[] {
 }
 
 async function held({ antract }: OpenGateway, count: number): Promise<void> {
-  while (antract.status().held < count) await once(antract.registry, 'held');
+  while (antract.status().held < count) await nextEvent(antract, 'held');
 }
 
 describe.each(DROPS)('an address that accepts connections and %s them', (_what, drop) => {
@@ -77,7 +78,7 @@ describe.each(DROPS)('an address that accepts connections and %s them', (_what, 
     const first = request(`${gateway.url}/first`);
     await Promise.race([first, held(gateway, 1)]);
     const others = Array.from({ length: 5 }, (_, i) => request(`${gateway.url}/${i}`));
-    while (events.length === 0) await once(gateway.antract.registry, 'unreachable');
+    while (events.length === 0) await nextEvent(gateway.antract, 'unreachable');
     await held(gateway, 5);
     await backend.start();
     const statuses = (await Promise.all(others)).map(({ status }) => status);
@@ -117,7 +118,7 @@ describe.each(DROPS.slice(0, 2))('without a health check path, one that %s them'
     const first = request(`${gateway.url}/first`);
     await Promise.race([first, held(gateway, 1)]);
     const second = request(`${gateway.url}/second`);
-    while (events.length === 0) await once(gateway.antract.registry, 'unreachable');
+    while (events.length === 0) await nextEvent(gateway.antract, 'unreachable');
     await backend.start();
     expect((await second).status).toBe(200);
     expect(events).toEqual(['unreachable', 'reachable']);
@@ -169,7 +170,7 @@ describe('a WebSocket handshake whose connection is dropped', () => {
     );
     const gateway = await openGateway({ target, healthCheckPath: '/up' });
     await backend.kill();
-    const unreachable = once(gateway.antract.registry, 'unreachable');
+    const unreachable = nextEvent(gateway.antract, 'unreachable');
     const client = await connect(gateway.port);
     client.write(
       'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +

@@ -11,6 +11,7 @@ import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { createCertificate } from '../support/certificate.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, readUntil } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const REFUSED = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 7\r\n';
 const CLOSING = `${REFUSED}Connection: close\r\n\r\ntoo big`;
@@ -147,7 +148,7 @@ describe("a backend's response that arrives while the rest of an upload is writt
     const gateway = await openGateway({ target: backend.target });
     for (let count = 0; count < 20; count++) {
       await gateway.antract.enable();
-      const held = once(gateway.antract.registry, 'held');
+      const held = nextEvent(gateway.antract, 'held');
       const upload = new Upload(await connect(gateway.port), 'content-length');
       const answer = readUntil(upload.client, isWhole);
       await held;

@@ -3,13 +3,13 @@
  * the WebSocket works and waits for the end of its poll; the backend is written out here, so that each
  * step of the protocol (https://socket.io/docs/v4/engine-io-protocol/) comes when a test wants it.
  */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { io, type Socket } from 'socket.io-client';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import { closeAll, listen, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const cleanUps: (() => unknown)[] = [];
@@ -92,7 +92,7 @@ describe.each(POLLS)('a drain in the middle of an upgrade whose polls are %s', (
     const ordinary = request(`${url}/slow`);
     const slowResponse = await slow.take();
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     poll.end('6');
     await held;
     const upgrading = event(socket.io.engine, 'upgrading');
@@ -114,7 +114,7 @@ describe.each(POLLS)('a drain in the middle of an upgrade whose polls are %s', (
     const ordinary = request(`${url}/slow`);
     const slowResponse = await slow.take();
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     poll.end('6');
     await held;
     const upgrading = event(socket.io.engine, 'upgrading');

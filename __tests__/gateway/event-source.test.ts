@@ -9,9 +9,11 @@ import type { LineStream } from '../../lib/gateway/server/gateway.ts';
 import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import type { PauseOptions } from '../../lib/http/admission.ts';
 import { sendRejection, type RejectionResponse } from '../../lib/http/rejection-response.ts';
-import { DEFAULT_APP } from '../../lib/registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../lib/options/app-name.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
+import { createOpenAntract } from '../support/open-registry.ts';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -42,7 +44,7 @@ async function deadUrl(): Promise<string> {
 /** Pauses, and resolves when an `EventSource` is held. */
 async function holdEventSource(gateway: OpenGateway): Promise<{ answer: Promise<Answer> }> {
   await gateway.antract.enable();
-  const held = once(gateway.antract.registry, 'held');
+  const held = nextEvent(gateway.antract, 'held');
   const answer = request(gateway.url, { headers: EVENT_SOURCE });
   await held;
   return { answer };
@@ -260,10 +262,10 @@ describe('the 200 with which an EventSource is refused', () => {
   });
 
   it('is not taken for an answer of the backend', async () => {
-    const antract = createAntract({ logger });
+    const antract = createOpenAntract({ logger });
     const passages: GatedHttpRequest[] = [];
     const site = await listen((req, res) => {
-      const { settings } = antract.registry.gate(DEFAULT_APP);
+      const { settings } = antract.core.gate(DEFAULT_APP);
       passages.push(new GatedHttpRequest(req, res, settings, logger));
       sendRejection(req, res, UNREACHABLE);
     });
@@ -272,14 +274,14 @@ describe('the 200 with which an EventSource is refused', () => {
   });
 
   it('counts as a bad answer for the pace of a release', async () => {
-    const antract = createAntract({ logger });
+    const antract = createOpenAntract({ logger });
     const pause = antract.pause();
-    const answered = jest.spyOn(antract.registry.gate(DEFAULT_APP), 'onResponseStart');
+    const answered = jest.spyOn(antract.core.gate(DEFAULT_APP), 'onResponseStart');
     const site = await listen((req, res) =>
       pause(req, res, () => sendRejection(req, res, UNREACHABLE)),
     );
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const answer = request(site.url, { headers: EVENT_SOURCE });
     await held;
     await antract.disable();

@@ -8,6 +8,7 @@ import { killBackends, startBackend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const bareServers: Server[] = [];
 
@@ -156,7 +157,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     const gateway = await openGateway({ target: backend.url, probe: { check: () => true } });
     const { told, released } = record(gateway);
     const answer = request(gateway.url, { method: 'POST', body: 'x' });
-    while (released() < 3) await once(gateway.antract.registry, 'released');
+    while (released() < 3) await nextEvent(gateway.antract, 'released');
     await backend.start();
     expect((await answer).status).toBe(200);
     const since = performance.now();
@@ -164,7 +165,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     // The next one is trouble of its own.
     await backend.kill();
     const other = request(gateway.url);
-    await once(gateway.antract.registry, 'released');
+    await nextEvent(gateway.antract, 'released');
     const { forMs = 0 } = gateway.antract.status().probe ?? {};
     expect(forMs).toBeLessThanOrEqual(Math.ceil(performance.now() - since));
     await backend.start();
@@ -181,7 +182,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     const { told, released } = record(gateway);
     await gateway.antract.enable();
     const answers = Array.from({ length: 10 }, () => request(gateway.url));
-    while (gateway.antract.status().held < 10) await once(gateway.antract.registry, 'held');
+    while (gateway.antract.status().held < 10) await nextEvent(gateway.antract, 'held');
     const since = performance.now();
     await gateway.antract.disable();
     const sawRefusal = (): boolean => {
@@ -335,10 +336,10 @@ describe('a client that leaves', () => {
     const backend = await startBackend();
     const { url, antract } = await openGateway({ target: backend.url });
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const client = http.get(`${url}/left`, { agent: false }).on('error', () => undefined);
     await held;
-    const abandoned = once(antract.registry, 'abandoned');
+    const abandoned = nextEvent(antract, 'abandoned');
     client.destroy();
     await abandoned;
     await antract.disable();

@@ -11,6 +11,7 @@ import type { TLSSocket } from 'node:tls';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { cert, key } from '../support/localhost.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 afterEach(async () => {
   await closeGateways();
@@ -219,7 +220,7 @@ describe('host names', () => {
       },
     });
     await antract.enable('shop');
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const waiting = request(url, { headers: { host: 'shop.example' } });
     await held;
     expect((await request(url, { headers: { host: 'blog.example' } })).status).toBe(200);
@@ -249,7 +250,7 @@ describe('host names', () => {
     const { port, antract } = await openGateway({ target: backend.url, healthCheckPath: '/up' });
     await antract.enable();
     const answer = raw(port, 'GET http://x/up HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
-    while (antract.status().held === 0) await once(antract.registry, 'held');
+    while (antract.status().held === 0) await nextEvent(antract, 'held');
     await antract.disable();
     expect(echoOf(bodyOf(await answer))).toMatchObject({ url: '/up', headers: { host: 'x' } });
   });

@@ -7,6 +7,7 @@ import { createProxyMiddleware } from 'http-proxy-middleware';
 import { WebSocket, WebSocketServer } from 'ws';
 import { createAntract, type Antract, type UpgradeListener } from '../../lib/index.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const HANDSHAKE =
   'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
@@ -173,7 +174,7 @@ describe.each(EARLY)('a handshake with %s of early data', (_name, early) => {
     const gateway = await openGateway({ target: backend.url });
     const { antract } = gateway;
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const { socket, text } = await shake(gateway.port, early.slice(0, 60_000));
     await held;
     await antract.disable();

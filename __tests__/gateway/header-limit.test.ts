@@ -13,6 +13,7 @@ import { Client } from '../support/exchange.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { KINDS, open } from '../support/servers.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const cleanUps: (() => unknown)[] = [];
@@ -63,7 +64,7 @@ async function ask(port: number, ...parts: string[]): Promise<string> {
 }
 
 const held = async (antract: ReturnType<typeof createAntract>, count: number): Promise<void> => {
-  while (antract.status().held < count) await once(antract.registry, 'held');
+  while (antract.status().held < count) await nextEvent(antract, 'held');
 };
 
 describe('a request through the gateway whose body header comes after 1,001 others', () => {

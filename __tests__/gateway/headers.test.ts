@@ -5,6 +5,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 afterEach(async () => {
   await closeGateways();
@@ -153,7 +154,7 @@ describe('X-Antract-Held-Ms', () => {
   it('tells the backend how long a request was held', async () => {
     const { seen, antract } = await open();
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const waiting = seen({ 'X-Antract-Held-Ms': '1000000' });
     await held;
     await antract.disable();

@@ -18,6 +18,7 @@ import { closeGateways, openGateway, type OpenGateway } from '../support/gateway
 import { closeAll, listen, readUntil, connect, request } from '../support/http.ts';
 import { closeRawBackends, rawBackend, SWITCHING_PROTOCOLS } from '../support/raw-backend.ts';
 import { watchListeners } from '../support/warnings.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const servers: Server[] = [];
 
@@ -48,7 +49,7 @@ async function freePort(): Promise<number> {
 }
 
 async function held({ antract }: OpenGateway, count: number): Promise<void> {
-  while (antract.status().held < count) await once(antract.registry, 'held');
+  while (antract.status().held < count) await nextEvent(antract, 'held');
 }
 
 interface Echo {
@@ -97,10 +98,10 @@ describe('a request that no connection could be made for', () => {
     const client = http.get(`${gateway.url}/left`, { agent: false }).on('error', () => undefined);
     await held(gateway, 1);
     client.destroy();
-    await once(gateway.antract.registry, 'abandoned');
+    await nextEvent(gateway.antract, 'abandoned');
     expect(gateway.antract.status()).toMatchObject({ held: 0, inFlight: 0 });
     await backend.start();
-    await once(gateway.antract.registry, 'reachable');
+    await nextEvent(gateway.antract, 'reachable');
     expect((await request(`${gateway.url}/stayed`)).status).toBe(200);
     expect(backend.seen()).toEqual(['/stayed']);
   });
@@ -194,7 +195,7 @@ describe('a request that no connection could be made for', () => {
     const arrived = once(gateway.server, 'request');
     const answer = request(gateway.url, { method: 'POST', body: 'x' });
     const [req, res] = (await arrived) as [http.IncomingMessage, http.ServerResponse];
-    const held = () => once(gateway.antract.registry, 'held');
+    const held = () => nextEvent(gateway.antract, 'held');
     const counts = (): number[] => [
       ...req.eventNames().map((event) => req.listenerCount(event)),
       ...res.eventNames().map((event) => res.listenerCount(event)),
@@ -284,9 +285,9 @@ describe('the name of a backend', () => {
     expect((await request(url)).body).toBe('here');
     await antract.enable();
     address = '127.0.0.2';
-    const released = once(antract.registry, 'released');
+    const released = nextEvent(antract, 'released');
     const answer = request(url);
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     await antract.disable();
     await released;
     expect((await answer).body).toBe('there');
@@ -429,7 +430,7 @@ describe('disable with wait', () => {
     const answer = request(gateway.url);
     await held(gateway, 1);
     const released = admin(gateway, 'disable?wait=1m');
-    await once(gateway.antract.registry, 'resumed');
+    await nextEvent(gateway.antract, 'resumed');
     expect((await admin(gateway, 'status')).body).toMatch(
       /^Pause is disabled\. 1 request waits for the backend, for another .* at most\.\nApp default is releasing: 1 held, .*requests wait for the backend for another .* at most.*\n/,
     );
@@ -472,7 +473,7 @@ describe('disable with wait', () => {
     else await gateway.antract.enable();
     const ended: string[] = [];
     const released = admin(gateway, 'disable?wait=1m').finally(() => ended.push('wait'));
-    if (options.probe) await once(gateway.antract.registry, 'unhealthy');
+    if (options.probe) await nextEvent(gateway.antract, 'unhealthy');
     expect((await admin(gateway, 'status')).body).toMatch(
       /\nApp default is running: .*, backend down for .*\nThe backend is down: connection refused \(ECONNREFUSED\)\.\n/,
     );
@@ -488,7 +489,7 @@ describe('disable with wait', () => {
     await gateway.antract.enable();
     await backend.kill();
     const released = admin(gateway, 'disable?wait=1m');
-    await once(gateway.antract.registry, 'resumed');
+    await nextEvent(gateway.antract, 'resumed');
     await wait(0);
     await gateway.antract.enable();
     expect(await released).toMatchObject({

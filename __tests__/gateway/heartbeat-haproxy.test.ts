@@ -12,6 +12,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createAntract, type Antract, type AntractOptions } from '../../lib/index.ts';
 import { closeAll, listen } from '../support/http.ts';
 import { describeWith } from '../support/tools.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const PROXY_TIMEOUT_MS = 3000;
 
@@ -107,7 +108,7 @@ interface HeldRequest {
 async function hold({ antract, socketPath }: Site): Promise<HeldRequest> {
   await antract.enable();
   const held = get(socketPath);
-  await once(antract.registry, 'held');
+  await nextEvent(antract, 'held');
   return held;
 }
 

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { killBackends, startBackend } from '../support/backend.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 afterEach(async () => {
   await closeGateways();
@@ -96,7 +97,7 @@ describe('an upload whose body begins late', () => {
     const { client, answer } = begin(`${gateway.url}/upload`);
     await inFlight(gateway, 1);
     await backend.kill();
-    const held = once(gateway.antract.registry, 'held');
+    const held = nextEvent(gateway.antract, 'held');
     client.end('0123456789');
     await held;
     await backend.start();
@@ -109,7 +110,7 @@ describe('an upload whose body begins late', () => {
     const gateway = await openGateway({ target: backend.url });
     const { client, answer } = begin(gateway.url);
     await inFlight(gateway, 1);
-    const drained = once(gateway.antract.registry, 'drained');
+    const drained = nextEvent(gateway.antract, 'drained');
     await gateway.antract.enable();
     await drained;
     expect(gateway.antract.status()).toMatchObject({ phase: 'paused', held: 1, inFlight: 0 });

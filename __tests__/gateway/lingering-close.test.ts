@@ -13,6 +13,7 @@ import { createCertificate } from '../support/certificate.ts';
 import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, listen } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const PART = Buffer.alloc(64 * 1024);
@@ -328,7 +329,7 @@ describe('a connection that was ended during an upload', () => {
     const backend = await listen((_req, res) => res.end());
     const gateway = await openGateway({ target: backend.url, shutdownTimeout: '1h' });
     await gateway.antract.enable();
-    const held = once(gateway.antract.registry, 'held');
+    const held = nextEvent(gateway.antract, 'held');
     const client = await Uploader.connect(gateway.port);
     client.send(post(LENGTH), PART);
     await held;

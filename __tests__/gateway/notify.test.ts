@@ -1,13 +1,14 @@
 /** The webhook: what it is told, in which order, and that it never holds anything up. */
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { createAntract, type Antract, type AntractOptions } from '../../lib/index.ts';
+import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import type { Notification } from '../../lib/webhook/notify.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, listen, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
+import { createOpenAntract, type OpenAntract } from '../support/open-registry.ts';
 
 interface Received extends Notification {
   headers: IncomingMessage['headers'];
@@ -43,12 +44,12 @@ class Hook {
   }
 }
 
-const open = new Set<Antract>();
+const open = new Set<OpenAntract>();
 
-function create(options: AntractOptions): { antract: Antract; warnings: string[] } {
+function create(options: AntractOptions): { antract: OpenAntract; warnings: string[] } {
   const warnings: string[] = [];
   const warn = (message: string): void => void warnings.push(message);
-  const antract = createAntract({ logger: { info() {}, warn, error: warn }, ...options });
+  const antract = createOpenAntract({ logger: { info() {}, warn, error: warn }, ...options });
   open.add(antract);
   return { antract, warnings };
 }
@@ -73,7 +74,7 @@ describe('the webhook', () => {
     const other = create({ notify: hook.url, store: new MemoryStore(store) }).antract;
     await Promise.all([one.ready(), other.ready()]);
     const seen = (event: 'drained' | 'resumed') =>
-      Promise.all([one, other].map(({ registry }) => once(registry, event)));
+      Promise.all([one, other].map(({ registry }) => nextEvent(registry, event)));
     const drained = seen('drained');
     await one.enable();
     await drained;
@@ -94,7 +95,7 @@ describe('the webhook', () => {
     );
     await request(url);
     await antract.enable('shop', { reason: 'migration', maxTime: '1m' });
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const answer = request(url);
     await held;
     await antract.disable('shop');
@@ -214,7 +215,7 @@ describe('the webhook', () => {
     await antract.disable();
     await antract.close();
     expect(hook.received.map(({ event }) => event)).toEqual(['paused', 'drained', 'resumed']);
-    expect(antract.registry.listenerCount('paused')).toBe(0);
+    expect(antract.core.events.listenerCount('paused')).toBe(0);
   });
 
   it('is told by a gateway as well', async () => {
@@ -228,7 +229,7 @@ describe('the webhook', () => {
   it('ends with the registry too', async () => {
     const { antract } = create({ notify: 'http://127.0.0.1:9/' });
     await antract.registry.close();
-    expect(antract.registry.listenerCount('resumed')).toBe(0);
+    expect(antract.core.events.listenerCount('resumed')).toBe(0);
   });
 
   it.each([
@@ -245,6 +246,6 @@ describe('the webhook', () => {
 
   it('may be given as a URL object', () => {
     const { antract } = create({ notify: new URL('https://example.org/hook') });
-    expect(antract.registry.settings.notify).toBe('https://example.org/hook');
+    expect(antract.core.settings.notify).toBe('https://example.org/hook');
   });
 });

@@ -4,7 +4,6 @@
  */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
@@ -12,6 +11,7 @@ import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, request, type Answer } from '../support/http.ts';
 import { startLoad, type Sent } from '../support/load.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 /** Of a load that never stops. */
 const CLIENTS = 50;
@@ -24,7 +24,7 @@ afterEach(async () => {
 
 /** Resolves when so many are held. */
 async function held({ antract }: OpenGateway, count: number): Promise<void> {
-  while (antract.status().held < count) await once(antract.registry, 'held');
+  while (antract.status().held < count) await nextEvent(antract, 'held');
 }
 
 function tally(sent: readonly Sent[]): Record<string, number> {
@@ -176,7 +176,7 @@ describe('a restart that nobody announced', () => {
     await answers(10 * CLIENTS);
     await backend.kill();
     await held(gateway, CLIENTS);
-    const reachable = once(gateway.antract.registry, 'reachable');
+    const reachable = nextEvent(gateway.antract, 'reachable');
     await backend.start();
     await reachable;
     await answers(5 * CLIENTS);

@@ -12,6 +12,7 @@ import { endAll, serve } from '../support/cli.ts';
 import { openStream } from '../support/event-stream.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 afterEach(async () => {
   await endAll();
@@ -248,7 +249,7 @@ describe('a long poll, when the gateway shuts down,', () => {
   it('that is held is answered once', async () => {
     const { gateway } = await start({ isLongLived: ['/poll'] });
     await gateway.antract.enable();
-    const held = once(gateway.antract.registry, 'held');
+    const held = nextEvent(gateway.antract, 'held');
     const end = rest(await get(gateway, '/poll'));
     await held;
     await gateway.close();

@@ -8,6 +8,7 @@ import { createGateway } from '../../lib/gateway/server/gateway.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
 import { watchListeners } from '../support/warnings.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const agents: http.Agent[] = [];
 
@@ -39,7 +40,7 @@ describe('closing a gateway', () => {
     const answers: Promise<Answer>[] = [];
     while (answers.length < 50) {
       answers.push(request(gateway.url));
-      await once(gateway.antract.registry, 'held');
+      await nextEvent(gateway.antract, 'held');
     }
     // All of them are refused, and end, in the same moment.
     await gateway.close();
@@ -51,7 +52,7 @@ describe('closing a gateway', () => {
     const backend = await patientBackend();
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
-    const held = once(gateway.antract.registry, 'held');
+    const held = nextEvent(gateway.antract, 'held');
     const answer = request(gateway.url, { agent: keepAliveAgent() });
     await held;
     await gateway.close();
@@ -147,7 +148,7 @@ describe('closing a gateway', () => {
     const inFlight = request(gateway.url);
     await once(backend.server, 'request');
     const operator = request(`${gateway.adminUrl}/enable?wait=1m`);
-    await once(gateway.antract.registry, 'paused');
+    await nextEvent(gateway.antract, 'paused');
     await new Promise((resolve) => setImmediate(resolve));
     const closed = gateway.close();
     expect((await operator).status).toBe(503);

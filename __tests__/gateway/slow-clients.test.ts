@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { TooSlowEvent } from '../../lib/gate/events.ts';
 import { createPauseMiddleware } from '../../lib/http/middleware.ts';
 import type { AntractOptions } from '../../lib/options/options.ts';
-import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
 import { createSpooler } from '../../lib/spool/spooler.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -150,8 +150,8 @@ describe('a gateway that drains', () => {
 async function startMiddleware(options: AntractOptions) {
   const clock = new FakeClock();
   const logger = { info: ignore, warn: ignore, error: ignore };
-  const registry = new PauseRegistry({ logger, maxTime: '1h', ...options }, clock);
-  const pause = createPauseMiddleware(registry, createSpooler(DEFAULT_SPOOL_SETTINGS, logger));
+  const registry = new OpenRegistry({ logger, maxTime: '1h', ...options }, clock);
+  const pause = createPauseMiddleware(registry.core, createSpooler(DEFAULT_SPOOL_SETTINGS, logger));
   const handled: { req: IncomingMessage; res: ServerResponse; bytes: number }[] = [];
   const site = await listen((req, res) =>
     pause(req, res, () => {

@@ -13,6 +13,7 @@ import { createAntract, type Antract, type AntractOptions } from '../../lib/inde
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, listen, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 interface Message {
   message: string;
@@ -170,7 +171,7 @@ describe.each([
     const during = riders.map((rider) => rider.say('during'));
     await backend.kill();
     await backend.start();
-    while (antract.status().held < riders.length) await once(antract.registry, 'held');
+    while (antract.status().held < riders.length) await nextEvent(antract, 'held');
     await antract.disable();
     await Promise.all(during);
     await Promise.all(riders.map((rider) => rider.say('after')));
@@ -224,14 +225,14 @@ describe('a session of long polls', () => {
     await antract.enable();
     const posts = [];
     for (const n of [1, 2, 3]) {
-      const held = once(antract.registry, 'held');
+      const held = nextEvent(antract, 'held');
       posts.push(request(`${url}/session?n=${n}`, { method: 'POST', body: 'x'.repeat(n) }));
       await held;
     }
     finish();
     expect((await slow).status).toBe(200);
     expect(await poll).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const left = new AbortController();
     const again = request(`${url}/hang?poll=2`, { signal: left.signal });
     await held;
@@ -267,7 +268,7 @@ describe('a session of long polls', () => {
     await settled(antract, 2);
     await antract.enable();
     // The poll goes on as long as an ordinary request does, and meanwhile this waits.
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const during = say('during');
     await held;
     const left = event(socket, 'disconnect');

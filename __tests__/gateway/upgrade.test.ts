@@ -7,6 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { killBackends, startBackend } from '../support/backend.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 afterEach(async () => {
   await closeGateways();
@@ -84,7 +85,7 @@ describe('a WebSocket', () => {
     await antract.enable();
     const client = await connect(port);
     client.write(`GET /up HTTP/1.1\r\n${HANDSHAKE}\x81\x85\0\0\0\0write`, 'latin1');
-    while (antract.status().held === 0) await once(antract.registry, 'held');
+    while (antract.status().held === 0) await nextEvent(antract, 'held');
     expect(backend.sockets.clients.size).toBe(0);
     await antract.disable();
     const [socket] = (await connected) as [WebSocket];
@@ -156,7 +157,7 @@ describe('a WebSocket', () => {
     const frame = Buffer.from([0x81, 0x85, 0, 0, 0, 0, ...Buffer.from('early')]);
     socket.write(`GET / HTTP/1.1\r\n${HANDSHAKE}`);
     socket.write(frame.subarray(0, 3));
-    await once(gateway.antract.registry, 'held');
+    await nextEvent(gateway.antract, 'held');
     socket.write(frame.subarray(3));
     expect(gateway.antract.status()).toMatchObject({
       phase: 'releasing',
@@ -184,10 +185,10 @@ describe('a WebSocket', () => {
       });
     });
     socket.write(`GET / HTTP/1.1\r\n${HANDSHAKE}`);
-    while (counts.length < 3) await once(gateway.antract.registry, 'held');
+    while (counts.length < 3) await nextEvent(gateway.antract, 'held');
     expect(counts).toEqual(counts.map(() => counts[0]));
     socket.destroy();
-    await once(gateway.antract.registry, 'abandoned');
+    await nextEvent(gateway.antract, 'abandoned');
     expect(gateway.antract.status()).toMatchObject({ held: 0, inFlight: 0 });
   });
 
@@ -311,11 +312,11 @@ describe('a WebSocket handshake that is pipelined behind another request', () =>
   it('does not hide that its client disconnects while that request is held', async () => {
     const { antract, port } = await openGateway({ target: (await echoBackend()).url });
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const socket = await connect(port);
     socket.write(`${first}GET / HTTP/1.1\r\n${HANDSHAKE}`);
     await held;
-    const abandoned = once(antract.registry, 'abandoned');
+    const abandoned = nextEvent(antract, 'abandoned');
     socket.end();
     await abandoned;
     expect(antract.status()).toMatchObject({ held: 0, inFlight: 0 });

@@ -7,12 +7,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { AntractError, createAntract, type AdminOptions, type Antract } from '../../lib/index.ts';
+import { AntractError, createAntract, type AdminOptions } from '../../lib/index.ts';
 import { WrongTokens } from '../../lib/admin/access/wrong-tokens.ts';
 import { isLoopbackAddress, isLoopbackHost } from '../../lib/admin/access/loopback.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { openStream } from '../support/event-stream.ts';
 import { closeAll, connect, listen, request, type Answer } from '../support/http.ts';
+import { createOpenAntract, type OpenAntract } from '../support/open-registry.ts';
 
 const cleanUps: (() => unknown)[] = [];
 
@@ -22,7 +23,7 @@ afterEach(async () => {
 });
 
 interface Admin {
-  antract: Antract;
+  antract: OpenAntract;
   app: RequestListener;
   warnings: string[];
   errors: string[];
@@ -39,7 +40,7 @@ function createApp(options?: AdminOptions, peer?: string): Admin {
     warn: (message: string) => void warnings.push(message),
     error: (message: string) => void errors.push(message),
   };
-  const antract = createAntract({ logger });
+  const antract = createOpenAntract({ logger });
   const app = express();
   if (peer !== undefined) {
     app.use((req, _res, next) => {
@@ -571,7 +572,7 @@ describe('a state change that no person meant', () => {
 
   it('can not start the counting for metrics', async () => {
     const { antract, url } = await start();
-    const counted = () => antract.registry.listenerCount('held');
+    const counted = () => antract.core.events.listenerCount('held');
     const before = counted();
     for (const foreign of FOREIGN.filter((headers) => !('user-agent' in headers))) {
       const { status } = await request(`${url}/metrics`, {

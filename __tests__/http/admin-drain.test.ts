@@ -2,14 +2,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import {
-  createAntract,
-  type AdminOptions,
-  type Antract,
-  type WaitOptions,
-} from '../../lib/index.ts';
+import { type AdminOptions, type Antract, type WaitOptions } from '../../lib/index.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
 import { watchListeners } from '../support/warnings.ts';
+import { nextEvent } from '../support/next-event.ts';
+import { createOpenAntract } from '../support/open-registry.ts';
 
 afterEach(closeAll);
 
@@ -46,17 +43,17 @@ interface Site {
 
 async function start(adminOptions?: AdminOptions): Promise<Site> {
   const errors: string[] = [];
-  const antract = createAntract({
+  const antract = createOpenAntract({
     logger: { info() {}, warn() {}, error: (message) => void errors.push(message) },
   });
   const pause = antract.pause();
   const open: ServerResponse[] = [];
   const waits: WaitOptions[] = [];
-  const { registry } = antract;
-  const drainFor = registry.drainFor.bind(registry);
-  registry.drainFor = (caller, app, options) => {
+  const { drains } = antract.core;
+  const waitFor = drains.waitFor.bind(drains);
+  drains.waitFor = (caller, app, options) => {
     waits.push(options);
-    const result = drainFor(caller, app, options);
+    const result = waitFor(caller, app, options);
     waiting.resolve();
     return result;
   };
@@ -193,7 +190,7 @@ describe('enable with wait', () => {
     await keepBusy(site);
     await site.antract.enable();
     const { answer } = await ask(site, '/enable?wait=1m');
-    const held = once(site.antract.registry, 'held');
+    const held = nextEvent(site.antract, 'held');
     const late = request(`${site.url}/late`);
     await held;
     site.open[0]?.end();
@@ -387,7 +384,7 @@ describe('a lease whose holder waits for the drain', () => {
       () => undefined,
     );
     await renewed;
-    const expired = once(site.antract.registry, 'expired');
+    const expired = nextEvent(site.antract, 'expired');
     leaving.abort();
     expect(await expired).toMatchObject([{ cause: 'lease' }]);
     expect(site.errors).toEqual([]);
@@ -405,7 +402,7 @@ describe('a lease whose holder waits for the drain', () => {
   it('does not hold a pause beyond its longest time', async () => {
     const site = await start();
     await keepBusy(site);
-    const expired = once(site.antract.registry, 'expired');
+    const expired = nextEvent(site.antract, 'expired');
     const answer = request(`${site.admin}/enable?wait=1m&lease=60ms&max_time=200ms`);
     expect(await expired).toMatchObject([{ cause: 'maxTime' }]);
     expect((await answer).status).toBe(409);

@@ -3,23 +3,18 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import express5 from 'express';
 import { EventStreams } from '../../lib/admin/event-streams.ts';
-import {
-  createAntract,
-  PauseRegistry,
-  type AdminOptions,
-  type Antract,
-  type AntractOptions,
-} from '../../lib/index.ts';
+import { type AdminOptions, type AntractOptions } from '../../lib/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { openStream, type EventStream } from '../support/event-stream.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { passageOf } from '../support/passage.ts';
+import { createOpenAntract, type OpenAntract, OpenRegistry } from '../support/open-registry.ts';
 
 afterEach(closeAll);
 
 interface Site {
-  antract: Antract;
+  antract: OpenAntract;
   url: string;
   port: number;
   events: string;
@@ -27,7 +22,7 @@ interface Site {
 
 async function start(options?: AntractOptions, adminOptions?: AdminOptions): Promise<Site> {
   const logger = { info() {}, warn() {}, error() {} };
-  const antract = createAntract({ logger, ...options });
+  const antract = createOpenAntract({ logger, ...options });
   const app = express5();
   app.use(antract.pause());
   app.use('/_antract', antract.admin(adminOptions));
@@ -36,8 +31,10 @@ async function start(options?: AntractOptions, adminOptions?: AdminOptions): Pro
   return { antract, url, port, events: `${url}/_antract/events` };
 }
 
-const listeners = ({ registry }: Antract): number =>
-  registry.eventNames().reduce((sum, name) => sum + registry.listenerCount(name as 'held'), 0);
+const listeners = ({ core }: OpenAntract): number =>
+  core.events
+    .eventNames()
+    .reduce((sum, name) => sum + core.events.listenerCount(name as 'held'), 0);
 
 describe('the event stream', () => {
   it('begins with a snapshot of every app, and tells how to come back', async () => {
@@ -109,7 +106,7 @@ describe('the event stream', () => {
     const names =
       'abandoned drained evicted expired held paused reachable rejected released resumed stopped ' +
       'tooSlow unhealthy unreachable';
-    expect(antract.registry.eventNames().map(String).toSorted().join(' ')).toBe(names);
+    expect(antract.core.events.eventNames().map(String).toSorted().join(' ')).toBe(names);
     stream.leave();
   });
 
@@ -160,7 +157,7 @@ describe('the event stream', () => {
 describe('over time, the event stream', () => {
   interface Bench {
     clock: FakeClock;
-    registry: PauseRegistry;
+    registry: OpenRegistry;
     streams: EventStreams;
     url: string;
     port: number;
@@ -169,8 +166,8 @@ describe('over time, the event stream', () => {
 
   async function bench(): Promise<Bench> {
     const clock = new FakeClock();
-    const registry = new PauseRegistry({}, clock);
-    const streams = new EventStreams(registry, clock);
+    const registry = new OpenRegistry({}, clock);
+    const streams = new EventStreams(registry, registry.core.closed, clock);
     const responses: ServerResponse[] = [];
     const { url, port } = await listen((req, res) => {
       responses.push(res);
@@ -238,7 +235,7 @@ describe('over time, the event stream', () => {
     stream.leave();
     await eventually('no stream', () => streams.size === 0);
     expect(clock.pendingTimers).toBe(0);
-    expect(registry.eventNames()).toEqual([]);
+    expect(registry.core.events.eventNames()).toEqual([]);
   });
 
   it('passes over who does not read, piles nothing up for them, and drops them in the end', async () => {

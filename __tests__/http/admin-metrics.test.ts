@@ -8,30 +8,26 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import express5 from 'express';
 import { Counter, Registry } from 'prom-client';
 import { createMetrics } from '../../lib/admin/metrics/metrics.ts';
-import {
-  createAntract,
-  PauseRegistry,
-  type AdminOptions,
-  type Antract,
-  type AntractOptions,
-} from '../../lib/index.ts';
+import { createAntract, type AdminOptions, type AntractOptions } from '../../lib/index.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closeAll, listen, request } from '../support/http.ts';
 import { itWith } from '../support/tools.ts';
 import { passageOf } from '../support/passage.ts';
+import { nextEvent } from '../support/next-event.ts';
+import { createOpenAntract, type OpenAntract, OpenRegistry } from '../support/open-registry.ts';
 
 afterEach(closeAll);
 
 interface Site {
-  antract: Antract;
+  antract: OpenAntract;
   url: string;
   scrape(): Promise<string>;
 }
 
 async function start(options?: AntractOptions, adminOptions?: AdminOptions): Promise<Site> {
   const logger = { info() {}, warn() {}, error() {} };
-  const antract = createAntract({ logger, ...options });
+  const antract = createOpenAntract({ logger, ...options });
   const app = express5();
   app.use(antract.pause());
   app.use('/_antract', antract.admin(adminOptions));
@@ -55,11 +51,11 @@ async function afterAPause(): Promise<Site> {
   await request(site.url);
   await site.antract.enable('default', { reason: 'anything at all' });
   const abort = new AbortController();
-  const held = once(site.antract.registry, 'held');
+  const held = nextEvent(site.antract, 'held');
   const answer = request(site.url);
   await held;
-  const gone = once(site.antract.registry, 'abandoned');
-  const heldToo = once(site.antract.registry, 'held');
+  const gone = nextEvent(site.antract, 'abandoned');
+  const heldToo = nextEvent(site.antract, 'held');
   request(site.url, { signal: abort.signal }).catch(() => undefined);
   await heldToo;
   expect((await request(site.url)).status).toBe(503);
@@ -91,7 +87,7 @@ describe('the metrics', () => {
   it('say how it stands at the moment of the scrape', async () => {
     const { antract, url, scrape } = await start();
     await antract.enable();
-    const held = once(antract.registry, 'held');
+    const held = nextEvent(antract, 'held');
     const answer = request(url);
     await held;
     const metrics = await scrape();
@@ -157,7 +153,7 @@ describe('the metrics', () => {
     ]);
     await Promise.all(all.map(({ antract }) => antract.ready()));
     const [one, other] = all;
-    const paused = once(other.antract.registry, 'paused');
+    const paused = nextEvent(other.antract, 'paused');
     await one.antract.enable();
     await paused;
     const counts = await Promise.all(
@@ -185,7 +181,7 @@ describe('the metrics', () => {
     };
     expect((await request(url)).status).toBe(200);
     const answer = request(proxy);
-    await once(antract.registry, 'unreachable');
+    await nextEvent(antract, 'unreachable');
     expect(await reasons()).toEqual([0, 0, 1]);
     expect(value(await scrape(), 'antract_outage{app="default"}')).toBe(1);
     await antract.enable();
@@ -203,8 +199,8 @@ describe('the metrics', () => {
   });
 
   it('give the first hundred apps labels of their own, and all others one', async () => {
-    const registry = new PauseRegistry({}, new FakeClock());
-    const register = createMetrics(registry, {}, { spooledBytes: () => 4096 });
+    const registry = new OpenRegistry({}, new FakeClock());
+    const register = createMetrics(registry.core, {}, { spooledBytes: () => 4096 });
     for (let i = 0; i < 300; i++) {
       await registry.enable(`app-${i}`);
       registry.gate(`app-${i}`).hold(passageOf({ url: '/' }));
@@ -219,14 +215,14 @@ describe('the metrics', () => {
 
   it('keep the labels of declared apps, whatever names clients send', async () => {
     const apps = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`shop-${i}`, {}]));
-    const antract = createAntract({ logger: { info() {}, warn() {}, error() {} }, apps });
+    const antract = createOpenAntract({ logger: { info() {}, warn() {}, error() {} }, apps });
     antract.pause({ app: (req) => String(req.headers['x-app']) });
     antract.pause({ app: 'blog' });
-    const { registry } = antract;
-    const register = createMetrics(registry);
+    const { core } = antract;
+    const register = createMetrics(core);
     const hold = async (app: string): Promise<void> => {
-      await registry.enable(app);
-      registry.gate(app).hold(passageOf({ url: '/' }));
+      await antract.enable(app);
+      core.gate(app).hold(passageOf({ url: '/' }));
     };
     for (let i = 0; i < 150; i++) await hold(`client-${i}`);
     await hold('shop-119');
@@ -246,8 +242,8 @@ describe('the metrics', () => {
   });
 
   it('have no value any more for an app that was forgotten', async () => {
-    const registry = new PauseRegistry({ maxApps: 1 }, new FakeClock());
-    const register = createMetrics(registry);
+    const registry = new OpenRegistry({ maxApps: 1 }, new FakeClock());
+    const register = createMetrics(registry.core);
     const enter = (app: string): void => {
       registry.gate(app).tryEnter(passageOf({ url: '/' }));
     };
@@ -271,8 +267,8 @@ describe('the metrics', () => {
   });
 
   it('count what an app let through that was forgotten between two scrapes', async () => {
-    const registry = new PauseRegistry({ maxApps: 1 }, new FakeClock());
-    const register = createMetrics(registry);
+    const registry = new OpenRegistry({ maxApps: 1 }, new FakeClock());
+    const register = createMetrics(registry.core);
     const pass = (app: string, times: number): void => {
       for (let i = 0; i < times; i++) {
         const req = { url: '/' };
@@ -306,10 +302,10 @@ describe('a register of your own', () => {
   it('is left as it was found when antract is closed, without a listener', async () => {
     const register = new Registry();
     const { antract } = await start({}, { metrics: { register } });
-    expect(antract.registry.listenerCount('released')).toBe(1);
+    expect(antract.core.events.listenerCount('released')).toBe(1);
     await antract.close();
     expect(await register.metrics()).toBe('\n');
-    expect(antract.registry.listenerCount('released')).toBe(0);
+    expect(antract.core.events.listenerCount('released')).toBe(0);
   });
 
   it('must be one of prom-client', () => {
@@ -326,11 +322,11 @@ describe('a register of your own', () => {
 describe('before anybody asks for metrics', () => {
   it('nothing is counted for them', async () => {
     const { antract, scrape } = await start();
-    expect(antract.registry.listenerCount('released')).toBe(0);
+    expect(antract.core.events.listenerCount('released')).toBe(0);
     await scrape();
-    expect(antract.registry.listenerCount('released')).toBe(1);
+    expect(antract.core.events.listenerCount('released')).toBe(1);
     await scrape();
-    expect(antract.registry.listenerCount('released')).toBe(1);
+    expect(antract.core.events.listenerCount('released')).toBe(1);
   });
 });
 

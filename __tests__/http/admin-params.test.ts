@@ -3,7 +3,6 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import express5 from 'express';
 import express4 from 'express4';
 import { gzipSync } from 'node:zlib';
-import { createAdminRouter } from '../../lib/admin/router.ts';
 import { createAntract, type Antract } from '../../lib/index.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
 
@@ -19,7 +18,7 @@ async function start(express = express5, ...ahead: express5.RequestHandler[]): P
   const antract = createAntract({ logger: { info() {}, warn() {}, error() {} } });
   const app = express();
   for (const handler of ahead) app.use(handler);
-  app.use(createAdminRouter(antract.registry));
+  app.use(antract.admin());
   const { url, port } = await listen(app);
   return { antract, url, port };
 }

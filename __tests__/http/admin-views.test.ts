@@ -3,7 +3,6 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import express5 from 'express';
 import express4 from 'express4';
 import { createHash } from 'node:crypto';
-import { createAdminRouter } from '../../lib/admin/router.ts';
 import { createAntract, type AdminOptions, type Antract } from '../../lib/index.ts';
 import { closeAll, listen, request } from '../support/http.ts';
 
@@ -20,7 +19,7 @@ async function start(
   const antract = createAntract({ logger: { info() {}, warn() {}, error() {} } });
   const app = express();
   app.use(antract.pause());
-  app.use('/_antract', createAdminRouter(antract.registry, adminOptions));
+  app.use('/_antract', antract.admin(adminOptions));
   app.get('/', (_req, res) => void res.end('hello'));
   const { url } = await listen(app);
   return { antract, url, admin: `${url}/_antract` };

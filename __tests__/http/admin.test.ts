@@ -1,11 +1,9 @@
 /** The admin endpoints: their words, their JSON, their methods and paths, on Express 5 and 4. */
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import express5 from 'express';
 import express4 from 'express4';
 import supertest from 'supertest';
-import { createAdminRouter } from '../../lib/admin/router.ts';
 import {
   createAntract,
   type AdminOptions,
@@ -15,6 +13,7 @@ import {
 } from '../../lib/index.ts';
 import { closeAll, listen, request, type Answer } from '../support/http.ts';
 import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 afterEach(closeAll);
 
@@ -57,7 +56,7 @@ async function start({
   const antract = createAntract({ logger, ...options });
   const app = express();
   for (const name of apps) app.use(antract.pause({ app: name }));
-  app.use('/_antract', createAdminRouter(antract.registry, adminOptions));
+  app.use('/_antract', antract.admin(adminOptions));
   app.use('/_antract', (req, res) => {
     passedOn.push(req.originalUrl);
     res.end();
@@ -72,7 +71,7 @@ async function start({
 async function hold(site: Site, count: number, signal?: AbortSignal): Promise<Promise<Answer>[]> {
   const answers: Promise<Answer>[] = [];
   for (let i = 0; i < count; i++) {
-    const held = once(site.antract.registry, 'held');
+    const held = nextEvent(site.antract, 'held');
     answers.push(request(`${site.url}/`, signal ? { signal } : {}));
     answers.at(-1)?.catch(() => undefined);
     await held;
@@ -153,10 +152,10 @@ describe.each(MODULES)('on %s', (_name, express) => {
     expect(await firstLine(site, '/status')).toBe(
       'Pause is enabled, 3 requests are currently paused.',
     );
-    const abandoned = [once(site.antract.registry, 'abandoned')];
+    const abandoned = [nextEvent(site.antract, 'abandoned')];
     leaving.abort();
     await Promise.all(abandoned);
-    while (site.antract.status().held > 1) await once(site.antract.registry, 'abandoned');
+    while (site.antract.status().held > 1) await nextEvent(site.antract, 'abandoned');
     expect(await firstLine(site, '/enable')).toBe(
       'Pause is already enabled, 1 requests are currently paused.',
     );
@@ -297,7 +296,7 @@ describe('text', () => {
       /, ends by itself in (10 min|9 min \d+ s), stopped for .*\.\n/,
     );
     expect(await text(site, '/status?app=default')).not.toContain('does not end by itself');
-    const resumed = once(site.antract.registry, 'resumed');
+    const resumed = nextEvent(site.antract, 'resumed');
     await text(site, '/stop?max_time=20ms');
     await resumed;
     expect(await json(site, '/status?app=default')).toMatchObject({ phase: 'running' });
@@ -308,7 +307,7 @@ describe('text', () => {
     await site.antract.enable();
     const held: Promise<Answer>[] = [];
     for (let i = 0; i < 3; i++) {
-      const now = once(site.antract.registry, 'held');
+      const now = nextEvent(site.antract, 'held');
       held.push(request(`${site.url}/slow`));
       await now;
     }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createAntract } from '../../lib/index.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const HEAD = 'POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n';
@@ -39,7 +40,7 @@ describe('a client that asks before it sends', () => {
     let early = '';
     socket.on('data', (chunk: Buffer) => (early += chunk.toString()));
     socket.write(HEAD);
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     // Whatever Node had to say by itself would have come ahead of the answer to another request.
     await request(`${url}/ungated`);
     expect(early).toBe('');
@@ -55,7 +56,7 @@ describe('a client that asks before it sends', () => {
     await antract.enable();
     const socket = await connect(port);
     socket.write(`${HEAD}hello`);
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     await antract.disable();
     expect(await readUntil(socket, (text) => text.includes('hello'))).toContain('200 OK');
   });

@@ -9,6 +9,7 @@ import { readOptions } from '../../lib/options/read-options.ts';
 import type { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closeAll, connect, listen, readUntil } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 let clock: FakeClock;
@@ -57,7 +58,7 @@ describe('a heartbeat', () => {
     let oldText = '';
     old.on('data', (chunk: Buffer) => (oldText += chunk.toString()));
     old.write('GET / HTTP/1.0\r\n\r\n');
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     const socket = await connect(port);
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     const beats = await readUntil(socket, (text) => text.split('\r\n\r\n').length > 2);
@@ -111,7 +112,7 @@ describe('a heartbeat', () => {
     const socket = await connect(port);
     const answer = readUntil(socket, (text) => text.endsWith('\r\n\r\n'));
     socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     // Another one is held behind it, and gets its beat after it would have.
     const other = await connect(port);
     const beat = readUntil(other, (text) => text.includes('102'));

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createAntract } from '../../lib/index.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const CLIENTS = 200;
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -86,7 +87,7 @@ describe('clients that leave while held', () => {
 
     const sockets: Socket[] = [];
     for (let i = 0; i < CLIENTS; i++) sockets.push(await send(port, length, sent));
-    while (antract.status().held < CLIENTS) await once(antract.registry, 'held');
+    while (antract.status().held < CLIENTS) await nextEvent(antract, 'held');
     // Otherwise there would be nothing to be left behind.
     if (process.platform === 'linux') expect((await files()).length > 0).toBe(sent > 64 * 1024);
     // Half of them politely, half of them not.
@@ -125,7 +126,7 @@ describe('clients that leave while held', () => {
       await antract.enable();
       socket.write('PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n');
       socket.write(Buffer.alloc(100_000));
-      while (antract.status().held === 0) await once(antract.registry, 'held');
+      while (antract.status().held === 0) await nextEvent(antract, 'held');
       await antract.disable();
       await once(socket, 'data');
     }

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage, createHook } from 'node:async_hooks';
-import { once } from 'node:events';
 import http, { type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
@@ -11,14 +10,15 @@ import {
   type PauseMiddleware,
 } from '../../lib/http/middleware.ts';
 import type { AntractOptions, AntractRequest } from '../../lib/options/options.ts';
-import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
 import { createSpooler } from '../../lib/spool/spooler.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const spooler = createSpooler(DEFAULT_SPOOL_SETTINGS, { warn: (message) => logged.push(message) });
-const createPauseMiddleware = (registry: PauseRegistry, options?: PauseOptions): PauseMiddleware =>
-  createPause(registry, spooler, options);
+const createPauseMiddleware = (registry: OpenRegistry, options?: PauseOptions): PauseMiddleware =>
+  createPause(registry.core, spooler, options);
 
 const logged: string[] = [];
 const logger = {
@@ -43,7 +43,7 @@ async function gated(
   pauseOptions: PauseOptions = {},
   handler?: Handler,
 ) {
-  const registry = new PauseRegistry({ logger, ...options });
+  const registry = new OpenRegistry({ logger, ...options });
   const pause = createPauseMiddleware(registry, pauseOptions);
   const served: string[] = [];
   const answer = handler ?? ((req, res) => res.end(`served ${req.url}`));
@@ -55,7 +55,7 @@ async function gated(
   );
   /** Waits until that many are held. */
   const held = async (count: number): Promise<void> => {
-    while (registry.status().held < count) await once(registry, 'held');
+    while (registry.status().held < count) await nextEvent(registry, 'held');
   };
   return { registry, served, server, url, port, held };
 }
@@ -106,7 +106,7 @@ describe('a request while running', () => {
 
 describe('what a running app costs a request', () => {
   it('is one listener, and neither a promise nor a timer', async () => {
-    const registry = new PauseRegistry({ logger });
+    const registry = new OpenRegistry({ logger });
     const pause = createPauseMiddleware(registry);
     const created: string[] = [];
     const hook = createHook({ init: (_id, type) => void created.push(type) });
@@ -158,14 +158,14 @@ describe('a held request', () => {
 
   it('keeps its AsyncLocalStorage context', async () => {
     const storage = new AsyncLocalStorage<string>();
-    const registry = new PauseRegistry({ logger });
+    const registry = new OpenRegistry({ logger });
     const pause = createPauseMiddleware(registry);
     const { url } = await listen((req, res) =>
       storage.run(req.url ?? '', () => pause(req, res, () => res.end(storage.getStore()))),
     );
     await registry.enable();
     const answers = ['/a', '/b'].map((path) => request(url + path));
-    while (registry.status().held < 2) await once(registry, 'held');
+    while (registry.status().held < 2) await nextEvent(registry, 'held');
     await storage.run('the admin request', () => registry.disable());
     expect((await Promise.all(answers)).map(({ body }) => body)).toEqual(['/a', '/b']);
   });
@@ -222,7 +222,7 @@ describe('a client that leaves while held', () => {
     const socket = await connect(port);
     socket.write(head);
     await held(1);
-    const abandoned = once(registry, 'abandoned');
+    const abandoned = nextEvent(registry, 'abandoned');
     socket.destroy();
     expect(await abandoned).toMatchObject([{ app: 'default', path: '/gone' }]);
     expect(registry.status().held).toBe(0);
@@ -240,7 +240,7 @@ describe('a client that leaves while held', () => {
     );
     await held(3);
     socket.destroy();
-    while (registry.status().held > 0) await once(registry, 'abandoned');
+    while (registry.status().held > 0) await nextEvent(registry, 'abandoned');
     await registry.disable();
     expect(served).toEqual([]);
   });
@@ -270,7 +270,7 @@ describe('a client that leaves while held', () => {
 
 describe('a client that left before the gate', () => {
   it('is not served and not counted', async () => {
-    const registry = new PauseRegistry({ logger });
+    const registry = new OpenRegistry({ logger });
     const pause = createPauseMiddleware(registry);
     let arrived!: () => void;
     const arrival = new Promise<void>((resolve) => (arrived = resolve));
@@ -567,7 +567,7 @@ describe('the app', () => {
     const { registry, url, served } = await gated({}, byHost);
     await registry.enable('a.test');
     const answer = request(url, { headers: { Host: 'a.test' } });
-    while (registry.status('a.test').held === 0) await once(registry, 'held');
+    while (registry.status('a.test').held === 0) await nextEvent(registry, 'held');
     expect((await request(`${url}/b`, { headers: { Host: 'b.test' } })).status).toBe(200);
     expect(served).toEqual(['/b']);
     await registry.disable('a.test');
@@ -604,7 +604,7 @@ describe.each([
   ['Express 4', express4 as unknown as typeof express],
 ])('mounted in %s', (_name, createApp) => {
   it('holds, releases, and sees whole paths inside a router', async () => {
-    const registry = new PauseRegistry({ logger, healthCheckPath: '/shop/up' });
+    const registry = new OpenRegistry({ logger, healthCheckPath: '/shop/up' });
     const app = createApp();
     const shop = createApp.Router();
     shop.use(createPauseMiddleware(registry, { app: 'shop' }));
@@ -617,7 +617,7 @@ describe.each([
     expect((await supertest(url).get('/other')).text).toBe('other');
     expect((await supertest(url).get('/shop/up')).text).toBe('up');
     const cart = request(`${url}/shop/cart`);
-    await once(registry, 'held');
+    await nextEvent(registry, 'held');
     await registry.disable('shop');
     expect((await cart).body).toBe('cart');
   });

@@ -9,6 +9,7 @@ import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import { Client } from '../support/exchange.ts';
 import { readUntil } from '../support/http.ts';
 import { KINDS, open, type Middleware, type ServerKind } from '../support/servers.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const storage = new AsyncLocalStorage<string>();
@@ -71,10 +72,10 @@ async function start(kind: ServerKind, { ahead, answerAfter, ...options }: Setup
     () => client.close(),
   );
   const held = async (count: number): Promise<void> => {
-    while (antract.status().held < count) await once(antract.registry, 'held');
+    while (antract.status().held < count) await nextEvent(antract, 'held');
   };
   const allGone = async (): Promise<void> => {
-    while (antract.status().held > 0) await once(antract.registry, 'abandoned');
+    while (antract.status().held > 0) await nextEvent(antract, 'abandoned');
   };
   /** A request from the beginning to the end: whatever was under way before it is over by then. */
   const probe = async () => (await client.send({ path: '/probe' }).answer).status;
@@ -142,7 +143,7 @@ describe.each(named())('%s', (_name, kind) => {
       more: true,
     });
     await Promise.all([held(1), exchange.sent]);
-    const released = once(antract.registry, 'released');
+    const released = nextEvent(antract, 'released');
     await antract.disable();
     await released;
     expect(antract.status()).toMatchObject({ phase: 'running', held: 0, inFlight: 1 });
@@ -195,7 +196,7 @@ describe.each(named())('%s', (_name, kind) => {
     await held(1);
     const leaves = client.send({ path: '/leaves', ...asked });
     await Promise.all([held(2), leaves.sent]);
-    const abandoned = once(antract.registry, 'abandoned');
+    const abandoned = nextEvent(antract, 'abandoned');
     leaves.leave();
     expect(await abandoned).toMatchObject([{ path: '/leaves' }]);
     expect(antract.status().held).toBe(1);

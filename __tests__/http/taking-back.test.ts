@@ -8,6 +8,7 @@ import { createAntract, type Antract } from '../../lib/index.ts';
 import { listen as listenOn } from '../support/bodies.ts';
 import { closeAll, listen, request } from '../support/http.ts';
 import { watchListeners } from '../support/warnings.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const cleanups: (() => unknown)[] = [];
 
@@ -107,7 +108,7 @@ describe.each(BODIES)('a request with %s, taken back again and again', (_what, s
     if (late) client.flushHeaders();
     else client.end(body);
     if (first === 'held') {
-      await once(antract.registry, 'held');
+      await nextEvent(antract, 'held');
       await antract.disable();
     }
     if (late) {

@@ -14,6 +14,7 @@ import {
 } from '../../lib/index.ts';
 import { createCertificate } from '../support/certificate.ts';
 import { connect, readUntil } from '../support/http.ts';
+import { nextEvent } from '../support/next-event.ts';
 
 const HANDSHAKE =
   'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
@@ -81,7 +82,7 @@ async function start(options: AntractOptions = {}): Promise<Site> {
     await antract.close();
   });
   const held = async (count: number): Promise<void> => {
-    while (antract.status().held < count) await once(antract.registry, 'held');
+    while (antract.status().held < count) await nextEvent(antract, 'held');
   };
   return { antract, port, url: `ws://127.0.0.1:${port}/chat`, wss, handed, accepted, held };
 }
@@ -257,7 +258,7 @@ describe('a held upgrade', () => {
     const socket = await connect(site.port);
     socket.write(HANDSHAKE);
     await site.held(1);
-    const abandoned = once(site.antract.registry, 'abandoned');
+    const abandoned = nextEvent(site.antract, 'abandoned');
     // Jest hides what would end any other process: an error that nobody listens for.
     expect(site.accepted[0]?.listenerCount('error')).toBeGreaterThan(0);
     leave(socket);
@@ -272,7 +273,7 @@ describe('a held upgrade', () => {
     const { antract, port } = await startWith(echoBody);
     await antract.enable();
     const socket = await shake(port, WITH_BODY);
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     // What is read by mistake has been read when another connection has been answered.
     await readUntil(await shake(port, 'NONSENSE\r\n\r\n'), (text) => text.includes('400'));
     await antract.disable();
@@ -292,7 +293,7 @@ describe('a held upgrade', () => {
   it('that sends too much ahead is refused rather than left unread', async () => {
     const site = await start();
     await site.antract.enable();
-    const rejected = once(site.antract.registry, 'rejected');
+    const rejected = nextEvent(site.antract, 'rejected');
     const socket = await shake(site.port);
     await site.held(1);
     socket.write(Buffer.alloc(200_000));
@@ -308,7 +309,7 @@ describe('a held upgrade', () => {
     );
     await antract.enable();
     const socket = await shake(port, HANDSHAKE.replace('websocket', 'other'));
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     socket.write('early');
     await readUntil(await shake(port, 'NONSENSE\r\n\r\n'), (text) => text.includes('400'));
     await antract.disable();
@@ -325,7 +326,7 @@ describe('a held upgrade', () => {
     );
     await antract.enable();
     const client = dial({ url: `wss://127.0.0.1:${port}/chat` });
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     await antract.disable();
     expect(await message(client)).toBe('hi');
     const closed = once(client, 'close');
@@ -334,12 +335,12 @@ describe('a held upgrade', () => {
     expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     // And one that leaves, and one that is refused.
     const other = dial({ url: `wss://127.0.0.1:${port}/chat` });
-    await once(antract.registry, 'held');
-    const abandoned = once(antract.registry, 'abandoned');
+    await nextEvent(antract, 'held');
+    const abandoned = nextEvent(antract, 'abandoned');
     other.terminate();
     await abandoned;
     const third = dial({ url: `wss://127.0.0.1:${port}/chat` });
-    await once(antract.registry, 'held');
+    await nextEvent(antract, 'held');
     const refused = once(third, 'unexpected-response') as Promise<[unknown, http.IncomingMessage]>;
     await antract.stop();
     expect((await refused)[1].statusCode).toBe(503);
@@ -362,7 +363,7 @@ describe('a held upgrade', () => {
       cleanUps.unshift(() => handed.forEach((socket) => socket.destroy()));
       await antract.enable();
       for (let i = 0; i < 6; i++) (await connect(port)).write(HANDSHAKE);
-      while (antract.status().held < 6) await once(antract.registry, 'held');
+      while (antract.status().held < 6) await nextEvent(antract, 'held');
       await antract.disable();
       await areTwo;
       for (const socket of handed) socket.write(`HTTP/1.1 ${status} Refused\r\n\r\n`);
@@ -398,7 +399,7 @@ describe('a held upgrade', () => {
     const socket = await connect(site.port);
     const ended = once(socket, 'end');
     socket.write(HANDSHAKE);
-    await once(site.antract.registry, 'held');
+    await nextEvent(site.antract, 'held');
     await act(site);
     const text = await readUntil(socket, (all) => all.includes('}'));
     expect(text).toMatch(/^HTTP\/1\.1 503 /);

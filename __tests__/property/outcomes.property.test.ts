@@ -8,7 +8,7 @@ import net, { type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createPauseMiddleware } from '../../lib/http/middleware.ts';
-import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
 import { createSpooler } from '../../lib/spool/spooler.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -31,12 +31,12 @@ interface Client {
 /** A gate with a clock that only moves by hand, real sockets on one side, a backend on the other. */
 async function start() {
   const clock = new FakeClock();
-  const registry = new PauseRegistry(
+  const registry = new OpenRegistry(
     { logger, maxWait: MAX_WAIT, maxTime: 5 * MAX_WAIT, release: { perSecond: 5 } },
     clock,
   );
   const spooler = createSpooler(DEFAULT_SPOOL_SETTINGS, { warn: () => undefined });
-  const pause = createPauseMiddleware(registry, spooler);
+  const pause = createPauseMiddleware(registry.core, spooler);
   const outcomes = new Map<string, Outcome[]>();
   const note = (path: string, outcome: Outcome): void => {
     outcomes.set(path, [...(outcomes.get(path) ?? []), outcome]);

@@ -8,7 +8,7 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { GatedRequest } from '../../lib/gate/gated-request.ts';
-import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -68,7 +68,7 @@ const steps: fc.Arbitrary<Step[]> = fc
 /** One process, and what became of its requests. */
 class Member {
   readonly store: FlakyStore;
-  readonly registry: PauseRegistry;
+  readonly registry: OpenRegistry;
   readonly inFlight: GatedRequest[] = [];
   readonly held = new Set<Ticket>();
   /** Killed: nothing of it is heard any more, and what it had in flight is gone. */
@@ -82,7 +82,7 @@ class Member {
     const quiet = (): void => undefined;
     this.#clock = clock;
     this.store = new FlakyStore(new MemoryStore(memory, clock));
-    this.registry = new PauseRegistry(
+    this.registry = new OpenRegistry(
       { store: this.store, maxTime: '10m', logger: { info: quiet, warn: quiet, error: quiet } },
       clock,
     );

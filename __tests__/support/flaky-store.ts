@@ -32,7 +32,7 @@ export class FlakyStore implements Store {
     this.#listener = listener;
     return this.#do(() =>
       this.inner.subscribe({
-        intent: (app, intent) => this.isDeaf || listener.intent(app, intent),
+        state: (app, state) => this.isDeaf || listener.state(app, state),
         report: (report) => this.isDeaf || listener.report?.(report),
       }),
     );

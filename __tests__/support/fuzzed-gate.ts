@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createPauseMiddleware } from '../../lib/http/middleware.ts';
 import type { AppOptions } from '../../lib/options/options.ts';
-import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { OpenRegistry } from './open-registry.ts';
 import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
 import { createSpooler, type Spooler } from '../../lib/spool/spooler.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -31,7 +31,7 @@ export const NOTHING: Remains = { held: 0, inFlight: 0, bytes: 0, files: [] };
 
 export class FuzzedGate {
   readonly clock = new FakeClock();
-  readonly registry: PauseRegistry;
+  readonly registry: OpenRegistry;
   /** What the backend saw, in order. */
   readonly served: number[] = [];
   /** Seen by the backend, and not over. */
@@ -51,7 +51,7 @@ export class FuzzedGate {
 
   private constructor(options: AppOptions, directory: string) {
     this.#directory = directory;
-    this.registry = new PauseRegistry({ logger: silent, ...options }, this.clock);
+    this.registry = new OpenRegistry({ logger: silent, ...options }, this.clock);
     for (const event of ['held', 'released', 'abandoned', 'rejected'] as const) {
       this.registry.on(event, (request: { path: string }) => {
         this.told.push({ event, id: idOf(request.path) });
@@ -60,7 +60,7 @@ export class FuzzedGate {
     }
     const settings = { ...DEFAULT_SPOOL_SETTINGS, memory: 8 * 1024, directory };
     this.#spooler = createSpooler(settings, silent);
-    const pause = createPauseMiddleware(this.registry, this.#spooler);
+    const pause = createPauseMiddleware(this.registry.core, this.#spooler);
     this.#server = http.createServer((req, res) => pause(req, res, () => this.#serve(req, res)));
     this.#server.on('connection', (socket: Socket) => {
       this.#closings.push(new Promise((resolve) => socket.once('close', resolve)));

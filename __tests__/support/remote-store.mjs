@@ -36,7 +36,7 @@ const commands = {
   },
   async subscribe({ store, subscription }) {
     const unsubscribe = await stores.get(store).store.subscribe({
-      intent: (app, intent) => tell({ subscription, intent: [app, intent] }),
+      state: (app, state) => tell({ subscription, state: [app, state] }),
       report: (report) => tell({ subscription, report }),
     });
     subscriptions.set(subscription, unsubscribe);

@@ -21,7 +21,7 @@ interface Message {
   value?: unknown;
   error?: { message: string; code?: string };
   subscription?: number;
-  intent?: [string, StoredState];
+  state?: [string, StoredState];
   report?: StoredReport;
 }
 
@@ -77,7 +77,7 @@ export class StoreProcess {
     await gone;
   }
 
-  #receive({ id, value, error, subscription, intent, report }: Message): void {
+  #receive({ id, value, error, subscription, state, report }: Message): void {
     if (id !== undefined) {
       const pending = this.#pending.get(id);
       this.#pending.delete(id);
@@ -85,7 +85,7 @@ export class StoreProcess {
       else pending?.resolve(value);
     }
     const listener = subscription === undefined ? undefined : this.#listeners.get(subscription);
-    if (intent) listener?.intent(...intent);
+    if (state) listener?.state(...state);
     if (report) listener?.report?.(report);
   }
 }

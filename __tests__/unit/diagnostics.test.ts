@@ -1,7 +1,7 @@
 /** What tracing tools hear of held requests. */
 import { channel } from 'node:diagnostics_channel';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { PauseRegistry } from '../../lib/index.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import { passageOf } from '../support/passage.ts';
 
 const NAMES = ['held', 'released', 'abandoned', 'rejected'] as const;
@@ -24,7 +24,7 @@ afterEach(() => {
 describe('the diagnostics channels', () => {
   it('tell of each held request, with the request itself', async () => {
     subscribe();
-    const registry = new PauseRegistry({ maxQueue: 2 });
+    const registry = new OpenRegistry({ maxQueue: 2 });
     const gate = registry.gate('shop');
     await registry.enable('shop');
     const [first, second, third] = ['/a?secret', '/b', '/c'].map((url) => ({ method: 'PUT', url }));
@@ -52,7 +52,7 @@ describe('the diagnostics channels', () => {
 
   it('hand no request to the listeners of events, who may keep what they get', async () => {
     subscribe();
-    const registry = new PauseRegistry();
+    const registry = new OpenRegistry();
     const payloads: unknown[] = [];
     registry.on('held', (...all) => payloads.push(...all));
     await registry.enable();
@@ -61,7 +61,7 @@ describe('the diagnostics channels', () => {
   });
 
   it('build no message where nobody listens', async () => {
-    const registry = new PauseRegistry();
+    const registry = new OpenRegistry();
     await registry.enable();
     let looked = 0;
     const request = {

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AntractError } from '../../lib/common/errors.ts';
-import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import type { RequestLine } from '../../lib/common/request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 let clock: FakeClock;
 let warnings: string[];
-let registry: PauseRegistry;
+let registry: OpenRegistry;
 
 const logger = {
   info: () => undefined,
@@ -18,7 +18,7 @@ const logger = {
 beforeEach(() => {
   clock = new FakeClock();
   warnings = [];
-  registry = new PauseRegistry({ logger, maxApps: 3, apps: { shop: { maxTime: '1s' } } }, clock);
+  registry = new OpenRegistry({ logger, maxApps: 3, apps: { shop: { maxTime: '1s' } } }, clock);
 });
 
 const anyPassage = (): GatedRequest => ({
@@ -39,7 +39,7 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
     (error: AntractError) => error.code,
   );
 
-describe('PauseRegistry', () => {
+describe('OpenRegistry', () => {
   it('pauses one app without touching another', async () => {
     await registry.enable('a');
     expect([registry.status('a').phase, registry.status('b').phase]).toEqual(['paused', 'running']);
@@ -134,18 +134,18 @@ describe('PauseRegistry', () => {
   });
 
   it('refuses a name that nobody uses, once every pause() has named its app', async () => {
-    registry.declare('api');
+    registry.core.gates.declare('api');
     expect(await codeOf(registry.enable('apl'))).toBe('ERR_ANTRACT_UNKNOWN_APP');
     expect(() => registry.status('apl')).toThrow('shop, api');
     expect(await codeOf(registry.enable('api'))).toBe('resolved');
-    registry.declare(undefined);
+    registry.core.gates.declare(undefined);
     expect(await codeOf(registry.enable('apl'))).toBe('resolved');
   });
 
   it('lists every app that is known, and the default one where there is none', async () => {
     await registry.enable('a');
     expect(registry.list().map(({ app }) => app)).toEqual(['shop', 'a']);
-    expect(new PauseRegistry().list().map(({ app }) => app)).toEqual(['default']);
+    expect(new OpenRegistry().list().map(({ app }) => app)).toEqual(['default']);
   });
 
   it('forgets idle apps when there are too many, and never one that is in use', async () => {
@@ -336,6 +336,6 @@ describe('during', () => {
       await registry.enable('a');
     });
     expect(registry.status('a').phase).toBe('paused');
-    expect(registry.listenerCount('resumed')).toBe(0);
+    expect(registry.core.events.listenerCount('resumed')).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 /** Leases, conditions on a pause, and what is reported of one, at the registry. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AntractError } from '../../lib/common/errors.ts';
-import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import { PauseReports } from '../../lib/gate/pause-report.ts';
 import type { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -9,14 +9,14 @@ import { passageOf } from '../support/passage.ts';
 
 let clock: FakeClock;
 let warnings: string[];
-let registry: PauseRegistry;
+let registry: OpenRegistry;
 
 beforeEach(() => {
   clock = new FakeClock();
   clock.chances = [0.1, 0.2, 0.3];
   warnings = [];
   const logger = { info: () => undefined, warn: (text: string) => void warnings.push(text) };
-  registry = new PauseRegistry({ logger: { ...logger, error: logger.warn }, maxTime: '1m' }, clock);
+  registry = new OpenRegistry({ logger: { ...logger, error: logger.warn }, maxTime: '1m' }, clock);
 });
 
 const hold = (): Ticket =>
@@ -149,7 +149,7 @@ describe('the report', () => {
   });
 
   it('counts those refused: at a stop, and those for whom there was no room', async () => {
-    registry = new PauseRegistry({ maxQueue: 2 }, clock);
+    registry = new OpenRegistry({ maxQueue: 2 }, clock);
     await registry.enable();
     for (let i = 0; i < 3; i++) hold();
     await registry.stop();
@@ -166,7 +166,7 @@ describe('the report', () => {
   it('covers requests that arrive after the end of the pause, until the backend answers', async () => {
     let answer = (_isUp: boolean): void => undefined;
     const check = (): Promise<boolean> => new Promise((resolve) => (answer = resolve));
-    registry = new PauseRegistry({ probe: { check }, maxTime: '1m' }, clock);
+    registry = new OpenRegistry({ probe: { check }, maxTime: '1m' }, clock);
     const gate = registry.gate('default');
     await registry.enable();
     clock.advance(1000);
@@ -190,7 +190,7 @@ describe('the report', () => {
   });
 
   it('leaves out requests that are held for a later outage', async () => {
-    registry = new PauseRegistry(
+    registry = new OpenRegistry(
       { probe: { check: () => true }, maxTime: '1m', holdOnOutage: '10s' },
       clock,
     );
@@ -207,7 +207,7 @@ describe('the report', () => {
   });
 
   it('is complete after a stop that follows the pause, whether or not the backend answers', async () => {
-    registry = new PauseRegistry({ probe: { check: () => false }, maxTime: '1m' }, clock);
+    registry = new OpenRegistry({ probe: { check: () => false }, maxTime: '1m' }, clock);
     await registry.enable();
     hold();
     await registry.disable();

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { AntractOptions } from '../../lib/options/options.ts';
-import { PauseRegistry } from '../../lib/registry/pause-registry.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { MAX_VALUE, type StoredReport } from '../../lib/stores/store.ts';
@@ -13,7 +13,7 @@ import { FlakyStore } from '../support/flaky-store.ts';
 
 interface Member {
   readonly store: FlakyStore;
-  readonly registry: PauseRegistry;
+  readonly registry: OpenRegistry;
   readonly warnings: string[];
 }
 
@@ -36,7 +36,7 @@ function join(
   own.chances = [Math.random()];
   const member = {
     store,
-    registry: new PauseRegistry({ store, logger, ...options }, own),
+    registry: new OpenRegistry({ store, logger, ...options }, own),
     warnings,
   };
   members.push(member);
@@ -81,7 +81,7 @@ const passage = (): GatedRequest => ({
 });
 
 const phases = (app = 'default') => members.map(({ registry }) => registry.status(app).phase);
-const intents = (app = 'default') => members.map(({ registry }) => registry.gate(app).desiredKind);
+const states = (app = 'default') => members.map(({ registry }) => registry.gate(app).desiredKind);
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -104,7 +104,7 @@ describe('several processes on one store', () => {
       shared: true,
     });
     await settle();
-    expect(intents('shop')).toEqual(['paused', 'paused', 'paused']);
+    expect(states('shop')).toEqual(['paused', 'paused', 'paused']);
     expect(b!.registry.status('shop')).toMatchObject({ phase: 'paused', reason: 'deploy' });
     expect(b!.registry.status('shop').endsInMs).toBe(a!.registry.status('shop').endsInMs);
     expect(await b!.registry.disable('shop')).toMatchObject({ changed: true });
@@ -116,7 +116,7 @@ describe('several processes on one store', () => {
     const [a, b] = await joinAll(3);
     await a!.registry.stop('default', { maxTime: '10s', message: 'Soon.' });
     await settle();
-    expect(intents()).toEqual(['stopped', 'stopped', 'stopped']);
+    expect(states()).toEqual(['stopped', 'stopped', 'stopped']);
     expect(b!.registry.status()).toMatchObject({ message: 'Soon.', endsInMs: 10_000 });
     await pass(5000);
     // Only what is named changes, in another process too.
@@ -130,9 +130,9 @@ describe('several processes on one store', () => {
     const late = join();
     await late.registry.ready;
     await pass(4950);
-    expect(intents()).toEqual(['stopped', 'stopped', 'stopped', 'stopped']);
+    expect(states()).toEqual(['stopped', 'stopped', 'stopped', 'stopped']);
     await pass(100);
-    expect(intents()).toEqual(['running', 'running', 'running', 'running']);
+    expect(states()).toEqual(['running', 'running', 'running', 'running']);
     expect(expired).toHaveLength(3);
     const [stored] = [...(await first.load()).values()];
     expect(JSON.parse(stored?.value ?? '{}')).toMatchObject({ kind: 'running', until: null });
@@ -159,7 +159,7 @@ describe('several processes on one store', () => {
     expect(a!.registry.status()).toMatchObject({ phase: 'stopped', endsInMs: null });
     await a!.registry.stop('default', { maxTime: '1s' });
     await pass(1100);
-    expect(intents()).toEqual(['running']);
+    expect(states()).toEqual(['running']);
   });
 
   it('add up what they hold, and tell who holds it', async () => {
@@ -207,11 +207,11 @@ describe('several processes on one store', () => {
     let outcome: unknown;
     void waiting.then((result) => (outcome = result.outcome));
     await settle();
-    expect([outcome, ...intents()]).toEqual([undefined, 'paused', 'running']);
+    expect([outcome, ...states()]).toEqual([undefined, 'paused', 'running']);
     const acknowledged = a!.registry.status().processes!.map((one) => one.acknowledged);
     expect(new Set(acknowledged)).toEqual(new Set([true, false]));
     await pass(2000);
-    expect([outcome, ...intents()]).toEqual(['drained', 'paused', 'paused']);
+    expect([outcome, ...states()]).toEqual(['drained', 'paused', 'paused']);
   });
 
   it('a drain is not done while a process is silent that has not acknowledged the pause', async () => {
@@ -230,7 +230,7 @@ describe('several processes on one store', () => {
     expect(a!.registry.status().processes).toHaveLength(1);
     expect(told).toEqual([]);
     await expect(a!.registry.during('shop', () => 'ran')).rejects.toThrow(
-      /did not drain: processes that are not heard of any more may still send requests.*lost: 'ignore'/,
+      /did not drain: processes that no longer report may still send requests.*lost: 'ignore'/,
     );
     expect(await a!.registry.during('shop', () => 'ran', { lost: 'ignore' })).toBe('ran');
   });
@@ -284,7 +284,7 @@ describe('several processes on one store', () => {
     await pass(300);
     isolate(b!);
     await pass(6000);
-    expect(intents()).toEqual(['paused', 'running']);
+    expect(states()).toEqual(['paused', 'running']);
     expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
   });
 
@@ -317,18 +317,18 @@ describe('several processes on one store', () => {
 
   it('a process that listens where a silent one did has replaced it', async () => {
     const [a, b] = await joinAll(2);
-    b!.registry.listensOn('http://0.0.0.0:8080');
+    b!.registry.core.sharing!.listensOn('http://0.0.0.0:8080');
     await settle();
     isolate(b!);
     await pass(6000);
     const elsewhere = join();
-    elsewhere.registry.listensOn('http://0.0.0.0:8081');
+    elsewhere.registry.core.sharing!.listensOn('http://0.0.0.0:8081');
     await elsewhere.registry.ready;
     await a!.registry.enable();
     await pass(300);
     expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
     const successor = join();
-    successor.registry.listensOn('http://0.0.0.0:8080');
+    successor.registry.core.sharing!.listensOn('http://0.0.0.0:8080');
     await successor.registry.ready;
     await pass(300);
     expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
@@ -392,7 +392,7 @@ describe('several processes on one store', () => {
     expect(await waiting).toMatchObject({ outcome: 'drained' });
     expect(a!.registry.status().lostProcesses).toMatchObject([{ pid: process.pid, ended: true }]);
     expect(a!.warnings.join()).toMatch(
-      /WRN_ANTRACT_PROCESS_LOST: process \d+ on \S+ has ended; it is not waited for any longer/,
+      /WRN_ANTRACT_PROCESS_LOST: process \d+ on \S+ has ended without leaving. .* drains no longer wait for it/,
     );
     // A report from before its end that arrives late, or the same news once more, changes nothing.
     const late = { ...JSON.parse(value!), beat: 1_000_000 };
@@ -407,7 +407,7 @@ describe('several processes on one store', () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();
     const [id] = (await a!.store.reports()).map((report) => report.id).toSorted();
-    const silent = [a, b].find((one) => one!.registry.isLeader)!;
+    const silent = [a, b].find((one) => one!.registry.core.isLeader)!;
     const other = [a, b].find((one) => one !== silent)!;
     silent.store.mode = 'frozen';
     silent.store.isDeaf = true;
@@ -536,13 +536,13 @@ describe('several processes on one store', () => {
     for (const { registry } of members) registry.on('expired', ({ cause }) => ends.push(cause));
     await a!.registry.enable('default', { maxTime: '10s' });
     await pass(9900);
-    expect(intents()).toEqual(['paused', 'paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused', 'paused']);
     await pass(200);
-    expect(intents()).toEqual(['running', 'running', 'running']);
+    expect(states()).toEqual(['running', 'running', 'running']);
     expect(ends).toEqual(['maxTime', 'maxTime', 'maxTime']);
     expect(await b!.registry.enable()).toMatchObject({ changed: true });
     await settle();
-    expect(intents()).toEqual(['paused', 'paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused', 'paused']);
   });
 
   it('keep a pause whose lease is renewed in any of them', async () => {
@@ -555,11 +555,11 @@ describe('several processes on one store', () => {
       await b!.registry.enable('default', { lease: '3s', ifPause: pauseId! });
     }
     await settle();
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
     expect(a!.registry.status().endsInMs).toBe(b!.registry.status().endsInMs);
     expect(a!.registry.status().endsInMs).toBe(290_000);
     await pass(3100);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
   });
 
   it('do what one of two operators asked for last, whoever that is', async () => {
@@ -567,7 +567,7 @@ describe('several processes on one store', () => {
     for (let i = 0; i < 20; i++) {
       const [enabled, disabled] = await Promise.all([a!.registry.enable(), b!.registry.disable()]);
       await settle();
-      expect(new Set(intents()).size).toBe(1);
+      expect(new Set(states()).size).toBe(1);
       expect(enabled.shared && disabled.shared).toBe(true);
     }
   });
@@ -610,7 +610,7 @@ describe('several processes on one store', () => {
 
   it('speak with one voice', async () => {
     await joinAll(3);
-    expect(members.filter(({ registry }) => registry.isLeader)).toHaveLength(1);
+    expect(members.filter(({ registry }) => registry.core.isLeader)).toHaveLength(1);
   });
 });
 
@@ -725,11 +725,11 @@ describe('while the store does not answer', () => {
     expect(a!.registry.status().store).toBe('lost');
     // Nobody could have renewed the lease.
     await pass(20_000);
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
     await pass(10_000);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
     await find(a!, b!);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
   });
 
   it('a lease counts anew once it can be renewed again', async () => {
@@ -739,19 +739,19 @@ describe('while the store does not answer', () => {
     await lose(a!, b!);
     await pass(10_000);
     await find(a!, b!);
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
     await pass(3000);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
   });
 
   it('a command reaches the process that it is given to, says so, and the others later', async () => {
     const [a, b] = await joinAll(2);
     await lose(a!, b!);
     expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
-    expect(intents()).toEqual(['paused', 'running']);
+    expect(states()).toEqual(['paused', 'running']);
     await find(a!, b!);
     await pass(2000);
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
   });
 
   it('a drain gives up as soon as nothing is in flight here, and says that the store is the cause', async () => {
@@ -869,7 +869,7 @@ describe('while the store does not answer', () => {
     expect(await a!.registry.disable()).toMatchObject({ shared: false, changed: true });
     await find(a!);
     await pass(2000);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
     expect(b!.registry.status().phase).toBe('running');
   });
 
@@ -888,9 +888,9 @@ describe('while the store does not answer', () => {
     await a!.registry.enable();
     await settle();
     await lose(a!, b!);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
     await find(a!, b!);
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
   });
 
   it('`closed` holds everybody, but not for ever', async () => {
@@ -940,7 +940,7 @@ describe('while the store does not answer', () => {
     expect(await a!.registry.waitForDrain()).toMatchObject({ missing: [{ fenced: true }] });
     reconnect(b!);
     await pass(4000);
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
     expect(ticket).toHaveProperty('queued', true);
     await a!.registry.disable();
     await settle();
@@ -961,7 +961,7 @@ describe('while the store does not answer', () => {
     reconnect(a!);
     await pass(2000);
     expect(ticket).toHaveProperty('queued', false);
-    expect(intents()).toEqual(['paused']);
+    expect(states()).toEqual(['paused']);
   });
 
   it('`fence` holds the requests of a process that starts without its store', async () => {
@@ -983,14 +983,14 @@ describe('while the store does not answer', () => {
     const empty = new MemoryStore(undefined, clock);
     for (const { store } of members) store.inner = new MemoryStore(empty, clock);
     await find(a!, b!);
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
     const late = join({}, new FlakyStore(new MemoryStore(empty, clock)));
     await late.registry.ready;
     expect(late.registry.status()).toMatchObject({ phase: 'paused', reason: 'deploy' });
     expect(late.registry.status().endsInMs).toBe(a!.registry.status().endsInMs);
     await b!.registry.disable();
     await pass(2000);
-    expect(intents()).toEqual(['running', 'running', 'running']);
+    expect(states()).toEqual(['running', 'running', 'running']);
   });
 });
 
@@ -1050,7 +1050,7 @@ describe('what could go wrong between them', () => {
     await pass(10_000);
     const late = join();
     await late.registry.ready;
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
     await pass(3100);
     expect(late.registry.gate('default').desiredKind).toBe('running');
   });
@@ -1060,10 +1060,10 @@ describe('what could go wrong between them', () => {
     await a!.registry.enable('default', { lease: '3s' });
     a!.store.mode = 'failing';
     await pass(10_000);
-    expect(intents()).toEqual(['running']);
+    expect(states()).toEqual(['running']);
     a!.store.mode = 'well';
     await pass(1100);
-    expect(intents()).toEqual(['paused']);
+    expect(states()).toEqual(['paused']);
   });
 
   it('that a pause has run out is no command, and takes nothing back', async () => {
@@ -1072,13 +1072,13 @@ describe('what could go wrong between them', () => {
     await settle();
     for (const { store } of members) store.mode = 'failing';
     await pass(6000);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
     expect(await a!.registry.enable()).toMatchObject({ shared: false });
     b!.store.mode = 'well';
     await pass(1500);
     a!.store.mode = 'well';
     await pass(3000);
-    expect(intents()).toEqual(['paused', 'paused']);
+    expect(states()).toEqual(['paused', 'paused']);
   });
 
   it('none takes a drain for done that has not heard that it is over', async () => {
@@ -1087,7 +1087,7 @@ describe('what could go wrong between them', () => {
     await settle();
     a!.store.isDeaf = true;
     await b!.registry.disable();
-    expect(intents()).toEqual(['paused', 'running']);
+    expect(states()).toEqual(['paused', 'running']);
     const waiting = a!.registry.waitForDrain();
     await pass(2000);
     expect(await waiting).toMatchObject({ outcome: 'resumed' });
@@ -1116,13 +1116,13 @@ describe('what could go wrong between them', () => {
     await a!.registry.disable();
     arrive();
     await settle();
-    expect(intents()).toEqual(['running']);
+    expect(states()).toEqual(['running']);
     a!.store.mode = 'well';
     await pass(2000);
-    expect(intents()).toEqual(['running']);
+    expect(states()).toEqual(['running']);
     const late = join();
     await late.registry.ready;
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
   });
 
   it('an end that one of them alone was told of is brought to a store that forgot the pause', async () => {
@@ -1138,7 +1138,7 @@ describe('what could go wrong between them', () => {
     await pass(1100);
     b.store.mode = 'well';
     await pass(3000);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
   });
 
   it('one that has left does not come back with what it told before', async () => {
@@ -1191,7 +1191,7 @@ describe('what could go wrong between them', () => {
     const told = a!.warnings.filter((warning) => warning.includes('WRN_ANTRACT_STORE_VALUE'));
     expect(told).toHaveLength(1);
     expect(await a!.registry.enable('shop')).toMatchObject({ changed: true, shared: true });
-    expect(intents('shop')).toEqual(['paused']);
+    expect(states('shop')).toEqual(['paused']);
   });
 
   it('a store that refuses whatever it is given does not keep a process busy', async () => {
@@ -1199,7 +1199,7 @@ describe('what could go wrong between them', () => {
     await a!.registry.enable('default', { maxTime: '5s' });
     a!.store.publish = async () => ({ published: false, current: undefined });
     await pass(6000);
-    expect(intents()).toEqual(['running']);
+    expect(states()).toEqual(['running']);
     await expect(a!.registry.enable()).rejects.toMatchObject({ code: 'ERR_ANTRACT_STORE_BUSY' });
   });
 
@@ -1215,23 +1215,23 @@ describe('what could go wrong between them', () => {
         return publish.apply(a.store, args);
       };
     });
-    expect(intents()).toEqual(['stopped', 'running']);
+    expect(states()).toEqual(['stopped', 'running']);
     const waiting = a.registry.waitForDrain('default', { timeout: 100 });
     await pass(200);
     expect(await waiting).toMatchObject({ outcome: 'timeout' });
     goOn();
     await settle();
-    expect(intents()).toEqual(['stopped', 'stopped']);
+    expect(states()).toEqual(['stopped', 'stopped']);
     expect(seen).toEqual(['stopped']);
   });
 
   it('what one of them has done by itself reaches the others after an outage', async () => {
     const { a, stopByItself } = await joinWithStop();
     await stopByItself(() => (a.store.mode = 'failing'));
-    expect(intents()).toEqual(['stopped', 'running']);
+    expect(states()).toEqual(['stopped', 'running']);
     a.store.mode = 'well';
     await pass(1100);
-    expect(intents()).toEqual(['stopped', 'stopped']);
+    expect(states()).toEqual(['stopped', 'stopped']);
   });
 
   it('the end of a lease that one of them saw before an outage reaches the others after it', async () => {
@@ -1243,10 +1243,10 @@ describe('what could go wrong between them', () => {
     await pass(1000);
     a.store.mode = 'failing';
     await pass(200);
-    expect(intents()).toEqual(['running', 'paused']);
+    expect(states()).toEqual(['running', 'paused']);
     for (const { store } of members) store.mode = 'well';
     await pass(1500);
-    expect(intents()).toEqual(['running', 'running']);
+    expect(states()).toEqual(['running', 'running']);
   });
 
   it('a store that subscribes slowly is subscribed to once, and left at the end', async () => {
@@ -1303,7 +1303,7 @@ describe('what could go wrong between them', () => {
     await a!.registry.enable();
     const late = join();
     const spoke: boolean[] = [];
-    late.registry.on('paused', () => spoke.push(late.registry.isLeader));
+    late.registry.on('paused', () => spoke.push(late.registry.core.isLeader));
     late.registry.gate('default');
     await late.registry.ready;
     expect(spoke).toEqual([false]);
@@ -1313,10 +1313,10 @@ describe('what could go wrong between them', () => {
     await joinAll(2);
     for (const { store } of members) store.mode = 'failing';
     await pass(1100);
-    expect(members.map(({ registry }) => registry.isLeader)).toEqual([true, true]);
+    expect(members.map(({ registry }) => registry.core.isLeader)).toEqual([true, true]);
     for (const { store } of members) store.mode = 'well';
     await pass(1100);
-    expect(members.filter(({ registry }) => registry.isLeader)).toHaveLength(1);
+    expect(members.filter(({ registry }) => registry.core.isLeader)).toHaveLength(1);
   });
 
   it('a window does not end a pause that is not its own', async () => {
@@ -1398,7 +1398,7 @@ describe('a store that is empty', () => {
 
   it('is not relied on for 3 s at the first start, and from then on at once', async () => {
     const a = joinLossy();
-    await a.registry.joined;
+    await a.registry.core.joined;
     expect(mayEnter(a)).toBe(false);
     const ticket = a.registry.gate('default').hold(passage());
     await pass(2900);
@@ -1424,7 +1424,7 @@ describe('a store that is empty', () => {
     await pass(2000);
     empty(a);
     const late = joinLossy();
-    await late.registry.joined;
+    await late.registry.core.joined;
     expect(mayEnter(late)).toBe(false);
     await pass(2000);
     expect(mayEnter(late)).toBe(false);
@@ -1555,7 +1555,7 @@ describe('a store that is empty', () => {
     await pass(4000);
     empty(a);
     const late = joinLossy();
-    await late.registry.joined;
+    await late.registry.core.joined;
     expect(mayEnter(late)).toBe(false);
     await pass(2800);
     expect(mayEnter(late)).toBe(true);

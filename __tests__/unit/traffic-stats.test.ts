@@ -1,6 +1,6 @@
 /** What the last minutes' traffic says about a pause to come. */
 import { describe, expect, it } from '@jest/globals';
-import { PauseRegistry } from '../../lib/index.ts';
+import { OpenRegistry } from '../support/open-registry.ts';
 import { reportTraffic, TrafficStats } from '../../lib/gate/traffic-stats.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { passageOf } from '../support/passage.ts';
@@ -67,7 +67,7 @@ describe('traffic statistics', () => {
 describe('a registry', () => {
   it('measures each request from the moment it was let through, once', async () => {
     const clock = new FakeClock();
-    const registry = new PauseRegistry({}, clock);
+    const registry = new OpenRegistry({}, clock);
     const gate = registry.gate('default');
     const [quick, slow] = [{ url: '/quick' }, { url: '/slow' }];
     gate.tryEnter(passageOf(quick));
@@ -80,20 +80,20 @@ describe('a registry', () => {
     gate.onResponseEnd(slow);
     expect(registry.traffic()).toMatchObject({ inFlight: 0, slowestMs: 3040 });
     expect(gate.traffic.summary(clock.now()).ended).toBe(2);
-    expect(registry.passed('default')).toBe(2);
+    expect(registry.gate('default').traffic.passed).toBe(2);
   });
 
   it('does not count as passed what had to wait', async () => {
-    const registry = new PauseRegistry();
+    const registry = new OpenRegistry();
     const gate = registry.gate('default');
     await registry.enable();
     expect(gate.tryEnter(passageOf({ url: '/' }))).toBe(false);
-    expect(registry.passed('default')).toBe(0);
+    expect(registry.gate('default').traffic.passed).toBe(0);
   });
 
   it('refuses to speak of an app that does not exist', () => {
-    const registry = new PauseRegistry();
-    registry.declare('shop');
+    const registry = new OpenRegistry();
+    registry.core.gates.declare('shop');
     expect(() => registry.traffic('shpo')).toThrow(
       /There is no app `shpo`\. The apps are: shop\. Name one/,
     );

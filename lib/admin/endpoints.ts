@@ -4,7 +4,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isDisconnected, onDisconnect } from '../http/disconnect.ts';
 import { AntractError } from '../common/errors.ts';
-import { DEFAULT_APP, type PauseRegistry } from '../registry/pause-registry.ts';
+import type { PauseRegistry } from '../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../options/app-name.ts';
+import type { RegistryCore } from '../registry/registry-core.ts';
 import type { AppStatus, DrainResult, ReleaseResult } from '../gate/status.ts';
 import {
   whyForeign,
@@ -14,7 +16,6 @@ import {
 } from './access/cross-site.ts';
 import { HeldLease } from './held-lease.ts';
 import type { EventStreams, StreamedRegistry } from './event-streams.ts';
-import type { MeasuredRegistry } from './metrics/metrics.ts';
 import type { MetricsText } from './metrics/metrics-peers.ts';
 import type { EndpointName, Parameters } from './params.ts';
 import { renderIndex } from './views/index-text.ts';
@@ -34,18 +35,9 @@ import { renderTraffic } from './views/traffic-text.ts';
 /** The part of a registry that the endpoints use. */
 export type AdminRegistry = Pick<
   PauseRegistry,
-  | 'enable'
-  | 'disable'
-  | 'stop'
-  | 'status'
-  | 'list'
-  | 'drainFor'
-  | 'waitForRelease'
-  | 'report'
-  | 'traffic'
+  'enable' | 'disable' | 'stop' | 'status' | 'list' | 'waitForRelease' | 'report' | 'traffic'
 > &
-  StreamedRegistry &
-  MeasuredRegistry;
+  StreamedRegistry;
 
 /** What a router has one of, for all its requests. */
 export interface Views {
@@ -58,6 +50,7 @@ export interface Views {
 /** One request to an endpoint. */
 export interface Call {
   readonly registry: AdminRegistry;
+  readonly drains: RegistryCore['drains'];
   readonly parameters: Partial<Parameters>;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -172,7 +165,7 @@ async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
   const { app = DEFAULT_APP, wait: timeout, lost } = call.parameters;
   // Where `adminPath` is not where this router is mounted, the drain may wait for this very request.
   const result = await whilePresent(call, (signal) =>
-    call.registry.drainFor(call.req, app, { timeout, signal, lost }),
+    call.drains.waitFor(call.req, app, { timeout, signal, lost }),
   );
   return result && refuseEndedPause(result);
 }

@@ -44,10 +44,11 @@ const EVENTS = Object.keys({
   evicted: true,
 } satisfies Record<keyof AntractEvents, true>) as (keyof AntractEvents)[];
 
-export type StreamedRegistry = Pick<PauseRegistry, 'list' | 'on' | 'off' | 'closed'>;
+export type StreamedRegistry = Pick<PauseRegistry, 'list' | 'on' | 'off'>;
 
 export class EventStreams {
   readonly #registry: StreamedRegistry;
+  readonly #closed: AbortSignal;
   readonly #clock: Clock;
   /** Since when each stream has been skipped; undefined if its reader keeps up. */
   readonly #streams = new Map<ServerResponse, number | undefined>();
@@ -58,11 +59,15 @@ export class EventStreams {
   #sentState = '';
   #id = 0;
 
-  /** @param clock replaced in tests. */
-  constructor(registry: StreamedRegistry, clock: Clock = systemClock) {
+  /**
+   * @param closed aborted when the registry is closed.
+   * @param clock replaced in tests.
+   */
+  constructor(registry: StreamedRegistry, closed: AbortSignal, clock: Clock = systemClock) {
     this.#registry = registry;
+    this.#closed = closed;
     this.#clock = clock;
-    registry.closed.addEventListener('abort', () => this.#close());
+    closed.addEventListener('abort', () => this.#close());
   }
 
   get size(): number {
@@ -71,7 +76,7 @@ export class EventStreams {
 
   /** @throws AntractError, ProblemError if no stream can be added. */
   open(req: IncomingMessage, res: ServerResponse): void {
-    if (this.#registry.closed.aborted) {
+    if (this.#closed.aborted) {
       throw new AntractError('ERR_ANTRACT_CLOSED', 'antract has been closed.', { status: 503 });
     }
     if (this.#streams.size >= MAX_STREAMS) throw new ProblemError(BUSY);

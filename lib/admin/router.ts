@@ -8,7 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { mayLackHeaders } from '../common/header-limit.ts';
-import type { PauseRegistry } from '../registry/pause-registry.ts';
+import type { RegistryCore } from '../registry/registry-core.ts';
 import { TOO_MANY_HEADERS } from '../http/rejection-response.ts';
 import { pathOf } from '../common/request.ts';
 import { createAccessCheck, readAdminOptions, type AdminOptions } from './access/access-check.ts';
@@ -33,12 +33,14 @@ export type AdminRouter = (
 
 /** @internal @throws AntractError `ERR_ANTRACT_OPTION`. */
 export function createAdminRouter(
-  registry: AdminRegistry & Pick<PauseRegistry, 'settings'>,
+  registry: AdminRegistry,
+  core: RegistryCore,
   options?: AdminOptions,
 ): AdminRouter {
-  const { logger } = registry.settings;
-  const keepOut = createAccessCheck(options, logger, registry.closed);
-  const views = createViews(registry, options);
+  const { drains } = core;
+  const { logger } = core.settings;
+  const keepOut = createAccessCheck(options, logger, core.closed);
+  const views = createViews(registry, core, options);
 
   const serve = async (req: MountedRequest, res: ServerResponse): Promise<void> => {
     const name = endpointOf(req);
@@ -46,7 +48,15 @@ export function createAdminRouter(
     if (problem || !name) return answerer.refuse(req, res, problem ?? UNKNOWN_PATH);
     const base = mountPathOf(req);
     const parameters = await readRequest(name, req);
-    const rendered = await ENDPOINTS[name].run({ registry, parameters, req, res, base, views });
+    const rendered = await ENDPOINTS[name].run({
+      registry,
+      drains,
+      parameters,
+      req,
+      res,
+      base,
+      views,
+    });
     if (rendered) answerer.answer(req, res, rendered);
   };
 
@@ -64,15 +74,19 @@ export function createAdminRouter(
   };
 }
 
-function createViews(registry: AdminRegistry, options: AdminOptions | undefined): Views {
+function createViews(
+  registry: AdminRegistry,
+  core: RegistryCore,
+  options: AdminOptions | undefined,
+): Views {
   const { metrics: metricsOptions, metricsPeers } = readAdminOptions(options);
   const create = () =>
-    createMetrics(registry, metricsOptions, { spooledBytes: () => registry.spooledBytes() });
+    createMetrics(core, metricsOptions, { spooledBytes: () => core.spooledBytes() });
   let metrics = metricsOptions && create();
   const own = (): MetricsRegister => (metrics ??= create());
   metricsPeers?.answer(() => own().getMetricsAsJSON());
   return {
-    streams: new EventStreams(registry),
+    streams: new EventStreams(registry, core.closed),
     metrics: () => (metricsPeers ? withPeers(own(), metricsPeers) : own()),
     dashboard: createDashboard(),
   };

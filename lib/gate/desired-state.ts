@@ -1,80 +1,111 @@
 /**
- * What an operator asked for, in full: the intent, and on what terms. What a command makes of it, and
- * what is shared between processes. Pure: is given the time.
+ * The state that the operator wants an app to be in, and what each command makes of it.
  */
+import { AntractError } from '../common/errors.ts';
 import type { DesiredKind } from './phase.ts';
 
-/** Times are on the clock of this process; `Infinity` for never. */
+/** Times are on the clock of this process; `Infinity` means never. */
 export interface DesiredState {
   readonly kind: DesiredKind;
-  /** When that began. */
+  /** When this state began. */
   readonly since: number;
-  /** When a pause, or a stop, ends by itself. A stop has no end unless it was given one. */
+  /** When a pause or a stop ends by itself. A stop without `maxTime` has no end. */
   readonly until: number;
-  /** When it ends unless its lease is renewed. */
+  /** When the pause ends unless its lease is renewed. */
   readonly leaseEnd: number;
-  /** For how long a lease is renewed; 0 where there is none. */
+  /** The length of the lease; 0 without a lease. */
   readonly leaseMs: number;
-  /** Of a pause. Random, so that it outlives no restart. */
+  /** Identifies a pause. Random, so that no two processes or runs use the same id. */
   readonly pauseId?: string | undefined;
-  /** What a pause is limited to. */
+  /** Which requests a pause holds. Default: all. */
   readonly only?: 'writes' | undefined;
-  /** Why an app is paused. */
+  /** Why the app is paused. */
   readonly reason?: string | undefined;
-  /** What clients of a stopped app are told. */
+  /** What the clients of a stopped app are told. */
   readonly message?: string | undefined;
-  /** Why the pause, or the stop, before has ended by itself. */
+  /** What ended the previous pause or stop, if it ended by itself. */
   readonly endedBy?: 'maxTime' | 'lease' | undefined;
 }
 
+/** Durations are in milliseconds. */
 export interface PauseTerms {
   /** `writes`: requests with a safe method pass, and a drain does not wait for them. */
-  only?: 'writes' | undefined;
-  maxTime?: number | undefined;
-  /** 0 takes it off. */
-  lease?: number | undefined;
-  reason?: string | undefined;
-}
-
-export function running(since: number, endedBy?: 'maxTime' | 'lease'): DesiredState {
-  return { ...plain('running', since), endedBy };
+  readonly only?: 'writes' | undefined;
+  readonly maxTime?: number | undefined;
+  /** 0 removes the lease. */
+  readonly lease?: number | undefined;
+  readonly reason?: string | undefined;
 }
 
 export interface StopTerms {
-  maxTime?: number | undefined;
-  message?: string | undefined;
+  readonly maxTime?: number | undefined;
+  readonly message?: string | undefined;
 }
 
-/** On an app that is stopped already, only what was named is changed. */
-export function stopped(
-  current: DesiredState,
-  { maxTime, message }: StopTerms,
-  now: number,
+interface Condition {
+  /** The command applies only to the pause with this id, or only to a running app (`none`). */
+  readonly ifPause?: string | undefined;
+}
+
+export interface EnableCommand extends Condition {
+  readonly type: 'enable';
+  readonly terms: PauseTerms;
+  /** The id of the pause that this command may begin, see {@link newPauseId}. */
+  readonly pauseId: string;
+}
+
+export interface DisableCommand extends Condition {
+  readonly type: 'disable';
+}
+
+export interface StopCommand extends Condition {
+  readonly type: 'stop';
+  readonly terms: StopTerms;
+}
+
+export type Command = EnableCommand | DisableCommand | StopCommand;
+
+export interface CommandContext {
+  readonly app: string;
+  /** `maxTime` limits a pause whose command names no limit. */
+  readonly settings: { readonly maxTime: number };
+  readonly now: number;
+}
+
+/**
+ * Returns the state that a command leads to. If the app is in that kind of state already, only the terms
+ * that the command names change.
+ *
+ * @throws AntractError `ERR_ANTRACT_ALREADY_PAUSED`, `ERR_ANTRACT_NOT_PAUSED`.
+ */
+export function applyCommand(
+  state: DesiredState,
+  command: Command,
+  context: CommandContext,
 ): DesiredState {
-  return {
-    ...(current.kind === 'stopped' ? current : plain('stopped', now)),
-    ...(maxTime !== undefined && { until: now + maxTime }),
-    ...(message !== undefined && { message }),
-  };
+  checkCondition(state, command, context.app);
+  switch (command.type) {
+    case 'enable':
+      return paused(state, command, context);
+    case 'disable':
+      return state.kind === 'running' ? state : running(context.now);
+    case 'stop':
+      return stopped(state, command.terms, context.now);
+    default:
+      return command satisfies never;
+  }
 }
 
-/** On an app that is paused already, only what was named is changed. */
-export function paused(
-  current: DesiredState,
-  { maxTime, lease, only, reason }: PauseTerms,
-  { now, maxTime: usual, pauseId }: { now: number; maxTime: number; pauseId: string },
-): DesiredState {
-  const begins = current.kind !== 'paused';
-  const before = begins ? { ...plain('paused', now), until: now + usual, pauseId, only } : current;
-  return {
-    ...before,
-    ...(maxTime !== undefined && { until: now + maxTime }),
-    ...(lease !== undefined && { leaseEnd: lease > 0 ? now + lease : Infinity, leaseMs: lease }),
-    ...(reason !== undefined && { reason }),
-  };
+/** @param random from 0 to 1. */
+export function newPauseId(random: number): string {
+  return `p${Math.floor(random * 2 ** 52).toString(36)}`;
 }
 
-/** Why it is over by now; undefined while it goes on. */
+export function running(since: number, endedBy?: 'maxTime' | 'lease'): DesiredState {
+  return { ...begin('running', since), endedBy };
+}
+
+/** Returns what has ended a state by now; undefined if it has not ended. */
 export function endOf(
   { until, leaseEnd }: DesiredState,
   now: number,
@@ -83,6 +114,66 @@ export function endOf(
   return leaseEnd <= now ? 'lease' : undefined;
 }
 
-function plain(kind: DesiredKind, since: number): DesiredState {
+function paused(
+  state: DesiredState,
+  { terms: { maxTime, lease, only, reason }, pauseId }: EnableCommand,
+  { now, settings }: CommandContext,
+): DesiredState {
+  const current =
+    state.kind === 'paused'
+      ? state
+      : { ...begin('paused', now), until: now + settings.maxTime, pauseId, only };
+  return {
+    ...current,
+    ...(maxTime !== undefined && { until: now + maxTime }),
+    ...(lease !== undefined && { leaseEnd: lease > 0 ? now + lease : Infinity, leaseMs: lease }),
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+function stopped(state: DesiredState, { maxTime, message }: StopTerms, now: number): DesiredState {
+  return {
+    ...(state.kind === 'stopped' ? state : begin('stopped', now)),
+    ...(maxTime !== undefined && { until: now + maxTime }),
+    ...(message !== undefined && { message }),
+  };
+}
+
+function begin(kind: DesiredKind, since: number): DesiredState {
   return { kind, since, until: Infinity, leaseEnd: Infinity, leaseMs: 0 };
+}
+
+/**
+ * One maintenance window may have ended and another begun between two commands of the same operator. With
+ * `ifPause`, the second command then changes nothing instead of ending the pause of another operator.
+ */
+function checkCondition(state: DesiredState, command: Command, app: string): void {
+  const { kind, pauseId } = state;
+  const { ifPause } = command;
+  if (ifPause === undefined) {
+    if (command.type === 'enable') checkOnly(state, command.terms.only, app);
+  } else if (ifPause === 'none') {
+    if (kind === 'running') return;
+    throw alreadyPaused(
+      `App \`${app}\` is ${kind} already; two maintenance windows can't share a backend. Nothing was changed.`,
+    );
+  } else if (ifPause !== pauseId) {
+    throw new AntractError(
+      'ERR_ANTRACT_NOT_PAUSED',
+      `The pause \`${ifPause}\` of app \`${app}\` has ended, and the app is ${kind}. Nothing was changed.`,
+      { status: 409 },
+    );
+  }
+}
+
+/** An operator who takes a pause of writes for a pause of all requests would work on a backend in use. */
+function checkOnly({ kind, only }: DesiredState, requested: PauseTerms['only'], app: string): void {
+  if (kind !== 'paused' || only === requested) return;
+  throw alreadyPaused(
+    `App \`${app}\` is paused already, for ${only ?? 'all requests'}: end that pause first. Nothing was changed.`,
+  );
+}
+
+function alreadyPaused(message: string): AntractError {
+  return new AntractError('ERR_ANTRACT_ALREADY_PAUSED', message, { status: 409 });
 }

@@ -16,10 +16,11 @@ import { describeGate } from './gate-status.ts';
 import { createHeartbeat, type Heartbeat } from './heartbeat.ts';
 import { InFlight, type Straggler } from './in-flight.ts';
 import {
+  applyCommand,
   endOf,
-  paused,
+  newPauseId,
   running,
-  stopped,
+  type Command,
   type DesiredState,
   type PauseTerms,
   type StopTerms,
@@ -231,34 +232,28 @@ export class Gate {
 
   // ---- What operators ask for -----------------------------------------------------------------
 
-  /** False when the app was paused already; then only what was named is changed. */
+  /** Returns false if the app was paused already; then only the named terms change. */
   enable(terms: PauseTerms): boolean {
-    const now = this.#clock.now();
-    return this.adopt(this.planEnable(terms, now), now);
+    const pauseId = newPauseId(this.#clock.random());
+    return this.#apply({ type: 'enable', terms, pauseId });
   }
 
-  /** False when the app was running already. */
+  /** Returns false if the app was running already. */
   disable(): boolean {
-    return this.adopt(this.planDisable());
+    return this.#apply({ type: 'disable' });
   }
 
-  /** False when the app was stopped already; then only what was named is changed. */
+  /** Returns false if the app was stopped already; then only the named terms change. */
   stop(terms: StopTerms = {}): boolean {
-    return this.adopt(this.planStop(terms));
+    return this.#apply({ type: 'stop', terms });
   }
 
-  /** What {@link enable} makes of the present state; likewise the other two. */
-  planEnable(terms: PauseTerms, now = this.#clock.now()): DesiredState {
-    const pauseId = `p${Math.floor(this.#clock.random() * 2 ** 52).toString(36)}`;
-    return paused(this.#state, terms, { now, maxTime: this.settings.maxTime, pauseId });
-  }
-
-  planDisable(): DesiredState {
-    return this.desiredKind === 'running' ? this.#state : running(this.#clock.now());
-  }
-
-  planStop(terms: StopTerms): DesiredState {
-    return stopped(this.#state, terms, this.#clock.now());
+  #apply(command: Command): boolean {
+    const now = this.#clock.now();
+    return this.adopt(
+      applyCommand(this.#state, command, { app: this.app, settings: this.settings, now }),
+      now,
+    );
   }
 
   /**

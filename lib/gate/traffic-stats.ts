@@ -76,6 +76,20 @@ export class TrafficStats {
   }
 }
 
+/** What {@link trafficOf} asks of a gate. */
+interface MeasuredGate {
+  readonly app: string;
+  readonly traffic: TrafficStats;
+  readonly inFlight: number;
+  stragglers(): readonly { readonly ageMs: number }[];
+}
+
+/** Returns the traffic of an app in this process. */
+export function trafficOf(gate: MeasuredGate, now: number): TrafficReport {
+  const oldestMs = gate.stragglers()[0]?.ageMs ?? 0;
+  return reportTraffic(gate.app, gate.traffic.summary(now), gate.inFlight, oldestMs);
+}
+
 export function reportTraffic(
   app: string,
   { windowMs, ended, slowestMs }: TrafficSummary,

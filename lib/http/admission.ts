@@ -7,9 +7,9 @@ import { bypassPath, isAdminPath, isHealthCheck, isPrivileged } from './bypass.t
 import { AntractError } from '../common/errors.ts';
 import type { Gate } from '../gate/gate.ts';
 import { mayLackHeaders } from '../common/header-limit.ts';
-import { readApp } from '../options/app-name.ts';
+import { DEFAULT_APP, readApp } from '../options/app-name.ts';
 import type { AntractRequest, AppOf } from '../options/options.ts';
-import { DEFAULT_APP, type PauseRegistry } from '../registry/pause-registry.ts';
+import type { RegistryCore } from '../registry/registry-core.ts';
 import { TOO_MANY_HEADERS, type RejectionResponse } from './rejection-response.ts';
 import { readObject, type Readers } from '../common/validate.ts';
 
@@ -34,13 +34,13 @@ const readers: Readers<{ app: AppOf }> = { app: readApp };
  * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`.
  */
 export function createAdmission(
-  registry: PauseRegistry,
+  core: RegistryCore,
   options: PauseOptions = {},
   kind: 'request' | 'upgrade' = 'request',
 ): (req: AntractRequest) => Admission {
   const { app } = readObject<{ app: AppOf }>('', options, readers, { app: DEFAULT_APP });
-  registry.declare(typeof app === 'string' ? app : undefined);
-  const { adminPath, logger } = registry.settings;
+  core.gates.declare(typeof app === 'string' ? app : undefined);
+  const { adminPath, logger } = core.settings;
 
   return (req) => {
     if (mayLackHeaders(req)) return TOO_MANY_HEADERS;
@@ -48,7 +48,7 @@ export function createAdmission(
     const path = kind === 'upgrade' ? undefined : bypassPath(req);
     if (path !== undefined && isAdminPath(adminPath, path)) return 'bypass';
     try {
-      const gate = registry.gate(typeof app === 'string' ? app : (app(req) ?? DEFAULT_APP));
+      const gate = core.gate(typeof app === 'string' ? app : (app(req) ?? DEFAULT_APP));
       const { settings } = gate;
       if (path !== undefined && isHealthCheck(settings, req, path)) {
         return settings.answerHealthChecks && !gate.isOpen ? 'answer' : 'bypass';

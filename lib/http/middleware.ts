@@ -10,7 +10,7 @@ import { isWaiting, sendContinue, withholdContinue } from './expect-continue.ts'
 import { Gate } from '../gate/gate.ts';
 import { GatedHttpRequest, isBackendError } from './gated-http-request.ts';
 import type { AntractRequest } from '../options/options.ts';
-import type { PauseRegistry } from '../registry/pause-registry.ts';
+import type { RegistryCore } from '../registry/registry-core.ts';
 import type { Rejection, Verdict } from '../gate/phase.ts';
 import { beginHold, endHold, isConnectionFull } from './pipelined-holds.ts';
 import {
@@ -38,12 +38,12 @@ export interface PauseMiddleware {
 }
 
 export function createPauseMiddleware(
-  registry: PauseRegistry,
+  core: RegistryCore,
   spooler: Spooler,
   options?: PauseOptions,
 ): PauseMiddleware {
-  const admit = createAdmission(registry, options);
-  const { logger } = registry.settings;
+  const admit = createAdmission(core, options);
+  const { logger } = core.settings;
 
   function antractPause(req: AntractRequest, res: ServerResponse, next: NextFunction): void {
     const gate = admit(req);
@@ -52,7 +52,7 @@ export function createPauseMiddleware(
     if (!(gate instanceof Gate)) return sendRejection(req, res, gate);
     // Left while an earlier handler took its time: there is nobody to run the next one for.
     if (isDisconnected(req, res)) return undefined;
-    if (req.headers.upgrade !== undefined) warnOfHandshake(registry, req);
+    if (req.headers.upgrade !== undefined) warnOfHandshake(core, req);
     const passage = new GatedHttpRequest(req, res, gate.settings, logger);
     if (gate.tryEnter(passage)) {
       onDisconnect(req, res, () => depart(gate, req));
@@ -60,7 +60,7 @@ export function createPauseMiddleware(
     }
     const ticket = gate.hold(passage);
     if (ticket instanceof Ticket) onDisconnect(req, res, () => depart(gate, req));
-    if (ticket instanceof Ticket) warnOfSetup(registry, req);
+    if (ticket instanceof Ticket) warnOfSetup(core, req);
     return holdOrRefuse({ gate, ticket, req, res, next, spooler });
   }
 

@@ -2,30 +2,27 @@
  * Set-ups that can't work, told once each, when a held request gives them away. Knows no gate.
  */
 import type { IncomingMessage, Server } from 'node:http';
-import type { PauseRegistry } from '../registry/pause-registry.ts';
+import type { RegistryCore } from '../registry/registry-core.ts';
 
 /** Looks at a request that is being held. */
-export function warnOfSetup(
-  registry: PauseRegistry,
-  req: IncomingMessage & { body?: unknown },
-): void {
+export function warnOfSetup(core: RegistryCore, req: IncomingMessage & { body?: unknown }): void {
   const { server } = req.socket as { server?: Partial<Server> };
   if (hasParsedBody(req)) {
-    registry.warnOnce(
+    core.warnOnce(
       'WRN_ANTRACT_BODY_PARSED',
       'a body parser is mounted ahead of pause(). What it has read can no longer be proxied: put ' +
         'pause() first.',
     );
   }
-  if (!req.complete && isShorter(server?.requestTimeout, registry.settings.maxTime)) {
-    registry.warnOnce(
+  if (!req.complete && isShorter(server?.requestTimeout, core.settings.maxTime)) {
+    core.warnOnce(
       'WRN_ANTRACT_REQUEST_TIMEOUT',
       `the server's requestTimeout (${server?.requestTimeout} ms) is shorter than a pause may last: ` +
         'Node answers 408 to an upload that is still arriving by then. Set server.requestTimeout = 0.',
     );
   }
-  if (!registry.hasUpgrade && (server?.listenerCount?.('upgrade') ?? 0) > 0) {
-    registry.warnOnce(
+  if (!core.hasUpgrade && (server?.listenerCount?.('upgrade') ?? 0) > 0) {
+    core.warnOnce(
       'WRN_ANTRACT_UPGRADE',
       'the server takes upgrades (WebSockets), which never pass through middleware and so are not ' +
         'held: wrap the listener, server.on("upgrade", antract.upgrade(listener)).',
@@ -37,11 +34,11 @@ export function warnOfSetup(
  * Looks at a request with an `Upgrade` header. Node treats a handshake as an ordinary request if the server
  * has no `upgrade` listener. A proxy then sends it on, and never hears of the backend's 101.
  */
-export function warnOfHandshake(registry: PauseRegistry, req: IncomingMessage): void {
+export function warnOfHandshake(core: RegistryCore, req: IncomingMessage): void {
   const { server } = req.socket as { server?: Partial<Server> };
   if (req.headers.upgrade?.toLowerCase() !== 'websocket') return;
   if (server?.listenerCount?.('upgrade') !== 0) return;
-  registry.warnOnce(
+  core.warnOnce(
     'WRN_ANTRACT_HANDSHAKE',
     'a WebSocket handshake arrived as an ordinary request, because the server has no `upgrade` ' +
       'listener. Behind a proxy it may stay in flight until its client leaves. Add the listener before ' +

@@ -6,6 +6,9 @@ import type { AppOf } from './options.ts';
 import { isPrintable } from '../common/printable.ts';
 import { describeValue, expected, isPlainObject } from '../common/validate.ts';
 
+/** The app if none is named. */
+export const DEFAULT_APP = 'default';
+
 /**
  * An app's name may come from a client (a virtual host), and is shown to operators: no control or
  * bidirectional characters, and not longer than a host name can be.

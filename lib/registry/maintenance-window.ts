@@ -1,10 +1,8 @@
 /**
- * `during`: pause, drain, run, resume, whatever happens. Knows the registry's calls and no more.
+ * `during()`: pause, wait for the drain, run a function, resume in any case.
  */
 import { AntractError } from '../common/errors.ts';
 import { formatMs } from '../common/format.js';
-import type { CommandResult, DrainResult } from '../gate/status.ts';
-import { MAX_TEXT, type DrainOptions, type PauseCondition } from './commands.ts';
 import type { RequestLine } from '../common/request.ts';
 import {
   duration,
@@ -15,42 +13,59 @@ import {
   type Duration,
   type Readers,
 } from '../common/validate.ts';
+import type { CommandResult, DrainResult } from '../gate/status.ts';
+import { MAX_TEXT, type DrainOptions, type PauseCondition } from './command-options.ts';
 
+/** Options of `during`. */
 export interface DuringOptions {
-  /** How long the drain may take before `during` gives up. Default `30s`. */
+  /**
+   * How long the drain may take, in milliseconds or as `'30s'`. Then `during` resumes the app and throws.
+   *
+   * @default '30s'
+   */
   drainTimeout?: Duration | undefined;
-  /** How long the pause may last. Default: the app's `maxTime`. */
+  /**
+   * How long the pause may last, in milliseconds or as `'10m'`. Minimum 1 ms.
+   *
+   * @default the app's `maxTime`
+   */
   maxTime?: Duration | undefined;
-  /** Why, for whoever looks at the status. */
+  /** Why the app is paused; shown in the status. At most 500 characters. */
   reason?: string | undefined;
-  /** With a `store`: as for `drained()`. Default: `fn` is not run while a process is missing. */
+  /**
+   * As for `waitForDrain()`.
+   *
+   * @default `fn` is not run while a process is missing
+   */
   lost?: DrainOptions['lost'];
 }
 
-/** What the function that `during` runs is given. */
+/** The argument of the function that `during` runs. */
 export interface MaintenanceWindow {
-  /** Aborted when the pause ends before the function does: the backend gets requests again. */
+  /** Aborted if the pause ends before the function does: the backend then receives requests again. */
   readonly signal: AbortSignal;
 }
 
-/** The part of a registry that it takes. */
-export interface WindowCalls {
-  enable(
-    app: string,
-    options: Pick<DuringOptions, 'maxTime' | 'reason'> & PauseCondition,
-  ): Promise<CommandResult>;
+/** The methods of the registry that `during` uses. */
+interface WindowCalls {
+  enable(app: string, options: PauseTerms & PauseCondition): Promise<CommandResult>;
   disable(app: string, condition: PauseCondition): Promise<unknown>;
-  callingRequest(app: string): RequestLine | undefined;
-  drainFor(
-    caller: RequestLine | undefined,
-    app: string,
-    options: DrainOptions,
-  ): Promise<DrainResult>;
   on(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
   off(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
 }
 
+interface WindowDrains {
+  callingRequest(app: string): RequestLine | undefined;
+  waitFor(
+    caller: RequestLine | undefined,
+    app: string,
+    options: DrainOptions,
+  ): Promise<DrainResult>;
+}
+
 const DEFAULT_DRAIN_TIMEOUT = 30_000;
+
+type PauseTerms = Pick<DuringOptions, 'maxTime' | 'reason'>;
 
 interface WindowTerms {
   drainTimeout: number;
@@ -67,7 +82,8 @@ const readers: Readers<WindowTerms> = {
 };
 
 export async function runDuring<T>(
-  registry: WindowCalls,
+  calls: WindowCalls,
+  drains: WindowDrains,
   app: string,
   fn: (window: MaintenanceWindow) => T | Promise<T>,
   options: DuringOptions,
@@ -75,11 +91,11 @@ export async function runDuring<T>(
   func('(window) => any')('fn', fn);
   const defaults: WindowTerms = { drainTimeout: DEFAULT_DRAIN_TIMEOUT };
   const { drainTimeout: timeout, lost, ...terms } = readObject('', options, readers, defaults);
-  // Not known any more after the first `await`.
-  const caller = registry.callingRequest(app);
-  const pause = await beginPause(registry, app, terms);
+  // Only known before the first `await`.
+  const caller = drains.callingRequest(app);
+  const pause = await beginPause(calls, app, terms);
   try {
-    const drain = await registry.drainFor(caller, app, { timeout, lost, signal: pause.signal });
+    const drain = await drains.waitFor(caller, app, { timeout, lost, signal: pause.signal });
     if (drain.outcome !== 'drained') throw drainError(app, drain);
     return await fn({ signal: pause.signal });
   } finally {
@@ -88,45 +104,44 @@ export async function runDuring<T>(
 }
 
 interface WindowPause {
-  /** Aborted when somebody else, or `maxTime`, ends the pause. */
+  /** Aborted when `maxTime`, or another command, ends the pause. */
   readonly signal: AbortSignal;
   end(): Promise<void>;
 }
 
 async function beginPause(
-  registry: WindowCalls,
+  calls: WindowCalls,
   app: string,
-  options: Pick<DuringOptions, 'maxTime' | 'reason'>,
+  terms: PauseTerms,
 ): Promise<WindowPause> {
-  const { status } = await registry.enable(app, { ...options, ifPause: 'none' });
+  const { status } = await calls.enable(app, { ...terms, ifPause: 'none' });
   const ended = new AbortController();
   const onEnd = (event: { app: string }): void => {
-    if (event.app !== app) return;
-    ended.abort(
-      new AntractError(
-        'ERR_ANTRACT_NOT_PAUSED',
-        `The pause of app \`${app}\` was ended meanwhile.`,
-        {
-          status: 409,
-        },
-      ),
-    );
+    if (event.app === app) ended.abort(pauseEnded(app));
   };
-  registry.on('resumed', onEnd).on('stopped', onEnd);
+  calls.on('resumed', onEnd).on('stopped', onEnd);
   return {
     signal: ended.signal,
     async end() {
-      registry.off('resumed', onEnd).off('stopped', onEnd);
-      // Whoever ended it may have begun another pause, which is not ours to end.
+      calls.off('resumed', onEnd).off('stopped', onEnd);
+      // Another operator may have begun a pause since, which `during` must not end.
       if (ended.signal.aborted) return;
-      await registry.disable(app, { ifPause: status.pauseId ?? 'none' }).catch(ignoreEnded);
+      await calls.disable(app, { ifPause: status.pauseId ?? 'none' }).catch(ignoreNotPaused);
     },
   };
 }
 
-/** Another process may know of it first. */
-function ignoreEnded(error: unknown): void {
+/** Another process may have seen the end of the pause first. */
+function ignoreNotPaused(error: unknown): void {
   if (!(error instanceof AntractError && error.code === 'ERR_ANTRACT_NOT_PAUSED')) throw error;
+}
+
+function pauseEnded(app: string): AntractError {
+  return new AntractError(
+    'ERR_ANTRACT_NOT_PAUSED',
+    `The pause of app \`${app}\` ended before the function of \`during()\` did.`,
+    { status: 409 },
+  );
 }
 
 function drainError(app: string, drain: DrainResult): AntractError {
@@ -155,11 +170,11 @@ function drainErrorText(app: string, { outcome, waitedMs, ...left }: DrainResult
         ({ host, pid, silentForMs }) => `${pid} on ${host} (${formatMs(silentForMs)})`,
       );
       return (
-        `App \`${app}\` did not drain: processes that are not heard of any more may still send requests ` +
+        `App \`${app}\` did not drain: processes that no longer report may still send requests ` +
         `to the backend: ${names.join(', ')}. Restart them, or set \`lost: 'ignore'\` if they have ended.`
       );
     }
     default:
-      return `App \`${app}\` did not drain: ${outcome} meanwhile.`;
+      return `App \`${app}\` did not drain: ${outcome === 'closed' ? 'antract was closed' : 'the app was resumed'} first.`;
   }
 }

@@ -1,9 +1,10 @@
 /**
- * All processes on one store: tells them of this one, and hears of the others. Knows reports, and no
- * intent.
+ * The processes on one store: sends the reports of this process, and receives those of the others.
  */
 import type { Clock, Timer } from '../common/clock.ts';
+import type { Logger } from '../options/options.ts';
 import { DISMISSED, ENDED, LEFT, REPORT_TTL_MS, type StoredReport } from '../stores/store.ts';
+import type { GateSource } from './gate-source.ts';
 import { LOST_AFTER_MS, Peers, type LostProcess } from './peers.ts';
 import {
   readReport,
@@ -14,182 +15,187 @@ import {
 import type { StoreCalls } from './store-calls.ts';
 
 export interface MembershipDeps {
-  readonly line: StoreCalls;
+  readonly calls: StoreCalls;
   readonly clock: Clock;
+  readonly gates: GateSource;
+  readonly logger: Logger;
   readonly self: ProcessOrigin;
-  /** What there is to tell. */
-  readonly report: () => Omit<ProcessReport, 'beat'>;
-  readonly warn: (message: string) => void;
-  /** The backend of an app has answered the probe of another process. */
-  readonly answered: (app: string) => void;
-  /** A report could not be sent. */
-  readonly failed: (error: unknown) => void;
 }
 
-/** Counts that change are told at most this often; what others wait for, at once. */
-const SOON_MS = 250;
+export interface MembershipListener {
+  /** Returns the report to send. */
+  readonly report: () => Omit<ProcessReport, 'beat'>;
+  /** A report could not be sent. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Changed counts are reported at most this often. Changes that other processes wait for are sent at once. */
+const REPORT_EVERY_MS = 250;
 
 export class Membership {
-  readonly #context: MembershipDeps;
-  readonly #peers: Peers;
+  readonly peers: Peers;
+  readonly #deps: MembershipDeps;
+  readonly #listener: MembershipListener;
   readonly #watchers = new Set<() => void>();
   #beat = 0;
   #timer: Timer | undefined;
   #sending: Promise<void> | undefined;
   #hasNews = false;
-  #closed = false;
+  #isStopped = false;
 
-  constructor(context: MembershipDeps) {
-    this.#context = context;
-    this.#peers = new Peers(context.self);
+  constructor(deps: MembershipDeps, listener: MembershipListener) {
+    this.#deps = deps;
+    this.#listener = listener;
+    this.peers = new Peers(deps.self);
   }
 
-  get peers(): Peers {
-    return this.#peers;
-  }
-
-  /** Where this process listens. */
+  /** Tells where this process listens. */
   listensOn(address: string): void {
-    this.#peers.listensOn(address);
+    this.peers.listensOn(address);
     this.#dismissReplaced();
   }
 
-  /** Calls back whenever something was heard. Returns what takes the callback off. */
+  /** Calls back after each change. Returns a function that removes the callback. */
   watch(callback: () => void): () => void {
     this.#watchers.add(callback);
     return () => this.#watchers.delete(callback);
   }
 
-  changed(): void {
+  notifyWatchers(): void {
     for (const callback of this.#watchers) callback();
   }
 
-  /** @throws StoreTrouble. One at a time; what changes meanwhile is told after it. */
-  send(): Promise<void> {
+  /**
+   * Sends a report, or another one after the report that is being sent.
+   *
+   * @throws StoreUnavailableError
+   */
+  report(): Promise<void> {
     this.#hasNews = true;
     return (this.#sending ??= this.#sendNews());
   }
 
-  /** Others wait for it. */
-  sendNow(): void {
-    this.send().catch(this.#context.failed);
+  /** Reports what other processes wait for. */
+  reportNow(): void {
+    this.report().catch(this.#listener.onError);
   }
 
-  /** Counts have changed. */
-  sendSoon(): void {
-    if (this.#closed || this.#timer) return;
-    this.#timer = this.#context.clock.after(SOON_MS, () => {
+  /** Reports changed counts. */
+  reportSoon(): void {
+    if (this.#isStopped || this.#timer) return;
+    this.#timer = this.#deps.clock.after(REPORT_EVERY_MS, () => {
       this.#timer = undefined;
-      this.sendNow();
+      this.reportNow();
     });
   }
 
   /**
-   * Returns whether the store has a report of this process, and of each other that is known to run.
+   * Reads all reports. Returns whether the store has those of this process and of all live peers.
    *
-   * @throws StoreTrouble.
+   * @throws StoreUnavailableError
    */
   async refresh(): Promise<boolean> {
-    const { line, self } = this.#context;
-    if (!line.hasReports) return true;
-    const reports = await line.call(async (store) => (await store.reports?.()) ?? []);
+    const { calls, self } = this.#deps;
+    if (!calls.hasReports) return true;
+    const reports = await calls.call(async (store) => (await store.reports?.()) ?? []);
     for (const report of reports) this.onReport(report);
     const ids = new Set(reports.map(({ id }) => id));
-    return [self, ...this.#peers.live].every(({ id }) => ids.has(id));
+    return [self, ...this.peers.live].every(({ id }) => ids.has(id));
   }
 
   onReport({ id, value }: StoredReport): void {
-    const { clock } = this.#context;
-    if (value === ENDED) return this.#noteLost(this.#peers.end(id, clock.now()));
+    const { clock } = this.#deps;
+    if (value === ENDED) return this.#onLost(this.peers.end(id, clock.now()));
     if (value === null || value === LEFT) {
-      if (this.#peers.leave(id)) this.changed();
+      if (this.peers.leave(id)) this.notifyWatchers();
       return;
     }
     if (value === DISMISSED) {
-      if (this.#peers.dismiss(id)) this.changed();
+      if (this.peers.dismiss(id)) this.notifyWatchers();
       return;
     }
     const report = readReport(value);
-    if (!report) return;
-    const before = this.#peers.find(id);
-    if (!this.#peers.onReport(report, clock.now())) return;
-    for (const silent of report.silent) this.#peers.onSilence(silent, clock.now());
-    this.#dismissReplaced();
-    this.changed();
-    for (const [app, { answers = 0 }] of Object.entries(report.apps)) {
-      if (answers > (before?.apps[app]?.answers ?? Infinity)) this.#context.answered(app);
-    }
+    if (report) this.#onProcessReport(report);
   }
 
-  /** Tells all processes not to expect a lost process back. */
+  /** Tells all processes not to wait for lost processes. */
   dismiss(ids: readonly string[]): void {
-    const { line, failed } = this.#context;
     for (const id of ids) {
-      this.#peers.dismiss(id);
-      line
-        .call(async (store, withinMs) =>
-          store.report?.({ id, value: DISMISSED }, REPORT_TTL_MS, withinMs),
-        )
-        .catch(failed);
+      this.peers.dismiss(id);
+      this.#send({ id, value: DISMISSED }).catch(this.#listener.onError);
     }
   }
 
-  /** Drops those that have not been heard of for too long. */
+  /** Marks processes as lost that have not reported for too long. */
   sweep(): void {
-    const lost = this.#peers.sweep(this.#context.clock.now());
+    const lost = this.peers.sweep(this.#deps.clock.now());
     this.#dismissReplaced();
-    this.#noteLost(lost);
+    this.#onLost(lost);
   }
 
-  /** Sends nothing more by itself. */
+  /** Sends no more reports. */
   stop(): void {
-    this.#closed = true;
+    this.#isStopped = true;
     this.#timer?.cancel();
   }
 
-  /** @throws StoreTrouble. */
+  /** @throws StoreUnavailableError */
   async leave(): Promise<void> {
     await this.#sending?.catch(() => undefined);
-    const { line, self } = this.#context;
-    await line.call(async (store, withinMs) =>
-      store.report?.({ id: self.id, value: LEFT }, REPORT_TTL_MS, withinMs),
-    );
+    await this.#send({ id: this.#deps.self.id, value: LEFT });
+  }
+
+  #onProcessReport(report: ProcessReport): void {
+    const { clock, gates } = this.#deps;
+    const before = this.peers.find(report.id);
+    if (!this.peers.onReport(report, clock.now())) return;
+    for (const silent of report.silent) this.peers.onSilence(silent, clock.now());
+    this.#dismissReplaced();
+    this.notifyWatchers();
+    for (const [app, { answers = 0 }] of Object.entries(report.apps)) {
+      // The backend has answered the probe of that process.
+      if (answers > (before?.apps[app]?.answers ?? Infinity)) gates.find(app)?.hurry();
+    }
   }
 
   #dismissReplaced(): void {
-    const replaced = this.#peers.replaced();
+    const replaced = this.peers.replaced();
     if (replaced.length > 0) this.dismiss(replaced);
   }
 
-  #noteLost(lost: readonly LostProcess[]): void {
+  #onLost(lost: readonly LostProcess[]): void {
     for (const one of lost) {
-      if (this.#peers.lost.includes(one)) this.#context.warn(lossOf(one));
+      if (this.peers.lost.includes(one)) this.#deps.logger.warn(warningOfLoss(one));
     }
-    if (lost.length > 0) this.changed();
+    if (lost.length > 0) this.notifyWatchers();
   }
 
   async #sendNews(): Promise<void> {
-    const { line, self, report } = this.#context;
+    const { calls, self } = this.#deps;
     try {
-      while (this.#hasNews && !this.#closed && line.hasReports) {
+      while (this.#hasNews && !this.#isStopped && calls.hasReports) {
         this.#hasNews = false;
-        // What has happened in one go is one report.
+        // All changes of the same tick go into one report.
         await Promise.resolve();
-        const value = writeReport({ ...report(), beat: ++this.#beat });
-        await line.call(async (store, withinMs) =>
-          store.report?.({ id: self.id, value }, REPORT_TTL_MS, withinMs),
-        );
+        const value = writeReport({ ...this.#listener.report(), beat: ++this.#beat });
+        await this.#send({ id: self.id, value });
       }
     } finally {
       this.#sending = undefined;
     }
   }
+
+  #send(report: StoredReport): Promise<void> {
+    return this.#deps.calls.call(async (store, withinMs) =>
+      store.report?.(report, REPORT_TTL_MS, withinMs),
+    );
+  }
 }
 
-function lossOf({ last: { host, pid }, ended }: LostProcess): string {
+function warningOfLoss({ last: { host, pid }, ended }: LostProcess): string {
   const what = ended
-    ? 'has ended; it is not waited for any longer. What it held is lost with it.'
-    : `has not been heard of for ${LOST_AFTER_MS} ms. It may still be running: a drain that it has ` +
-      'not acknowledged is not called done.';
+    ? 'has ended without leaving. The requests that it held are lost, and drains no longer wait for it.'
+    : `has not reported for ${LOST_AFTER_MS} ms. It may still be running: a drain that it has not ` +
+      'acknowledged does not complete.';
   return `WRN_ANTRACT_PROCESS_LOST: process ${pid} on ${host} ${what}`;
 }

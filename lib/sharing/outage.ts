@@ -1,110 +1,108 @@
 /**
- * While the store does not answer: what becomes of requests meanwhile, as `onStoreError` says. Knows
- * gates, and no store.
+ * The time in which the store does not answer: what happens to requests then, as `onStoreError` says.
  */
 import type { Clock, Timer } from '../common/clock.ts';
-import type { Gate } from '../gate/gate.ts';
 import { running } from '../gate/desired-state.ts';
 import type { Settings } from '../options/settings.ts';
+import type { GateSource } from './gate-source.ts';
 import { LOST_AFTER_MS } from './peers.ts';
 
-export interface OutageContext {
+export interface OutageDeps {
   readonly clock: Clock;
   readonly settings: Pick<Settings, 'onStoreError' | 'maxTime' | 'logger'>;
-  readonly gates: () => Iterable<Gate>;
+  readonly gates: GateSource;
 }
 
-const MEANWHILE = {
-  'last-known': 'what was asked for last goes on, and commands reach this process alone',
+const CONSEQUENCES = {
+  'last-known': 'pauses continue, and commands reach this process only',
   open: 'requests are let through',
   closed: 'requests are held',
   fence: 'requests are held unless it answers within seconds',
 } as const satisfies Record<Settings['onStoreError'], string>;
 
 /**
- * A process that has not reported for that long holds its requests. The other processes don't wait for
- * it any longer a second later: the difference is for clocks that run unevenly.
+ * A process that has not reported for this long holds its requests. The other processes stop waiting for it
+ * a second later; the difference allows for clocks of different speed.
  */
 const FENCE_AFTER_MS = LOST_AFTER_MS - 1000;
 
 export class Outage {
-  readonly #context: OutageContext;
+  readonly #deps: OutageDeps;
   readonly #isFence: boolean;
-  #isOn = false;
+  #isActive = false;
   #since = -Infinity;
   #reportedAt = -Infinity;
-  /** How long everybody is held. Undefined where nobody is for that. */
-  #patience: Timer | undefined;
+  /** Ends the holding of all requests. Undefined while requests are not held for the outage. */
+  #holdTimer: Timer | undefined;
 
-  constructor(context: OutageContext) {
-    this.#context = context;
-    this.#isFence = context.settings.onStoreError === 'fence';
+  constructor(deps: OutageDeps) {
+    this.#deps = deps;
+    this.#isFence = deps.settings.onStoreError === 'fence';
   }
 
-  get isOn(): boolean {
-    return this.#isOn;
+  get isActive(): boolean {
+    return this.#isActive;
   }
 
-  /** For how long the store has not answered. */
-  get forMs(): number {
-    return this.#context.clock.now() - this.#since;
+  /** When the present or last outage began. */
+  get since(): number {
+    return this.#since;
   }
 
-  /** Everybody is held for it. A fence needs no timer: each request asks. */
+  /** Whether all requests are held for the outage. `fence` needs no timer: each request asks. */
   get isHolding(): boolean {
-    if (this.#isFence) return this.#context.clock.now() - this.#reportedAt >= FENCE_AFTER_MS;
-    return this.#patience !== undefined;
+    if (this.#isFence) return this.#deps.clock.now() - this.#reportedAt >= FENCE_AFTER_MS;
+    return this.#holdTimer !== undefined;
   }
 
-  /** @param at before the report was sent: the other processes count from when they hear it. */
+  /** @param at before the report was sent: the other processes count from its arrival. */
   noteReport(at: number): void {
     this.#reportedAt = at;
   }
 
-  /** The store failed, or took too long. */
   begin(error: unknown): void {
-    this.#isOn = true;
-    this.#since = this.#context.clock.now();
-    const { settings, gates, clock } = this.#context;
+    this.#isActive = true;
+    const { settings, gates, clock } = this.#deps;
     const { onStoreError, logger } = settings;
+    const now = clock.now();
+    this.#since = now;
     const { message } = error as { message?: unknown };
     logger.warn(
-      `WRN_ANTRACT_STORE_LOST: the store does not answer (${String(message)}); ${MEANWHILE[onStoreError]}.`,
+      `WRN_ANTRACT_STORE_LOST: the store does not answer (${String(message)}); ${CONSEQUENCES[onStoreError]}.`,
     );
     if (onStoreError === 'closed') this.#hold();
     if (onStoreError !== 'open') return;
-    const now = clock.now();
-    for (const gate of gates()) if (gate.desiredKind !== 'running') gate.adopt(running(now));
+    for (const gate of gates) if (gate.desiredKind !== 'running') gate.adopt(running(now));
   }
 
   end(): void {
-    this.#isOn = false;
-    this.#context.settings.logger.info('The store answers again.');
+    this.#isActive = false;
+    this.#deps.settings.logger.info('The store answers again.');
     this.close();
-    this.#reconsider();
+    this.#reconsiderGates();
   }
 
-  /** Takes off its timer. */
+  /** Cancels the timer. */
   close(): void {
-    this.#patience?.cancel();
-    this.#patience = undefined;
+    this.#holdTimer?.cancel();
+    this.#holdTimer = undefined;
   }
 
-  /** Not for ever: a pause ends. */
+  /** Holds all requests, at most for `maxTime`: like every pause, this one ends by itself. */
   #hold(): void {
-    const { clock, settings } = this.#context;
+    const { clock, settings } = this.#deps;
     const { maxTime, logger } = settings;
-    this.#patience = clock.after(maxTime, () => {
-      this.#patience = undefined;
+    this.#holdTimer = clock.after(maxTime, () => {
+      this.#holdTimer = undefined;
       logger.warn(
         `WRN_ANTRACT_STORE_LOST: the store has not answered for ${maxTime} ms; requests are let through.`,
       );
-      this.#reconsider();
+      this.#reconsiderGates();
     });
-    this.#reconsider();
+    this.#reconsiderGates();
   }
 
-  #reconsider(): void {
-    for (const gate of this.#context.gates()) gate.reconsider();
+  #reconsiderGates(): void {
+    for (const gate of this.#deps.gates) gate.reconsider();
   }
 }

@@ -1,19 +1,18 @@
 /**
- * Whether this process has run all the time. One that stood still, as under SIGSTOP or a machine's
- * snapshot, may have been given up by the others, and knows nothing of what was asked for meanwhile.
- * Knows no store.
+ * Detects that this process has stalled, for example under SIGSTOP or in a snapshot of its machine. The
+ * other processes may have given it up by then, and it has missed their commands.
  */
 import type { Clock, Timer } from '../common/clock.ts';
 
 const TICK_MS = 1000;
-/** So long after a tick it stood still. Less than after what the others give it up. */
-const STOOD_STILL_MS = 3000;
+/** A longer time between two ticks is a stall. Shorter than the time after which others give it up. */
+const STALLED_AFTER_MS = 3000;
 
 export class StallDetector {
   readonly #clock: Clock;
   #tickedAt: number;
-  #stops = 0;
-  /** Up to which of them it has caught up. */
+  #count = 0;
+  /** The number of stalls that this process has caught up on. */
   #caughtUp = 0;
   #timer: Timer | undefined;
 
@@ -23,24 +22,24 @@ export class StallDetector {
     this.#tick();
   }
 
-  /** How often it has stood still. Noticed by whoever asks first, which a request may be. */
-  get stallCount(): number {
+  /** The number of stalls so far. The first to ask detects a stall, often a request. */
+  get count(): number {
     const now = this.#clock.now();
-    if (now - this.#tickedAt > STOOD_STILL_MS) {
-      this.#stops++;
+    if (now - this.#tickedAt > STALLED_AFTER_MS) {
+      this.#count++;
       this.#tickedAt = now;
     }
-    return this.#stops;
+    return this.#count;
   }
 
-  /** Whether it has caught up on whatever it missed. */
-  get isResponsive(): boolean {
-    return this.stallCount === this.#caughtUp;
+  /** Whether this process has caught up on what it missed. */
+  get isCaughtUp(): boolean {
+    return this.count === this.#caughtUp;
   }
 
-  /** @param stops as many as there were before it began to. */
-  catchUp(stops: number): void {
-    this.#caughtUp = stops;
+  /** @param stalls the number of stalls before the catching up began. */
+  catchUp(stalls: number): void {
+    this.#caughtUp = stalls;
   }
 
   close(): void {
@@ -48,7 +47,7 @@ export class StallDetector {
   }
 
   #tick(): void {
-    void this.stallCount;
+    void this.count;
     this.#tickedAt = this.#clock.now();
     this.#timer = this.#clock.after(TICK_MS, () => this.#tick());
   }

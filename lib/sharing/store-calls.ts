@@ -1,14 +1,13 @@
 /**
- * Calls of a store with a limit to how long they take: a frozen one must not hold up anybody. Knows
- * nothing of what is called for.
+ * Calls of a store with a time limit: a frozen store must not block this process.
  */
 import type { Clock } from '../common/clock.ts';
 import type { Store } from '../stores/store.ts';
 
-/** Of one call. A store answers in milliseconds, or something is wrong. */
+/** The limit of one call. A healthy store answers in milliseconds. */
 const CALL_MS = 2000;
 
-/** A store failed, or took too long; its message is what is known of it. */
+/** A call failed or took too long. The message says which. */
 export class StoreUnavailableError extends Error {}
 
 export class StoreCalls {
@@ -20,26 +19,26 @@ export class StoreCalls {
     this.#clock = clock;
   }
 
-  /** Whether processes can tell each other of themselves. */
+  /** Whether processes can report to each other. */
   get hasReports(): boolean {
     return this.#store.report !== undefined && this.#store.reports !== undefined;
   }
 
-  /** Whether an empty store has lost nothing. */
+  /** Whether an empty store can't have lost data. */
   get startsEmpty(): boolean {
     return this.#store.startsEmpty === true;
   }
 
   /**
-   * @param run receives the store, and the time limit to give with each write.
-   * @throws StoreTrouble. After a call that took too long, a write has either taken effect already or
-   *   never will: the store rejects it from then on.
+   * @param run receives the store, and the time limit to pass to each write.
+   * @throws StoreUnavailableError. After a timeout, a write has either taken effect already or never will:
+   *   the store rejects it from then on.
    */
   async call<T>(run: (store: Store, withinMs: number) => Promise<T>): Promise<T> {
-    let late!: (error: StoreUnavailableError) => void;
-    const limit = new Promise<never>((_resolve, reject) => (late = reject));
+    let giveUp!: (error: StoreUnavailableError) => void;
+    const limit = new Promise<never>((_resolve, reject) => (giveUp = reject));
     const timer = this.#clock.after(CALL_MS, () => {
-      late(new StoreUnavailableError(`no answer in ${CALL_MS} ms`));
+      giveUp(new StoreUnavailableError(`no answer in ${CALL_MS} ms`));
     });
     try {
       return await Promise.race([run(this.#store, CALL_MS), limit]);

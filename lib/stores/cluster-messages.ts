@@ -43,7 +43,7 @@ export interface Reply {
   readonly answer?: { readonly id: number; readonly value?: unknown; readonly error?: string };
   readonly told?: {
     readonly subscription: number;
-    readonly intent?: readonly [app: string, intent: StoredState];
+    readonly state?: readonly [app: string, state: StoredState];
     readonly report?: StoredReport;
   };
 }

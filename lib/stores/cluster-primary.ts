@@ -175,7 +175,7 @@ class Line {
       }
     };
     const unsubscribe = await this.#store.subscribe({
-      intent: (app, intent) => tell({ intent: [app, intent] }),
+      state: (app, state) => tell({ state: [app, state] }),
       report: (report) => tell({ report }),
     });
     // It may have died meanwhile.

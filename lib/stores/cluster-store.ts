@@ -152,7 +152,7 @@ export class ClusterStore implements Store {
       else pending?.reject(away(answer.error));
     }
     const listener = told && this.#listeners.get(told.subscription);
-    if (told?.intent) listener?.intent(...told.intent);
+    if (told?.state) listener?.state(...told.state);
     if (told?.report) listener?.report?.(told.report);
   };
 

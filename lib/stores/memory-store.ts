@@ -22,7 +22,7 @@ interface Expiring<T> {
 /** What linked stores have in common. */
 interface Memory {
   readonly clock: Clock;
-  readonly intents: Map<string, Expiring<Omit<StoredState, 'now'>>>;
+  readonly states: Map<string, Expiring<Omit<StoredState, 'now'>>>;
   readonly reports: Map<string, Expiring<StoredReport>>;
   readonly listeners: Set<StoreListener>;
   /** Of all apps, so that none has to be remembered for its version. */
@@ -44,11 +44,11 @@ export class MemoryStore implements Store {
   }
 
   async load(): Promise<ReadonlyMap<string, StoredState>> {
-    const { intents } = this.#memory;
+    const { states } = this.#memory;
     const found = new Map<string, StoredState>();
-    for (const app of intents.keys()) {
-      const intent = this.#current(app);
-      if (intent) found.set(app, intent);
+    for (const app of states.keys()) {
+      const state = this.#current(app);
+      if (state) found.set(app, state);
     }
     return found;
   }
@@ -62,16 +62,16 @@ export class MemoryStore implements Store {
     const at = Math.floor(memory.clock.date());
     const version = Math.max(at * 1000, memory.lastVersion + 1);
     memory.lastVersion = version;
-    memory.intents.set(app, { content: { version, value, at }, until: at + ttlMs });
+    memory.states.set(app, { content: { version, value, at }, until: at + ttlMs });
     const current = { version, value, at, now: at };
-    for (const listener of memory.listeners) listener.intent(app, current);
+    for (const listener of memory.listeners) listener.state(app, current);
     return { published: true, current };
   }
 
   async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
     // One of its own, as the same may be subscribed twice.
     const own: StoreListener = {
-      intent: (app, intent) => listener.intent(app, intent),
+      state: (app, state) => listener.state(app, state),
       report: (report) => listener.report?.(report),
     };
     this.#own.add(own);
@@ -103,11 +103,11 @@ export class MemoryStore implements Store {
   }
 
   #current(app: string): StoredState | undefined {
-    const { clock, intents } = this.#memory;
-    const entry = intents.get(app);
+    const { clock, states } = this.#memory;
+    const entry = states.get(app);
     const now = Math.floor(clock.date());
     if (entry && now < entry.until) return { ...entry.content, now };
-    intents.delete(app);
+    states.delete(app);
     return undefined;
   }
 }
@@ -120,7 +120,7 @@ function assertInTime(withinMs: number): void {
 function createMemory(clock: Clock): Memory {
   return {
     clock,
-    intents: new Map(),
+    states: new Map(),
     reports: new Map(),
     listeners: new Set(),
     lastVersion: 0,

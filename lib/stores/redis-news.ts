@@ -3,23 +3,23 @@ import type { StoredState, StoredReport } from './store.ts';
 
 export interface RedisNews {
   readonly app?: string;
-  readonly intent?: StoredState;
+  readonly state?: StoredState;
   readonly report?: StoredReport;
 }
 
 export function readNews(text: string): RedisNews | undefined {
   const [kind, ...rest] = parseList(text);
-  if (kind === 'intent') return readIntent(rest);
+  if (kind === 'state') return readState(rest);
   if (kind === 'report') return readReport(rest);
   return undefined;
 }
 
-function readIntent([version, at, app, value]: readonly unknown[]): RedisNews | undefined {
+function readState([version, at, app, value]: readonly unknown[]): RedisNews | undefined {
   if (!Number.isSafeInteger(version) || !Number.isSafeInteger(at)) return undefined;
   if (typeof app !== 'string' || typeof value !== 'string') return undefined;
   // Sent as soon as it was published.
-  const intent = { version: version as number, value, at: at as number, now: at as number };
-  return { app, intent };
+  const state = { version: version as number, value, at: at as number, now: at as number };
+  return { app, state };
 }
 
 function readReport([id, value]: readonly unknown[]): RedisNews | undefined {

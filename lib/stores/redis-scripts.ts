@@ -58,7 +58,7 @@ redis.call('HSET', KEYS[1], 'version', version, 'at', now, 'value', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('SET', KEYS[3], version, 'PX', '${VERSION_TTL_MS}')
 remember(KEYS[2], ARGV[6], ARGV[5])
-redis.call('PUBLISH', ARGV[7], '["intent",' .. version .. ',' .. now .. ',' .. ARGV[8] .. ']')
+redis.call('PUBLISH', ARGV[7], '["state",' .. version .. ',' .. now .. ',' .. ARGV[8] .. ']')
 return { 1, now, version, now, ARGV[4] }
 `;
 
@@ -68,7 +68,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 return redis.call('ZRANGE', KEYS[1], 0, -1)
 `;
 
-/** KEYS: records of intents. */
+/** KEYS: records of states. */
 export const LOAD = `${NOW}
 local all = {}
 for i, key in ipairs(KEYS) do all[i] = redis.call('HMGET', key, 'version', 'at', 'value') end

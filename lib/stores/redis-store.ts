@@ -86,17 +86,17 @@ export class RedisStore implements Store {
   }
 
   async load(): Promise<ReadonlyMap<string, StoredState>> {
-    const apps = await this.#names(this.#key('intents'));
+    const apps = await this.#names(this.#key('states'));
     if (apps.length === 0) return new Map();
-    const keys = apps.map((app) => this.#key('intent', app));
+    const keys = apps.map((app) => this.#key('state', app));
     const [now, all] = (await this.#run(LOAD, keys)) as [unknown, Found[]];
-    const found = apps.map((app, index) => [app, toIntent(all[index]!, now)] as const);
+    const found = apps.map((app, index) => [app, toState(all[index]!, now)] as const);
     return new Map(found.filter((entry): entry is [string, StoredState] => entry[1] !== undefined));
   }
 
   async publish(app: string, publication: Publication): Promise<PublishResult> {
     const { expected, value, ttlMs, withinMs } = publication;
-    const keys = [this.#key('intent', app), this.#key('intents'), this.#key('version')];
+    const keys = [this.#key('state', app), this.#key('states'), this.#key('version')];
     const told = `${JSON.stringify(app)},${JSON.stringify(value)}`;
     const args = [String(expected), value, toTtl(ttlMs), app, this.#channel, told];
     const answer = (await this.#write(PUBLISH, keys, args, withinMs)) as [
@@ -105,13 +105,13 @@ export class RedisStore implements Store {
       ...Found,
     ];
     const [published, now, ...found] = answer;
-    return { published: Number(published) === 1, current: toIntent(found, now) };
+    return { published: Number(published) === 1, current: toState(found, now) };
   }
 
   async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
     // One of its own, as the same may be subscribed twice.
     const own: StoreListener = {
-      intent: (app, intent) => listener.intent(app, intent),
+      state: (app, state) => listener.state(app, state),
       report: (report) => listener.report?.(report),
     };
     this.#listeners.add(own);
@@ -232,9 +232,9 @@ export class RedisStore implements Store {
   }
 
   #tell(text: string): void {
-    const { app, intent, report } = readNews(text) ?? {};
+    const { app, state, report } = readNews(text) ?? {};
     for (const listener of this.#listeners) {
-      if (app !== undefined && intent) listener.intent(app, intent);
+      if (app !== undefined && state) listener.state(app, state);
       if (report) listener.report?.(report);
     }
   }
@@ -242,9 +242,9 @@ export class RedisStore implements Store {
   /** What there is, as some of it may have been missed. */
   async #tellAgain(): Promise<void> {
     try {
-      const [intents, reports] = await Promise.all([this.load(), this.reports()]);
+      const [states, reports] = await Promise.all([this.load(), this.reports()]);
       for (const listener of this.#listeners) {
-        for (const [app, intent] of intents) listener.intent(app, intent);
+        for (const [app, state] of states) listener.state(app, state);
         for (const report of reports) listener.report?.(report);
       }
     } catch (error) {
@@ -254,7 +254,7 @@ export class RedisStore implements Store {
   }
 }
 
-function toIntent([version, at, value]: Found, now: unknown): StoredState | undefined {
+function toState([version, at, value]: Found, now: unknown): StoredState | undefined {
   if (version === null) return undefined;
   return { version: Number(version), value: toText(value), at: Number(at), now: Number(now) };
 }

@@ -56,7 +56,7 @@ export interface StoredReport {
 
 export interface StoreListener {
   /** Something was published, by whomever: by this store as well. May come twice, late, or never. */
-  intent(app: string, intent: StoredState): void;
+  state(app: string, state: StoredState): void;
   /** A process has told of itself. Likewise. */
   report?(report: StoredReport): void;
 }
@@ -113,7 +113,7 @@ export const DISMISSED = 'dismissed';
  */
 export const REPORT_TTL_MS = 3_600_000;
 
-/** How many characters a store has to take in one value, of an intent as of a report. */
+/** How many characters a store has to take in one value, of a state as of a report. */
 export const MAX_VALUE = 64 * 1024;
 
 /** The message of a write that the store rejected because its time was over. */

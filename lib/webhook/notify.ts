@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 import { systemClock, type Clock } from '../common/clock.ts';
 import type { AntractEvents } from '../gate/events.ts';
 import type { PauseRegistry } from '../registry/pause-registry.ts';
+import type { RegistryCore } from '../registry/registry-core.ts';
 import type { PauseReport } from '../gate/pause-report.ts';
 
 /** What is sent, as JSON, beside the fields of the event itself. */
@@ -49,6 +50,7 @@ export interface NotifierOptions {
 
 export class Notifier {
   readonly #registry: PauseRegistry;
+  readonly #core: RegistryCore;
   readonly #clock: Clock;
   readonly #url: string;
   readonly #headers: Record<string, string>;
@@ -61,12 +63,18 @@ export class Notifier {
   #dropped = 0;
   #closed: Promise<void> | undefined;
 
-  constructor(registry: PauseRegistry, url: string, { clock = systemClock }: NotifierOptions = {}) {
+  constructor(
+    registry: PauseRegistry,
+    core: RegistryCore,
+    url: string,
+    { clock = systemClock }: NotifierOptions = {},
+  ) {
     this.#registry = registry;
+    this.#core = core;
     this.#clock = clock;
     ({ url: this.#url, headers: this.#headers } = target(url));
     for (const [event, listener] of this.#listeners) registry.on(event, listener);
-    registry.closed.addEventListener('abort', () => void this.close());
+    core.closed.addEventListener('abort', () => void this.close());
   }
 
   /** Sends what is queued, as far as a second allows, and nothing more. */
@@ -94,7 +102,7 @@ export class Notifier {
     const reasonThen = this.#reasons.get(app) ?? null;
     if (event === 'resumed' || event === 'stopped') this.#reasons.delete(app);
     // Of several processes that see the same, one tells it.
-    if (!this.#registry.isLeader) return;
+    if (!this.#core.isLeader) return;
     this.#queue.push({
       event,
       // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.
@@ -161,7 +169,7 @@ export class Notifier {
   /** Without the path and the query of the URL: for many services they are the secret. */
   #warn(what: string): void {
     const { origin } = new URL(this.#url);
-    this.#registry.settings.logger.warn(`WRN_ANTRACT_NOTIFY: ${origin}: ${what}.`);
+    this.#core.settings.logger.warn(`WRN_ANTRACT_NOTIFY: ${origin}: ${what}.`);
   }
 }
 

@@ -11,7 +11,7 @@ module.exports = async function holdOne(createAntract) {
   await once(server, 'listening');
 
   await antract.enable();
-  const held = once(antract.registry, 'held');
+  const held = new Promise((resolve) => antract.once('held', resolve));
   const answer = fetch(`http://127.0.0.1:${server.address().port}/`);
   await held;
   const { held: heldAtDisable } = await antract.disable();

@@ -36,7 +36,7 @@ test('a request is held in an application of Nest', async () => {
   const app = await NestFactory.create(App, { logger: false });
   await app.listen(0, '127.0.0.1');
   await antract.enable();
-  const held = once(antract.registry, 'held');
+  const held = new Promise((resolve) => antract.once('held', resolve));
   const answer = fetch(await app.getUrl());
   await held;
   await antract.disable();

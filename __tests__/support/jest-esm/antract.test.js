@@ -13,7 +13,7 @@ test('a request is held', async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   await antract.enable();
-  const held = once(antract.registry, 'held');
+  const held = new Promise((resolve) => antract.once('held', resolve));
   const answer = fetch(`http://127.0.0.1:${server.address().port}/`);
   await held;
   await antract.disable();

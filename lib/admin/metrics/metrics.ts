@@ -3,7 +3,7 @@
  * its events, gauges from its snapshots at the moment of a scrape. Knows no HTTP.
  */
 import type { AntractEvents } from '../../gate/events.ts';
-import type { PauseRegistry } from '../../registry/pause-registry.ts';
+import type { RegistryCore } from '../../registry/registry-core.ts';
 import type { StatusFields } from '../../gate/status.ts';
 import { AppLabels } from './app-labels.ts';
 import { loadPromClient, type MetricsRegister, type PromClient } from './prom-client.ts';
@@ -24,17 +24,9 @@ export interface MetricsSources {
 }
 
 /** @internal */
-export type MeasuredRegistry = Pick<
-  PauseRegistry,
-  | 'listOwn'
-  | 'isDeclared'
-  | 'status'
-  | 'passed'
-  | 'isLeader'
-  | 'spooledBytes'
-  | 'on'
-  | 'off'
-  | 'closed'
+export type MeasuredCore = Pick<
+  RegistryCore,
+  'listOwn' | 'gates' | 'statusOf' | 'isLeader' | 'events' | 'closed'
 >;
 
 /** What became of a request: let through at once, or what its wait ended in. */
@@ -52,7 +44,7 @@ const HOLD_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
 /** @internal @throws AntractError `ERR_ANTRACT_METRICS` where prom-client is not installed. */
 export function createMetrics(
-  registry: MeasuredRegistry,
+  core: MeasuredCore,
   { register: joined }: MetricsOptions = {},
   { spooledBytes = () => 0, client = loadPromClient() }: MetricsSources = {},
 ): MetricsRegister {
@@ -62,16 +54,16 @@ export function createMetrics(
     names.push(name);
     return { name, help, labelNames, registers: [register] };
   };
-  const labels = new AppLabels((app) => registry.isDeclared(app));
+  const labels = new AppLabels((app) => core.gates.isDeclared(app));
 
-  addGauges(registry, client, named, labels);
+  addGauges(core, client, named, labels);
   // A gauge of the whole process: what is spooled is limited as a whole.
   const spooled = new client.Gauge({
     ...named('antract_spooled_bytes', "Bytes of held requests' bodies that are kept.", []),
     collect: () => spooled.set({}, spooledBytes()),
   });
-  const stop = addCounters(registry, client, named, labels);
-  registry.closed.addEventListener('abort', () => {
+  const stop = addCounters(core, client, named, labels);
+  core.closed.addEventListener('abort', () => {
     stop();
     // A joined register lives on; gauges of a registry that is closed would only mislead.
     for (const name of names) register.removeSingleMetric(name);
@@ -85,12 +77,7 @@ type Named = (
   labelNames?: readonly string[],
 ) => { name: string; help: string; labelNames: readonly string[]; registers: MetricsRegister[] };
 
-function addGauges(
-  registry: MeasuredRegistry,
-  client: PromClient,
-  named: Named,
-  labels: AppLabels,
-): void {
+function addGauges(core: MeasuredCore, client: PromClient, named: Named, labels: AppLabels): void {
   /**
    * @param aggregator what those of several processes come to.
    * @param read undefined where there is no value.
@@ -108,7 +95,7 @@ function addGauges(
       aggregator,
       collect() {
         const values = new Map<string, number>();
-        for (const status of registry.listOwn()) {
+        for (const status of core.listOwn()) {
           const app = labels.of(status.app);
           const before = values.get(app);
           const value = read(status);
@@ -143,7 +130,7 @@ function addGauges(
   add(
     'antract_backend_up',
     'Whether the backend answers, as all processes see it: 1, else 0; no value while that is unknown.',
-    ({ app }) => BACKEND_UP[registry.status(app).backend.state],
+    ({ app }) => BACKEND_UP[statusOf(core, app).backend.state],
     'min',
     Math.min,
   );
@@ -164,7 +151,7 @@ function addGauges(
 
 /** Returns what takes the listeners off again. */
 function addCounters(
-  registry: MeasuredRegistry,
+  core: MeasuredCore,
   client: PromClient,
   named: Named,
   labels: AppLabels,
@@ -183,7 +170,8 @@ function addCounters(
     return app;
   };
   const collect = (): void => {
-    for (const { app } of registry.listOwn()) countPassed(app, registry.passed(app));
+    for (const { app } of core.listOwn())
+      countPassed(app, core.gates.find(app)?.traffic.passed ?? 0);
   };
   const countPassed = (name: string, total: number): void => {
     requests.inc({ app: labelOf(name), outcome: 'passed' }, total - (passed.get(name) ?? 0));
@@ -224,7 +212,7 @@ function addCounters(
     rejected: end('rejected'),
     paused: ({ app }) => {
       // Of several processes that see the same, one counts it, so that they can be added up.
-      if (registry.isLeader) begin(app, kindOfPause(registry.status(app)));
+      if (core.isLeader) begin(app, kindOfPause(statusOf(core, app)));
     },
     // Nobody has paused, and yet requests are held.
     unreachable: ({ app }) => begin(app, 'unplanned'),
@@ -235,10 +223,15 @@ function addCounters(
     },
   };
   const all = Object.entries(listeners) as [keyof AntractEvents, () => void][];
-  for (const [event, listener] of all) registry.on(event, listener);
+  for (const [event, listener] of all) core.events.on(event, listener);
   return () => {
-    for (const [event, listener] of all) registry.off(event, listener);
+    for (const [event, listener] of all) core.events.off(event, listener);
   };
+}
+
+/** Returns the status of an app, aggregated over all processes. */
+function statusOf(core: MeasuredCore, app: string): StatusFields {
+  return core.statusOf(core.gates.peek(app));
 }
 
 /**

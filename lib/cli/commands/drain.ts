@@ -1,6 +1,6 @@
 /** `antract drain`: waits until a paused or stopped app has no request in flight. */
 import type { Command } from 'commander';
-import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import {
   addClientOptions,
   createClient,

@@ -1,7 +1,7 @@
 /** `antract pause`: holds new requests, and with `--wait` waits until the app has drained. */
 import type { Command } from 'commander';
 import { durationWithUnit } from '../../common/validate.ts';
-import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import {
   addClientOptions,
   createClient,

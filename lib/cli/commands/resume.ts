@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../common/clock.ts';
 import { durationWithUnit } from '../../common/validate.ts';
-import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
 import { printResult, printState } from '../client/print-state.ts';
 import { waitUntilBack } from '../client/wait-until-back.ts';

@@ -5,7 +5,7 @@ import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { systemClock } from '../../common/clock.ts';
-import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import { durationWithUnit, integer } from '../../common/validate.ts';
 import {
   addClientOptions,

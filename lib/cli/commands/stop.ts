@@ -1,7 +1,7 @@
 /** `antract stop`: rejects held and new requests with 503. */
 import type { Command } from 'commander';
 import { durationWithUnit } from '../../common/validate.ts';
-import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
 import { printResult } from '../client/print-state.ts';
 

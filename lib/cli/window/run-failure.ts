@@ -2,7 +2,7 @@
  * What `antract run` says once when it fails: what happened, what clients see now, and what to do.
  */
 import { constants } from 'node:os';
-import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import { formatCount, formatMs } from '../../common/format.js';
 import { CommandFailure, toFailure, failureCode } from '../cli-error.ts';
 import { fetchStatus, type RunReport } from './run-report.ts';

@@ -7,7 +7,7 @@ import { AntractError } from '../../common/errors.ts';
 import { APP_OPTION_NAMES, OPTION_NAMES } from '../../options/read-options.ts';
 import { DEFAULT_SETTINGS } from '../../options/settings.ts';
 import type { Logger } from '../../options/options.ts';
-import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import { printableLogger } from '../../common/printable.ts';
 import {
   boolean,

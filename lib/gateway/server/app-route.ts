@@ -7,6 +7,7 @@ import { isBackendError } from '../../http/gated-http-request.ts';
 import type { PauseMiddleware } from '../../http/middleware.ts';
 import { GatedUpgrade, passageOf } from '../../http/upgrade/gated-upgrade.ts';
 import type { PauseUpgradeListener, UpgradeListener } from '../../http/upgrade/upgrade.ts';
+import type { RegistryCore } from '../../registry/registry-core.ts';
 import type { RouteSettings } from '../config/config.ts';
 import { AppProxy } from '../proxy/app-proxy.ts';
 import type { Exchanges } from '../proxy/exchange.ts';
@@ -22,6 +23,7 @@ export interface Destination {
 
 export interface AppRouteDeps {
   readonly antract: Antract;
+  readonly core: RegistryCore;
   readonly exchanges: Exchanges;
   readonly keepAliveSeconds: number;
   readonly trustForwarded: boolean;
@@ -84,8 +86,8 @@ export class AppRoute implements Destination {
   }
 
   #gate(): ProxyGate {
-    const { antract, exchanges } = this.#deps;
-    const gate = () => antract.registry.gate(this.app);
+    const { core, exchanges } = this.#deps;
+    const gate = () => core.gate(this.app);
     return {
       // A requeued request is sent with its present headers, because they are prepared only once.
       requeue: (req, res) =>

@@ -7,9 +7,10 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { MetricsPeers } from '../../admin/metrics/metrics-peers.ts';
-import { createAntract, type Antract } from '../../antract.ts';
+import { assembleAntract, type Antract } from '../../antract.ts';
 import { readDescriptorLimits, type DescriptorLimits } from '../../common/descriptors.ts';
 import { AntractError } from '../../common/errors.ts';
+import { RegistryCore } from '../../registry/registry-core.ts';
 import { createAccessLog, type AccessLog } from './access-log.ts';
 import { adminOptions, createAdminServer, isUnder, listen, mount } from './admin-server.ts';
 import { ClientOverflow } from './client-overflow.ts';
@@ -85,13 +86,14 @@ export interface GatewayPeers {
  */
 export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): Gateway {
   const settings = readConfig(config);
-  const antract = createAntract(settings.antract);
+  const core = new RegistryCore(settings.antract);
+  const antract = assembleAntract(core);
   const server = createPublicServer(settings.keepAliveTimeout);
-  const { settings: core } = antract.registry;
-  antract.registry.endsUpgrades = true;
+  core.endsUpgrades = true;
   const connections = new ConnectionTracker(server, (req, res) => {
     const app = routes.find(req)?.app ?? '';
-    return new GatedHttpRequest(req, res, core.apps.get(app) ?? core, core.logger);
+    const { settings: defaults } = core;
+    return new GatedHttpRequest(req, res, defaults.apps.get(app) ?? defaults, defaults.logger);
   });
   const log = settings.accessLog
     ? createAccessLog(settings.accessLog, settings.accessLogFormat)
@@ -99,7 +101,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   const exchanges = new Exchanges();
   const recorder = new AccessRecorder({ connections, log, exchanges });
   const limits = readDescriptorLimits();
-  warnOfLowLimit(antract, limits, settings.logger);
+  warnOfLowLimit(core, limits, settings.logger);
   const overflow = new ClientOverflow(server, limits, () => {
     settings.logger.warn(
       'WRN_ANTRACT_DESCRIPTORS: client connections have reached the limit of open files ' +
@@ -109,13 +111,14 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   });
   const routes = new Routes(settings, {
     antract,
+    core,
     exchanges,
     keepAliveSeconds: Math.floor(settings.keepAliveTimeout / 1000),
     trustForwarded: settings.trustForwarded,
   });
   // http-proxy-middleware adds one `close` listener for each app.
   server.setMaxListeners(server.getMaxListeners() + settings.routes.length);
-  const admin = createAdmin(settings, { antract, log, exchanges, peers });
+  const admin = createAdmin(settings, { antract, core, log, exchanges, peers });
   antract.attach(server);
   servePublic(server, { routes, connections, recorder, overflow, findAdmin: admin.find });
 
@@ -149,11 +152,11 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
         });
       }
       // Listen only when the desired state of each app is known.
-      opening = antract.registry.joined.then(() => listenOnAll(settings, server, admin.server));
+      opening = core.joined.then(() => listenOnAll(settings, server, admin.server));
       await opening;
       const address = addressOf(settings, server, admin.server);
-      antract.registry.listensOn(address.url);
-      void antract.registry.checkBackends();
+      core.sharing?.listensOn(address.url);
+      void core.checkBackends();
       return address;
     },
     close: () => (closing ??= shutDown()),
@@ -165,7 +168,7 @@ const OWN_DESCRIPTORS = 32;
 
 /** Each held request needs the descriptor of its client's connection. */
 function warnOfLowLimit(
-  { registry: { settings } }: Antract,
+  { settings }: RegistryCore,
   { total, clients }: DescriptorLimits,
   logger: Logger,
 ): void {
@@ -189,6 +192,7 @@ interface Admin {
 
 interface AdminDeps {
   readonly antract: Antract;
+  readonly core: RegistryCore;
   readonly log: AccessLog | undefined;
   readonly exchanges: Exchanges;
   readonly peers: GatewayPeers;
@@ -196,7 +200,7 @@ interface AdminDeps {
 
 function createAdmin(
   settings: GatewaySettings,
-  { antract, log, exchanges, peers }: AdminDeps,
+  { antract, core, log, exchanges, peers }: AdminDeps,
 ): Admin {
   const { adminPath, adminListen } = settings;
   const none = { server: undefined, connections: undefined, find: () => undefined };
@@ -209,10 +213,10 @@ function createAdmin(
     return { ...none, find };
   }
   const server = createAdminServer(adminPath, router);
-  const { settings: core } = antract.registry;
+  const { settings: defaults } = core;
   const connections = new ConnectionTracker(
     server,
-    (req, res) => new GatedHttpRequest(req, res, core, core.logger),
+    (req, res) => new GatedHttpRequest(req, res, defaults, defaults.logger),
   );
   const recorder = new AccessRecorder({ connections, log, exchanges });
   server.prependListener('request', (req, res) => recorder.watch(req, res, null));

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Antract } from '../../antract.ts';
 import { hostApp } from '../../common/request.ts';
-import { DEFAULT_APP } from '../../registry/pause-registry.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import type { GatewaySettings } from '../config/config.ts';
 import { AppRoute, type AppRouteDeps } from './app-route.ts';
 

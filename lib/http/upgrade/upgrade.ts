@@ -10,7 +10,7 @@ import { Gate } from '../../gate/gate.ts';
 import { afterEarlierResponses, readEarlyDataOf } from './handshake-socket.ts';
 import { isBackendError } from '../gated-http-request.ts';
 import { isLingering } from '../lingering-close.ts';
-import type { PauseRegistry } from '../../registry/pause-registry.ts';
+import type { RegistryCore } from '../../registry/registry-core.ts';
 import type { Rejection } from '../../gate/phase.ts';
 import { rejectionResponse, rejectedWith, sendUpgradeRejection } from '../rejection-response.ts';
 import { Ticket } from '../../gate/ticket.ts';
@@ -28,13 +28,13 @@ export interface PauseUpgradeListener extends UpgradeListener {
 }
 
 export function createUpgradeListener(
-  registry: PauseRegistry,
+  core: RegistryCore,
   handler: UpgradeListener,
   options?: PauseOptions,
 ): PauseUpgradeListener {
-  const admit = createAdmission(registry, options, 'upgrade');
+  const admit = createAdmission(core, options, 'upgrade');
   const passages = new WeakMap<IncomingMessage, GatedUpgrade>();
-  registry.hasUpgrade = true;
+  core.hasUpgrade = true;
 
   function antractUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     afterEarlierResponses(req, socket, head, (whole) => admitUpgrade(req, socket, whole));
@@ -51,7 +51,7 @@ export function createUpgradeListener(
     // would never close by itself, and stay in flight.
     socket.once('end', limit).once('finish', limit);
     const passage = new GatedUpgrade(req, socket, {
-      endable: registry.endsUpgrades || gate.settings.longLived === 'close',
+      endable: core.endsUpgrades || gate.settings.longLived === 'close',
     });
     passages.set(req, passage);
     if (gate.tryEnter(passage)) {

@@ -27,8 +27,8 @@ export function testDeadlines(test: Test, hasReports: boolean): void {
     assert.equal(found.get('app')?.value, 'before');
     if (hasReports) assert.equal((await other.reports()).length, 0);
     await one.publish('app', publication('after', before));
-    await heard.intent('app', ({ value }) => value === 'after');
-    assert.ok(heard.intents.every(([, { value }]) => value !== 'late'));
+    await heard.state('app', ({ value }) => value === 'after');
+    assert.ok(heard.states.every(([, { value }]) => value !== 'late'));
     assert.deepEqual(heard.reports, []);
   });
 
@@ -47,9 +47,9 @@ export function testDeadlines(test: Test, hasReports: boolean): void {
     }
     await versionOf(other, 'app', { ...publication('next'), withinMs: WITHIN_MS });
     await versionOf(one, 'last', publication('last'));
-    await heard.intent('last');
+    await heard.state('last');
     assert.equal((await one.load()).get('app')?.value, 'next');
-    assert.ok(heard.intents.every(([, { value }]) => value !== 'late'));
+    assert.ok(heard.states.every(([, { value }]) => value !== 'late'));
   });
 }
 

@@ -8,7 +8,7 @@ export function testListening(test: Test): void {
     for (const [index, store] of stores.entries()) {
       const { current } = await store.publish(`app ${index}`, publication(`by ${index}`));
       for (const heard of all) {
-        const { version, value } = await heard.intent(`app ${index}`);
+        const { version, value } = await heard.state(`app ${index}`);
         assert.deepEqual({ version, value }, { version: current!.version, value: `by ${index}` });
       }
     }
@@ -20,21 +20,21 @@ export function testListening(test: Test): void {
     const first = await versionOf(one, 'app', publication('first'));
     await one.publish('app', publication('refused'));
     await one.publish('app', publication('last', first));
-    await heard.intent('app', ({ value }) => value === 'last');
-    assert.ok(heard.intents.every(([, { value }]) => value !== 'refused'));
+    await heard.state('app', ({ value }) => value === 'last');
+    assert.ok(heard.states.every(([, { value }]) => value !== 'refused'));
   });
 
   test('tells nothing to who has unsubscribed, and goes on telling others', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const [gone, twin, left] = await Promise.all([one, one, other].map((store) => Heard.by(store)));
     await other.publish('before', publication('value'));
-    await Promise.all([gone, twin, left].map((heard) => heard!.intent('before')));
+    await Promise.all([gone, twin, left].map((heard) => heard!.state('before')));
     await gone!.off();
     await gone!.off();
 
     for (const store of stores) await store.publish(`${stores.indexOf(store)}`, publication('v'));
-    await Promise.all([twin, left].map((heard) => heard!.intent(`${stores.length - 1}`)));
-    assert.deepEqual(new Set(gone!.intents.map(([app]) => app)), new Set(['before']));
+    await Promise.all([twin, left].map((heard) => heard!.state(`${stores.length - 1}`)));
+    assert.deepEqual(new Set(gone!.states.map(([app]) => app)), new Set(['before']));
   });
 }
 
@@ -43,14 +43,14 @@ export function testClosing(test: Test): void {
     const [gone, left] = stores as [ContractStore, ContractStore];
     const [closed, open] = await Promise.all([gone, left].map((store) => Heard.by(store)));
     await gone.publish('before', publication('value'));
-    await Promise.all([closed, open].map((heard) => heard!.intent('before')));
+    await Promise.all([closed, open].map((heard) => heard!.state('before')));
     await Promise.all([gone.close(), gone.close()]);
     await gone.close();
 
     await left.publish('after', publication('value'));
-    await open!.intent('after');
+    await open!.state('after');
     assert.deepEqual(new Set((await left.load()).keys()), new Set(['before', 'after']));
-    assert.deepEqual(new Set(closed!.intents.map(([app]) => app)), new Set(['before']));
+    assert.deepEqual(new Set(closed!.states.map(([app]) => app)), new Set(['before']));
     // To unsubscribe afterwards is no error.
     await closed!.off();
   });

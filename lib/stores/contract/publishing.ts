@@ -1,4 +1,4 @@
-/** What every store has to do with intents. */
+/** What every store has to do with states. */
 import assert from 'node:assert/strict';
 import type { Store, StoredState } from '../store.ts';
 import { appsAndValues } from './data.ts';
@@ -79,7 +79,7 @@ export function testPublishing(test: Test): void {
     const heard = await Heard.by(other);
     for (const [app, value] of appsAndValues) {
       assert.equal((await one.publish(app, publication(value))).current?.value, value);
-      assert.equal((await heard.intent(app)).value, value);
+      assert.equal((await heard.state(app)).value, value);
     }
     const found = await other.load();
     assert.deepEqual(new Set(found.keys()), new Set(appsAndValues.keys()));
@@ -125,7 +125,7 @@ export function testClock(test: Test): void {
       const app = `app ${index}`;
       const { current } = await store.publish(app, publication('value'));
       const { at } = current!;
-      const told = await heard.intent(app);
+      const told = await heard.state(app);
       assert.equal(told.at, at);
       assert.ok(told.now >= at);
       assert.ok(at >= latest);

@@ -39,13 +39,13 @@ export function testReports(test: Test): void {
     }
   });
 
-  test('reports and intents do not get into each other’s way', async (stores) => {
+  test('reports and states do not get into each other’s way', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const heard = await Heard.by(other);
-    await one.publish('same', publication('intent'));
+    await one.publish('same', publication('state'));
     await one.report({ id: 'same', value: 'report' }, 60_000, WITHIN_MS);
     await heard.report('same', 'report');
     await one.report({ id: 'same', value: null }, 60_000, WITHIN_MS);
-    assert.equal((await other.load()).get('same')?.value, 'intent');
+    assert.equal((await other.load()).get('same')?.value, 'state');
   });
 }

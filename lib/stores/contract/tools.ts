@@ -36,7 +36,7 @@ export function publication(value: string, expected = 0, ttlMs = 60_000): Public
 
 /** What a listener was told, and waits for more. */
 export class Heard {
-  readonly intents: [app: string, intent: StoredState][] = [];
+  readonly states: [app: string, state: StoredState][] = [];
   readonly reports: StoredReport[] = [];
   readonly #waiting = new Set<() => void>();
   #unsubscribe: () => Promise<void> = async () => undefined;
@@ -44,7 +44,7 @@ export class Heard {
   static async by(store: Store): Promise<Heard> {
     const heard = new Heard();
     heard.#unsubscribe = await store.subscribe({
-      intent: (app, intent) => heard.#note(heard.intents, [app, intent]),
+      state: (app, state) => heard.#note(heard.states, [app, state]),
       report: (report) => heard.#note(heard.reports, report),
     });
     return heard;
@@ -54,14 +54,14 @@ export class Heard {
     return this.#unsubscribe();
   }
 
-  async intent(
+  async state(
     app: string,
-    isIt: (intent: StoredState) => boolean = () => true,
+    isIt: (state: StoredState) => boolean = () => true,
   ): Promise<StoredState> {
-    const [, intent] = await this.#until(`an intent for ${app.slice(0, 40)}`, () =>
-      this.intents.find(([its, what]) => its === app && isIt(what)),
+    const [, state] = await this.#until(`a state for ${app.slice(0, 40)}`, () =>
+      this.states.find(([its, what]) => its === app && isIt(what)),
     );
-    return intent;
+    return state;
   }
 
   async report(id: string, value: string | null): Promise<StoredReport> {

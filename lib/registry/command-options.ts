@@ -1,5 +1,5 @@
 /**
- * What the registry's calls may be given, and how it is read. Knows no gate.
+ * The options of the registry's methods, and their validation.
  */
 import {
   duration,
@@ -12,59 +12,82 @@ import {
 } from '../common/validate.ts';
 import type { WaitLimits } from '../common/wait.ts';
 
+/** Limits a command to one pause. */
 export interface PauseCondition {
   /**
-   * Do it only if this very pause goes on (its `pauseId`), or `none` does. Default: whatever there
-   * is. For whoever must not end, or take part in, a pause that is not their own.
+   * The `pauseId` of a pause: the command is carried out only while that pause lasts. `none`: only while
+   * the app runs. Otherwise the command throws and changes nothing. Use it to never end, or join, the
+   * pause of another operator.
+   *
+   * @default no condition
    */
   ifPause?: string | undefined;
 }
 
+/** Options of `enable`. */
 export interface EnableOptions extends PauseCondition {
-  /** How long this pause may last. Default: the app's `maxTime`. */
+  /**
+   * How long this pause may last, in milliseconds or as `'30s'`. Minimum 1 ms.
+   *
+   * @default the app's `maxTime`
+   */
   maxTime?: Duration | undefined;
   /**
-   * The pause ends by itself unless `enable` is called again with a lease within this time; then it
-   * starts anew. Not beyond `maxTime`. 0 takes a lease off. Default none.
+   * The pause ends by itself unless `enable` is called with a lease again within this time. Each call
+   * restarts the time. A lease never extends a pause beyond its `maxTime`. 0 removes the lease.
+   *
+   * @default no lease
    */
   lease?: Duration | undefined;
   /**
-   * `writes`: GET, HEAD, OPTIONS and TRACE pass, and a drain does not wait for them; every other method
-   * is held. For migrations and backups during which reading may go on. The handshake of a WebSocket is
-   * a GET, so it passes. A pause stays what it was begun as. Default: all requests are held.
+   * `writes`: requests with the method GET, HEAD, OPTIONS or TRACE pass, and a drain does not wait for
+   * them. All other requests are held. Use it for migrations and backups that allow reading. The handshake
+   * of a WebSocket is a GET request, so it passes. You can't change this during a pause.
+   *
+   * @default all requests are held
    */
   only?: 'writes' | undefined;
-  /** Why, for whoever looks at the status. At most 500 characters. */
+  /** Why the app is paused; shown in the status. At most 500 characters. */
   reason?: string | undefined;
 }
 
+/** Options of `stop`. */
 export interface StopOptions extends PauseCondition {
   /**
-   * How long the app stays stopped; then it resumes by itself once the backend answers. Default: until
-   * `disable` or `enable`.
+   * How long the app stays stopped, in milliseconds or as `'10m'`. Minimum 1 ms. Then the app resumes, and
+   * requests reach the backend again once it answers.
+   *
+   * @default until `disable` or `enable`
    */
   maxTime?: Duration | undefined;
   /** What clients are told. At most 500 characters. */
   message?: string | undefined;
 }
 
+/** Options of the methods that wait. */
 export interface WaitOptions {
-  /** How long to wait. Default: as long as it takes, or the pause lasts. */
+  /**
+   * How long to wait, in milliseconds or as `'30s'`. Then the outcome is `timeout`.
+   *
+   * @default no limit
+   */
   timeout?: Duration | undefined;
-  /** Ends the wait; the promise rejects with its reason. */
+  /** Ends the wait when it is aborted. The promise rejects with the reason of the signal. */
   signal?: AbortSignal | undefined;
 }
 
+/** Options of `waitForDrain`. */
 export interface DrainOptions extends WaitOptions {
   /**
-   * With a `store`. `ignore`: processes that are not heard of any more have ended, as you know; neither
-   * this drain nor a later one waits for them. Default: a drain is not done while one is missing that
-   * may still send requests to the backend.
+   * Needs a `store`. `ignore`: you know that all processes that no longer report have ended. Neither this
+   * drain nor a later one waits for them.
+   *
+   * @default the outcome is `lost` while a process is missing that may still send requests to the backend
    */
   lost?: 'ignore' | undefined;
 }
 
-// Long enough for a sentence, short enough for every place that shows it.
+/** The limit of `reason` and `message`: enough for a sentence that fits every place that shows it. */
 export const MAX_TEXT = 500;
 
 const condition = { ifPause: text(MAX_TEXT) };
@@ -97,12 +120,12 @@ const drainReaders: Readers<{ timeout?: number; signal?: AbortSignal; lost?: 'ig
   lost: oneOf('ignore'),
 };
 
-// Each throws `ERR_ANTRACT_OPTION`. Durations are in milliseconds afterwards.
+// Each throws `ERR_ANTRACT_OPTION` and returns durations in milliseconds.
 export const readEnable = (options: EnableOptions) => readObject('', options, enableReaders, {});
 export const readDisable = (options: PauseCondition) => readObject('', options, disableReaders, {});
 export const readStop = (options: StopOptions) => readObject('', options, stopReaders, {});
 
-export function readLimits(options: WaitOptions): WaitLimits {
+export function readWait(options: WaitOptions): WaitLimits {
   const { timeout, signal } = readObject('', options, waitReaders, {});
   return { timeoutMs: timeout ?? Infinity, signal };
 }
@@ -113,7 +136,7 @@ export function readDrain(options: DrainOptions): WaitLimits & { ignoresLost: bo
 }
 
 function readSignal(name: string, value: unknown): AbortSignal {
-  // No `instanceof`: it may be of another realm.
+  // Not `instanceof`: the signal may come from another realm.
   const signal = value as Partial<AbortSignal> | null;
   if (typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function') {
     return value as AbortSignal;

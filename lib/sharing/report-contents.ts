@@ -1,38 +1,41 @@
 /**
- * What this process tells of itself: what its gates are like now. Knows no store.
+ * What this process reports: the present state of its gates.
  */
 import type { Clock } from '../common/clock.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Straggler } from '../gate/in-flight.ts';
-import type { SharedPauseReport } from '../gate/pause-report.ts';
+import type { PauseReports, SharedPauseReport } from '../gate/pause-report.ts';
+import { trafficOf } from '../gate/traffic-stats.ts';
 import { MAX_VALUE } from '../stores/store.ts';
-import type { TrafficReport } from '../gate/traffic-stats.ts';
+import type { GateSource } from './gate-source.ts';
 import type { Peer } from './peers.ts';
 import { NOTHING, type AppReport, type SilentReport } from './process-report.ts';
 
-export interface OwnReportContext {
-  readonly gates: () => Iterable<Gate>;
-  readonly pauseReport: (app: string) => SharedPauseReport | undefined;
-  readonly traffic: (gate: Gate) => TrafficReport;
+interface GateReportDeps {
   readonly clock: Clock;
+  readonly reports: Pick<PauseReports, 'of'>;
 }
 
-/** What others name of those in the way; their paths come from clients. */
+export interface ReportDeps extends GateReportDeps {
+  readonly gates: GateSource;
+}
+
+/** Limits for stragglers; their paths come from clients. */
 const MAX_STRAGGLERS = 5;
 const MAX_PATH = 200;
-/** For how long what came of a pause is told after its end. */
-const TELL_MS = 60_000;
-/** What is left of a value for the apps in it. */
+/** How long the report of a pause is sent after its end. */
+const KEEP_PAUSE_MS = 60_000;
+/** The share of a value that the apps and silent processes get. */
 const MAX_LENGTH = MAX_VALUE - 1024;
-/** What is left of a value for silent processes; the apps get the rest. */
+/** The part of it for silent processes; the apps get the rest. */
 const MAX_SILENT_LENGTH = MAX_VALUE / 4;
-/** What is left of that for the drained apps of one process. */
+/** The part of it for the drained apps of one silent process. */
 const MAX_DRAINED_LENGTH = 1024;
 
-/** @param version what is understood of the app. */
-export function reportApp(gate: Gate, version: number, context: OwnReportContext): AppReport {
+/** @param version the acknowledged version of the app. */
+export function reportApp(gate: Gate, version: number, deps: GateReportDeps): AppReport {
   const { phase, held, inFlight, longLived, oldestHoldMs, heldDelta, backend } = gate.status();
-  const { windowMs, requestsPerSecond, slowestMs } = context.traffic(gate);
+  const { windowMs, requestsPerSecond, slowestMs } = trafficOf(gate, deps.clock.now());
   return {
     version,
     phase,
@@ -49,38 +52,39 @@ export function reportApp(gate: Gate, version: number, context: OwnReportContext
     ...(gate.answeredMs !== null && { answeredMs: gate.answeredMs }),
     stragglers: gate.desiredKind === 'running' ? [] : shorten(gate.stragglers()),
     traffic: { windowMs, requestsPerSecond, slowestMs },
-    pause: reportPause(gate, context),
+    pause: reportPause(gate, deps),
   };
 }
 
 /**
- * What one report says: first the silent processes, then as many apps as still fit.
+ * Builds one report: first the silent processes, then as many apps as fit.
  *
- * @param silent those that are not heard of, the latest last.
+ * @param versions the acknowledged version of each app that is shared.
+ * @param silent the processes that don't report, the latest last.
  */
 export function reportContents(
   versions: ReadonlyMap<string, number>,
   silent: readonly Peer[],
-  context: OwnReportContext,
+  deps: ReportDeps,
 ): { silent: SilentReport[]; apps: Record<string, AppReport> } {
-  const now = context.clock.now();
-  const told: SilentReport[] = [];
+  const now = deps.clock.now();
+  const reports: SilentReport[] = [];
   let length = 0;
   for (const one of silent.toReversed()) {
     const report = reportSilent(one, now);
     length += JSON.stringify(report).length + 1;
     if (length > MAX_SILENT_LENGTH) break;
-    told.push(report);
+    reports.push(report);
   }
   const left = MAX_LENGTH - Math.min(length, MAX_SILENT_LENGTH);
-  return { silent: told, apps: reportApps(versions, context, left) };
+  return { silent: reports, apps: reportApps(versions, deps, left) };
 }
 
 function reportSilent(peer: Peer, now: number): SilentReport {
   const { id, host, pid, address, worker, startedAt, at, onStoreError, beat, apps, heardAt } = peer;
   const drained: Record<string, number> = {};
   let left = MAX_DRAINED_LENGTH;
-  // Without its entry, an app counts as one that this process did not drain: a drain is then refused.
+  // An app without an entry counts as not drained there, which rejects a drain rather than completes it.
   for (const [app, { version, isDrained }] of Object.entries(apps)) {
     left -= app.length + 20;
     if (isDrained && version > 0 && left > 0) drained[app] = version;
@@ -101,17 +105,13 @@ function reportSilent(peer: Peer, now: number): SilentReport {
   };
 }
 
-/**
- * As many apps as fit into one value, those that are not just running first.
- *
- * @param versions what is understood of each app that is shared.
- */
+/** Reports as many apps as fit into one value. Apps that are not just running come first. */
 function reportApps(
   versions: ReadonlyMap<string, number>,
-  context: OwnReportContext,
-  maxLength = MAX_LENGTH,
+  deps: ReportDeps,
+  maxLength: number,
 ): Record<string, AppReport> {
-  const gates = [...context.gates()].toSorted((a, b) => rank(a) - rank(b));
+  const gates = [...deps.gates].toSorted((a, b) => rank(a) - rank(b));
   const reports = new Map<string, AppReport>();
   let left = maxLength;
   const add = (app: string, report: AppReport): void => {
@@ -119,7 +119,7 @@ function reportApps(
     if (left >= 0) reports.set(app, report);
   };
   for (const gate of gates) {
-    if (left > 0) add(gate.app, reportApp(gate, versions.get(gate.app) ?? 0, context));
+    if (left > 0) add(gate.app, reportApp(gate, versions.get(gate.app) ?? 0, deps));
   }
   for (const [app, version] of versions) {
     if (!reports.has(app) && left > 0) add(app, { ...NOTHING, version });
@@ -132,15 +132,14 @@ function rank(gate: Gate): number {
   return gate.isIdle ? 2 : 1;
 }
 
-/** Until nobody asks any more. */
 function reportPause(
   { app, desiredKind, state }: Gate,
-  { pauseReport, clock }: OwnReportContext,
+  { reports, clock }: GateReportDeps,
 ): SharedPauseReport | null {
-  const report = pauseReport(app);
-  const isOver =
-    report?.complete && desiredKind === 'running' && clock.now() - state.since > TELL_MS;
-  return report && !isOver ? { ...report, stragglers: shorten(report.stragglers) } : null;
+  const report = reports.of(app);
+  const isOld =
+    report?.complete && desiredKind === 'running' && clock.now() - state.since > KEEP_PAUSE_MS;
+  return report && !isOld ? { ...report, stragglers: shorten(report.stragglers) } : null;
 }
 
 function shorten(stragglers: readonly Straggler[]): Straggler[] {

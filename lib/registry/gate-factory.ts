@@ -1,0 +1,92 @@
+/**
+ * Makes the gate of an app, with its probe and its connection to the other processes.
+ */
+import type { Clock } from '../common/clock.ts';
+import type { EmitEvent } from '../gate/events.ts';
+import { Gate } from '../gate/gate.ts';
+import type { Probe } from '../gate/probe-cycle.ts';
+import type { Settings } from '../options/settings.ts';
+import { look, probeUntilHealthy } from '../probe/backend-probe.ts';
+import type { Sharing } from '../sharing/sharing.ts';
+
+export interface GateFactoryDeps {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly sharing: Sharing | undefined;
+  readonly emit: EmitEvent;
+  /** Aborted when the registry is closed. */
+  readonly closed: AbortSignal;
+}
+
+export class GateFactory {
+  readonly #deps: GateFactoryDeps;
+  /** The apps whose health check was found to be misconfigured, and logged. */
+  readonly #misconfigured = new Set<string>();
+
+  constructor(deps: GateFactoryDeps) {
+    this.#deps = deps;
+  }
+
+  create(app: string): Gate {
+    const { settings, clock, sharing, emit } = this.#deps;
+    const gate: Gate = new Gate({
+      app,
+      settings: settings.apps.get(app) ?? settings,
+      clock,
+      emit,
+      probe: this.#probe(app, () => gate),
+      ...(sharing && {
+        isInformed: () => sharing.isInformed,
+        changed: () => sharing.onStateChange(gate),
+        answered: () => sharing.onBackendAnswer(),
+        share: () => sharing.others.paceShare(app),
+      }),
+    });
+    return gate;
+  }
+
+  forget(app: string): void {
+    this.#misconfigured.delete(app);
+  }
+
+  /** Asks the backend of a running app once, so that a wrong path is found before a release needs it. */
+  async checkBackend(gate: Gate): Promise<void> {
+    const { settings, clock, closed, sharing } = this.#deps;
+    const { check } = gate.settings.probe;
+    if (check?.path === undefined) return;
+    const error = await look(check, clock, closed);
+    // The backend of a paused app may be down on purpose, and during a release the probe asks it.
+    if (closed.aborted || !gate.isReopened || gate.desiredKind !== 'running') return;
+    gate.noteProbe(error ?? 'ok', error === undefined);
+    this.#warnOfCheck(gate);
+    const { state, summary } = gate.status().backend;
+    if (state === 'down' && (sharing?.isLeader ?? true)) {
+      settings.logger.info(`App '${gate.app}': ${summary} It may still be starting.`);
+    }
+  }
+
+  #probe(app: string, gate: () => Gate): Probe | undefined {
+    const { settings, clock } = this.#deps;
+    const { check, threshold } = (settings.apps.get(app) ?? settings).probe;
+    if (!check) return undefined;
+    return (signal, seen, onHurry) => {
+      const note: typeof seen = (what, isGood) => {
+        seen(what, isGood);
+        this.#warnOfCheck(gate());
+      };
+      return probeUntilHealthy({ check, threshold }, clock, signal, note, onHurry);
+    };
+  }
+
+  /** Logs once until the check succeeds. Of several processes on one store, only the leader logs. */
+  #warnOfCheck(gate: Gate): void {
+    const { app, isCheckWrong } = gate;
+    const { settings, sharing } = this.#deps;
+    const isNew = isCheckWrong && !this.#misconfigured.has(app);
+    if (isCheckWrong) this.#misconfigured.add(app);
+    else this.#misconfigured.delete(app);
+    if (!isNew || !(sharing?.isLeader ?? true)) return;
+    const { summary, next } = gate.status().backend;
+    settings.logger.warn(`WRN_ANTRACT_HEALTH_CHECK: app '${app}': ${summary} ${next}`);
+  }
+}

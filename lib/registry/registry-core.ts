@@ -1,0 +1,170 @@
+/**
+ * One instance of antract: its gates, its events and its connection to the other processes. The HTTP
+ * layers use it; users get `PauseRegistry`.
+ */
+import { systemClock, type Clock } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
+import { applyCommand, type Command } from '../gate/desired-state.ts';
+import type { DrainedEvent, EmitEvent } from '../gate/events.ts';
+import type { Gate } from '../gate/gate.ts';
+import { PauseReports } from '../gate/pause-report.ts';
+import { describeStatus } from '../gate/status-text.ts';
+import type { AppStatus, CommandResult, StatusFields } from '../gate/status.ts';
+import { DEFAULT_APP } from '../options/app-name.ts';
+import type { AntractOptions } from '../options/options.ts';
+import { readOptions } from '../options/read-options.ts';
+import type { Settings } from '../options/settings.ts';
+import { Sharing } from '../sharing/sharing.ts';
+import { Drains } from './drains.ts';
+import { EventHub } from './event-hub.ts';
+import { GateFactory } from './gate-factory.ts';
+import { Gates } from './gates.ts';
+
+export class RegistryCore {
+  /** The options, complete and in milliseconds. */
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly gates: Gates;
+  readonly drains: Drains;
+  readonly events: EventHub;
+  readonly reports = new PauseReports((app) => this.gates.find(app));
+  /** Undefined without a store. */
+  readonly sharing: Sharing | undefined;
+  readonly #closing = new AbortController();
+  /** Aborted by {@link close}. */
+  readonly closed: AbortSignal = this.#closing.signal;
+  /** Bytes of held request bodies, in memory and on disk. Set by the owner of the spool. */
+  spooledBytes: () => number = () => 0;
+  /** Whether upgrades pass through a gate too. */
+  hasUpgrade = false;
+  /** Whether a shutdown may have to end upgraded connections, whatever `longLived` says. */
+  endsUpgrades = false;
+  readonly #factory: GateFactory;
+  readonly #warned = new Set<string>();
+  #isClosed = false;
+
+  /** @param clock replaced in tests. */
+  constructor(options: AntractOptions = {}, clock: Clock = systemClock) {
+    this.settings = readOptions(options);
+    this.clock = clock;
+    const { settings, reports } = this;
+    const { store, logger } = settings;
+    this.events = new EventHub({ reports, logger });
+    this.gates = new Gates(settings, {
+      create: (app) => this.#create(app),
+      onCreated: (gate) => this.sharing?.onGateCreated(gate),
+      onEvicted: (gate) => this.#onEvicted(gate),
+    });
+    const { gates, events } = this;
+    this.sharing = store && new Sharing({ store, clock, settings, gates, reports });
+    const { sharing, closed } = this;
+    this.#factory = new GateFactory({ settings, clock, sharing, emit: this.#emit, closed });
+    this.drains = new Drains({ clock, gates, sharing, announce: events.announce });
+    sharing?.start();
+  }
+
+  /** Of all processes on one store, exactly one is the leader: it logs and sends for all. */
+  get isLeader(): boolean {
+    return this.sharing?.isLeader ?? true;
+  }
+
+  /** Resolves when the desired states are known, or when the store is known not to answer. */
+  get ready(): Promise<void> {
+    return this.sharing?.ready ?? Promise.resolve();
+  }
+
+  /** Resolves when the store has answered, or failed, for the first time. */
+  get joined(): Promise<void> {
+    return this.sharing?.joined ?? Promise.resolve();
+  }
+
+  /** The apps that are declared here, or known to any process. */
+  get appNames(): string[] {
+    const { gates, sharing } = this;
+    const elsewhere = [...(sharing?.appNames ?? [])].filter((app) => gates.allows(app));
+    const names = new Set([...gates.names, ...elsewhere]);
+    if (names.size === 0) names.add(DEFAULT_APP);
+    return [...names];
+  }
+
+  /** @throws AntractError `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_TOO_MANY_APPS`. */
+  gate(app: string): Gate {
+    return this.gates.get(app);
+  }
+
+  /** Returns the status of an app, aggregated over all processes. */
+  statusOf(gate: Gate): AppStatus {
+    return describeStatus(this.sharing?.status(gate) ?? gate.status());
+  }
+
+  /** Returns the statuses of all apps in this process only. */
+  listOwn(): StatusFields[] {
+    return this.appNames.map((app) => this.gates.peek(app).status());
+  }
+
+  /**
+   * Carries out a command in all processes.
+   *
+   * @throws AntractError see {@link PauseRegistry.enable}.
+   */
+  async execute(app: string, command: Command): Promise<CommandResult> {
+    if (this.#isClosed) {
+      throw new AntractError('ERR_ANTRACT_CLOSED', 'This antract has been closed.', {
+        status: 503,
+      });
+    }
+    const { gates, sharing } = this;
+    gates.check(command.type, app);
+    const gate = gates.get(app);
+    const held = gate.held + (sharing?.others.held(app) ?? 0);
+    const result = sharing
+      ? await sharing.execute(gate, command)
+      : this.#executeHere(gate, command);
+    return { app, held, ...result, status: this.statusOf(gate) };
+  }
+
+  /** Asks the backends of all apps that have a health check path once. Never rejects. */
+  async checkBackends(): Promise<void> {
+    await Promise.all(this.appNames.map((app) => this.#factory.checkBackend(this.gate(app))));
+  }
+
+  /** Logs a warning only once. */
+  warnOnce(code: string, message: string): void {
+    if (this.#warned.has(code)) return;
+    this.#warned.add(code);
+    this.settings.logger.warn(`${code}: ${message}`);
+  }
+
+  /** See {@link PauseRegistry.close}. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const gate of this.gates) gate.close();
+    this.#closing.abort();
+    await this.sharing?.close();
+  }
+
+  #executeHere(gate: Gate, command: Command): { changed: boolean } {
+    const { app, settings } = gate;
+    const now = this.clock.now();
+    const next = applyCommand(gate.state, command, { app, settings, now });
+    return { changed: gate.adopt(next, now) };
+  }
+
+  #create(app: string): Gate {
+    const gate = this.#factory.create(app);
+    if (this.#isClosed) gate.close();
+    return gate;
+  }
+
+  #onEvicted({ app, traffic }: Gate): void {
+    this.#factory.forget(app);
+    this.reports.forget(app);
+    this.#emit('evicted', { app, passed: traffic.passed });
+  }
+
+  readonly #emit: EmitEvent = (event, payload, request) => {
+    if (event === 'drained') this.drains.onDrainedHere(payload as DrainedEvent);
+    else this.events.announce(event, payload, request);
+    this.sharing?.reportSoon();
+  };
+}

@@ -1,0 +1,235 @@
+/**
+ * The heartbeat of this process: reports to the store, reads it, and notices when it does not answer.
+ */
+import type { Clock, Timer } from '../common/clock.ts';
+import type { Settings } from '../options/settings.ts';
+import type { Store } from '../stores/store.ts';
+import { Completeness, TRUST_AFTER_MS } from './completeness.ts';
+import type { GateSource } from './gate-source.ts';
+import type { Membership } from './membership.ts';
+import type { Outage } from './outage.ts';
+import type { ReplicatedStates } from './replicated-states.ts';
+import type { StallDetector } from './stall-detector.ts';
+import type { StoreCalls } from './store-calls.ts';
+
+export interface StoreSyncDeps {
+  readonly calls: StoreCalls;
+  readonly clock: Clock;
+  readonly settings: Pick<Settings, 'onStoreError'>;
+  readonly gates: GateSource;
+  readonly states: ReplicatedStates;
+  readonly membership: Membership;
+  readonly outage: Outage;
+  readonly stalls: StallDetector;
+}
+
+/** How often each process reports. */
+const BEAT_MS = 1000;
+/** Every second beat reads the whole store, because messages may be lost. */
+const READ_EVERY = 2;
+/** How long requests in flight keep a closed process among the others. */
+const LEAVE_MS = 10_000;
+
+export class StoreSync {
+  /** Resolves when the desired states are known, or when the store is known not to answer. */
+  readonly ready: Promise<void>;
+  /** Resolves when the store has answered, or failed, for the first time. */
+  joined: Promise<void> = Promise.resolve();
+
+  readonly #deps: StoreSyncDeps;
+  readonly #completeness: Completeness;
+  readonly #startedAt: number;
+  #isReady = false;
+  #setReady: () => void = () => undefined;
+  #readyTimer: Timer | undefined;
+  #beatTimer: Timer | undefined;
+  #beats = 0;
+  /** The number of stalls of this process at the last beat. */
+  #stallCount = 0;
+  #unsubscribe: (() => Promise<void>) | undefined;
+  #isClosed = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(deps: StoreSyncDeps) {
+    const { calls, clock } = deps;
+    this.#deps = deps;
+    this.#completeness = new Completeness(calls, clock);
+    this.#startedAt = clock.now();
+    this.ready = new Promise((resolve) => (this.#setReady = resolve));
+  }
+
+  start(): void {
+    const { clock, stalls } = this.#deps;
+    // The first beat does not end while the store does not answer.
+    this.#readyTimer = clock.after(TRUST_AFTER_MS, () => this.#becomeInformed(stalls.count));
+    this.joined = this.#beat();
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Whether the desired states are known, so that gates may let requests pass. */
+  get isInformed(): boolean {
+    return this.#isUpToDate && !this.#deps.outage.isHolding;
+  }
+
+  /** Exactly one process is the leader, unless the processes can't reach the store. */
+  get isLeader(): boolean {
+    const { outage, membership } = this.#deps;
+    // Another leader has spoken for all while this process was starting or stalled.
+    if (!this.#isUpToDate) return false;
+    // During an outage, no other process can speak for this one.
+    return outage.isActive || membership.peers.isLeader;
+  }
+
+  /** A call of the store failed, or took too long. */
+  onStoreError(error: unknown): void {
+    const { outage, states, membership } = this.#deps;
+    if (outage.isActive || this.#isClosed) return;
+    states.suspendLeases();
+    this.#completeness.reset();
+    outage.begin(error);
+    membership.notifyWatchers();
+  }
+
+  /** Leaves the other processes once nothing is in flight here, or after {@link LEAVE_MS}. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#leave());
+  }
+
+  /** Started, and caught up after the last stall of this process. */
+  get #isUpToDate(): boolean {
+    return this.#isReady && this.#deps.stalls.isCaughtUp;
+  }
+
+  async #leave(): Promise<void> {
+    const { calls, membership, outage, stalls } = this.#deps;
+    await this.joined;
+    const isDrained = await this.#untilEmpty();
+    this.#isClosed = true;
+    this.#setReady();
+    this.#readyTimer?.cancel();
+    this.#beatTimer?.cancel();
+    outage.close();
+    stalls.close();
+    membership.stop();
+    // If this fails, the other processes notice that this one no longer reports.
+    if (!outage.isActive && isDrained) await membership.leave().catch(ignore);
+    await calls.call(async () => this.#unsubscribe?.()).catch(ignore);
+    await calls.call(async (store) => store.close?.()).catch(ignore);
+  }
+
+  /** Resolves with whether nothing is in flight that a drain waits for. */
+  async #untilEmpty(): Promise<boolean> {
+    const gates = [...this.#deps.gates];
+    let timer: Timer | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = this.#deps.clock.after(LEAVE_MS, resolve);
+    });
+    await Promise.race([limit, Promise.all(gates.map((gate) => gate.whenEmpty()))]);
+    timer?.cancel();
+    return gates.every((gate) => gate.isDrained);
+  }
+
+  async #beat(): Promise<void> {
+    const { clock, stalls, membership, outage } = this.#deps;
+    const { count } = stalls;
+    // A stalled process received no reports. The silence of the others means nothing then.
+    if (count !== this.#stallCount) membership.peers.extendLiveness(clock.now());
+    this.#stallCount = count;
+    try {
+      await this.#synchronize();
+    } catch (error) {
+      this.onStoreError(error);
+    }
+    if (outage.isActive) membership.notifyWatchers();
+    else if (stalls.count === count) membership.sweep();
+    this.#becomeInformed(count);
+    if (this.#isClosed) return;
+    const delay = this.#isUpToDate ? BEAT_MS : BEAT_MS / 2;
+    this.#beatTimer = clock.after(delay, () => void this.#beat());
+  }
+
+  /**
+   * Subscribes and reports before it reads: whoever publishes after the reading knows this process.
+   *
+   * @throws StoreUnavailableError
+   */
+  async #synchronize(): Promise<void> {
+    const { calls, clock, membership, outage } = this.#deps;
+    const start = clock.now();
+    if (!this.#unsubscribe) await calls.call((store) => this.#subscribe(store));
+    await membership.report();
+    const wasHolding = outage.isHolding;
+    const isUpToDate = this.isInformed && !outage.isActive;
+    if (isUpToDate && calls.hasReports) outage.noteReport(start);
+    if (this.#beats++ % READ_EVERY !== 0 && isUpToDate) return;
+    await this.#readStates();
+    const hasReports = await membership.refresh();
+    await this.#completeness.confirm(isUpToDate && hasReports);
+    // Requests that are held for lack of information stay held until the store can be trusted.
+    if (wasHolding && !this.#completeness.isTrusted) return;
+    outage.noteReport(start);
+    if (outage.isActive) this.#onStoreFound();
+    else if (wasHolding) this.#reconsiderGates();
+  }
+
+  async #readStates(): Promise<void> {
+    const { calls, outage, settings, states } = this.#deps;
+    const isNew = outage.isActive || !this.#isReady;
+    const snapshot = await calls.call((store) => store.load());
+    this.#completeness.onRead(snapshot);
+    states.takeAll(snapshot);
+    if (isNew) {
+      if (outage.isActive && settings.onStoreError === 'open') states.restore();
+      states.renewLeases();
+    }
+    await states.bringBack(snapshot);
+  }
+
+  async #subscribe(store: Store): Promise<void> {
+    const { states, membership } = this.#deps;
+    const unsubscribe = await store.subscribe({
+      state: (app, state) => states.take(app, state),
+      report: (report) => membership.onReport(report),
+    });
+    // After a timeout this call may still succeed, when another call has succeeded already.
+    if (this.#unsubscribe || this.#isClosed) await unsubscribe();
+    else this.#unsubscribe = unsubscribe;
+  }
+
+  /** @param stalls how many stalls the last reading made up for. */
+  #becomeInformed(stalls: number): void {
+    if (this.#isUpToDate || !this.#canBeInformed) return;
+    this.#isReady = true;
+    this.#setReady();
+    this.#readyTimer?.cancel();
+    this.#deps.stalls.catchUp(stalls);
+    this.#reconsiderGates();
+    this.#deps.membership.notifyWatchers();
+  }
+
+  /** Either the store can be trusted, or it has not answered for so long that nothing is expected of it. */
+  get #canBeInformed(): boolean {
+    const { outage, clock } = this.#deps;
+    if (!outage.isActive) return this.#completeness.isTrusted;
+    const since = this.#isReady ? outage.since : this.#startedAt;
+    return clock.now() - since >= TRUST_AFTER_MS;
+  }
+
+  #onStoreFound(): void {
+    const { outage, membership, clock } = this.#deps;
+    outage.end();
+    // No process could report during the outage.
+    membership.peers.extendLiveness(clock.now());
+    membership.reportNow();
+    membership.notifyWatchers();
+  }
+
+  #reconsiderGates(): void {
+    for (const gate of this.#deps.gates) gate.reconsider();
+  }
+}
+
+function ignore(): void {}
