@@ -1,5 +1,5 @@
 /**
- * What users may set. Types only: what they are read into is `settings`, and how, `read-options`.
+ * The types of the options. `read-options` turns them into settings.
  */
 import type { IncomingMessage } from 'node:http';
 import type { SpoolOptions } from './spool-settings.ts';
@@ -10,46 +10,75 @@ import type { Duration } from '../common/validate.ts';
 export type { Logger } from '../common/logger.ts';
 export type { Duration } from '../common/validate.ts';
 
-/** What antract reads of a request. `node:http`, Express, Connect and their like all fit. */
+/** A request as antract reads it. Requests of `node:http`, Express and Connect match it. */
 export interface AntractRequest extends IncomingMessage {
-  /** The URL before a router took its mount path off (Express, Connect). */
+  /** The URL before a router removed its mount path (Express, Connect). */
   originalUrl?: string | undefined;
-  /** Express. */
+  /** The host name, as Express reads it. */
   hostname?: string | undefined;
 }
 
-/** An app's name, or what reads it off a request; undefined stands for the default app. */
+/** The name of an app, or a function that returns it. `undefined` stands for the app `default`. */
 export type AppOf = string | ((req: AntractRequest) => string | undefined);
 
-/** The pace of a release. */
+/**
+ * The pace of a release.
+ *
+ * @example
+ * createAntract({ release: { strategy: 'slow-start', concurrency: 50 } });
+ */
 export interface ReleaseOptions {
   /**
-   * `immediate`: all at once, in order. `fixed`: as the limits below say. `slow-start`: a few, one more
-   * for each good answer, half as many after a bad one, within the limits. Default: `fixed` where a
-   * limit is set, else `immediate`; the gateway's is `slow-start`.
+   * `immediate`: releases all held requests at once, in order. `fixed`: releases them within the limits
+   * below. `slow-start`: starts with `initial` requests, adds one for each good response, halves after a
+   * bad one, and keeps within the limits.
+   *
+   * @default 'fixed' if a limit is set, else 'immediate'; in the gateway 'slow-start'
    */
   strategy?: 'immediate' | 'fixed' | 'slow-start' | undefined;
-  /** With how many a slow start begins. Default 8. */
+  /**
+   * Requests with which a slow start begins.
+   *
+   * @default 8
+   * @minimum 1
+   */
   initial?: number | undefined;
   /**
-   * Released requests that may be under way at once: how many of those let go still wait for their
-   * answer's headers. Default `Infinity`. Set it to what the backend takes with cold caches.
+   * Released requests that wait for their response headers at once. Set it to what the backend can
+   * handle with cold caches.
+   *
+   * @default Infinity
+   * @minimum 1
    */
   concurrency?: number | undefined;
-  /** Releases a second. Default `Infinity`. */
+  /**
+   * Releases per second. Above 0.
+   *
+   * @default Infinity
+   */
   perSecond?: number | undefined;
   /**
-   * Over how long those held are spread, at random and in their order, so that they don't arrive all
-   * at once and several gateways don't move in step. Default 0.
+   * Time over which held requests are spread, at random and in order, so that they don't arrive all at
+   * once and several gateways don't release in step.
+   *
+   * @default 0
    */
   jitter?: Duration | undefined;
 }
 
-/** Signs of life while held: informational responses (RFC 9110, 15.2). */
+/** Informational responses (RFC 9110, 15.2) to held requests. */
 export interface HeartbeatOptions {
-  /** How often. */
+  /**
+   * Interval between two heartbeats.
+   *
+   * @minimum 100 ms
+   */
   every: Duration;
-  /** 102 (Processing) or 103 (Early Hints). Default 102. */
+  /**
+   * 102 (Processing) or 103 (Early Hints).
+   *
+   * @default 102
+   */
   status?: 102 | 103 | undefined;
 }
 
@@ -96,70 +125,111 @@ export interface ProbeOptions {
 /** What a drain does about WebSockets, event streams and long polls. */
 export type LongLivedPolicy = 'wait' | 'ignore' | 'close';
 
-/** Options that each app can have of its own, see `apps`. */
+/** Options that you can set for all apps, and for single apps in `apps`. */
 export interface AppOptions {
-  /** The longest pause, unless `enable` names another; then the app resumes by itself. Default `5m`. */
+  /**
+   * The longest pause, unless `enable` sets another. Then the app resumes by itself.
+   *
+   * @default '5m'
+   * @minimum 1 ms
+   */
   maxTime?: Duration | undefined;
   /**
-   * Whole paths that are never held, for GET and HEAD: a load balancer's health check. A RegExp is
-   * matched against the path without the query. The handshake of a WebSocket and a target that names a
-   * whole URL (`GET http://host/up`) are never health checks. Default none.
+   * Paths that clients such as a load balancer request to check the app. GET and HEAD requests to them
+   * are never held. A string must be the whole path. A RegExp is tested against the path without the
+   * query. WebSocket handshakes, and requests for a whole URL (`GET http://host/up`), are never health
+   * checks.
+   *
+   * @default none
    */
   healthCheckPath?: string | RegExp | readonly (string | RegExp)[] | undefined;
   /**
-   * Answer `healthCheckPath` with 200 here while the app is not running, until the last one held has
-   * gone out, so that a load balancer in front keeps this gateway in its pool. Default false: it is
-   * passed to the backend.
+   * Whether antract answers `healthCheckPath` with 200 while the app is not running, until the last held
+   * request is released. A load balancer in front then keeps this gateway in its pool. If false, the
+   * backend answers.
+   *
+   * @default false
    */
   answerHealthChecks?: boolean | undefined;
-  /** Requests whose User-Agent contains this string, or matches it, are never held. Default none. */
+  /**
+   * Requests whose User-Agent contains this string, or matches this RegExp, are never held.
+   *
+   * @default none
+   */
   privilegedUserAgent?: string | RegExp | undefined;
   /**
-   * Return true for a request that has to wait while paused; others pass, and a drain does not wait for
-   * them. Unlike `bypass` it does not stop a stopped app from refusing, and those let by are counted.
-   * Default: all wait.
+   * Return false for a request that passes during a pause. A drain doesn't wait for it. Unlike with
+   * `bypass`, a stopped app still rejects it, and it is counted.
+   *
+   * @default all requests are held
    */
   shouldHold?: ((req: AntractRequest) => boolean) | undefined;
-  /** Return true for a request that is never to be held. Default none. */
+  /**
+   * Return true for a request that is never held, rejected or counted.
+   *
+   * @default none
+   */
   bypass?: ((req: AntractRequest) => boolean) | undefined;
-  /** How many requests are held at once; one more gets 503. Default 10,000. */
+  /**
+   * Requests held at once, for each app. One more gets 503.
+   *
+   * @default 10_000
+   * @minimum 0
+   */
   maxQueue?: number | undefined;
   /**
-   * The longest that one request is held, for those with a load balancer in front that gives up on a
-   * response (often after 30 or 60 s). Default `Infinity`: as long as the pause.
+   * The longest time that one request is held. Set it below the timeout of a load balancer in front,
+   * which is often 30 or 60 s.
+   *
+   * @default Infinity: as long as the pause
+   * @minimum 1 ms
    */
   maxWait?: Duration | undefined;
-  /** What happens then: a 503, or letting it through to the backend as it is. Default `reject`. */
+  /**
+   * What happens to a request after `maxWait`: `reject` it with 503, or `release` it to the backend.
+   *
+   * @default 'reject'
+   */
   onMaxWait?: 'reject' | 'release' | undefined;
-  /** The pace of a release. Default: all at once, in order. */
+  /**
+   * The pace of a release.
+   *
+   * @default all at once, in order; in the gateway a slow start
+   */
   release?: ReleaseOptions | undefined;
   /**
-   * How antract probes the backend. Held requests are released only after a successful probe.
-   * An app inherits each field that its own `probe` leaves out.
+   * How antract probes the backend. Held requests are released only after a successful probe. An app
+   * inherits each field that its own `probe` leaves out.
    *
    * @default none: held requests are released at once. The gateway requests `healthCheckPath` from its
    * target, or connects to the target if there is no such path.
    */
   probe?: ProbeOptions | undefined;
   /**
-   * For how long requests are held when the backend refuses a connection with nobody having paused,
-   * as in a plain restart; then 502. Needs `probe`, and a proxy that gives requests back. Default 0:
-   * off. The gateway's is `10s`. The gateway also holds requests after the backend dropped a
-   * connection before it responded, unless the probe then succeeds.
+   * How long requests are held when the backend refuses a connection and the app is not paused, as in a
+   * plain restart. Then they get 502. Needs `probe`, and a proxy that requeues requests. The gateway
+   * also holds requests after the backend dropped a connection before a response, unless the probe then
+   * succeeds.
+   *
+   * @default 0: off; in the gateway '10s'
    */
   holdOnOutage?: Duration | undefined;
   /**
-   * What a drain does about WebSockets, event streams and long polls, which would keep it from ever
-   * ending: `wait` for them, `ignore` them, or `close` them, once all others have ended, in a way that
-   * makes clients come back. Default `wait`; the gateway's is `close`.
+   * What a drain does about WebSockets, event streams and long polls, which could keep it from ending:
+   * `wait` for them, `ignore` them, or `close` them after all other requests have ended, so that their
+   * clients reconnect.
+   *
+   * @default 'wait'; in the gateway 'close'
    */
   longLived?: LongLivedPolicy | undefined;
   /**
-   * Long polls, which antract can't recognise by itself: GET requests by path, or a function. Default
-   * none. In a path `*` stands for any one segment. `?name=value` names a parameter that the query must
-   * have (`/db/_changes?feed=longpoll`), `?name` one with any value. A RegExp is matched against the path
-   * without the query. A long poll that a drain closes gets a 503 to try again, so a handler in this
-   * process must stop when its response closes.
+   * Which requests are long polls, which antract can't recognise by itself: GET requests by path, or a
+   * function. In a path, `*` stands for any one segment, `?name=value` names a parameter that the query
+   * must have (`/db/_changes?feed=longpoll`), and `?name` accepts any value. A RegExp is tested against
+   * the path without the query. A long poll that a drain closes gets 503. So a handler in this process
+   * must stop when its response closes.
+   *
+   * @default none
    */
   isLongLived?:
     | string
@@ -168,59 +238,94 @@ export interface AppOptions {
     | ((req: AntractRequest) => boolean)
     | undefined;
   /**
-   * The least rate at which a request body has to arrive while a drain waits for it, in bytes per
-   * second, as an average over 20 s. Below it the request is answered 408, and the backend sees an
-   * incomplete body. 0 for no limit. Default 0; the gateway's is 500. On HTTP/2 the rate is that of the
-   * whole connection. Raise it where slow uploads keep drains from ending.
+   * The lowest rate of a request body while a drain waits for it, in bytes per second, as an average
+   * over 20 s. A slower request gets 408, and the backend sees an incomplete body. 0 means no limit. On
+   * HTTP/2 the rate is that of the whole connection. Raise it if slow uploads keep drains from ending.
+   *
+   * @default 0; in the gateway 500
    */
   drainMinBodyRate?: number | undefined;
   /**
-   * How long a drain waits for a client that still sends its request body, or still reads its response;
-   * then the request is ended, however fast it is. Counted from the beginning of the drain. Default
-   * `Infinity`: no limit. Set it to less than the time that a drain may take.
+   * How long a drain waits for a client that still sends its request body, or still reads its response.
+   * Then the request is ended, however fast the client is. Counted from the beginning of the drain. Set
+   * it to less than a drain may take.
+   *
+   * @default Infinity: no limit
+   * @minimum 1 ms
    */
   drainBodyTimeout?: Duration | undefined;
   /**
-   * Send informational responses to those held, for a proxy in front whose timer they restart. Never
-   * to HTTP/1.0. Default none, as some proxies and clients break on them: see docs/proxies.md.
+   * Sends informational responses to held requests, for a proxy in front that restarts its timer for
+   * them. Never sent to HTTP/1.0. Some proxies and clients break: see docs/proxies.md.
+   *
+   * @default none
    */
   heartbeat?: HeartbeatOptions | undefined;
 }
 
+/**
+ * The options of `createAntract()`. Durations are milliseconds, or strings such as `'30s'`.
+ *
+ * @example
+ * createAntract({
+ *   maxTime: '10m',
+ *   maxWait: '25s',
+ *   probe: { connect: '127.0.0.1:3000' },
+ *   apps: { shop: { maxTime: '1m' } },
+ * });
+ */
 export interface AntractOptions extends AppOptions {
   /**
-   * Where the admin router is mounted; requests to it are never held. False when it is not
-   * reachable through the gate. Default `/_antract`.
+   * Where the admin router is mounted. Requests to it are never held. False if it is not behind
+   * `pause()`.
+   *
+   * @default '/_antract'
    */
   adminPath?: string | false | undefined;
-  /** Options for single apps, by name; what they leave out is taken from above. Default none. */
+  /**
+   * Options of single apps, by name. An app inherits each option that it leaves out.
+   *
+   * @default none
+   */
   apps?: Readonly<Record<string, AppOptions>> | undefined;
   /**
-   * How many apps are kept at once, as their names may come from what clients send. Idle ones are
-   * forgotten first; beyond it a request for one more gets 503. Default 1,000.
+   * Apps kept at once, because their names may come from what clients send. Idle apps are evicted first.
+   * If none is idle, a request for one more app gets 503.
+   *
+   * @default 1000
+   * @minimum 1
    */
   maxApps?: number | undefined;
   /** Where the bodies of held requests are kept, and how much of them. */
   spool?: SpoolOptions | undefined;
   /**
-   * A URL that is told of each pause, drain, resumption, expiry and stop by a POST of JSON. Nothing
-   * waits for it. Default none.
+   * A URL that gets a POST of JSON for each pause, drain, resumption, expiry and stop. Nothing waits for
+   * it.
+   *
+   * @default none
    */
   notify?: string | URL | undefined;
   /**
-   * Through which several processes share what is asked for: see docs/stores.md. It belongs to this
-   * antract, and is closed with it. Default: this process's memory, for it alone.
+   * Shares pauses between several processes: see docs/stores.md. This instance owns the store and closes
+   * it in `close()`.
+   *
+   * @default the memory of this process
    */
   store?: Store | undefined;
   /**
-   * What happens while the store does not answer. `last-known`: what was asked for last goes on, until
-   * `maxTime`. `open`: everybody is let through. `closed`: everybody waits, `maxTime` at the longest.
-   * `fence`: a process that could not report to the store for 4 s holds its requests until it can
-   * again, however long that is; choose it where no request may reach a backend that another process
-   * has drained, at the price that requests wait while the store is away.
-   * Commands reach the process that they are given to in any case. Default `last-known`.
+   * What happens while the store does not answer. `last-known`: the last known state stays, until
+   * `maxTime`. `open`: all requests pass. `closed`: all requests wait, at most `maxTime`. `fence`: a
+   * process that could not report to the store for 4 s holds its requests until it can, without a time
+   * limit. Choose `fence` if no request may reach a backend that another process has drained. In all
+   * cases, commands take effect in the process that gets them.
+   *
+   * @default 'last-known'
    */
   onStoreError?: 'last-known' | 'open' | 'closed' | 'fence' | undefined;
-  /** Where warnings go. Default `console`. */
+  /**
+   * Where warnings go.
+   *
+   * @default console
+   */
   logger?: Logger | undefined;
 }

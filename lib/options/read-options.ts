@@ -1,5 +1,5 @@
 /**
- * Reads what a user passed to `createAntract()`, or says what was expected.
+ * Reads the options of `createAntract()` into settings.
  */
 import { readAppName } from './app-name.ts';
 import { AntractError } from '../common/errors.ts';
@@ -86,13 +86,13 @@ const readers: Readers<Omit<Settings, 'apps'> & { apps: unknown }> = {
   logger: readLogger,
 };
 
-/** Every name that `createAntract()` takes. */
+/** The names of all options of `createAntract()`. */
 export const OPTION_NAMES: readonly string[] = Object.keys(readers);
 
-/** Every name that an entry of `apps` takes. */
+/** The names of all options of an entry of `apps`. */
 export const APP_OPTION_NAMES: readonly string[] = Object.keys(appReaders);
 
-/** Validates what a user passed to `createAntract()`; throws `ERR_ANTRACT_OPTION`. */
+/** @throws AntractError `ERR_ANTRACT_OPTION` for an unknown or invalid option. */
 export function readOptions(options: AntractOptions = {}): Settings {
   const { apps, ...settings } = readObject('', options, readers, { ...DEFAULT_SETTINGS, apps: {} });
   // Apps inherit from a `probe` at the top, which then needs no check of its own.
@@ -190,7 +190,7 @@ function readAdminPath(name: string, value: unknown): string | false {
   throw expected(name, "a path such as '/_antract' without a trailing slash, or false", value);
 }
 
-/** Messages show no value: for many services the path is the secret. */
+/** The message doesn't show the value: for many services the path is the secret. */
 function readNotify(name: string, value: unknown): string {
   const url = value instanceof URL ? value.href : value;
   if (typeof url === 'string' && isHttpUrl(url)) return url;
@@ -200,7 +200,7 @@ function readNotify(name: string, value: unknown): string {
   );
 }
 
-/** Also that its user and password can be decoded, which a URL does not check. */
+/** Also checks that user and password can be decoded, which `URL` does not. */
 function isHttpUrl(text: string): boolean {
   try {
     const { protocol, username, password } = new URL(text);

@@ -1,6 +1,5 @@
 /**
- * What users have set, validated and complete, and the defaults. Knows nothing of how it is read, or
- * used.
+ * The settings: options, validated and complete, and their defaults.
  */
 import type { BackendCheck } from '../probe/backend-probe.ts';
 import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
@@ -8,18 +7,11 @@ import { DEFAULT_SPOOL_SETTINGS, type SpoolSettings } from './spool-settings.ts'
 import type { Store } from '../stores/store.ts';
 
 export interface ReleaseSettings {
-  /**
-   * `immediate`: all at once. `fixed`: as the limits say. `slow-start`: a few, and more with each good
-   * answer; the limits hold as well.
-   */
   readonly strategy: 'immediate' | 'fixed' | 'slow-start';
-  /** Releases whose answer has not begun, at once. */
+  /** Released requests that wait for their response headers at once. */
   readonly concurrency: number;
-  /** Releases a second. */
   readonly perSecond: number;
-  /** Those held are spread at random over this many milliseconds. */
   readonly jitter: number;
-  /** With how many a slow start begins. */
   readonly initial: number;
 }
 
@@ -70,7 +62,7 @@ export interface Settings extends AppSettings {
   readonly logger: Logger;
 }
 
-/** The defaults, here and nowhere else; a test holds the documentation to them. */
+/** The only place for defaults. A test compares the documentation with them. */
 export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   maxTime: 5 * 60_000,
   healthCheckPath: Object.freeze([]),

@@ -1,33 +1,43 @@
 /**
- * What users may set of a spool: types, defaults, and how they are read. Knows nothing of how a
- * setting is used.
+ * The `spool` option: types, defaults and readers.
  */
 import { expected, integer, readObject, type Reader, type Readers } from '../common/validate.ts';
 
+/** Where the bodies of held requests are kept. Sizes are bytes, or strings such as `'64kb'`. */
 export interface SpoolOptions {
   /**
-   * How much of a held request's body is kept in memory before the rest goes to a file: bytes, or a
-   * string such as `'64kb'`. Default 64 KiB. With `maxQueue` requests held it bounds their memory.
+   * How much of a held request's body stays in memory; the rest goes to a file. Multiplied by `maxQueue`,
+   * it limits the memory for held bodies.
+   *
+   * @default '64kb'
    */
   memory?: number | string | undefined;
   /**
-   * Where the temporary files are; made when the first is needed. Default: a directory of the
-   * user's own below `os.tmpdir()`. Set it where that is small, or is itself in memory (tmpfs). A
-   * directory to which every user can write is not used, unless it has the sticky bit.
+   * The directory for the temporary files. It is created for the first file. Set it if the default is
+   * small, or is itself in memory (tmpfs). antract doesn't use a directory to which every user can write,
+   * unless it has the sticky bit.
+   *
+   * @default a directory of the user's own below `os.tmpdir()`
    */
   directory?: string | undefined;
-  /** The largest body that is held; beyond it 413. Bytes or a string. Default 1 GiB. */
+  /**
+   * The largest body that is held. A request with a larger one gets 413.
+   *
+   * @default '1gb'
+   */
   maxBody?: number | string | undefined;
   /**
-   * How much an instance spools in all, in memory and on disk. Beyond it, and in the last 10 % of
-   * the disk, requests stay held but are not read. Bytes or a string. Default 10 GiB.
+   * How much one instance spools in memory and on disk. Above it, and in the last 10 % of the disk,
+   * requests stay held but their bodies are not read.
+   *
+   * @default '10gb'
    */
   maxTotal?: number | string | undefined;
 }
 
 export interface SpoolSettings {
   readonly memory: number;
-  /** Undefined: the default, which is asked of the system only when it is needed. */
+  /** Undefined: the default, which is looked up only when it is needed. */
   readonly directory: string | undefined;
   readonly maxBody: number;
   readonly maxTotal: number;
