@@ -1,5 +1,5 @@
 /// <reference types="node" preserve="true" />
-/** What `antract/gateway` exports, nothing else. */
+/** The public exports of `antract/gateway`. */
 export {
   createGateway,
   type Gateway,

@@ -1,5 +1,5 @@
 /// <reference types="node" preserve="true" />
-/** The public exports, nothing else. */
+/** The public exports of `antract`. */
 export type { AdminOptions } from './admin/access/access-check.ts';
 export type { MetricsOptions } from './admin/metrics/metrics.ts';
 export type { MetricsPeers } from './admin/metrics/metrics-peers.ts';

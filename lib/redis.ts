@@ -1,4 +1,4 @@
 /// <reference types="node" preserve="true" />
-/** What `antract/redis` exports, nothing else. */
+/** The public exports of `antract/redis`. */
 export type { RedisClient } from './stores/redis-client.ts';
 export { RedisStore, type RedisStoreOptions } from './stores/redis-store.ts';

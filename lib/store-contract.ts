@@ -1,5 +1,5 @@
 /// <reference types="node" preserve="true" />
-/** What `antract/store-contract` exports, nothing else. */
+/** The public exports of `antract/store-contract`. */
 export {
   storeContract,
   type LinkedStores,

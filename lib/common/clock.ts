@@ -4,9 +4,11 @@
  */
 
 export interface Timer {
+  /** Cancels the timer. Has no effect after the timer has fired. */
   cancel(): void;
 }
 
+/** Options of a timer. */
 export interface TimerOptions {
   /**
    * Whether a waiting timer keeps the process alive. Default false: a pause must not stop a
@@ -15,6 +17,7 @@ export interface TimerOptions {
   ref?: boolean;
 }
 
+/** The time, random numbers and timers. Tests replace it. */
 export interface Clock {
   /** Milliseconds on a clock that never jumps. Only differences mean anything. */
   readonly now: () => number;

@@ -50,14 +50,27 @@ export const ERROR_CODES = [
   'ERR_ANTRACT_INTERRUPTED',
 ] as const;
 
+/** The code of an `AntractError` or of a rejection. docs/errors.md explains each code. */
 export type AntractErrorCode = (typeof ERROR_CODES)[number];
 
+/** Options of an `AntractError`. */
 export interface AntractErrorOptions extends ErrorOptions {
   /** The HTTP status that an edge answers with. Default 400. */
   status?: number;
 }
 
+/**
+ * The error of antract for wrong usage and for faults. docs/errors.md explains each code.
+ *
+ * @example
+ * try {
+ *   await antract.during('default', migrate);
+ * } catch (error) {
+ *   if (error instanceof AntractError && error.code === 'ERR_ANTRACT_DRAIN_TIMEOUT') retryLater();
+ * }
+ */
 export class AntractError extends Error {
+  /** Always `'AntractError'`. */
   override readonly name = 'AntractError';
   /** Stable; compare this, not the message. */
   readonly code: AntractErrorCode;

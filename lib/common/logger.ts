@@ -1,7 +1,11 @@
 /** Where log lines go. `console` is a logger. */
 export interface Logger {
+  /** Logs a message for debugging. */
   debug?(message: string): void;
+  /** Logs a message for information. */
   info(message: string): void;
+  /** Logs a warning. */
   warn(message: string): void;
+  /** Logs an error. */
   error(message: string): void;
 }

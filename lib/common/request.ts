@@ -5,8 +5,11 @@ import type { IncomingHttpHeaders } from 'node:http';
 
 /** What tells one request from another in lists and events. */
 export interface RequestLine {
+  /** The HTTP method. */
   readonly method?: string | undefined;
+  /** The URL as the handler sees it. */
   readonly url?: string | undefined;
+  /** The URL before a router removed its mount path. */
   readonly originalUrl?: string | undefined;
 }
 

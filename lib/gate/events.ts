@@ -5,31 +5,43 @@ import type { AntractErrorCode } from '../common/errors.ts';
 import type { RejectReason } from './phase.ts';
 import type { RequestLine } from '../common/request.ts';
 
+/** An event about one request. */
 export interface RequestEvent {
+  /** The app of the request. */
   readonly app: string;
+  /** The HTTP method of the request. */
   readonly method: string;
   /** Without the query. */
   readonly path: string;
 }
 
+/** A request is no longer held. */
 export interface EndedHoldEvent extends RequestEvent {
+  /** How long the request was held, in milliseconds. */
   readonly heldMs: number;
 }
 
+/** A pause has begun. */
 export interface PausedEvent {
+  /** The app that is paused. */
   readonly app: string;
+  /** Identifies this pause, see `ifPause`. */
   readonly pauseId: string;
+  /** Why the app is paused, if the operator said so. */
   readonly reason: string | null;
   /** The app resumes by itself after this long. */
   readonly endsInMs: number;
 }
 
+/** Nothing is in flight any more. */
 export interface DrainedEvent {
+  /** The app that is drained. */
   readonly app: string;
   /** Since the pause, or the stop, began. */
   readonly afterMs: number;
 }
 
+/** A drain has ended a request because its client was too slow. */
 export interface TooSlowEvent extends RequestEvent {
   /** Since the request was passed on. */
   readonly ageMs: number;
@@ -39,13 +51,17 @@ export interface TooSlowEvent extends RequestEvent {
   readonly cause: 'rate' | 'timeout';
 }
 
+/** A pause has ended. */
 export interface ResumedEvent {
+  /** The app that is resumed. */
   readonly app: string;
+  /** How long the pause lasted, in milliseconds. */
   readonly pausedForMs: number;
   /** How many are about to be released. */
   readonly held: number;
 }
 
+/** A pause or a stop has ended by itself. */
 export interface ExpiredEvent extends ResumedEvent {
   /** What has ended by itself. For a stop, `pausedForMs` is how long it lasted. */
   readonly ended: 'pause' | 'stop';
@@ -53,8 +69,11 @@ export interface ExpiredEvent extends ResumedEvent {
   readonly cause: 'maxTime' | 'lease';
 }
 
+/** A stop has begun. */
 export interface StoppedEvent {
+  /** The app that is stopped. */
   readonly app: string;
+  /** What clients are told, if the operator said so. */
   readonly message: string | null;
   /** How many held requests were refused. */
   readonly held: number;
@@ -64,12 +83,17 @@ export interface StoppedEvent {
   readonly endsInMs: number | null;
 }
 
+/** A request was rejected. */
 export interface RejectedEvent extends EndedHoldEvent {
+  /** Why the request was rejected. */
   readonly reason: RejectReason;
+  /** The code that the client gets. */
   readonly code: AntractErrorCode;
 }
 
+/** After a pause, the backend did not answer within `probe.timeout`. */
 export interface UnhealthyEvent {
+  /** The app whose backend does not answer. */
   readonly app: string;
   /** What the probe saw last. */
   readonly lastSeen: string | null;
@@ -77,20 +101,27 @@ export interface UnhealthyEvent {
   readonly action: 'release' | 'stop';
 }
 
+/** The backend refused a connection while the app was not paused. */
 export interface UnreachableEvent {
+  /** The app whose backend is unreachable. */
   readonly app: string;
   /** How long requests are held for it; what is left of that where the probe was wrong to find it well. */
   readonly endsInMs: number;
 }
 
+/** The backend answers the probe again. */
 export interface ReachableEvent {
+  /** The app whose backend answers. */
   readonly app: string;
+  /** How long the backend was unreachable, in milliseconds. */
   readonly afterMs: number;
   /** How many are about to be released. */
   readonly held: number;
 }
 
+/** An idle app was evicted to make room for another app, see `maxApps`. */
 export interface EvictedEvent {
+  /** The app that was evicted. */
   readonly app: string;
   /** How many requests it had let through at once. */
   readonly passed: number;
@@ -131,6 +162,7 @@ export interface AntractEvents {
   evicted: [EvictedEvent];
 }
 
+/** A listener of one event. Its return value is ignored. */
 export type AntractListener<K extends keyof AntractEvents> = (...args: AntractEvents[K]) => unknown;
 
 export type EmitEvent = <K extends keyof AntractEvents>(

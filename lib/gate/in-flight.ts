@@ -8,6 +8,7 @@ import type { Arrival, Ticket } from './ticket.ts';
 
 /** A request that a drain waits for. */
 export interface Straggler {
+  /** The HTTP method of the request. */
   readonly method: string;
   /** Without the query. */
   readonly path: string;

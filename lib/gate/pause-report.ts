@@ -9,7 +9,9 @@ import { oldest, type Straggler } from './in-flight.ts';
 
 /** Durations are whole milliseconds. */
 export interface PauseReport {
+  /** Identifies the pause. */
   pauseId: string;
+  /** Why the app was paused, if the operator said so. */
   reason: string | null;
   /**
    * Whether clients are served again: the pause has ended, the backend has answered since, and all

@@ -19,7 +19,9 @@ export interface AppStatus extends StatusFields {
 
 /** The figures and names of a status. Durations are whole milliseconds; null where none applies. */
 export interface StatusFields {
+  /** The name of the app. */
   app: string;
+  /** The observed state of the app. */
   phase: Phase;
   /** Requests that wait here. */
   held: number;
@@ -27,12 +29,14 @@ export interface StatusFields {
   inFlight: number;
   /** WebSockets, event streams and long polls among those in flight. */
   longLived: number;
+  /** How long the first request in the queue has waited; null if the queue is empty. */
   oldestHoldMs: number | null;
   /**
    * During a release, how many more are held than when it began; negative as it gets on, and not while
    * more arrive than the pace lets go. Null otherwise.
    */
   heldDelta: number | null;
+  /** How long the app has been paused; null if it is not paused. */
   pausedForMs: number | null;
   /** Since the app was stopped. */
   stoppedForMs: number | null;
@@ -73,9 +77,13 @@ export interface StatusFields {
 
 /** One of several processes that share a store, as far as one app goes. */
 export interface ProcessStatus {
+  /** The host name of the process. */
   host: string;
+  /** The process ID. */
   pid: number;
+  /** Requests held by this process. */
   held: number;
+  /** Requests in flight in this process. */
   inFlight: number;
   /** It knows of what was asked for last, and holds requests if that is a pause. */
   acknowledged: boolean;
@@ -87,7 +95,9 @@ export interface ProcessStatus {
 
 /** A process that shares the store, and did not say that it leaves. */
 export interface LostProcessStatus {
+  /** The host name of the process. */
   host: string;
+  /** The process ID. */
   pid: number;
   /** How long ago it was heard of last. */
   silentForMs: number;
@@ -101,6 +111,7 @@ export interface LostProcessStatus {
   blocksDrain: boolean;
 }
 
+/** Whether the backend answers, as far as is known. */
 export interface BackendStatus {
   /**
    * As the last request that was passed on found it, or the probe. `unknown` where nothing was seen
@@ -123,6 +134,7 @@ export interface BackendStatus {
   next: string | null;
 }
 
+/** The running probe of the backend. */
 export interface ProbeStatus {
   /** What the probe saw last, such as `ECONNREFUSED`; null until it has. */
   lastSeen: string | null;
@@ -141,11 +153,13 @@ export interface ReleaseResult {
    * release was broken off. `closed`: antract was closed.
    */
   outcome: 'reopened' | 'timeout' | 'paused' | 'stopped' | 'closed';
+  /** How long the call waited, in milliseconds. */
   waitedMs: number;
 }
 
 /** What an operator's command did. */
 export interface CommandResult {
+  /** The app that the command was for. */
   app: string;
   /** False when the app was in that state already. */
   changed: boolean;
@@ -165,6 +179,7 @@ export interface DrainResult {
    * `closed`: antract was closed.
    */
   outcome: 'drained' | 'timeout' | 'lost' | 'resumed' | 'closed';
+  /** How long the call waited, in milliseconds. */
   waitedMs: number;
   /** With a `store`: processes that may still send requests although they are not heard of. */
   missing?: LostProcessStatus[];

@@ -7,11 +7,13 @@
 
 /** What may be expected of a pause that began now. */
 export interface TrafficReport {
+  /** The name of the app. */
   readonly app: string;
   /** How far back it looks: five minutes, or as long as the app is known. */
   readonly windowMs: number;
   /** Requests that ended, on average. */
   readonly requestsPerSecond: number;
+  /** Requests in flight now. */
   readonly inFlight: number;
   /** The longest that a request took, those still in flight included: a drain may take as long. */
   readonly slowestMs: number;

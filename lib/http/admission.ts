@@ -13,6 +13,12 @@ import type { RegistryCore } from '../registry/registry-core.ts';
 import { TOO_MANY_HEADERS, type RejectionResponse } from './rejection-response.ts';
 import { readObject, type Readers } from '../common/validate.ts';
 
+/**
+ * Options of `pause()` and `upgrade()`.
+ *
+ * @example
+ * app.use(antract.pause({ app: 'shop' }));
+ */
 export interface PauseOptions {
   /**
    * The app that requests belong to, or a function that reads it off one; where that returns

@@ -23,6 +23,7 @@ import type { Spool, Spooler } from '../spool/spooler.ts';
 import { Ticket } from '../gate/ticket.ts';
 import { warnOfHandshake, warnOfSetup } from './setup-warnings.ts';
 
+/** Passes the request to the next handler, as in Express and Connect. */
 export type NextFunction = (error?: unknown) => void;
 
 /** What Express, Connect and their like mount, and `node:http` can call. */

@@ -8,6 +8,7 @@ import { channel, type Channel } from 'node:diagnostics_channel';
 import type { AntractEvents } from '../gate/events.ts';
 import type { RequestLine } from '../common/request.ts';
 
+/** The events that have a channel `antract:<event>` of `node:diagnostics_channel`. */
 export type TracedEvent = 'held' | 'released' | 'abandoned' | 'rejected';
 
 /** What subscribers get: the event's own fields, and the request, to find its span by. */

@@ -18,6 +18,7 @@ import {
 import { MemoryStore } from './memory-store.ts';
 import { ENDED, LATE, LEFT, REPORT_TTL_MS, type Store } from './store.ts';
 
+/** Options of `setUpPrimary()`. */
 export interface PrimaryOptions {
   /** Which of several stores in one cluster; workers give it to their `ClusterStore`. Default `antract`. */
   readonly name?: string;
@@ -28,6 +29,7 @@ export interface PrimaryOptions {
   readonly store?: Store;
 }
 
+/** What `setUpPrimary()` returns. */
 export interface Primary {
   /** For the primary's own use. */
   readonly store: Store;

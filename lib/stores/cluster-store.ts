@@ -16,6 +16,7 @@ import type {
   StoreListener,
 } from './store.ts';
 
+/** Options of a `ClusterStore`. */
 export interface ClusterStoreOptions {
   /** Which of several stores in one cluster; as given to `setUpPrimary()`. Default `antract`. */
   readonly name?: string;
@@ -32,6 +33,12 @@ interface Pending {
 /** Between two processes of one machine; who takes longer is stuck, or was never set up. */
 const ANSWER_WITHIN_MS = 10_000;
 
+/**
+ * The store for workers of `node:cluster` on one machine. The primary calls `setUpPrimary()`.
+ *
+ * @example
+ * const antract = createAntract({ store: new ClusterStore() });
+ */
 export class ClusterStore implements Store {
   readonly #worker: Worker;
   readonly #name: string;

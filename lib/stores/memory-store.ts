@@ -29,6 +29,7 @@ interface Memory {
   lastVersion: number;
 }
 
+/** The store for one process. It keeps everything in memory. */
 export class MemoryStore implements Store {
   /** It is not older than the process whose memory it is in. */
   readonly startsEmpty = true;

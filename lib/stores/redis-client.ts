@@ -11,7 +11,9 @@ import { nodeRedisConnection, ownNodeRedisConnection, type NodeRedis } from './r
 
 /** A client of node-redis 5 or later, or of ioredis 5 or later; of a cluster too. */
 export interface RedisClient {
+  /** Runs a Lua script. */
   eval(...args: never[]): Promise<unknown>;
+  /** Creates a client with the same configuration, for the subscription. */
   duplicate(...args: never[]): unknown;
 }
 

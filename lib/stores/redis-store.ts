@@ -17,6 +17,7 @@ import {
   type StoreListener,
 } from './store.ts';
 
+/** Options of a `RedisStore`. Set `client` or `url`. */
 export interface RedisStoreOptions {
   /**
    * Of node-redis or ioredis, connected or about to connect. It is not closed here; what listens is a
@@ -57,6 +58,12 @@ const UNFIT =
 /** No answer came in time. */
 class NoAnswer extends Error {}
 
+/**
+ * The store for several machines. It needs Redis 5 or later, Redis Cluster or Valkey.
+ *
+ * @example
+ * const antract = createAntract({ store: new RedisStore({ url: 'redis://127.0.0.1:6379' }) });
+ */
 export class RedisStore implements Store {
   readonly #redis: RedisConnection;
   readonly #subscriber: RedisSubscriber;

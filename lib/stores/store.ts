@@ -22,6 +22,7 @@ export interface StoredState {
   readonly now: number;
 }
 
+/** A write to the store. */
 export interface Publication {
   /** The version that is to be replaced; 0 where there is to be none. */
   readonly expected: number;
@@ -39,6 +40,7 @@ export interface Publication {
   readonly withinMs: number;
 }
 
+/** The result of a write. */
 export interface PublishResult {
   /** False where another version was found than the expected one; then nothing has changed. */
   readonly published: boolean;
@@ -54,6 +56,7 @@ export interface StoredReport {
   readonly value: string | null;
 }
 
+/** Receives what other processes publish. */
 export interface StoreListener {
   /** Something was published, by whomever: by this store as well. May come twice, late, or never. */
   state(app: string, state: StoredState): void;
@@ -61,6 +64,10 @@ export interface StoreListener {
   report?(report: StoredReport): void;
 }
 
+/**
+ * Shares desired states and reports between processes. docs/stores.md explains how to write one;
+ * `storeContract()` tests it.
+ */
 export interface Store {
   /**
    * Whether an empty store means that nothing was ever published: it can't lose what it has while a

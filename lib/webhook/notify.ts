@@ -11,7 +11,9 @@ import type { PauseReport } from '../gate/pause-report.ts';
 
 /** What is sent, as JSON, beside the fields of the event itself. */
 export interface Notification {
+  /** The event that the notification is about. */
   readonly event: NotifiedEvent;
+  /** The app of the event. */
   readonly app: string;
   /** ISO 8601. */
   readonly at: string;
@@ -19,6 +21,7 @@ export interface Notification {
   readonly reason: string | null;
   /** How many requests waited at that moment. */
   readonly held: number;
+  /** Requests in flight at that moment. */
   readonly inFlight: number;
   /** Null for an app that is not, and was not just, paused. */
   readonly pausedForMs: number | null;
@@ -34,6 +37,7 @@ const EVENTS = [
   'stopped',
 ] as const satisfies (keyof AntractEvents)[];
 
+/** The events that the webhook sends. */
 export type NotifiedEvent = (typeof EVENTS)[number];
 
 /** Of one POST, from the connection to the end of the answer. */

@@ -8,6 +8,7 @@ import type { StatusFields } from '../../gate/status.ts';
 import { AppLabels } from './app-labels.ts';
 import { loadPromClient, type MetricsRegister, type PromClient } from './prom-client.ts';
 
+/** Options of the metrics. */
 export interface MetricsOptions {
   /**
    * A `Registry` of prom-client for antract's metrics to join; `metrics` then answers with all that

@@ -8,17 +8,25 @@ import { loadOptionalPackage } from '../../common/optional-package.ts';
 /** What a `Registry` has, to be sent to another process. */
 export type MetricsJson = readonly MetricJson[];
 
+/** One metric, as prom-client exports it. */
 export interface MetricJson {
+  /** The name of the metric, such as `antract_held`. */
   readonly name: string;
+  /** The type of the metric, as prom-client names it. */
   readonly type: unknown;
 }
 
 /** A `Registry` of prom-client. */
 export interface MetricsRegister {
+  /** The value of `Content-Type` for the text of `metrics()`. */
   readonly contentType: string;
+  /** Resolves with all metrics as text. */
   metrics(): Promise<string>;
+  /** Resolves with all metrics, for another process. */
   getMetricsAsJSON(): Promise<MetricsJson>;
+  /** Adds a metric. */
   registerMetric(metric: never): void;
+  /** Removes the metric of this name. */
   removeSingleMetric(name: string): void;
 }
 

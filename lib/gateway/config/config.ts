@@ -46,10 +46,15 @@ export interface GatewayAppConfig extends AppOptions, ProxyOptions {
 
 /** A stream for log lines, such as `process.stdout` or a file stream. */
 export interface LineStream {
+  /** Writes one or more lines. */
   write(lines: string): unknown;
+  /** Whether the stream is a terminal. */
   readonly isTTY?: boolean | undefined;
+  /** Bytes that the stream has buffered. */
   readonly writableLength?: number | undefined;
+  /** Listens for errors of the stream. */
   on?(event: 'error', listener: (error: Error) => void): unknown;
+  /** Removes a listener. */
   off?(event: 'error', listener: (error: Error) => void): unknown;
 }
 

@@ -34,6 +34,7 @@ export type {
   ProxyOptions,
 } from '../config/config.ts';
 
+/** Where a gateway listens. */
 export interface GatewayAddress {
   /** The URL of the public server, such as `http://127.0.0.1:8082`. */
   readonly url: string;
@@ -41,6 +42,7 @@ export interface GatewayAddress {
   readonly adminUrl: string | null;
 }
 
+/** A gateway: pause, admin endpoints and proxy in one server. */
 export interface Gateway {
   /** Pauses and resumes apps, and emits events. */
   readonly antract: Antract;

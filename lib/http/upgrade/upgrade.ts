@@ -19,6 +19,7 @@ import { GatedUpgrade } from './gated-upgrade.ts';
 /** What `server.on('upgrade', …)` takes. */
 export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
+/** The `upgrade` listener that holds WebSocket handshakes. */
 export interface PauseUpgradeListener extends UpgradeListener {
   /**
    * For a proxy that could not connect to the backend, and has neither read nor written anything: takes

@@ -11,9 +11,15 @@ import type { ContractStore, LinkedStores, Test } from './tools.ts';
 
 export type { LinkedStores } from './tools.ts';
 
+/** Options of `storeContract()`. */
 export interface StoreContractOptions {
   /** Of the test runner; the global ones by default. */
   describe?: (name: string, body: () => void) => unknown;
+  /**
+   * `it` of the test runner.
+   *
+   * @default the global one
+   */
   it?: (name: string, body: () => Promise<void>) => unknown;
   /** What this kind of store does not have. Its tests are replaced by one that says so. */
   lacks?: readonly ('reports' | 'close')[];

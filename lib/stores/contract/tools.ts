@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { systemClock } from '../../common/clock.ts';
 import type { Publication, Store, StoredState, StoredReport } from '../store.ts';
 
+/** Stores that share their state, for the tests of `storeContract()`. */
 export interface LinkedStores {
+  /** The stores. */
   readonly stores: readonly Store[];
   /** Ends them, and what they were linked by. */
   close(): Promise<unknown>;
@@ -13,6 +15,7 @@ export interface LinkedStores {
    * test of late writes is left out.
    */
   freeze?(): void;
+  /** Resumes what `freeze()` suspended. */
   thaw?(): void;
 }
 
