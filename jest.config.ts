@@ -8,7 +8,7 @@ import type { Config } from 'jest';
 // .ci/run asks for the counts of the real run, in a file, by this variable.
 const countsFile = process.env['ANTRACT_TEST_COUNTS'];
 
-/** One folder of `__tests__/` each. `unit` and `property` need no build, no service and no network. */
+/** One folder of `__tests__/` each. `unit` needs no build, no service and no network. */
 const KINDS = ['unit', 'property', 'http', 'gateway', 'cli', 'cluster', 'browser', 'package'];
 
 const config: Config = {

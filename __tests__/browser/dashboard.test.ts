@@ -11,7 +11,7 @@ import type { AppStatus } from '../../lib/index.ts';
 import { closeBrowser, closePages, openPage, PLAIN_HOST } from '../support/browser.ts';
 import { endAll, serve, type Serving } from '../support/cli.ts';
 import { closeAll, listen, request, type Answer } from '../support/http.ts';
-import { itWith } from '../support/tools.ts';
+import { itWith } from '../support/programs.ts';
 
 // The page has types of its own; compiles as long as what the server sends fits them.
 ({}) as AppStatus satisfies Snapshot['apps'][0];
@@ -116,7 +116,7 @@ describe('the dashboard', () => {
     expect(asked).toEqual(Array.from({ length: 7 }, () => '/'));
   });
 
-  itInBrowser('draws what it is told', async () => {
+  itInBrowser('draws the state that the server sends', async () => {
     const serving = await serve(['--target', target]);
     const { page } = await openPage(serving.adminUrl);
     await page.locator('.chart canvas').waitFor();
@@ -180,7 +180,7 @@ describe('the dashboard', () => {
     },
   );
 
-  itInBrowser('names what a drain waits for', async () => {
+  itInBrowser('names the requests that a drain waits for', async () => {
     const serving = await serve(['--target', target]);
     const { page } = await openPage(`${serving.adminUrl}/`);
     const slow = request(`${serving.url}/slow/import?secret=1`, { method: 'PUT' });
@@ -207,7 +207,7 @@ describe('the dashboard', () => {
     expect((await slow).body).toBe('done');
   });
 
-  itInBrowser('stops and starts again, and says what it would do first', async () => {
+  itInBrowser('stops and resumes the app, and describes the effect before', async () => {
     const serving = await serve(['--target', target]);
     const { page } = await openPage(serving.adminUrl);
     await button(page, 'Stop…').click();
@@ -226,7 +226,7 @@ describe('the dashboard', () => {
     await shows(field(page, 'phase'), exactly('running'));
   });
 
-  itInBrowser('stops for a time, and shows when that is over', async () => {
+  itInBrowser('stops the app for a time, and shows when that ends', async () => {
     const serving = await serve(['--target', target]);
     const { page } = await openPage(serving.adminUrl);
     await button(page, 'Stop…').click();
@@ -237,7 +237,7 @@ describe('the dashboard', () => {
     await shows(field(page, 'phase'), exactly('running'));
   });
 
-  itInBrowser('shows why something was not done, and keeps the question open', async () => {
+  itInBrowser('shows why a command failed, and keeps the dialog open', async () => {
     const serving = await serve(['--target', target]);
     const { page } = await openPage(serving.adminUrl);
     await button(page, 'Pause…').click();
@@ -282,7 +282,7 @@ describe('the dashboard', () => {
     await shows(field(page, 'phase'), exactly('running'));
   });
 
-  itInBrowser('keeps the focus also where the news comes before the answer', async () => {
+  itInBrowser('keeps the focus when the event arrives before the answer', async () => {
     const serving = await serve(['--target', target]);
     const { page } = await openPage(serving.adminUrl);
     await page.route('**/enable', async (route) => {
@@ -297,33 +297,36 @@ describe('the dashboard', () => {
     await shows(page.locator(':focus'), 'Resume…');
   });
 
-  itInBrowser('says when it lost touch, can do nothing then, and finds back', async () => {
-    const serving = await serve(['--target', target]);
-    const { page, complaints } = await openPage(serving.adminUrl);
-    const { port } = new URL(serving.url);
-    const stale = page.getByText('Out of touch with the server');
-    await shows(field(page, 'phase'), 'running');
-    expect(await stale.isVisible()).toBe(false);
-    await button(page, 'Pause…').click();
+  itInBrowser(
+    'says that it lost the connection, disables its buttons, and reconnects',
+    async () => {
+      const serving = await serve(['--target', target]);
+      const { page, complaints } = await openPage(serving.adminUrl);
+      const { port } = new URL(serving.url);
+      const stale = page.getByText('Out of touch with the server');
+      await shows(field(page, 'phase'), 'running');
+      expect(await stale.isVisible()).toBe(false);
+      await button(page, 'Pause…').click();
 
-    serving.cli.signal('SIGKILL');
-    await stale.waitFor();
-    await shows(page.getByRole('status').first(), 'out of touch');
-    expect(await button(page, 'Pause').isDisabled()).toBe(true);
-    await button(page, 'Cancel').click();
-    expect(await button(page, 'Pause…').isDisabled()).toBe(true);
-    expect(await button(page, 'Stop…').isDisabled()).toBe(true);
+      serving.cli.signal('SIGKILL');
+      await stale.waitFor();
+      await shows(page.getByRole('status').first(), 'out of touch');
+      expect(await button(page, 'Pause').isDisabled()).toBe(true);
+      await button(page, 'Cancel').click();
+      expect(await button(page, 'Pause…').isDisabled()).toBe(true);
+      expect(await button(page, 'Stop…').isDisabled()).toBe(true);
 
-    await serving.cli.exited;
-    const again = await serve(['--target', target, '--port', port]);
-    await stale.waitFor({ state: 'hidden' });
-    await button(page, 'Pause…').click();
-    await button(page, 'Pause').click();
-    await shows(field(page, 'phase'), exactly('paused'));
-    expect(again.url).toBe(serving.url);
-    // What the browser says of a connection that was cut is not ours.
-    expect(complaints.filter((each) => !each.includes('net::ERR_'))).toEqual([]);
-  });
+      await serving.cli.exited;
+      const again = await serve(['--target', target, '--port', port]);
+      await stale.waitFor({ state: 'hidden' });
+      await button(page, 'Pause…').click();
+      await button(page, 'Pause').click();
+      await shows(field(page, 'phase'), exactly('paused'));
+      expect(again.url).toBe(serving.url);
+      // What the browser says of a connection that was cut is not ours.
+      expect(complaints.filter((each) => !each.includes('net::ERR_'))).toEqual([]);
+    },
+  );
 
   itInBrowser(
     'says so too when the server just falls silent',
@@ -341,7 +344,7 @@ describe('the dashboard', () => {
     40_000,
   );
 
-  itInBrowser('asks for the token once, and uses it for all it does', async () => {
+  itInBrowser('asks for the token once, and sends it with each request', async () => {
     const serving = await serve(['--target', target], { ANTRACT_ADMIN_TOKEN: 'a secret' });
     const httpCredentials = { username: 'anybody', password: 'a secret' };
     const { page } = await openPage(`${serving.adminUrl}/`, { httpCredentials });
@@ -351,7 +354,7 @@ describe('the dashboard', () => {
     await shows(field(page, 'phase'), exactly('paused'));
   });
 
-  itInBrowser('works over plain HTTP by another name, where browsers say little', async () => {
+  itInBrowser('works over plain HTTP by another host name', async () => {
     const serving = await serve(['--target', target], { ANTRACT_ADMIN_TOKEN: 'a secret' });
     const httpCredentials = { username: '', password: 'a secret' };
     const url = serving.adminUrl.replace('127.0.0.1', PLAIN_HOST);
@@ -363,7 +366,7 @@ describe('the dashboard', () => {
     expect(complaints).toEqual([]);
   });
 
-  itInBrowser('fits a phone, and follows the light', async () => {
+  itInBrowser('fits a phone, and follows the color scheme', async () => {
     const serving = await serve(['--target', target]);
     const options = { viewport: { width: 320, height: 640 }, colorScheme: 'dark' } as const;
     const { page } = await openPage(serving.adminUrl, options);
@@ -384,7 +387,7 @@ describe('the dashboard', () => {
     expect(box?.height).toBeGreaterThanOrEqual(44);
   });
 
-  itInBrowser('draws the charts that are in sight, and no others', async () => {
+  itInBrowser('draws only the visible charts', async () => {
     const names = Array.from({ length: 30 }, (_, i) => `shop-${i}`);
     const apps = Object.fromEntries(names.map((name) => [name, { target }]));
     const serving = await serve(['--config', await configFile({ apps })]);

@@ -5,7 +5,7 @@ import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { closeBrowser, closePages, openPage } from '../support/browser.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, listen } from '../support/http.ts';
-import { itWith } from '../support/tools.ts';
+import { itWith } from '../support/programs.ts';
 import { nextEvent } from '../support/next-event.ts';
 
 const itInBrowser = itWith('chromium', 'chromium');

@@ -39,7 +39,7 @@ async function failure(args: string[], env?: Record<string, string>) {
 }
 
 describe('antract serve', () => {
-  it('is a gateway with everything: pause, admin endpoints, proxy, access lines', async () => {
+  it('starts a gateway that proxies, pauses, serves the admin endpoints and writes an access log', async () => {
     const backend = await startBackend();
     const { cli, url, adminUrl } = await serve(['--target', backend.url]);
     await request(`${adminUrl}/enable`);
@@ -56,7 +56,7 @@ describe('antract serve', () => {
     expect(heldMs).toBeGreaterThan(0);
   });
 
-  it('takes options from the command line, then the environment, then the file', async () => {
+  it('prefers an option of the command line to the environment, and the environment to the file', async () => {
     const [byFlag, byEnv, byFile] = await Promise.all(
       ['flag', 'env', 'file'].map((name) => listen((_req, res) => res.end(name))),
     );
@@ -68,7 +68,7 @@ describe('antract serve', () => {
     expect(await ask(await serve(['--config', config]))).toBe('file');
   });
 
-  it('takes several apps from a file, each with options of its own', async () => {
+  it('reads several apps from a file, each with its own options', async () => {
     const [shop, blog] = await Promise.all(
       ['shop', 'blog'].map((name) => listen((_req, res) => res.end(name))),
     );
@@ -92,7 +92,7 @@ describe('antract serve', () => {
     expect((await request(`${url}/up`, { headers: { host: 'shop.example' } })).body).toBe('OK\n');
   });
 
-  it('understands yes and no, lists, numbers and durations in the environment', async () => {
+  it('reads booleans, lists, numbers and durations from the environment', async () => {
     const backend = await listen((_req, res) => res.end('backend'));
     const { url, adminUrl } = await serve(['--target', backend.url], {
       ANTRACT_HEALTH_CHECK_PATH: '/up,/healthy',
@@ -111,7 +111,7 @@ describe('the admin token', () => {
   const status = async (adminUrl: string, token: string) =>
     (await request(`${adminUrl}/status`, { headers: { Authorization: `Bearer ${token}` } })).status;
 
-  it('comes from the environment, several with commas between', async () => {
+  it('is read from the environment, where commas separate several', async () => {
     const { adminUrl } = await serve(['--target', target, '--host', '0.0.0.0'], {
       ANTRACT_ADMIN_TOKEN: 'one, two',
     });
@@ -121,7 +121,7 @@ describe('the admin token', () => {
     );
   });
 
-  it('comes from a file, one a line, which replaces the environment', async () => {
+  it('is read from a file with one token a line, which replaces the environment', async () => {
     const tokens = file('tokens', 'one\r\ntwo\n\n');
     const { cli, adminUrl } = await serve(['--target', target, '--admin-token-file', tokens], {
       ANTRACT_ADMIN_TOKEN: 'three',
@@ -132,13 +132,13 @@ describe('the admin token', () => {
     expect(cli.stderr).not.toContain('WRN_ANTRACT_TOKEN_FILE');
   });
 
-  it('is warned about when others can read the file', async () => {
+  it('causes a warning when other users can read its file', async () => {
     const tokens = file('tokens', 'one', 0o644);
     const { cli } = await serve(['--target', target, '--admin-token-file', tokens]);
     expect(cli.stderr).toMatch(`WRN_ANTRACT_TOKEN_FILE: others can read ${tokens}`);
   });
 
-  it('is warned about when its variable is misspelt, as that of any flag', async () => {
+  it('causes a warning when the name of its variable is misspelt, as for any flag', async () => {
     const { cli } = await serve(['--target', target], {
       ANTRACT_ADMIN_TOKN: 'x',
       ANTRACT_PORT_80_TCP: 'x',
@@ -148,7 +148,7 @@ describe('the admin token', () => {
     expect(warnings[0]).toMatch(/ANTRACT_ADMIN_TOKN .* Did you mean ANTRACT_ADMIN_TOKEN\?$/);
   });
 
-  it('is not taken from comments and blank lines, neither in a file nor in the variable', async () => {
+  it('is never a comment or a blank line, neither of a file nor of the variable', async () => {
     const text = '\uFEFF# of the deploy\n\n  # old: zero\n one \r\n#two\n';
     const tokens = file('tokens', text);
     const byFile = await serve(['--target', target, '--admin-token-file', tokens]);
@@ -174,23 +174,26 @@ describe('the admin token', () => {
     });
   });
 
-  it.each(['', '\n \n', '# one\n  # two\n'])('is refused where its file is %j', async (text) => {
-    const tokens = file('tokens', text);
-    const config = file('antract.json', { target, adminTokenFile: tokens });
-    for (const [args, env] of [
-      [['--admin-token-file', tokens], {}],
-      [[], { ANTRACT_ADMIN_TOKEN_FILE: tokens }],
-      [['--config', config], {}],
-    ] as [string[], Record<string, string>][]) {
-      const failed = await failure(['serve', '--target', target, ...args], env);
-      expect(failed).toEqual({
-        code: 2,
-        message: `antract: Expected a token in ${tokens}, which has only comments and blank lines.`,
-      });
-    }
-  });
+  it.each(['', '\n \n', '# one\n  # two\n'])(
+    'is rejected when its file contains only %j',
+    async (text) => {
+      const tokens = file('tokens', text);
+      const config = file('antract.json', { target, adminTokenFile: tokens });
+      for (const [args, env] of [
+        [['--admin-token-file', tokens], {}],
+        [[], { ANTRACT_ADMIN_TOKEN_FILE: tokens }],
+        [['--config', config], {}],
+      ] as [string[], Record<string, string>][]) {
+        const failed = await failure(['serve', '--target', target, ...args], env);
+        expect(failed).toEqual({
+          code: 2,
+          message: `antract: Expected a token in ${tokens}, which has only comments and blank lines.`,
+        });
+      }
+    },
+  );
 
-  it('is named by its line and source where it can not be one, and is not shown', async () => {
+  it('is named by its line and source, and not shown, when it is invalid', async () => {
     const tokens = file('tokens', '# two\none\nhunt\u0007er2\n');
     expect(await failure(['serve', '--target', target, '--admin-token-file', tokens])).toEqual({
       code: 2,
@@ -204,7 +207,7 @@ describe('the admin token', () => {
     });
   });
 
-  it('that is wrong is logged, also without an access log and by workers', async () => {
+  it('that a client got wrong is logged, also without an access log and by workers', async () => {
     const env = { ANTRACT_ADMIN_TOKEN: 'secret' };
     for (const more of [[], ['--workers', '1']]) {
       const args = ['--target', target, '--access-log', 'off', ...more];
@@ -215,7 +218,7 @@ describe('the admin token', () => {
     }
   });
 
-  it('is not taken from the arguments or the configuration, where others see it', async () => {
+  it('is not read from the arguments or the configuration, where other users see it', async () => {
     expect(await failure(['serve', '--target', target, '--admin-token', 'x'])).toMatchObject({
       code: 2,
     });
@@ -250,7 +253,7 @@ describe('an empty variable', () => {
     }
   });
 
-  it('is as if it were not set where it is for anything else', async () => {
+  it('that sets no secret counts as not set', async () => {
     const places =
       /^--(target|host|config|.*-(path|listen|file|url|connect|directory)|redis|notify|is-long-lived)$/;
     const others = FLAGS.filter(({ long }) => !places.test(long)).map(({ env }) => [env, '']);
@@ -273,7 +276,7 @@ describe('a secret in the arguments', () => {
     expect(cli.stderr).not.toContain('hunter2');
   });
 
-  it('is not warned about where there is none, or in the environment and the file', async () => {
+  it('causes no warning when it is absent, or is in the environment or the file', async () => {
     const url = 'https://hooks.example/services/hunter2';
     const config = file('antract.json', { target, notify: url });
     const all = await Promise.all([
@@ -286,7 +289,7 @@ describe('a secret in the arguments', () => {
   });
 });
 
-describe('a call that makes no sense ends with 2 and', () => {
+describe('antract called with invalid arguments exits with 2 and', () => {
   it.each<[string, string[], Record<string, string>, string | RegExp]>([
     [
       'a hint at the flag that was meant',
@@ -353,7 +356,7 @@ describe('a call that makes no sense ends with 2 and', () => {
     });
   });
 
-  it('refuses a duration without a unit from a file, in an app too', async () => {
+  it('rejects a duration without a unit in a file, also in one of its apps', async () => {
     const config = file('antract.json', { apps: { shop: { target, proxyTimeout: 30 } } });
     expect(await failure(['serve', '--config', config])).toEqual({
       code: 2,
@@ -363,13 +366,13 @@ describe('a call that makes no sense ends with 2 and', () => {
     });
   });
 
-  it('takes a duration of 0 without a unit, from a flag and a file', async () => {
+  it('accepts a duration of 0 without a unit, in a flag and in a file', async () => {
     const config = file('antract.json', { target, holdOnOutage: 0, release: { jitter: 0 } });
     const { adminUrl } = await serve(['--config', config, '--proxy-timeout', '0']);
     expect((await request(`${adminUrl}/status`)).status).toBe(200);
   });
 
-  it('names file and key', async () => {
+  it('names the file and the key', async () => {
     for (const [content, message] of [
       [{ target, maxTim: 1 }, 'Unknown option `maxTim`. Did you mean `maxTime`?'],
       [{ apps: { shop: { target, maxTime: 'ever' } } }, 'Expected `apps.shop.maxTime` to be'],
@@ -391,8 +394,8 @@ describe('a call that makes no sense ends with 2 and', () => {
   });
 });
 
-describe('ending', () => {
-  it('with 1 and a sentence when the port is taken', async () => {
+describe('a gateway process', () => {
+  it('exits with 1 and a sentence when the port is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
@@ -404,7 +407,7 @@ describe('ending', () => {
   });
 
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-    'on %s refuses those held, lets others finish, and ends with 0',
+    'on %s rejects held requests, lets others finish, and exits with 0',
     async (signal) => {
       const backend = await startBackend();
       const { cli, url, adminUrl } = await serve(['--target', backend.url]);
@@ -425,7 +428,7 @@ describe('ending', () => {
     },
   );
 
-  it('by SIGHUP, and after the answers to held requests, when its terminal is closed', async () => {
+  it('ends by SIGHUP when its terminal is closed, after it has answered the held requests', async () => {
     const backend = await startBackend();
     const cli = runOnTerminal(['serve', '--port', '0', '--target', backend.url]);
     const [, url = ''] = await cli.saw('stdout', /(http:\/\/127\.0\.0\.1:\d+)\D/);
@@ -456,7 +459,7 @@ describe('ending', () => {
     expect(await cutOff).toBe('ECONNRESET');
   });
 
-  it('not when nobody reads the access lines any more', async () => {
+  it('does not end when the reader of its access log has ended', async () => {
     const backend = await startBackend();
     const { cli, url } = await serve(['--target', backend.url]);
     await request(url);
@@ -467,7 +470,7 @@ describe('ending', () => {
 });
 
 describe('antract demo', () => {
-  it('says what to try, and it works', async () => {
+  it('prints commands to try, and they work', async () => {
     const cli = runCli(['demo', '--port', '0', '--backend-port', '0']);
     const [text] = await cli.saw('stdout', /[^]*Ctrl-C/);
     const urls = [...text.matchAll(/curl '?(http:\S+?)'?\s/g)].map(([, url]) => url as string);
@@ -492,7 +495,7 @@ describe('antract demo', () => {
 });
 
 describe('antract', () => {
-  it('tells its version and its commands', async () => {
+  it('prints its version and its commands', async () => {
     const { version } = JSON.parse(
       readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
     ) as { version: string };
@@ -505,7 +508,7 @@ describe('antract', () => {
     expect((await runCli([]).exited).code).toBe(2);
   });
 
-  it('lists each command in its help with all that the command takes', async () => {
+  it('lists each command with its arguments and options in the help', async () => {
     const help = runCli(['--help']);
     expect((await help.exited).code).toBe(0);
     expect(help.stdout).toContain('  run [options] [app] -- command...');
@@ -515,7 +518,7 @@ describe('antract', () => {
     expect(help.stdout).not.toContain('worker');
   });
 
-  it('says in the help of each command which app it acts on without a name', async () => {
+  it('names the default app in the help of each command', async () => {
     for (const name of ['run', 'pause', 'resume', 'stop', 'drain']) {
       const help = runCli([name, '--help']);
       expect((await help.exited).code).toBe(0);

@@ -45,8 +45,8 @@ async function impostor(status: number, body: string): Promise<string> {
   return `${url}/_antract`;
 }
 
-describe('the commands', () => {
-  it('pause, say so, and resume', async () => {
+describe('a command of the CLI:', () => {
+  it('`pause` and `resume` print the new state and the number of held requests', async () => {
     const site = await operate();
     const paused = await result(site.antract('pause', '--reason', 'disk', '--max-time', '1m'));
     expect(paused).toMatchObject({ code: 0, stderr: '' });
@@ -66,7 +66,7 @@ describe('the commands', () => {
     expect((await result(site.antract('resume'))).stdout).toContain('Pause is already disabled.');
   });
 
-  it('stop, with a message for clients', async () => {
+  it('`stop` answers clients with the given message', async () => {
     const site = await operate();
     expect(await result(site.antract('stop', '--message', 'gone fishing'))).toMatchObject({
       code: 0,
@@ -74,7 +74,7 @@ describe('the commands', () => {
     });
   });
 
-  it('status says that requests wait for the backend, and how much longer', async () => {
+  it('`status` says that requests wait for the backend, and for how long at most', async () => {
     const site = await operate('--hold-on-outage', '1m');
     await site.backend.kill();
     const { answer, leave } = await site.hold();
@@ -92,7 +92,7 @@ describe('the commands', () => {
     leave();
   });
 
-  it('stop says since when, and whether that ends by itself', async () => {
+  it('`stop` prints since when the app has been stopped, and whether that ends by itself', async () => {
     const site = await operate();
     await site.antract('stop').exited;
     const status = await result(site.antract('status'));
@@ -105,7 +105,7 @@ describe('the commands', () => {
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--max-time') });
   });
 
-  it('stop --max-time ends by itself', async () => {
+  it('`stop --max-time` ends by itself', async () => {
     const site = await operate();
     await site.antract('stop', '--max-time', '300ms').exited;
     expect(await site.until('running', ({ phase }) => phase === 'running')).toMatchObject({
@@ -113,7 +113,7 @@ describe('the commands', () => {
     });
   });
 
-  it('resume --wait until everybody is out', async () => {
+  it('`resume --wait` waits until all held requests are released', async () => {
     const site = await operate('--release-per-second', '4');
     await site.antract('pause').exited;
     const held = [await site.hold('/1'), await site.hold('/2'), await site.hold('/3')];
@@ -122,7 +122,7 @@ describe('the commands', () => {
     await Promise.all(held.map(({ answer }) => answer));
   });
 
-  it('resume --wait says when they are not: 4', async () => {
+  it('`resume --wait` exits with 4 when requests are still held in the end', async () => {
     const site = await operate('--release-per-second', '0.1');
     await site.antract('pause').exited;
     const held = [await site.hold('/1'), await site.hold('/2')];
@@ -131,7 +131,7 @@ describe('the commands', () => {
     for (const { answer } of held) answer.catch(() => undefined);
   });
 
-  it('print what the server says with --json', async () => {
+  it('`--json` prints the JSON of the server', async () => {
     const site = await operate();
     const paused = await result(site.antract('pause', '--json', '--wait', '1s'));
     expect(JSON.parse(paused.stdout)).toMatchObject({ phase: 'paused', drained: true });
@@ -139,7 +139,7 @@ describe('the commands', () => {
     expect(JSON.parse(status.stdout)).toMatchObject({ app: 'default', phase: 'paused' });
   });
 
-  it('list all apps where there are several', async () => {
+  it('`status` lists all apps when there are several', async () => {
     const config = file('apps.json');
     const target = 'http://127.0.0.1:9';
     writeFileSync(config, JSON.stringify({ apps: { shop: { target }, blog: { target } } }));
@@ -195,7 +195,7 @@ describe('a command with --json that fails prints one JSON object', () => {
     ['drain'],
     ['run', '--dry-run'],
     ['run', '--', 'true'],
-  ])('when nobody listens: %s %s', async (command, ...rest) => {
+  ])('when nothing listens: %s %s', async (command, ...rest) => {
     const cli = runCli([command ?? '', '--json', '--url', NOWHERE, ...rest]);
     const wanted = error('ERR_ANTRACT_UNREACHABLE', /^Could not reach antract.*refused/, 1);
     expect(await failure(cli)).toMatchObject(wanted);
@@ -209,13 +209,13 @@ describe('a command with --json that fails prints one JSON object', () => {
     ['ERR_ANTRACT_OPTION', ['run']],
     ['ERR_ANTRACT_OPTION', ['status', '--url', 'nowhere']],
     ['ERR_ANTRACT_FAILED', ['run', '--', './no-such-command']],
-  ])('when it is called wrongly, with %s: %j', async (code, args) => {
+  ])('when its arguments are invalid, with %s: %j', async (code, args) => {
     const [command = '', ...rest] = args;
     const printed = await failure(runCli([command, '--json', ...rest]));
     expect(printed).toMatchObject(error(code, /./, code === 'ERR_ANTRACT_FAILED' ? 127 : 2));
   });
 
-  it('when the server refuses', async () => {
+  it('when the server rejects it', async () => {
     const site = await operate();
     const cli = site.antract('drain', '--json');
     expect(await failure(cli)).toEqual(error('ERR_ANTRACT_NOT_PAUSED', /./, 1));
@@ -259,8 +259,8 @@ describe('a command with --json that fails prints one JSON object', () => {
   });
 });
 
-describe('a wait for a drain', () => {
-  it('that succeeds', async () => {
+describe('waiting for a drain', () => {
+  it('exits with 0 when the app is drained', async () => {
     const site = await operate();
     const slow = await site.begin();
     const pause = site.antract('pause', '--wait', '10s');
@@ -273,7 +273,7 @@ describe('a wait for a drain', () => {
     expect((await result(site.antract('drain'))).code).toBe(0);
   });
 
-  it('that does not: 3, who is in the way, and what to do', async () => {
+  it('exits with 3 when the drain takes too long, and names the requests in flight and what to do', async () => {
     const site = await operate();
     await site.begin();
     for (const command of [
@@ -288,7 +288,7 @@ describe('a wait for a drain', () => {
     }
   });
 
-  it('of writes alone does not wait for reads, and says that it is one of writes', async () => {
+  it('of writes does not wait for reads, and says so', async () => {
     const site = await operate();
     await site.begin();
     const pause = ['pause', '--only', 'writes', '--wait', '10s'];
@@ -309,7 +309,7 @@ describe('a wait for a drain', () => {
     });
   });
 
-  it('shows live what drains, and Ctrl-C ends nothing but the wait', async () => {
+  it('shows progress on a terminal, and Ctrl-C ends only the wait', async () => {
     const site = await operate();
     await site.begin();
     const pause = site.onTerminal('pause', '--wait', '1m');
@@ -320,7 +320,7 @@ describe('a wait for a drain', () => {
     expect((await site.status()).phase).toBe('pausing');
   });
 
-  it('writes lines where there is no terminal', async () => {
+  it('prints one line per change without a terminal', async () => {
     const site = await operate();
     await site.begin();
     const pause = site.antract('pause', '--wait', '1m');
@@ -328,7 +328,7 @@ describe('a wait for a drain', () => {
     expect(pause.stderr).not.toContain('\u001b');
   });
 
-  it('has nothing to wait for in an app that runs', async () => {
+  it('ends at once when the app is not paused', async () => {
     const site = await operate();
     expect(await result(site.antract('drain'))).toMatchObject({
       code: 1,
@@ -361,7 +361,7 @@ describe('a server with a health gate', () => {
 });
 
 describe('status --watch', () => {
-  it('redraws, and outlives the gateway', async () => {
+  it('redraws on a terminal, and keeps running when the gateway ends', async () => {
     const site = await operate();
     const watch = site.onTerminal('status', '--watch');
     await watch.saw('stdout', /default is running/);
@@ -373,7 +373,7 @@ describe('status --watch', () => {
     expect((await watch.exited).code).toBe(130);
   });
 
-  it('writes a line for each change where there is no terminal', async () => {
+  it('prints one line per change without a terminal', async () => {
     const site = await operate();
     const watch = site.antract('status', '--watch', '--json');
     await watch.saw('stdout', /"phase":"running".*\n/);
@@ -387,7 +387,7 @@ describe('status --watch', () => {
 });
 
 describe('docs/cli.md', () => {
-  it('names every flag, and none that is not there', () => {
+  it('names every flag, and no other', () => {
     const elsewhere = ['serve', 'demo', 'worker'];
     const commands = createProgram('1.2.3', []).commands.filter(
       (command) => !elsewhere.includes(command.name()),
@@ -400,8 +400,8 @@ describe('docs/cli.md', () => {
   });
 });
 
-describe('the way to the server', () => {
-  it('is a Unix socket', async () => {
+describe('the address of the server', () => {
+  it('can be a Unix socket', async () => {
     const site = await operate('--admin-listen', file('admin.sock'));
     const url = `unix:${file('admin.sock')}`;
     expect(site.adminUrl).toBe(url);
@@ -410,7 +410,7 @@ describe('the way to the server', () => {
     expect((await result(runCli(['status', '--url', `${url}:/nowhere`]))).code).toBe(1);
   });
 
-  it('is TLS, where the certificate is one that Node trusts', async () => {
+  it('can be https with a certificate that Node trusts', async () => {
     const certificate = createCertificate();
     writeFileSync(file('ca.pem'), certificate.cert);
     const server = https.createServer(certificate, (_req, res) =>
@@ -434,7 +434,7 @@ describe('the way to the server', () => {
     }
   });
 
-  it('refuse a token or an address that is empty, and name where it was set', async () => {
+  it('is rejected when it or the token is empty, with the place where that was set', async () => {
     writeFileSync(file('comments'), '# none\n', { mode: 0o600 });
     for (const [args, env, message] of [
       [[], { ANTRACT_TOKEN: '' }, 'Expected `ANTRACT_TOKEN` to have a value'],
@@ -454,7 +454,7 @@ describe('the way to the server', () => {
     }
   });
 
-  it('refuse the path of a Unix socket that the system would cut off', async () => {
+  it('is rejected when the path of a Unix socket is too long for the system', async () => {
     const url = `unix:/${'x'.repeat(110)}`;
     const failed = await result(runCli(['status', '--url', url]));
     expect(failed).toMatchObject({
@@ -463,7 +463,7 @@ describe('the way to the server', () => {
     });
   });
 
-  it('wants a token where there is one: from a file, the environment, or with a warning', async () => {
+  it('needs the token of the server: from a file, the environment, or with a warning from the arguments', async () => {
     writeFileSync(file('token'), 'häslich\nother\n', { mode: 0o600 });
     const site = await operate('--admin-token-file', file('token'));
     const none = await result(site.antract('status'));
@@ -497,7 +497,7 @@ describe('the way to the server', () => {
     ['a port that nobody listens on', ['--url', 'http://127.0.0.1:9'], /connection refused/],
     ['a socket that is not there', ['--url', 'unix:/nowhere.sock'], /no such socket/],
     ['a name that is none', ['--url', 'http://nowhere.invalid'], /host/],
-  ])('ends at %s with 1 and the reason', async (_what, args, reason) => {
+  ])('that leads to %s makes a command exit with 1 and the reason', async (_what, args, reason) => {
     const ended = await result(runCli(['status', ...args]));
     expect(ended).toMatchObject({ code: 1, stdout: '' });
     expect(ended.stderr).toMatch(/^antract: Could not reach antract at /);
@@ -509,12 +509,12 @@ describe('the way to the server', () => {
     ['an error of somebody else', 502, 'Bad Gateway'],
     ['JSON of somebody else', 200, '{"hello":"world"}'],
     ['an answer without end', 200, 'x'.repeat(2 ** 21)],
-  ])('ends at %s with 1', async (_what, status, body) => {
+  ])('that leads to %s makes a command exit with 1', async (_what, status, body) => {
     const ended = await result(runCli(['status', '--url', await impostor(status, body)]));
     expect(ended).toMatchObject({ code: 1, stdout: '' });
   });
 
-  it('is given up when nobody answers in time', async () => {
+  it('causes an error when the server does not answer in time', async () => {
     const { url } = await listen(() => undefined);
     const client = new AdminClient(readAdminUrl(url), undefined);
     await expect(client.call('status', {}, { timeout: 50 })).rejects.toThrow(
@@ -522,7 +522,7 @@ describe('the way to the server', () => {
     );
   });
 
-  it('ends at once at a server that answers 101 Switching Protocols', async () => {
+  it('causes an error at once when the server answers 101 Switching Protocols', async () => {
     const { url } = await rawBackend(SWITCHING_PROTOCOLS);
     const client = new AdminClient(readAdminUrl(url), undefined);
     await expect(client.call('status')).rejects.toThrow(
@@ -530,7 +530,7 @@ describe('the way to the server', () => {
     );
   });
 
-  it('is given up when an answer does not end in time', async () => {
+  it('causes an error when an answer does not end in time', async () => {
     const { url } = await listen((_req, res) => void res.writeHead(200).write('{'));
     const client = new AdminClient(readAdminUrl(url), undefined);
     await expect(client.call('status', {}, { timeout: 50 })).rejects.toThrow('no answer within');
@@ -544,12 +544,12 @@ describe('the way to the server', () => {
     ['pause', 'one', 'two'],
     ['status', '--token', 'a', '--token-file', 'b'],
     ['pausee'],
-  ])('is asked for wrongly: 2: %s %s %s', async (...args) => {
+  ])('that is invalid makes a command exit with 2: %s %s %s', async (...args) => {
     expect((await result(runCli(args))).code).toBe(2);
   });
 });
 
-describe('a status of a backend that is down', () => {
+describe('`antract status` while the backend is down', () => {
   const backend = {
     state: 'down',
     forMs: 12_000,
@@ -557,7 +557,7 @@ describe('a status of a backend that is down', () => {
     next: 'Requests are passed on; the next one shows whether the backend answers.',
   };
 
-  it('says so in the words of the server, of one app and in a table of several', async () => {
+  it('prints the sentences of the server, for one app and in the table of several', async () => {
     const summary = 'App shop is running: 0 held, 0 in flight, backend down for 12 s.';
     const details = [backend.summary, backend.next];
     const status = {
@@ -581,10 +581,10 @@ describe('a status of a backend that is down', () => {
   });
 });
 
-describe('what a terminal is given', () => {
+describe('terminal output', () => {
   const nasty = 'a\u001b]0;x\u0007\u009b31m\u202eb\u2028c\u007f';
 
-  it('has no control characters of a client or a server in it', async () => {
+  it('contains no control characters from a client or a server', async () => {
     const status = {
       app: nasty,
       phase: 'pausing',
@@ -608,7 +608,7 @@ describe('what a terminal is given', () => {
     expect(refused.stderr.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
   });
 
-  it('stays the same otherwise, and JSON stays JSON', () => {
+  it('is otherwise unchanged, and JSON stays valid', () => {
     const joined = 'grün 日本 👍 👩\u200d🚒 می\u200cخواهم';
     expect(printable(joined)).toBe(joined);
     const value = { text: `${nasty} \u{e0001}` };
@@ -616,7 +616,7 @@ describe('what a terminal is given', () => {
     expect(printableJson(value)).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}]/u);
   });
 
-  it('is no live line in CI, on a dumb terminal, or in a pipe', async () => {
+  it('has no live line in CI, on a dumb terminal, or in a pipe', async () => {
     const site = await operate();
     await site.begin();
     const env = { ANTRACT_URL: site.adminUrl };

@@ -78,7 +78,7 @@ describe('at the limit of open files', () => {
     },
   );
 
-  it('clients that send nothing keep out neither commands nor clients that were there before', async () => {
+  it('clients that send nothing block neither admin commands nor clients connected before', async () => {
     const site = await serveWithin(LIMIT, ['--target', (await openBackend()).url]);
     const port = Number(new URL(site.url).port);
     const before = await connect(port);
@@ -91,7 +91,7 @@ describe('at the limit of open files', () => {
     expect(String((await once(before, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  it('clients that never finish a request body do not keep commands out', async () => {
+  it('clients that never finish a request body do not block admin commands', async () => {
     const site = await serveWithin(LIMIT, ['--target', (await openBackend()).url]);
     const port = Number(new URL(site.url).port);
     await flood(port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx');
@@ -101,7 +101,7 @@ describe('at the limit of open files', () => {
     }
   });
 
-  it('idle clients that all ask at once wait for the few connections to the backend, and get no 502', async () => {
+  it('idle clients that all send a request at once wait for the few backend connections, and get no 502', async () => {
     const backend = await openBackend();
     const site = await serveWithin(LIMIT, ['--target', backend.url, '--hold-on-outage', '0']);
     const port = Number(new URL(site.url).port);
@@ -130,7 +130,7 @@ describe('at the limit of open files', () => {
   });
 });
 
-describe('at its start a gateway', () => {
+describe('a gateway that starts', () => {
   it('warns when the limit of open files is below what maxQueue needs', async () => {
     const site = await serveWithin(LIMIT, ['--target', 'http://127.0.0.1:9']);
     await site.cli.saw(
@@ -139,7 +139,7 @@ describe('at its start a gateway', () => {
     );
   });
 
-  it('does not warn when that is enough', async () => {
+  it('does not warn when the limit of open files is high enough', async () => {
     const args = ['--target', 'http://127.0.0.1:9', '--max-queue', '50'];
     const site = await serveWithin(LIMIT, args);
     expect(site.cli.stderr).not.toContain('WRN_ANTRACT_DESCRIPTORS');
@@ -157,6 +157,6 @@ it.each([16, 64, 120, 256, 1024, 65_536, 1_048_576])(
   },
 );
 
-it('nothing is limited where the limit is not known', () => {
+it('connections are not limited when the limit of open files is unknown', () => {
   expect(shareOut(Infinity)).toMatchObject({ clients: Infinity, backends: Infinity });
 });

@@ -54,7 +54,7 @@ async function uploadWhilePaused(
 }
 
 describe('antract serve', () => {
-  itAsRoot('runs as a user id without an entry in the list of users, and spools', async () => {
+  itAsRoot('runs as a user id without an entry in /etc/passwd, and spools', async () => {
     const TMPDIR = await directory(0o1777);
     const options = { uid: STRANGER, gid: STRANGER, cwd: '/' };
     const { body, stderr } = await uploadWhilePaused([], { TMPDIR }, options);
@@ -63,7 +63,7 @@ describe('antract serve', () => {
     expect(await readdir(TMPDIR)).toEqual([`antract-spool-${STRANGER}`]);
   });
 
-  itAsRoot('runs with several workers as such a user', async () => {
+  itAsRoot('runs with several workers as a user id without an entry in /etc/passwd', async () => {
     const TMPDIR = await directory(0o1777);
     const backend = await startBackend();
     const { url } = await serve(
@@ -78,7 +78,7 @@ describe('antract serve', () => {
     expect((await request(url)).status).toBe(200);
   });
 
-  itAsRoot('runs without HOME in a directory that it can not write to', async () => {
+  itAsRoot('runs without HOME in a directory that is not writable', async () => {
     const backend = await startBackend();
     const cwd = await directory(0o555);
     const { url } = await serve(
@@ -97,7 +97,7 @@ describe('antract serve', () => {
 describe('the default spool directory', () => {
   const name = `antract-spool-${process.getuid?.() ?? ''}`;
 
-  it('is made for its user alone', async () => {
+  it('is created with access for its user only', async () => {
     const TMPDIR = await directory();
     const { body, stderr } = await uploadWhilePaused([], { TMPDIR });
     expect(body).toBe('3000000 bytes');
@@ -158,7 +158,7 @@ describe('the default spool directory', () => {
   });
 });
 
-describe('a spool directory that the user names', () => {
+describe('a spool directory given by the user', () => {
   const named = async (mode: number, link = false): Promise<string> => {
     const spool = await directory(mode);
     let shown = spool;
@@ -177,7 +177,7 @@ describe('a spool directory that the user names', () => {
     expect(await named(0o1777)).not.toContain('WRN_ANTRACT_SPOOL');
   });
 
-  it('is not used if every user can write to it', async () => {
+  it('is not used when every user can write to it', async () => {
     expect(await named(0o777)).toMatch(
       /WRN_ANTRACT_SPOOL_DIRECTORY: .* every user can write to it/,
     );

@@ -50,7 +50,7 @@ const report = (): Record<string, unknown> =>
   JSON.parse(readFileSync(file('report.json'), 'utf8')) as Record<string, unknown>;
 
 describe('antract run', () => {
-  it('pauses, drains, runs the command, lets people through, and reports', async () => {
+  it('pauses, drains, runs the command, resumes, and reports', async () => {
     const site = await operate();
     const slow = await site.begin();
     const run = site.antract('run', '--report', file('report.json'), '--', ...waitForFile('go'));
@@ -80,14 +80,14 @@ describe('antract run', () => {
     expect(await site.status()).toMatchObject({ phase: 'running', pauseId: null });
   });
 
-  it('runs the command with its arguments as they are, options included', async () => {
+  it('passes all arguments after -- to the command unchanged', async () => {
     const site = await operate();
     const run = site.antract('run', '--', 'printf', '<%s>', '--json', '', 'a b', '--', '-x');
     expect((await run.exited).code).toBe(0);
     expect(run.stdout).toBe('<--json><><a b><--><-x>');
   });
 
-  it('with --json keeps standard output for the report', async () => {
+  it('prints only the report to standard output with --json', async () => {
     const site = await operate();
     const run = site.antract('run', '--json', '--', 'sh', '-c', 'echo from the command');
     expect((await run.exited).code).toBe(0);
@@ -114,7 +114,7 @@ describe('antract run', () => {
       'default is STILL PAUSED: 0 requests held, for another TIME at most. ' +
         'Next: `antract resume` releases them, `antract stop` answers 503.',
     ],
-  ])('says once that the command failed; --on-failure %s', async (what, phase, said) => {
+  ])('says once that the command failed, with --on-failure %s', async (what, phase, said) => {
     const site = await operate();
     const flags = ['--lease', '1s', '--on-failure', what];
     const run = site.antract('run', ...flags, '--', 'sh', '-c', 'exit 7');
@@ -131,7 +131,7 @@ describe('antract run', () => {
     expect(run.stderr.match(/fail/g)).toHaveLength(1);
   });
 
-  it('suggests commands for the same app and server', async () => {
+  it('suggests commands for the same app and server after a failure', async () => {
     const site = await operate();
     const url = `${site.adminUrl}?`.slice(0, -1);
     const run = runCli(['run', 'default', '--url', url, '--', 'false']);
@@ -139,7 +139,7 @@ describe('antract run', () => {
     expect(run.stderr).toContain(`\`antract pause --url ${url}\` holds them`);
   });
 
-  it('reports requests that are held after a command that failed, for a backend that is away', async () => {
+  it('reports requests that are still held because the backend is down after a failed command', async () => {
     const site = await operate();
     const limit = ['--probe-timeout', '300ms', '--report', file('report.json')];
     const run = site.antract(
@@ -164,7 +164,7 @@ describe('antract run', () => {
   });
 
   it.each([0, 7])(
-    'reports requests that arrive after the pause, until the backend is back; the command ends with %d',
+    'reports requests that are held after the pause until the backend answers, for a command that exits with %d',
     async (code) => {
       const site = await operate();
       const flags = ['--report', file('report.json'), '--json'];
@@ -190,13 +190,13 @@ describe('antract run', () => {
     },
   );
 
-  it('passes on the signal that ended the command', async () => {
+  it('exits with 128 and the number of the signal that ended the command', async () => {
     const site = await operate();
     const run = site.antract('run', '--', 'sh', '-c', 'kill -SEGV $$');
     expect((await run.exited).code).toBe(139);
   });
 
-  it('finds out that there is no such command before anybody waits', async () => {
+  it('rejects a command that does not exist before it pauses', async () => {
     const site = await operate();
     const run = site.antract('run', '--', './no-such-command');
     expect((await run.exited).code).toBe(127);
@@ -204,7 +204,7 @@ describe('antract run', () => {
   });
 
   it.each(['.', 'no-such-folder/report.json'])(
-    'finds out that --report %s can not be written before anybody waits',
+    'rejects --report %s, which can not be written, before it pauses',
     async (where) => {
       const site = await operate();
       const run = site.antract('run', '--report', file(where), '--', 'true');
@@ -215,7 +215,7 @@ describe('antract run', () => {
   );
 
   it.each(['max-time', 'drain-timeout', 'lease', 'probe-timeout', 'kill-after'])(
-    'refuses a --%s without a unit before anything happens',
+    'rejects a --%s without a unit before it pauses',
     async (name) => {
       const site = await operate();
       const run = site.antract('run', `--${name}`, '30', '--', 'echo', 'ran');
@@ -228,7 +228,7 @@ describe('antract run', () => {
     },
   );
 
-  it('says when it has no command, or one without --', async () => {
+  it('says that the command is missing, or stands without --', async () => {
     const site = await operate();
     const none = site.antract('run', 'default');
     expect((await none.exited).code).toBe(2);
@@ -236,7 +236,7 @@ describe('antract run', () => {
     expect((await site.antract('run', 'default', './deploy.sh').exited).code).toBe(2);
   });
 
-  it('leaves a pause alone that somebody else began, and takes it over with --force', async () => {
+  it('leaves the pause of another operator alone, and takes it over with --force', async () => {
     const site = await operate();
     await site.admin('enable?reason=mine');
     const run = site.antract('run', '--', 'true');
@@ -249,7 +249,7 @@ describe('antract run', () => {
     expect(await site.status()).toMatchObject({ phase: 'running' });
   });
 
-  it('does not say to use --force to whoever has, where a pause of writes stands', async () => {
+  it('does not suggest --force when --force was given, for an app paused for writes', async () => {
     const site = await operate();
     await site.admin('enable?only=writes');
     const run = site.antract('run', '--force', '--', 'true');
@@ -258,7 +258,7 @@ describe('antract run', () => {
     expect(run.stderr).not.toContain('--force');
   });
 
-  it('tells what to expect, and changes nothing, with --dry-run', async () => {
+  it('says what to expect and changes nothing with --dry-run', async () => {
     const site = await operate();
     const run = site.antract('run', '--dry-run');
     expect((await run.exited).code).toBe(0);
@@ -276,8 +276,8 @@ function go(): void {
   writeFileSync(file('go'), '');
 }
 
-describe('a drain that takes too long', () => {
-  it('is given up without having run the command: 3, and who was in the way', async () => {
+describe('`antract run` whose drain takes too long', () => {
+  it('exits with 3 without having run the command, and names the requests in flight', async () => {
     const site = await operate();
     await site.begin();
     const limits = ['--drain-timeout', '300ms', '--drain-tries', '2'];
@@ -294,7 +294,7 @@ describe('a drain that takes too long', () => {
     expect((await site.status()).phase).toBe('running');
   });
 
-  it('is tried again, and the command runs when it goes well', async () => {
+  it('tries again, and runs the command when the app drains then', async () => {
     const site = await operate();
     const slow = await site.begin();
     const limits = ['--drain-timeout', '400ms', '--drain-tries', '9'];
@@ -306,7 +306,7 @@ describe('a drain that takes too long', () => {
   });
 });
 
-it('ends with 4 when those held are not out in time', async () => {
+it('`antract run` exits with 4 when requests are still held after --health-timeout', async () => {
   const site = await operate('--release-per-second', '0.1');
   const limit = ['--probe-timeout', '100ms', '--report', file('report.json')];
   const run = site.antract('run', ...limit, '--', ...waitForFile('go'));
@@ -318,8 +318,8 @@ it('ends with 4 when those held are not out in time', async () => {
   expect(report()).toMatchObject({ outcome: 'health timed out', commandExitCode: 0 });
 });
 
-describe('a pause that ends early', () => {
-  it('is said loudly, fails the run, and somebody else’s next one is left alone', async () => {
+describe('`antract run` whose pause ends early', () => {
+  it('says so in capitals, fails, and leaves the next pause of another operator alone', async () => {
     const site = await operate();
     const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
     await run.saw('stdout', /up/);
@@ -335,7 +335,7 @@ describe('a pause that ends early', () => {
     });
   });
 
-  it('is noticed at the end too', async () => {
+  it('notices it at the latest when it resumes', async () => {
     const site = await operate();
     const run = site.antract('run', '--lease', '60s', '--', ...waitForFile('go'));
     await run.saw('stdout', /up/);
@@ -345,7 +345,7 @@ describe('a pause that ends early', () => {
     expect(run.stderr).toMatch(/THE PAUSE HAS ENDED EARLY[^]*not all of it within the pause/);
   });
 
-  it('ends by --max-time however often the lease is renewed', async () => {
+  it('fails when --max-time ends the pause, though the lease is renewed', async () => {
     const site = await operate();
     const run = site.antract(
       'run',
@@ -364,7 +364,7 @@ describe('a pause that ends early', () => {
     expect(run.stderr).toMatch(/default was paused for [\d.]+ s, [^]*1 held, 1 released/);
   });
 
-  it('while it drains, and nothing is run', async () => {
+  it('does not run the command when the pause ends during the drain', async () => {
     const site = await operate();
     await site.begin();
     const flags = ['--max-time', '300ms', '--report', file('report.json')];
@@ -374,7 +374,7 @@ describe('a pause that ends early', () => {
     expect(report()).toMatchObject({ outcome: 'pause lost', commandExitCode: null });
   });
 
-  it('with the gateway, which the command survives', async () => {
+  it('lets the command finish when the gateway was killed', async () => {
     const site = await operate();
     const flags = ['--lease', '3s', '--report', file('report.json')];
     const run = site.antract('run', ...flags, '--', ...waitForFile('go'));
@@ -390,7 +390,7 @@ describe('a pause that ends early', () => {
     expect(run.stderr).toContain('How many waited is not known');
   });
 
-  it('with a run that was suspended for longer than its lease', async () => {
+  it('fails when it was suspended for longer than its lease', async () => {
     const site = await operate();
     const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
     await run.saw('stdout', /up/);
@@ -403,7 +403,7 @@ describe('a pause that ends early', () => {
   });
 });
 
-describe('killed', () => {
+describe('`antract run` that gets a signal', () => {
   const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: null, SIGKILL: null } as const;
   type Signal = keyof typeof codes;
   const signals = Object.keys(codes) as Signal[];
@@ -450,7 +450,7 @@ describe('killed', () => {
   const cases = Object.keys(phases).flatMap((phase) => signals.map((signal) => [phase, signal]));
 
   it.each(cases as [string, Signal][])(
-    'while %s, by %s, it leaves nobody waiting',
+    'while %s, by %s, leaves no request held',
     async (phase, signal) => {
       const site = await operate('--release-concurrency', '1');
       // A lease that has to run out is short, but long enough to be renewed on a busy machine.
@@ -473,7 +473,7 @@ describe('killed', () => {
   );
 
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'while it connects, by %s, it does not wait for an answer that does not come',
+    'while connecting, by %s, does not wait for an answer that does not come',
     async (signal) => {
       let askedFor = (): void => undefined;
       const asked = new Promise<void>((resolve) => (askedFor = resolve));
@@ -487,7 +487,7 @@ describe('killed', () => {
     },
   );
 
-  it('by several signals at once, as a closed terminal sends, it still resumes', async () => {
+  it('still resumes when several signals come at once, as from a closed terminal', async () => {
     const site = await operate();
     await site.begin();
     const run = site.antract('run', '--lease', '60s', '--', 'true');
@@ -497,7 +497,7 @@ describe('killed', () => {
     expect((await site.status()).phase).toBe('running');
   });
 
-  it('lets a command end in its own way, and waits for it', async () => {
+  it('passes SIGTERM to the command, and waits until that has cleaned up', async () => {
     const site = await operate();
     const script = `trap 'echo cleaning up; sleep 0.3; echo clean; exit 5' TERM; echo up; while :; do sleep 0.05; done`;
     const run = site.antract('run', '--', 'sh', '-c', script);
@@ -512,7 +512,7 @@ describe('killed', () => {
   it.each([
     ['after --kill-after', ['--kill-after', '200ms'], 1],
     ['by a second signal', [], 2],
-  ])('makes a command end that does not want to, %s', async (_how, flags, times) => {
+  ])('kills a command that ignores SIGTERM, %s', async (_how, flags, times) => {
     const site = await operate();
     const script = `trap '' TERM; echo $$ > ${file('pid')}; echo up; while :; do sleep 0.05; done`;
     const run = site.antract('run', ...flags, '--', 'sh', '-c', script);
@@ -532,7 +532,7 @@ describe('killed', () => {
   });
 });
 
-describe('a signal reaches the command once', () => {
+describe('a signal to `antract run` reaches the command once', () => {
   /** Counts signals, ends a while after the first one, and writes how many there were. */
   const COUNT = `
 import signal, sys, time
@@ -594,7 +594,7 @@ open(sys.argv[1], "w").write(str(count))
     expect(counted()).toBe(1);
   });
 
-  it('where there is no helper process to find out, when Ctrl-C is pressed', async () => {
+  it('when Ctrl-C is pressed and `cat` is missing, which finds out who gets the signal', async () => {
     const site = await operate();
     // Without `cat`, that is.
     symlinkSync('/usr/bin/python3', file('python3'));
@@ -609,7 +609,7 @@ open(sys.argv[1], "w").write(str(count))
   });
 });
 
-describe('on a terminal', () => {
+describe('`antract run` on a terminal', () => {
   it('shows a live line, and the output of the command above it', async () => {
     const site = await operate();
     const slow = await site.begin();
@@ -632,7 +632,7 @@ describe('on a terminal', () => {
     expect(run.stdout).toMatch(/done: default was paused for .*\r\n.*1 held, 1 released/);
   });
 
-  it('lets the command ask, in the middle of a line', async () => {
+  it('lets the command prompt in the middle of a line', async () => {
     const site = await operate();
     const run = site.onTerminal('run', '--', 'sh', '-c', 'printf "sure? "; read x; echo "got $x"');
     await run.saw('stdout', /sure\? $/);
@@ -641,7 +641,7 @@ describe('on a terminal', () => {
     expect((await run.exited).code).toBe(0);
   });
 
-  it('does not wait for what the command has left in the background', async () => {
+  it('does not wait for background processes of the command', async () => {
     const site = await operate();
     const run = site.onTerminal('run', '--', 'sh', '-c', `sleep 60 & echo $! > ${file('pid')}`);
     expect((await run.exited).code).toBe(0);
@@ -672,7 +672,7 @@ describe('on a terminal', () => {
     expect((await run.exited).code).toBe(0);
   });
 
-  it.each(['draining', 'running'])('Ctrl-C while %s lets people through', async (phase) => {
+  it.each(['draining', 'running'])('resumes when Ctrl-C is pressed while %s', async (phase) => {
     const site = await operate();
     if (phase === 'draining') await site.begin();
     const run = site.onTerminal('run', '--', ...LONG());
@@ -683,18 +683,15 @@ describe('on a terminal', () => {
     expect((await site.status()).phase).toBe('running');
   });
 
-  it.each(['draining', 'running'])(
-    'a closed window while %s lets people through',
-    async (phase) => {
-      const site = await operate();
-      if (phase === 'draining') await site.begin();
-      const run = site.onTerminal('run', '--lease', '60s', '--', ...LONG());
-      await run.saw('stdout', phase === 'draining' ? /waiting until/ : /up\r\n/);
-      await site.until('a pause', ({ pauseId }) => pauseId !== null);
-      run.closeTerminal();
-      expect((await run.exited).code).toBe(129);
-      expect((await site.status()).phase).toBe('running');
-      if (phase === 'running') expect(isThere(commandPid())).toBe(false);
-    },
-  );
+  it.each(['draining', 'running'])('resumes when the window is closed while %s', async (phase) => {
+    const site = await operate();
+    if (phase === 'draining') await site.begin();
+    const run = site.onTerminal('run', '--lease', '60s', '--', ...LONG());
+    await run.saw('stdout', phase === 'draining' ? /waiting until/ : /up\r\n/);
+    await site.until('a pause', ({ pauseId }) => pauseId !== null);
+    run.closeTerminal();
+    expect((await run.exited).code).toBe(129);
+    expect((await site.status()).phase).toBe('running');
+    if (phase === 'running') expect(isThere(commandPid())).toBe(false);
+  });
 });

@@ -18,7 +18,7 @@ afterEach(async () => {
   await killBackends();
 });
 
-it('loses nothing and does nothing twice over three windows in which the backend is killed', async () => {
+it('a gateway process loses no request and sends none twice over three pauses in which the backend is killed', async () => {
   const backend = await startBackend();
   const { cli, url, adminUrl } = await serve(['--target', backend.url, '--access-log', 'off']);
   const gateway = { adminUrl };

@@ -15,7 +15,7 @@ afterEach(async () => {
 const target = 'http://127.0.0.1:9';
 
 describeWithRedis('gateways on one Redis', () => {
-  it('are paused and resumed together, and one that comes later holds from the start', async () => {
+  it('pause and resume together, and one that starts later holds from its first request', async () => {
     const [redis, backend] = await Promise.all([startRedis(), startBackend()]);
     const args = ['--target', backend.url, '--redis', redis.url, '--redis-prefix', 'shop'];
     const [first, second] = [await serve(args), await serve(args)];
@@ -33,7 +33,7 @@ describeWithRedis('gateways on one Redis', () => {
     await untilProcesses(first, 2);
   });
 
-  it('warn of a password in the arguments, and never print it', async () => {
+  it('warn about a password in the arguments, and never print it', async () => {
     const redis = await startRedis();
     await redis.cli('config', 'set', 'requirepass', 'sesame');
     const url = redis.url.replace('//', '//:sesame@');
@@ -57,7 +57,7 @@ it.each<[string[], Record<string, string>, string]>([
     'Expected `--redis-prefix` to be text without { and }.',
   ],
   [['--on-store-error', 'panic'], {}, 'Expected `--on-store-error` to be'],
-])('%j %j ends with 2 and a sentence', async (args, env, message) => {
+])('`antract serve` with %j and %j exits with 2 and a sentence', async (args, env, message) => {
   const cli = runCli(['serve', '--target', target, ...args], env);
   expect((await cli.exited).code).toBe(2);
   expect(cli.stderr).toContain(`antract: ${message}`);

@@ -53,7 +53,7 @@ async function afterAPause(): Promise<Operated> {
 }
 
 describe('the metrics of several workers', () => {
-  it('are the same whichever of them is asked: sums, and the longest wait', async () => {
+  it('are the same at each worker: sums, and the longest wait', async () => {
     const gateway = await afterAPause();
     for (let i = 0; i < 10; i++) {
       const metrics = await scrape(gateway);
@@ -63,7 +63,7 @@ describe('the metrics of several workers', () => {
     }
   });
 
-  it('keep what those had counted that died', async () => {
+  it('keep the counts of workers that died', async () => {
     const gateway = await afterAPause();
     const before = await scrape(gateway);
     // One stays, or there is nobody to ask until the next one listens.
@@ -77,7 +77,7 @@ describe('the metrics of several workers', () => {
     expect(after('antract_held{app="default"}')).toBe(0);
   }, 30_000);
 
-  it('are those of the others when one does not answer, and that is said', async () => {
+  it('leave out a worker that does not answer, with a warning', async () => {
     const gateway = await afterAPause();
     const before = await scrape(gateway);
     const [pid] = (await workersOf(gateway, 3)) as [number];

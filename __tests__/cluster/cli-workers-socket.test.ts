@@ -36,7 +36,7 @@ function firstMode(file: string): number {
   throw new Error(`${file} was not made.`);
 }
 
-it('is of its owner alone from its first moment on, and gone in the end', async () => {
+it('the admin socket of several workers is never accessible to other users, and is removed at the end', async () => {
   const socket = path.join(directory, 'admin.sock');
   const cli = start(socket);
   const first = firstMode(socket);
@@ -52,17 +52,20 @@ it('is of its owner alone from its first moment on, and gone in the end', async 
 
 const itOnLinux = process.platform === 'linux' ? it : it.skip;
 
-itOnLinux('is so by the umask of the primary, which workers do not have', async () => {
-  const cli = start(path.join(directory, 'admin.sock'));
-  await cli.saw('stderr', /\(2 workers\)/);
-  const umasks = [String(cli.pid), ...childrenOf(cli)].map(
-    (pid) => /^Umask:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1],
-  );
-  expect(umasks).toEqual(['0177', '0000', '0000']);
-});
+itOnLinux(
+  'the admin socket is created under a strict umask of the primary, which its workers do not inherit',
+  async () => {
+    const cli = start(path.join(directory, 'admin.sock'));
+    await cli.saw('stderr', /\(2 workers\)/);
+    const umasks = [String(cli.pid), ...childrenOf(cli)].map(
+      (pid) => /^Umask:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1],
+    );
+    expect(umasks).toEqual(['0177', '0000', '0000']);
+  },
+);
 
 itOnLinux(
-  'is replaced where a gateway that was killed has left it, and not where one has it',
+  'an admin socket that a killed gateway left behind is replaced, and one in use is not',
   async () => {
     const socket = path.join(directory, 'admin.sock');
     const killed = start(socket);

@@ -104,7 +104,7 @@ describe('several workers', () => {
     expect(await gateway.gateway.exited).toEqual({ code: 0, signal: null });
   }, 60_000);
 
-  it('are drained only when all are, whichever of them is asked', async () => {
+  it('report a drain only when all are drained, whichever worker is asked', async () => {
     const gateway = await operate('--workers', '3');
     await untilThereAre(gateway, 3);
     const slow = await gateway.begin();
@@ -121,7 +121,7 @@ describe('several workers', () => {
     expect(await wait).toMatchObject({ drained: true, phase: 'paused', inFlight: 0 });
   });
 
-  it('hold and add up together, and are listed one by one', async () => {
+  it('add up their held requests, and are listed one by one', async () => {
     const gateway = await operate('--workers', '2');
     const pids = await untilThereAre(gateway, 2);
     await gateway.admin('enable?wait=10s');
@@ -132,7 +132,7 @@ describe('several workers', () => {
     expect(await Promise.all(ends)).toEqual(ends.map(() => 200));
   });
 
-  it('lose those alone that one held that was killed; the next one holds from its start', async () => {
+  it('lose only the held requests of a killed worker, whose successor holds from its start', async () => {
     const gateway = await operate('--workers', '3', '--access-log', 'off');
     const pids = await untilThereAre(gateway, 3);
     await gateway.admin('enable?wait=10s');
@@ -161,7 +161,7 @@ describe('several workers', () => {
     expect(await Promise.all(more.ends)).toEqual(more.ends.map(() => 200));
   }, 30_000);
 
-  it('are drained without one that was killed with something in flight', async () => {
+  it('drain without a worker that was killed with a request in flight', async () => {
     const gateway = await operate('--workers', '2', '--access-log', 'off');
     await untilThereAre(gateway, 2);
     await gateway.begin();
@@ -179,7 +179,7 @@ describe('several workers', () => {
     expect(answer).toMatchObject({ drained: true, inFlight: 0 });
   }, 30_000);
 
-  it('start again later each time that one dies soon after its start', async () => {
+  it('restart a worker with a longer delay each time that it dies soon after its start', async () => {
     const gateway = await operate('--workers', '2');
     let known = await untilThereAre(gateway, 2);
     let pid = known[1] as number;
@@ -197,7 +197,7 @@ describe('several workers', () => {
     }
   }, 30_000);
 
-  it('have a body each that is held in a file, whoever of them starts anew', async () => {
+  it('keep the spooled bodies of one another when one restarts', async () => {
     const gateway = await operate('--workers', '2', '--spool-memory', '1kb');
     const pids = await untilThereAre(gateway, 2);
     await gateway.admin('enable?wait=10s');
@@ -216,7 +216,7 @@ describe('several workers', () => {
     );
   }, 30_000);
 
-  it('write access lines that are whole, also to a reader that is slow', async () => {
+  it('write whole access lines, also to a slow reader', async () => {
     const { gateway: cli, url } = await operate('--workers', '4');
     cli.readSlowly();
     const headers = { 'user-agent': 'x'.repeat(500) };
@@ -233,9 +233,9 @@ describe('several workers', () => {
   }, 30_000);
 });
 
-describe('the signals of several workers', () => {
+describe('several workers that get a signal', () => {
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-    'on %s refuse those held, let others finish, and end with 0',
+    'on %s reject held requests, let others finish, and exit with 0',
     async (signal) => {
       const gateway = await operate('--workers', '2');
       const pids = await untilThereAre(gateway, 2);
@@ -275,7 +275,7 @@ describe('the signals of several workers', () => {
     while (pids.some(isAlive)) await new Promise(setImmediate);
   });
 
-  it('are not missed when the primary is killed: workers finish what they have, and go', async () => {
+  it('finish their requests and exit when the primary is killed', async () => {
     const gateway = await operate('--workers', '2');
     const pids = await untilThereAre(gateway, 2);
     const arrived = gateway.backend.received('/?ms=300');
@@ -288,7 +288,7 @@ describe('the signals of several workers', () => {
     while (pids.some(isAlive)) await new Promise(setImmediate);
   });
 
-  it('end a start that is under way', async () => {
+  it('exit in the middle of their start', async () => {
     const cli = runCli(['serve', '--target', target, '--port', '0', '--workers', '2']);
     while (childrenOf(cli.pid).length === 0) await new Promise(setImmediate);
     cli.signal('SIGTERM');
@@ -297,8 +297,8 @@ describe('the signals of several workers', () => {
   });
 });
 
-describe('workers that can not be had', () => {
-  it('are reported once, with 1, when the port is taken', async () => {
+describe('workers that can not start', () => {
+  it('are reported once, with exit code 1, when the port is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as { port: number };
@@ -326,20 +326,20 @@ describe('workers that can not be had', () => {
     expect(cli.stderr.trim().split('\n')).toHaveLength(1);
   });
 
-  it('are not started by hand', async () => {
+  it('can not be started by hand', async () => {
     const cli = runCli(['worker']);
     expect(await cli.exited).toEqual({ code: 2, signal: null });
     expect(cli.stderr).toMatch('is started by `antract serve --workers`');
   });
 });
 
-it('auto is one worker for each core', async () => {
+it('`--workers auto` starts one worker for each core', async () => {
   const { cli } = await serve(['--target', target, '--workers', 'auto']);
   expect(cli.stderr).toMatch(/\(\d+ workers?\)/);
 });
 
 describeWithRedis('workers on a Redis', () => {
-  it('are paused with those of another machine, and serve each request once', async () => {
+  it('workers of two gateways on one Redis pause together, and serve each request once', async () => {
     const redis = await startRedis();
     const flags = ['--workers', '2', '--access-log', 'off', '--redis', redis.url];
     const gateway = await operate(...flags);

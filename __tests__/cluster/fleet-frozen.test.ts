@@ -20,7 +20,7 @@ describeWithRedis('a gateway that was frozen', () => {
     await stopRedis();
   });
 
-  it('lets nobody through into a pause that it has missed', async () => {
+  it('releases no request into a pause that it has missed', async () => {
     const redis = await startRedis();
     const backend = await startBackend();
     const flags = ['--target', backend.url, '--redis', redis.url, '--access-log', 'off'];

@@ -29,7 +29,7 @@ const PATIENCE = 30_000;
 const isConnectedAndPaused = ({ phase, store }: Status): boolean =>
   phase === 'paused' && store === 'connected';
 
-describeWithRedis('of several gateways, one that is not heard of', () => {
+describeWithRedis('a gateway that the others can not reach', () => {
   let backend: Backend;
   let directory: string;
   let links: SilentLink[];
@@ -70,7 +70,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     return { first, second, link, redis: redis.url, server: redis };
   };
 
-  it('keeps a drain from being called done while it serves, and is named', async () => {
+  it('prevents a drain from being reported as done while it serves, and is named', async () => {
     const { first, second, link } = await startTwo();
     link.silent = true;
     const answer = await command(first, 'enable?wait=30s');
@@ -91,7 +91,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     expect((await command(first, 'drain?wait=10s')).status).toBe(200);
   });
 
-  it('keeps `antract run` from running its command, unless --ignore-lost is given', async () => {
+  it('prevents `antract run` from running its command, unless --ignore-lost is given', async () => {
     const { first, second, link } = await startTwo();
     link.silent = true;
     const file = path.join(directory, 'has-run');
@@ -113,7 +113,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     expect(existsSync(file)).toBe(true);
   });
 
-  it('is known to one that starts later', async () => {
+  it('is known to a gateway that starts later', async () => {
     const { first, second, link, redis } = await startTwo();
     link.silent = true;
     first.cli.signal('SIGKILL');
@@ -127,7 +127,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
   });
 
   it.each(['a restart of Redis', 'FLUSHALL'])(
-    'is known to one that starts later, also after %s: a drain is refused, and `run` runs nothing',
+    'is known to a gateway that starts after %s: a drain is not done, and `run` does not run its command',
     async (how) => {
       const { first, second, link, redis, server } = await startTwo();
       link.silent = true;
@@ -162,7 +162,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
   );
 
   it.each(['killed', 'frozen'])(
-    'is any of them while Redis is %s: a drain is refused at once and names the store',
+    'can be any of them while Redis is %s: a drain fails at once and names the store',
     async (how) => {
       const { first, second, server } = await startTwo();
       if (how === 'killed') await server.kill();
@@ -187,7 +187,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     },
   );
 
-  it('does not matter once it was restarted in the same place', async () => {
+  it('does not prevent a drain once it was restarted at the same address', async () => {
     const { first, second, redis } = await startTwo();
     second.cli.signal('SIGKILL');
     await second.cli.exited;
@@ -198,7 +198,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     });
   });
 
-  it('holds requests by itself where it is set to `fence`, and serves them once it is back', async () => {
+  it('holds requests by itself with --on-store-error fence, and serves them once it is reachable again', async () => {
     const { first, second, link } = await startTwo('--on-store-error', 'fence');
     link.silent = true;
     await untilStatus(second, 'fenced', ({ phase }) => phase === 'releasing', PATIENCE);
@@ -213,7 +213,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     expect((await held).status).toBe(200);
   });
 
-  it('may be the workers of a primary that stands still', async () => {
+  it('can be the workers of a frozen primary', async () => {
     const redis = await startRedis();
     const first = await start(redis.url);
     const workers = await start(redis.url, '--workers', '2');
@@ -234,7 +234,7 @@ describeWithRedis('of several gateways, one that is not heard of', () => {
     expect((await command(first, 'enable?wait=30s')).status).toBe(200);
   });
 
-  it('can be one that holds a pause which Redis has lost: who starts then holds as well', async () => {
+  it('keeps a pause that Redis has lost, and a gateway that starts then holds as well', async () => {
     const redis = await startRedis();
     const link = await new SilentLink(redis.port).start();
     links.push(link);

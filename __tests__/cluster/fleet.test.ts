@@ -125,7 +125,7 @@ describeWithRedis('several gateways on one Redis', () => {
     await fleet.untilAnswered();
   };
 
-  it('answer every request once, over ten windows in which the backend is killed', async () => {
+  it('answer every request once over ten pauses in which the backend is killed', async () => {
     const redis = await startRedis();
     await start(redis.url, 3);
     for (let window = 0; window < 10; window++) {
@@ -135,7 +135,7 @@ describeWithRedis('several gateways on one Redis', () => {
     await fleet.settle();
   }, 120_000);
 
-  it('go on with a pause during which Redis is killed and restarted', async () => {
+  it('keep a pause during which Redis is killed and restarted', async () => {
     const redis = await startRedis();
     await start(redis.url, 2);
     await fleet.pause(0);
@@ -152,7 +152,7 @@ describeWithRedis('several gateways on one Redis', () => {
     await fleet.settle();
   }, 60_000);
 
-  it('let requests through while Redis is frozen, and go on with a pause', async () => {
+  it('pass requests while Redis is frozen, and keep a pause that began before', async () => {
     const redis = await startRedis();
     await start(redis.url, 2);
     redis.freeze();
@@ -176,7 +176,7 @@ describeWithRedis('several gateways on one Redis', () => {
     await fleet.settle();
   }, 60_000);
 
-  it('hold from the first request of one that joins in the middle of a pause', async () => {
+  it('stay paused at one that joins during a pause, from its first request', async () => {
     const redis = await startRedis();
     await start(redis.url, 1);
     await fleet.pause(0);
@@ -187,7 +187,7 @@ describeWithRedis('several gateways on one Redis', () => {
     await fleet.settle();
   }, 60_000);
 
-  it('come to one mind when two operators enable and disable at once', async () => {
+  it('agree on one state when two operators enable and disable at the same time', async () => {
     const redis = await startRedis();
     await start(redis.url, 2);
     for (let i = 0; i < 20; i++) {
@@ -199,7 +199,7 @@ describeWithRedis('several gateways on one Redis', () => {
     await fleet.settle();
   }, 60_000);
 
-  it('wait for one that messages do not reach, until it looks by itself', async () => {
+  it('wait for one that misses messages until it reads the store by itself', async () => {
     const redis = await startRedis();
     const lossy = await new LossyRedis(redis.port).start();
     try {

@@ -66,7 +66,7 @@ describeWithRedis('RedisStore', () => {
       return own.open('redis', { client, url: server.url, prefix });
     };
 
-    it('comes back by itself after its Redis was killed, and hears again', async () => {
+    it('reconnects by itself after its Redis was killed, and receives messages again', async () => {
       const store = await open();
       const heard = await Heard.by(store);
       await store.publish('before', publication('value'));
@@ -87,7 +87,7 @@ describeWithRedis('RedisStore', () => {
       await store.end();
     });
 
-    it('waits for a Redis that is frozen, and for nothing else', async () => {
+    it('waits for a frozen Redis without blocking the process', async () => {
       const store = await open();
       const heard = await Heard.by(store);
       server.freeze();
@@ -118,7 +118,7 @@ describeWithRedis('RedisStore', () => {
   });
 
   describe.each(['ioredis', 'url'])('started before its Redis, with %s', (client) => {
-    it('says so, and works when it comes', async () => {
+    it('says that Redis can not be reached, and works once it is', async () => {
       server = await startRedis();
       await server.kill();
       const own = forkProcess();
@@ -152,7 +152,7 @@ describeWithRedis('RedisStore', () => {
     });
 
     it.each(['a state', 'a report'])(
-      'carries out no write of %s that Redis reads after its deadline',
+      'does not apply a write of %s that Redis reads after its deadline',
       async (what) => {
         const direct = new RedisStore({ url: server.url });
         const heard = await Heard.by(direct);
@@ -176,7 +176,7 @@ describeWithRedis('RedisStore', () => {
       },
     );
 
-    it('follows a failover to the server that took the place, and so does what listens', async () => {
+    it('follows a failover to the new server, and so does its subscription', async () => {
       const replica = await startRedis();
       const heard = await Heard.by(store);
       await store.publish('before', publication('value'));
@@ -202,7 +202,7 @@ describeWithRedis('RedisStore', () => {
       if (client) expect(await client.ping()).toBe('PONG');
     });
 
-    it('leaves a server that froze, once another one has taken its place', async () => {
+    it('leaves a frozen server once another one has taken its place', async () => {
       const other = await startRedis();
       const heard = await Heard.by(store);
       await store.publish('before', publication('value'));
@@ -220,7 +220,7 @@ describeWithRedis('RedisStore', () => {
     });
   });
 
-  describe('in this process', () => {
+  describe('a Redis store in this process', () => {
     let client: ReturnType<typeof createClient>;
     const stores: RedisStore[] = [];
     const create = (options: ConstructorParameters<typeof RedisStore>[0]): RedisStore => {
@@ -240,7 +240,7 @@ describeWithRedis('RedisStore', () => {
       await stopRedis();
     });
 
-    it('keeps no more than so many questions waiting for an answer', async () => {
+    it('limits the number of calls that wait for an answer', async () => {
       const store = create({ client });
       server.freeze();
       const waiting = Array.from({ length: 100 }, () => store.load());
@@ -253,7 +253,7 @@ describeWithRedis('RedisStore', () => {
       expect(await store.load()).toEqual(new Map());
     });
 
-    it('leaves the client of the caller as it was', async () => {
+    it("leaves the caller's client unchanged", async () => {
       const before = client.listenerCount('error');
       const store = create({ client });
       await Heard.by(store);
@@ -264,7 +264,7 @@ describeWithRedis('RedisStore', () => {
       expect(client.listenerCount('error')).toBe(before);
     });
 
-    it('has nothing to do with another prefix, and is not disturbed by a prefix of ioredis', async () => {
+    it('does not see another prefix, and works with a `keyPrefix` of ioredis', async () => {
       const redis = new Redis(server.url, { keyPrefix: 'own:' });
       const one = create({ client, prefix: 'one' });
       const other = create({ client, prefix: 'other' });
@@ -280,7 +280,7 @@ describeWithRedis('RedisStore', () => {
       redis.disconnect();
     });
 
-    it('leaves nothing but the last version when all has expired', async () => {
+    it('leaves only the last version in Redis when everything has expired', async () => {
       const store = create({ client });
       await store.publish('app', publication('value', 0, 50));
       await store.report({ id: 'process', value: 'value' }, 50, 2000);
@@ -295,7 +295,7 @@ describeWithRedis('RedisStore', () => {
       expect(await client.pTTL('{antract}:version')).toBeGreaterThan(0);
     });
 
-    it('forgets the names of what has expired while others stay', async () => {
+    it('removes the names of expired entries while others stay', async () => {
       const store = create({ client });
       await store.publish('stays', publication('value'));
       await store.publish('goes', publication('value', 0, 50));
@@ -308,7 +308,7 @@ describeWithRedis('RedisStore', () => {
       expect(await names()).toEqual(['stays']);
     });
 
-    it('has nothing when it can be replaced by nothing, and at no other time', async () => {
+    it('is empty only when an empty state may replace the last one', async () => {
       const store = create({ client });
       for (let round = 0; round < 50; round += 1) {
         await store.publish('app', publication('value', 0, 5));
@@ -318,7 +318,7 @@ describeWithRedis('RedisStore', () => {
       }
     });
 
-    it('numbers higher also where the server has lost what it had, and where its number is ahead', async () => {
+    it('counts versions up also after the server lost its data, and when the server is ahead', async () => {
       const store = create({ client });
       const { current: first } = await store.publish('app', publication('value'));
       await client.flushAll();
@@ -330,7 +330,7 @@ describeWithRedis('RedisStore', () => {
       expect(third!.version).toBe(ahead + 1);
     });
 
-    it('takes what is no news for nothing', async () => {
+    it('ignores messages that are no news', async () => {
       const heard = await Heard.by(create({ client }));
       for (const text of [
         'text',
@@ -349,7 +349,7 @@ describeWithRedis('RedisStore', () => {
       expect(heard.reports).toEqual([]);
     });
 
-    it.each([2, 3] as const)('loses news over RESP%i without noticing', async (RESP) => {
+    it.each([2, 3] as const)('does not notice that it loses messages over RESP%i', async (RESP) => {
       const lossy = await new LossyRedis(server.port).start();
       const through = createClient({ url: lossy.url, RESP });
       await through.connect();
@@ -367,7 +367,7 @@ describeWithRedis('RedisStore', () => {
       await lossy.close();
     });
 
-    it('tells again what there is when its connection was lost for a while', async () => {
+    it('reports the current state again after its connection was lost', async () => {
       const store = create({ client });
       const heard = await Heard.by(store);
       await store.publish('app', publication('value'));
@@ -377,7 +377,7 @@ describeWithRedis('RedisStore', () => {
       expect((await heard.state('app')).value).toBe('value');
     });
 
-    it('says what is wrong with its options, and keeps a password to itself', () => {
+    it('says what is wrong with its options, without the password', () => {
       const wrong = { code: 'ERR_ANTRACT_OPTION' };
       for (const options of [
         {},

@@ -61,7 +61,7 @@ class Watched extends MemoryStore {
 }
 
 describe('ClusterStore', () => {
-  it('is one with what the primary itself has', async () => {
+  it('shares its state with the primary', async () => {
     const name = nextName();
     const memory = new MemoryStore();
     const primary = setUpPrimary({ name, store: memory });
@@ -74,7 +74,7 @@ describe('ClusterStore', () => {
     await primary.stop();
   });
 
-  it('shares a worker and a cluster with others of another name', async () => {
+  it('is separate from a store of another name in the same worker', async () => {
     const names = [nextName(), nextName()];
     const primaries = names.map((name) => setUpPrimary({ name }));
     const [one, other] = await Promise.all(
@@ -87,7 +87,7 @@ describe('ClusterStore', () => {
     await Promise.all(primaries.map((primary) => primary.stop()));
   });
 
-  it('has what was published before its worker was there', async () => {
+  it('has the state that was published before its worker started', async () => {
     const name = nextName();
     const primary = setUpPrimary({ name });
     await primary.store.publish('app', publication);
@@ -98,7 +98,7 @@ describe('ClusterStore', () => {
     await primary.stop();
   });
 
-  it('is told why where the store of the primary fails', async () => {
+  it('rejects with the reason when the store of the primary fails', async () => {
     const name = nextName();
     const broken: Store = {
       load: () => Promise.reject(new Error('the disk is full')),
@@ -116,7 +116,7 @@ describe('ClusterStore', () => {
     await primary.stop();
   });
 
-  it('says that it is closed', async () => {
+  it('rejects calls after it was closed', async () => {
     const primary = setUpPrimary({ name: 'closed' });
     const store = await workers[0]!.open('cluster', { name: 'closed' });
     await store.close();
@@ -124,15 +124,15 @@ describe('ClusterStore', () => {
     await primary.stop();
   });
 
-  it('is not for a process that is no worker', () => {
+  it('throws in a process that is no worker', () => {
     expect(() => new ClusterStore()).toThrow(
       expect.objectContaining({ code: 'ERR_ANTRACT_STORE', status: 500 }),
     );
   });
 });
 
-describe('the primary', () => {
-  it('rejects a write that it reads after the deadline, as after a freeze, and carries out nothing', async () => {
+describe('the primary of a ClusterStore', () => {
+  it('rejects a write that it reads after the deadline, as after a freeze, and changes nothing', async () => {
     const name = nextName();
     const memory = new MemoryStore();
     const primary = setUpPrimary({ name, store: memory });
@@ -156,7 +156,7 @@ describe('the primary', () => {
     await primary.stop();
   });
 
-  it('forgets what a worker had subscribed to when it is killed', async () => {
+  it('removes the subscriptions of a worker that was killed', async () => {
     const name = nextName();
     const memory = new Watched();
     const primary = setUpPrimary({ name, store: memory });
@@ -177,7 +177,7 @@ describe('the primary', () => {
     expect(memory.listening).toBe(0);
   });
 
-  it('reports the end of a worker that was killed, and not of one that had left', async () => {
+  it('reports the end of a killed worker, and not of one that had closed its store', async () => {
     const name = nextName();
     const memory = new MemoryStore();
     const primary = setUpPrimary({ name, store: memory });
@@ -208,7 +208,7 @@ describe('the primary', () => {
     await primary.stop();
   });
 
-  it('leaves no call without an end where the channel is closed before its answer', async () => {
+  it('settles every call of a worker whose channel is closed before the answer', async () => {
     const name = nextName();
     const never = new MemoryStore();
     never.load = () => new Promise(() => undefined);
@@ -227,7 +227,7 @@ describe('the primary', () => {
     await primary.stop();
   });
 
-  it('ignores what is not meant for it, and refuses what makes no sense', async () => {
+  it('ignores messages of others, and rejects invalid ones', async () => {
     const name = nextName();
     const primary = setUpPrimary({ name });
     const [worker] = workers;

@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createAntract, type Antract, type AntractOptions } from '../../lib/index.ts';
 import { closeAll, listen } from '../support/http.ts';
-import { describeWith } from '../support/tools.ts';
+import { describeWith } from '../support/programs.ts';
 import { nextEvent } from '../support/next-event.ts';
 
 const PROXY_TIMEOUT_MS = 3000;

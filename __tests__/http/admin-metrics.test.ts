@@ -12,7 +12,7 @@ import { createAntract, type AdminOptions, type AntractOptions } from '../../lib
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closeAll, listen, request } from '../support/http.ts';
-import { itWith } from '../support/tools.ts';
+import { itWith } from '../support/programs.ts';
 import { passageOf } from '../support/passage.ts';
 import { nextEvent } from '../support/next-event.ts';
 import { createOpenAntract, type OpenAntract, OpenRegistry } from '../support/open-registry.ts';

@@ -21,8 +21,8 @@ async function start(attach = true) {
   return { ...site, antract };
 }
 
-describe('a client that asks before it sends', () => {
-  it.each(['/up', '/ungated'])('is told to go on while running (%s)', async (path) => {
+describe('a client that sends Expect: 100-continue', () => {
+  it.each(['/up', '/ungated'])('gets 100 Continue while the app is running (%s)', async (path) => {
     const { port } = await start();
     const socket = await connect(port);
     socket.write(HEAD.replace('/up', path));
@@ -33,7 +33,7 @@ describe('a client that asks before it sends', () => {
     expect(await readUntil(socket, (text) => text.includes('hello'))).toContain('200 OK');
   });
 
-  it('keeps its body until it may pass', async () => {
+  it('sends its body only when its request is released', async () => {
     const { port, url, antract } = await start();
     await antract.enable();
     const socket = await connect(port);
@@ -51,7 +51,7 @@ describe('a client that asks before it sends', () => {
     expect(early).toContain('200 OK');
   });
 
-  it('may lose patience and send, and is served all the same', async () => {
+  it('may send its body while held, and is served', async () => {
     const { port, antract } = await start();
     await antract.enable();
     const socket = await connect(port);
@@ -61,7 +61,7 @@ describe('a client that asks before it sends', () => {
     expect(await readUntil(socket, (text) => text.includes('hello'))).toContain('200 OK');
   });
 
-  it('is refused without having sent, and the connection ends', async () => {
+  it('is rejected before it sends its body, and the connection ends', async () => {
     const { port, antract } = await start();
     await antract.stop();
     const socket = await connect(port);

@@ -35,7 +35,7 @@ function hold(gate: Gate): { ticket: Ticket; beats: () => number } {
 }
 
 describe('a heartbeat', () => {
-  it('is one timer for all, only while anybody is held', () => {
+  it('uses one timer for all held requests, and none without them', () => {
     const gate = createGate();
     gate.enable({ maxTime: 3_600_000 });
     expect(clock.pendingTimers).toBe(1); // the pause's end
@@ -49,7 +49,7 @@ describe('a heartbeat', () => {
     expect(all.map(({ beats }) => beats())).toEqual([2, 2]);
   });
 
-  it.each([102, 103] as const)('is %i on the wire, and never for HTTP/1.0', async (status) => {
+  it.each([102, 103] as const)('is sent as %i, and never to an HTTP/1.0 client', async (status) => {
     const antract = createAntract({ logger, heartbeat: { every: 100, status } });
     const pause = antract.pause();
     const { port } = await listen((req, res) => pause(req, res, () => res.end('done')));
@@ -70,7 +70,7 @@ describe('a heartbeat', () => {
     await closeAll();
   });
 
-  it('is sent over http2 as well, and to no stream that is gone', async () => {
+  it('is sent over http2 as well, but not to a closed stream', async () => {
     const antract = createAntract({ logger, heartbeat: { every: 100, status: 103 } });
     const pause = antract.pause();
     const server = http2.createServer((req, res) => {
@@ -98,7 +98,7 @@ describe('a heartbeat', () => {
     server.close();
   });
 
-  it('is not sent ahead of the answer to a handshake, which it could be taken for', async () => {
+  it('is not sent to a WebSocket handshake, whose answer it could be taken for', async () => {
     const antract = createAntract({ logger, heartbeat: { every: 100 } });
     const pause = antract.pause();
     const { server, port } = await listen((req, res) => pause(req, res, () => res.end()));

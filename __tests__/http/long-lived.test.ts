@@ -74,7 +74,7 @@ describe('an event stream', () => {
     },
   );
 
-  it('is ignored where asked to', async () => {
+  it('does not delay a drain with `longLived` set to ignore', async () => {
     const site = await start({ longLived: 'ignore' });
     const socket = await site.get('/events');
     await readUntil(socket, (text) => text.includes(': hi'));
@@ -83,7 +83,7 @@ describe('an event stream', () => {
     expect(site.antract.status()).toMatchObject({ phase: 'paused', inFlight: 1 });
   });
 
-  it('is ended cleanly where asked to, so that its client comes back', async () => {
+  it('is ended cleanly with `longLived` set to close, so that its client reconnects', async () => {
     const site = await start({ longLived: 'close' });
     const socket = await site.get('/events');
     await readUntil(socket, (text) => text.includes(': hi'));
@@ -97,7 +97,7 @@ describe('an event stream', () => {
     (await site.opened('/events')).write(': more\n\n');
   });
 
-  it('is ended behind what was written at the same moment', async () => {
+  it('is ended after data that was written at the same moment', async () => {
     const site = await start({ longLived: 'close' });
     const socket = await site.get('/events');
     const text = readUntil(socket, (all) => all.endsWith('0\r\n\r\n'));
@@ -106,7 +106,7 @@ describe('an event stream', () => {
     expect(await text).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*\r\nc\r\ndata: last\n\n\r\n0\r\n\r\n$/);
   });
 
-  it('that has sent nothing yet is ended cleanly as well', async () => {
+  it('that has sent nothing yet is also ended cleanly', async () => {
     const site = await start({ longLived: 'close' });
     const socket = await site.get('/events-silent');
     const text = readUntil(socket, (all) => all.endsWith('0\r\n\r\n'));
@@ -132,7 +132,7 @@ describe('an event stream', () => {
     expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
-  it('is ended cleanly for a slow client too, however many others end first', async () => {
+  it('is ended cleanly for a slow client too, after many others', async () => {
     const site = await start({ longLived: 'close' });
     const slow = (await site.get('/events')).pause();
     const sent = fill(await site.opened('/events'));
@@ -152,7 +152,7 @@ describe('an event stream', () => {
     expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
-  it('does not hold up a drain when its client takes nothing', async () => {
+  it('does not delay a drain when its client reads nothing', async () => {
     const site = await start({ longLived: 'close' });
     const stalled = await site.get('/events');
     stalled.pause();
@@ -161,7 +161,7 @@ describe('an event stream', () => {
     expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
-  it('is not what its client would have taken for one', async () => {
+  it('is recognised by its response, not by the Accept header of its client', async () => {
     const site = await start({ longLived: 'close' });
     const socket = await site.get('/json');
     await readUntil(socket, (text) => text.includes('['));
@@ -256,7 +256,7 @@ describe('a long poll', () => {
     expect(await ordinary).toMatchObject({ status: 200, body: 'ordinary' });
   });
 
-  it('is given up by its handler as well, which may be late to notice', async () => {
+  it('does not delay a drain when its handler ends late', async () => {
     const site = await start({ longLived: 'close', isLongLived: '/poll' });
     const poll = request(`${site.url}/poll`);
     const res = await site.opened('/poll');
@@ -269,7 +269,7 @@ describe('a long poll', () => {
     expect(await poll).toMatchObject({ status: 503 });
   });
 
-  it('is given up over http2 as well', async () => {
+  it('gets 503 when a drain begins over http2 as well', async () => {
     const antract = createAntract({ logger, longLived: 'close', isLongLived: '/poll' });
     const pause = antract.pause();
     const server = http2.createServer();

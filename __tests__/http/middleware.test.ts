@@ -61,7 +61,7 @@ async function gated(
 }
 
 describe('a request while running', () => {
-  it('passes, is counted in flight until its response ends, and gets no header of ours', async () => {
+  it('passes, counts as in flight until its response ends, and gets no extra header', async () => {
     const responses: ServerResponse[] = [];
     const { registry, url } = await gated({}, {}, (_req, res) => void responses.push(res));
     const answer = request(url);
@@ -72,7 +72,7 @@ describe('a request while running', () => {
     while (registry.status().inFlight > 0) await new Promise(setImmediate);
   });
 
-  it('is counted once when it is cut off', async () => {
+  it('is counted once when its connection breaks', async () => {
     let arrived!: () => void;
     const arrival = new Promise<void>((resolve) => (arrived = resolve));
     const { registry, port } = await gated({}, {}, () => arrived());
@@ -104,7 +104,7 @@ describe('a request while running', () => {
   });
 });
 
-describe('what a running app costs a request', () => {
+describe('the cost of the middleware for a request while running', () => {
   it('is one listener, and neither a promise nor a timer', async () => {
     const registry = new OpenRegistry({ logger });
     const pause = createPauseMiddleware(registry);
@@ -170,7 +170,7 @@ describe('a held request', () => {
     expect((await Promise.all(answers)).map(({ body }) => body)).toEqual(['/a', '/b']);
   });
 
-  it('goes out in the order of arrival', async () => {
+  it('is released in order of arrival', async () => {
     const { registry, url, held, served } = await gated();
     await registry.enable();
     const answers: Promise<unknown>[] = [];
@@ -205,7 +205,7 @@ describe('a held request', () => {
   });
 });
 
-describe('a client that leaves while held', () => {
+describe('a client that disconnects while held', () => {
   it.each([
     ['no body', 'GET /gone HTTP/1.1\r\nHost: a\r\n\r\n'],
     [
@@ -256,7 +256,7 @@ describe('a client that leaves while held', () => {
     expect(await registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
-  it('is answered in order when it stays with what it had pipelined', async () => {
+  it('that stays gets the answers to its pipelined requests in order', async () => {
     const { registry, port, held } = await gated();
     await registry.enable();
     const socket = await connect(port);
@@ -268,7 +268,7 @@ describe('a client that leaves while held', () => {
   });
 });
 
-describe('a client that left before the gate', () => {
+describe('a client that disconnected before the middleware ran', () => {
   it('is not served and not counted', async () => {
     const registry = new OpenRegistry({ logger });
     const pause = createPauseMiddleware(registry);
@@ -371,7 +371,7 @@ describe('a bypass', () => {
     ['a whole URL without a path', { healthCheckPath: '/' }, 'GET', 'http://a'],
     ['a whole URL of the admin path', {}, 'GET', 'http://a/_antract/status'],
   ] as [string, AntractOptions, string, string][])(
-    'is not: %s',
+    'does not apply: %s',
     async (_name, options, method, path) => {
       const { registry, port, held } = await gated(options);
       await registry.enable();
@@ -385,7 +385,7 @@ describe('a bypass', () => {
   );
 
   it.each(['/up', '/_antract/status'])(
-    'is not: the handshake of a WebSocket to %s that nothing takes for an upgrade',
+    'does not apply to a WebSocket handshake to %s that no listener upgrades',
     async (path) => {
       for (const token of ['websocket', 'WebSocket', 'h2c, websocket/13']) {
         const { registry, port, held } = await gated({ healthCheckPath: '/up' });
@@ -407,7 +407,7 @@ describe('a bypass', () => {
     expect((await request(`${url}/up`, { headers })).status).toBe(200);
   });
 
-  it('answers health checks itself while not running, where asked to', async () => {
+  it('answers health checks itself while not running, with `answerHealthChecks`', async () => {
     const { registry, url, served } = await gated({
       healthCheckPath: '/up',
       answerHealthChecks: true,
@@ -421,7 +421,7 @@ describe('a bypass', () => {
     expect(served).toEqual(['/up']);
   });
 
-  it('answers them itself until the last one held has gone out', async () => {
+  it('answers health checks itself until the last held request is released', async () => {
     let isWell = false;
     const { registry, url, held, served } = await gated({
       healthCheckPath: '/up',
@@ -441,8 +441,8 @@ describe('a bypass', () => {
   });
 });
 
-describe('a rule of which requests wait', () => {
-  it('lets the others pass, and holds when it fails', async () => {
+describe('a function that decides which requests are held', () => {
+  it('lets the other requests pass, and holds a request when it throws', async () => {
     const shouldHold = (req: AntractRequest): boolean => {
       if (req.url === '/fails') throw new Error('oops');
       return req.url === '/waits';
@@ -461,8 +461,8 @@ describe('a rule of which requests wait', () => {
   });
 });
 
-describe('a rule of which are long-lived', () => {
-  it('says nothing by a promise', async () => {
+describe('a function that decides which requests are long-lived', () => {
+  it('is ignored when it returns a promise', async () => {
     const responses: ServerResponse[] = [];
     const options = { longLived: 'ignore', isLongLived: promise } as const;
     const { registry, url } = await gated(options, {}, (_req, res) => void responses.push(res));
@@ -476,7 +476,7 @@ describe('a rule of which are long-lived', () => {
   });
 });
 
-describe('a refusal', () => {
+describe('a rejection', () => {
   it('is a problem document for an API client', async () => {
     const { registry, url } = await gated();
     await registry.stop('default', { message: 'Back at 10:00.' });
@@ -509,7 +509,7 @@ describe('a refusal', () => {
     expect((await request(url, { headers })).headers['content-type']).toContain(type);
   });
 
-  it('shows people a page that reloads itself and cannot be injected into', async () => {
+  it('is a page for browsers that reloads itself and can not be injected into', async () => {
     const { registry, url } = await gated();
     await registry.stop('default', { message: '<script>alert(1)</script>' });
     const headers = { 'Sec-Fetch-Mode': 'navigate' };
@@ -560,10 +560,10 @@ describe('a refusal', () => {
   });
 });
 
-describe('the app', () => {
+describe('the app of a request', () => {
   const byHost: PauseOptions = { app: (req) => req.headers.host };
 
-  it('is read off the request, and one pause never touches another', async () => {
+  it('is read from the request, and a pause of one app never affects another', async () => {
     const { registry, url, served } = await gated({}, byHost);
     await registry.enable('a.test');
     const answer = request(url, { headers: { Host: 'a.test' } });
@@ -574,7 +574,7 @@ describe('the app', () => {
     expect((await answer).status).toBe(200);
   });
 
-  it('is refused when its name is none, or there are too many in use', async () => {
+  it('is rejected when its name is invalid, or there are too many apps', async () => {
     const { url } = await gated(
       { maxApps: 1 },
       byHost,
@@ -587,7 +587,7 @@ describe('the app', () => {
     for (const status of statuses) expect([200, 503]).toContain(status);
   });
 
-  it('shows a stranger nothing of an error in the own function', async () => {
+  it("shows the client nothing of an error in the user's function", async () => {
     const throws = (): never => {
       throw new Error('secret detail');
     };

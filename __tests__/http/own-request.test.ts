@@ -37,7 +37,7 @@ describe('a request whose handler calls during() for its own app', () => {
   it.each([
     ['without a body', undefined],
     ['behind a body parser', '{"deploy":true}'],
-  ])('is told so in Express (%s), and the app resumes', async (_name, body) => {
+  ])('gets ERR_ANTRACT_OWN_REQUEST in Express (%s), and the app resumes', async (_name, body) => {
     const antract = create();
     const app = express();
     app.use(antract.pause(), express.json());
@@ -53,7 +53,7 @@ describe('a request whose handler calls during() for its own app', () => {
     expect(antract.status().phase).toBe('running');
   });
 
-  it('is told so in Fastify', async () => {
+  it('gets ERR_ANTRACT_OWN_REQUEST in Fastify', async () => {
     const antract = create();
     const app = fastify();
     await app.register(middie);
@@ -64,7 +64,7 @@ describe('a request whose handler calls during() for its own app', () => {
     expect((await request(`${url}/deploy`)).body).toBe('ERR_ANTRACT_OWN_REQUEST');
   });
 
-  it('is told so over http2, where another stream of the connection is not taken for it', async () => {
+  it('gets ERR_ANTRACT_OWN_REQUEST over http2, unlike another stream of its connection', async () => {
     const antract = create();
     const pause = antract.pause();
     const other = create();
@@ -121,7 +121,7 @@ describe('a request whose handler calls during() for its own app', () => {
     expect(await ran).toBe('ran');
   });
 
-  it('is not found while others are in flight, which the drain waits for anyway', async () => {
+  it('gets ERR_ANTRACT_OWN_REQUEST only when it is the last request in flight', async () => {
     const antract = create();
     const pause = antract.pause();
     const open: ServerResponse[] = [];
@@ -170,7 +170,7 @@ describe('a request whose handler calls during() for its own app', () => {
 });
 
 describe('a request that waits for the drain of its own app', () => {
-  it('is told so where its handler calls drained()', async () => {
+  it('gets ERR_ANTRACT_OWN_REQUEST when its handler calls waitForDrain()', async () => {
     const antract = create();
     const pause = antract.pause();
     const { url } = await listen((req, res) =>
@@ -185,7 +185,7 @@ describe('a request that waits for the drain of its own app', () => {
     expect((await request(url)).body).toBe('ERR_ANTRACT_OWN_REQUEST');
   });
 
-  it('is told so where it is an admin request that the pause does not know as one', async () => {
+  it('gets ERR_ANTRACT_OWN_REQUEST when it is an admin request at an unknown `adminPath`', async () => {
     const antract = create();
     const app = express();
     app.use(antract.pause());

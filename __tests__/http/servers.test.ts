@@ -95,7 +95,7 @@ const named = (protocol?: ServerKind['protocol']): [string, ServerKind][] =>
   KINDS.filter((kind) => !protocol || kind.protocol === protocol).map((kind) => [kind.name, kind]);
 
 describe.each(named())('%s', (_name, kind) => {
-  it('lets a request pass while running, counts it, and adds nothing to it', async () => {
+  it('passes a request while running, counts it, and adds nothing to it', async () => {
     const arrived = gate();
     const mayAnswer = gate();
     const { antract, client } = await start(kind, {
@@ -114,7 +114,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(antract.status().inFlight).toBe(0);
   });
 
-  it('holds requests and lets them go in order, their bodies whole', async () => {
+  it('holds requests and releases them in order, with complete bodies', async () => {
     const { antract, client, served, held } = await start(kind);
     await antract.enable();
     const bodies = SIZES.map(bodyOf);
@@ -130,7 +130,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(answers.map(({ body }) => reported(body).sha256)).toEqual(bodies.map(sha256));
   });
 
-  it('goes on with an upload that is still arriving when it is let go', async () => {
+  it('continues an upload that is still arriving when it is released', async () => {
     const { antract, client, served, held } = await start(kind);
     await antract.enable();
     const body = bodyOf(2 * KB * KB);
@@ -152,7 +152,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(served).toEqual(['/up']);
   });
 
-  it('tells how long a request was held, to the client and to the backend', async () => {
+  it('reports to the client and the backend how long a request was held', async () => {
     const { antract, client, held } = await start(kind);
     await antract.enable();
     const exchange = client.send({ path: '/', headers: { 'X-Antract-Held-Ms': '4711' } });
@@ -165,7 +165,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(headers['server-timing']).toBe(`antract;dur=${heldMs}`);
   });
 
-  it('keeps the context of a request, and not that of whoever lets it go', async () => {
+  it('keeps the async context of a request, not that of the code that releases it', async () => {
     const { antract, client, held } = await start(kind);
     await antract.enable();
     const exchanges = [0, 300 * KB].map((size) =>
@@ -207,7 +207,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(served).toEqual(['/stays', '/probe']);
   });
 
-  it('neither counts nor serves who left before the gate', async () => {
+  it('neither counts nor serves a request whose client disconnected before the middleware ran', async () => {
     const arrived = gate();
     const mayGo = gate();
     const left = gate();
@@ -229,7 +229,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(served).toEqual(['/probe']);
   });
 
-  it('answers 503 once stopped, to those held as well', async () => {
+  it('answers 503 once stopped, also to held requests', async () => {
     const { antract, client, served, held, probe } = await start(kind);
     await antract.enable();
     const exchanges = SIZES.map((size) =>
@@ -257,7 +257,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(served).toEqual(['/probe']);
   });
 
-  it('refuses an upload that is still arriving, and the connection goes on', async () => {
+  it('rejects an upload that is still arriving, and keeps the connection', async () => {
     const { antract, site, client, served, held } = await start(kind);
     const connections = countConnections(site.server);
     const agent = kind.protocol === 'h2' ? undefined : client.createAgent();
@@ -344,7 +344,7 @@ describe.each(named())('%s', (_name, kind) => {
 });
 
 describe.each(named('http/1.1'))('%s: what only HTTP/1.1 has', (_name, kind) => {
-  it('uses a connection again that was held, refused and let go', async () => {
+  it('reuses a connection after its requests were held, rejected and released', async () => {
     const { antract, site, client, held } = await start(kind);
     const connections = countConnections(site.server);
     const agent = client.createAgent();
@@ -404,7 +404,7 @@ describe.each(named('http/1.1'))('%s: what only HTTP/1.1 has', (_name, kind) => 
     expect(served).toEqual(['/1', '/2', '/3']);
   });
 
-  it('forgets all that a client had pipelined when it leaves', async () => {
+  it('removes all pipelined requests of a client that disconnects', async () => {
     const { antract, client, served, held, allGone, probe } = await start(kind);
     await antract.enable();
     const { socket } = await client.connect();
@@ -436,7 +436,7 @@ describe.each(named('http/1.1'))('%s: what only HTTP/1.1 has', (_name, kind) => 
     expect(served).toEqual(['/probe']);
   });
 
-  it('cannot keep who half-closes, as Node ends such a connection by itself', async () => {
+  it('can not hold a half-closed connection, because Node ends it', async () => {
     const { antract, client, served, held, allGone, probe } = await start(kind);
     await antract.enable();
     const { socket } = await client.connect();
@@ -453,7 +453,7 @@ describe.each(named('http/1.1'))('%s: what only HTTP/1.1 has', (_name, kind) => 
 });
 
 describe.each(named('h2'))('%s: what HTTP/1.1 has not', (_name, kind) => {
-  it('has streams instead of pipelining: those of one connection are let go in order', async () => {
+  it('releases the streams of one connection in order', async () => {
     const { antract, site, client, served, held } = await start(kind);
     const connections = countConnections(site.server);
     await antract.enable();
@@ -466,7 +466,7 @@ describe.each(named('h2'))('%s: what HTTP/1.1 has not', (_name, kind) => {
     expect(connections()).toBe(1);
   });
 
-  it('has one connection for many: a large upload that is held does not stop the others', async () => {
+  it('does not let a large held upload block the other streams of its connection', async () => {
     const { antract, client, held } = await start(kind, {
       bypass: (req) => req.url === '/passes',
     });
@@ -481,7 +481,7 @@ describe.each(named('h2'))('%s: what HTTP/1.1 has not', (_name, kind) => {
     for (const { answer } of exchanges) expect((await answer).status).toBe(200);
   });
 
-  it('forgets every stream of a connection that ends', async () => {
+  it('removes every held stream of a connection that ends', async () => {
     const { antract, client, served, held, allGone, probe } = await start(kind);
     await antract.enable();
     client.send({ path: '/1' });
@@ -494,7 +494,7 @@ describe.each(named('h2'))('%s: what HTTP/1.1 has not', (_name, kind) => {
     expect(served).toEqual(['/probe']);
   });
 
-  it('notices a reset of the connection', async () => {
+  it('notices that the connection was reset', async () => {
     const { antract, client, served, held, allGone } = await start(kind);
     await antract.enable();
     client.send({ path: '/1' });
@@ -505,7 +505,7 @@ describe.each(named('h2'))('%s: what HTTP/1.1 has not', (_name, kind) => {
     expect(served).toEqual([]);
   });
 
-  it('has no half-closed clients: that is how every request without a body begins', async () => {
+  it('holds a half-closed stream, as every request without a body is one', async () => {
     const { antract, client, held } = await start(kind);
     await antract.enable();
     const exchange = client.send({ path: '/' });
@@ -514,7 +514,7 @@ describe.each(named('h2'))('%s: what HTTP/1.1 has not', (_name, kind) => {
     expect((await exchange.answer).status).toBe(200);
   });
 
-  it('has no `Connection` header, neither on what was held nor on what is refused', async () => {
+  it('sends no `Connection` header, neither for a held nor for a rejected request', async () => {
     const { antract, client, held } = await start(kind);
     await antract.enable();
     const exchange = client.send({ path: '/' });
@@ -527,7 +527,7 @@ describe.each(named('h2'))('%s: what HTTP/1.1 has not', (_name, kind) => {
     expect(refused.headers).not.toHaveProperty('connection');
   });
 
-  it('has no HTTP/1.0 clients: Node turns them away ahead of any handler', async () => {
+  it('leaves HTTP/1.0 clients to Node, which rejects them before any handler', async () => {
     const { antract, client, served } = await start(kind);
     await antract.enable();
     const { socket } = await client.connect();

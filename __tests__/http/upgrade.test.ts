@@ -149,7 +149,7 @@ describe('an upgrade while running', () => {
   });
 
   it.each(['wait', 'ignore'] as const)(
-    'is not followed any more once it is open, where a drain would %s',
+    'is no longer tracked once it is open, when a drain would %s',
     async (longLived) => {
       const site = await start({ longLived });
       await message(dial(site));
@@ -157,7 +157,7 @@ describe('an upgrade while running', () => {
     },
   );
 
-  it('whose handler throws is closed, and not in flight any more', async () => {
+  it('whose handler throws is closed, and no longer in flight', async () => {
     const { antract, port, thrown } = await startWith(() => {
       throw new Error('no');
     });
@@ -167,7 +167,7 @@ describe('an upgrade while running', () => {
     await until(() => gone(antract));
   });
 
-  it('may carry a body, whose every byte gets to the handler', async () => {
+  it('with a body passes every byte of it to the handler', async () => {
     const { port } = await startWith(echoBody);
     const socket = await shake(port, WITH_BODY);
     socket.write('rest');
@@ -233,7 +233,7 @@ describe('an upgrade that is pipelined behind another request', () => {
 });
 
 describe('a held upgrade', () => {
-  it('is handed on after the pause, with what the client had sent early', async () => {
+  it('reaches the handler after the pause, with the bytes that the client had sent early', async () => {
     const site = await start();
     await site.antract.enable();
     const socket = await connect(site.port);
@@ -269,7 +269,7 @@ describe('a held upgrade', () => {
     expect(site.antract.status()).toMatchObject({ held: 0, inFlight: 0 });
   });
 
-  it('that carries a body loses none of it', async () => {
+  it('with a body loses no byte of it', async () => {
     const { antract, port } = await startWith(echoBody);
     await antract.enable();
     const socket = await shake(port, WITH_BODY);
@@ -281,7 +281,7 @@ describe('a held upgrade', () => {
     expect(await readUntil(socket, (text) => text.includes('.'))).toContain('body and rest.');
   });
 
-  it('that carries a body can be refused', async () => {
+  it('with a body can be rejected', async () => {
     const { antract, port } = await startWith(echoBody);
     await antract.stop();
     const socket = await shake(port, WITH_BODY);
@@ -290,7 +290,7 @@ describe('a held upgrade', () => {
     await closed;
   });
 
-  it('that sends too much ahead is refused rather than left unread', async () => {
+  it('that sends too many bytes early is rejected', async () => {
     const site = await start();
     await site.antract.enable();
     const rejected = nextEvent(site.antract, 'rejected');
@@ -303,7 +303,7 @@ describe('a held upgrade', () => {
     expect(site.handed).toHaveLength(0);
   });
 
-  it('of another protocol waits as well', async () => {
+  it('to another protocol is held as well', async () => {
     const { antract, port } = await startWith((_req, socket, head) =>
       socket.write(`got ${head.toString()}.`),
     );
@@ -316,7 +316,7 @@ describe('a held upgrade', () => {
     expect(await readUntil(socket, (text) => text.includes('.'))).toBe('got early.');
   });
 
-  it('waits over TLS as well', async () => {
+  it('over TLS is held as well', async () => {
     const server = https.createServer(createCertificate());
     const wss = new WebSocketServer({ noServer: true });
     const { antract, port } = await startWith(
@@ -346,7 +346,7 @@ describe('a held upgrade', () => {
     expect((await refused)[1].statusCode).toBe(503);
   });
 
-  it('that is answered with trouble slows a release down, and any other answer does not', async () => {
+  it('slows a release down when the backend answers with an error, and not otherwise', async () => {
     for (const [status, next] of [
       [503, 1],
       [400, 4],
@@ -433,7 +433,7 @@ describe('an upgrade during a pause', () => {
     }
   });
 
-  it('passes on the health check path for a privileged user agent and the own function', async () => {
+  it("passes for a health check path, a privileged user agent and the user's function", async () => {
     const options: AntractOptions[] = [
       { privilegedUserAgent: 'ops' },
       { bypass: (req) => req.headers['user-agent'] === 'ops' },
@@ -458,8 +458,8 @@ describe('an upgrade during a pause', () => {
   });
 });
 
-describe('a drain', () => {
-  it('waits for WebSockets by default', async () => {
+describe('a drain with open WebSockets', () => {
+  it('waits for them by default', async () => {
     const site = await start();
     const client = dial(site);
     await message(client);
@@ -473,7 +473,7 @@ describe('a drain', () => {
     expect(await drained).toMatchObject({ outcome: 'drained' });
   });
 
-  it('ignores them where asked to', async () => {
+  it('ignores them with `longLived` set to ignore', async () => {
     const site = await start({ longLived: 'ignore' });
     const client = dial(site);
     await message(client);
@@ -484,7 +484,7 @@ describe('a drain', () => {
     expect(await message(client)).toBe('still there');
   });
 
-  it('closes them with 1012 where asked to, and they come back', async () => {
+  it('closes them with 1012 with `longLived` set to close, and clients reconnect', async () => {
     const site = await start({ longLived: 'close' });
     const client = dial(site);
     await message(client);
@@ -499,7 +499,7 @@ describe('a drain', () => {
     expect(await message(again)).toMatch(/^held \d+$/);
   });
 
-  it('does not cut a message in two to close', async () => {
+  it('does not close in the middle of a message', async () => {
     const site = await start({ longLived: 'close' });
     const client = dial(site);
     await message(client);
@@ -515,7 +515,7 @@ describe('a drain', () => {
     expect((await closed)[0]).toBe(1012);
   });
 
-  it('ends a client that does not answer the close', async () => {
+  it('ends the connection of a client that does not answer the close frame', async () => {
     const site = await start({ longLived: 'close' });
     const socket = net.connect(site.port, '127.0.0.1');
     cleanUps.push(() => socket.destroy());
@@ -554,7 +554,7 @@ describe('a drain', () => {
     expect(await drained).toMatchObject({ outcome: 'drained' });
   });
 
-  it('sends nothing behind the close frame, and calls back as if it had', async () => {
+  it('sends nothing after the close frame, and calls back as if it had', async () => {
     const sockets: Duplex[] = [];
     const { antract, port } = await startWith(
       (_req, socket) => {
@@ -585,7 +585,7 @@ describe('a drain', () => {
     expect(more).toBe('');
   });
 
-  it('closes one that was let into the pause, as soon as it is open', async () => {
+  it('closes one whose handshake bypassed the pause, as soon as it is open', async () => {
     const site = await start({
       longLived: 'close',
       maxWait: 50,
@@ -599,7 +599,7 @@ describe('a drain', () => {
     expect(site.handed).toHaveLength(1);
   });
 
-  it('does not cut the answer to a handshake that was refused', async () => {
+  it('sends the complete answer to a rejected handshake', async () => {
     const sockets: Duplex[] = [];
     const { antract, port } = await startWith((_req, socket) => void sockets.push(socket), {
       longLived: 'close',
@@ -616,7 +616,7 @@ describe('a drain', () => {
     expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
-  it('closes what is no WebSocket, behind what was written', async () => {
+  it('closes a connection of another protocol after the data that was written', async () => {
     const { antract, port } = await startWith(
       (_req, socket) => void socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\nhi'),
       { longLived: 'close' },
@@ -631,7 +631,7 @@ describe('a drain', () => {
     expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
-  it('gives up on a message whose rest does not come', async () => {
+  it('does not wait for the rest of a message that does not come', async () => {
     const site = await start({ longLived: 'close' });
     const client = dial(site);
     await message(client);

@@ -83,13 +83,13 @@ describe('the documentation', () => {
     }
   });
 
-  it('names every flag of the gateway, and none that is not there', async () => {
+  it('names every flag of the gateway, and no other', async () => {
     const rows = (await read('docs/gateway.md')).match(/^\| `--.*$/gm) ?? [];
     const documented = rows.flatMap((row) => row.split('|')[1]?.match(/--[a-z-]+/g) ?? []);
     expect(new Set(documented)).toEqual(new Set(FLAGS.map(({ long }) => long)));
   });
 
-  it('has a section for every error and warning in the source, and none for another', async () => {
+  it('has a section for every error and warning in the source, and no other', async () => {
     const sections = (await read('docs/errors.md')).matchAll(/^### ((?:ERR|WRN)_\w+)\n(?!\n)/gm);
     const documented = [...sections].map(([, code]) => code);
     const known = await codesInSource();

@@ -6,7 +6,7 @@ import { killBackends } from '../support/backend.ts';
 import { endAll } from '../support/cli.ts';
 import { closeAll } from '../support/http.ts';
 import { operate, type Operated } from '../support/operated.ts';
-import { itWith } from '../support/tools.ts';
+import { itWith } from '../support/programs.ts';
 
 const itWithCurl = itWith('curl', 'curl');
 const SCRIPT = fileURLToPath(new URL('../../example/deploy.sh', import.meta.url));
@@ -38,7 +38,7 @@ describe('the example of a deploy with curl', () => {
     });
   });
 
-  itWithCurl('leaves a pause alone that somebody else began', async () => {
+  itWithCurl('leaves the pause of another operator alone', async () => {
     const site = await operate();
     await site.admin('enable?reason=theirs');
     const { code, stdout } = await deploy(site, 'echo', 'ran');

@@ -143,7 +143,7 @@ describe('the packed tarball', () => {
     expect(packed).not.toContain('binding.gyp');
   });
 
-  it('is small, and so is what it installs', async () => {
+  it('is small, together with its dependencies', async () => {
     const installed = await run(consumer, 'npm', 'ls', '--all', '--parseable');
     const packages = installed.split('\n').length - 1;
     const figures = `${Math.round(size.packed)} kB packed, ${Math.round(size.unpacked)} kB unpacked`;
@@ -153,7 +153,7 @@ describe('the packed tarball', () => {
     expect(size.unpacked).toBeLessThanOrEqual(MAX_UNPACKED_KB);
   });
 
-  it('pleases publint and "are the types wrong"', async () => {
+  it('passes publint and "are the types wrong"', async () => {
     expect(JSON.parse(await node(SUPPORT, 'check-tarball.mjs', tarball))).toEqual({
       publint: [],
       types: [],
@@ -238,7 +238,7 @@ describe('installed in an empty folder, the package', () => {
     });
   });
 
-  it('has a command', async () => {
+  it('runs as the command `antract`', async () => {
     expect(await run(consumer, 'npx', '--no-install', 'antract', '--version')).toBe(
       manifest.version,
     );
@@ -313,7 +313,7 @@ describe('Jest runs the tests of a project that uses antract', () => {
   }, 60_000);
 });
 
-it('builds a command that can be run as a file', async () => {
+it('the build makes dist/cli.js executable', async () => {
   expect(await run(ROOT, join(ROOT, 'dist/cli.js'), '--version')).toBe(manifest.version);
 });
 

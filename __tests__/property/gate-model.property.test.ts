@@ -183,8 +183,8 @@ class Crowd {
   }
 }
 
-describe('each request', () => {
-  it('does what its model does, step by step', async () => {
+describe('each request in a model-based run', () => {
+  it('behaves like its model at each step', async () => {
     const plans = fc.array(aStep, { minLength: 10, maxLength: 40, size: 'max' });
     await check([someSettings, plans], async (settings, plan) => {
       const twins = new Twins(await start(settings), settings);
@@ -202,7 +202,7 @@ describe('each request', () => {
     });
   });
 
-  it('ends in exactly one way, in order and truly counted, when much happens at once', async () => {
+  it('ends in exactly one way, in order and counted once, when many things happen at once', async () => {
     const turns = fc.constantFrom(0, 0, 1, 3);
     const plans = fc.array(fc.tuple(aStep, turns), { minLength: 20, maxLength: 80, size: 'max' });
     await check([someSettings, plans], async (settings, plan) => {

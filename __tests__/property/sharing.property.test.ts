@@ -279,7 +279,7 @@ async function run(steps: readonly Step[]): Promise<void> {
   expect(clock.pendingTimers).toBe(0);
 }
 
-it('tells the truth of a drain, comes to one mind, and loses nobody', async () => {
+it('processes that share a store report drains truthfully, agree on one state, and lose no request', async () => {
   await fc.assert(fc.asyncProperty(steps, run), {
     numRuns: 100,
   });

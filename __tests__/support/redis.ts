@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { describeWith } from './tools.ts';
+import { describeWith } from './programs.ts';
 
 const execute = promisify(execFile);
 

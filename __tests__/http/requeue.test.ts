@@ -93,11 +93,11 @@ const BODIES: [string, number, 'late'?][] = [
   ['a body that comes late', 3_000_000, 'late'],
 ];
 
-describe.each(BODIES)('a request with %s, taken back again and again', (_what, size, late) => {
+describe.each(BODIES)('a request with %s that is requeued again and again', (_what, size, late) => {
   const body = Buffer.alloc(size, 'x');
   const method = size > 0 ? 'POST' : 'GET';
 
-  it.each(['let through', 'held'])('has no more listeners for it when first %s', async (first) => {
+  it.each(['let through', 'held'])('does not collect listeners when first %s', async (first) => {
     const warnings = watchListeners();
     const { antract, handle, counts, tried } = site();
     const { url } = await listen(handle);
@@ -122,7 +122,7 @@ describe.each(BODIES)('a request with %s, taken back again and again', (_what, s
     expect(antract.status()).toMatchObject({ held: 0, inFlight: 0 });
   });
 
-  it('has no more listeners for it over http2', async () => {
+  it('does not collect listeners over http2', async () => {
     const warnings = watchListeners();
     const { handle, counts, tried } = site();
     const server = http2.createServer((req, res) => handle(req as never, res as never));
@@ -141,9 +141,9 @@ describe.each(BODIES)('a request with %s, taken back again and again', (_what, s
   });
 });
 
-describe('a client that leaves', () => {
+describe('a client that disconnects from a requeued request', () => {
   it.each([0, 1, 2, 5])(
-    'is noticed after %i tries, while held and while it is not',
+    'is noticed after %i tries, while the request is held and while it is not',
     async (tries) => {
       for (const whileHeld of [true, false]) {
         const antract = createAntract({ logger: { info() {}, warn() {}, error() {} } });
@@ -185,8 +185,8 @@ describe('a client that leaves', () => {
   );
 });
 
-describe('a middleware whose backend is refused soon after a pause that held nothing', () => {
-  it('holds the request for the cover and not for the longest pause', async () => {
+describe('a middleware whose backend refuses connections soon after a pause that held nothing', () => {
+  it('holds the request for `holdOnOutage`, not for the longest pause', async () => {
     const antract = createAntract({
       logger: { info() {}, warn() {}, error() {} },
       probe: { check: () => true },

@@ -56,7 +56,7 @@ async function files(): Promise<string[]> {
 const countListeners = (emitter: EventEmitter): number =>
   emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0);
 
-describe('clients that leave while held', () => {
+describe('clients that disconnect while held', () => {
   it.each([
     ['no body', 0, 0],
     ['1 KB', 1024, 1024],
@@ -111,7 +111,7 @@ describe('clients that leave while held', () => {
     await once(server, 'close');
   });
 
-  it('take no listener with them from a connection that is kept', async () => {
+  it('leave no listener behind on a kept connection', async () => {
     const antract = createAntract({ logger });
     const pause = antract.pause();
     const counts: number[] = [];
