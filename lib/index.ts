@@ -78,5 +78,6 @@ export type {
   LostProcessStatus,
   ProcessStatus,
   ReleaseResult,
+  StatusFields,
 } from './gate/status.ts';
 export type { TrafficReport } from './gate/traffic-stats.ts';

@@ -34,14 +34,14 @@ const SUPPORT = join(ROOT, '__tests__/support');
 const PACKAGE_MANAGERS = ['yarn@1.22.22', 'pnpm@10.34.8'];
 
 /** What an installation may come to. Raise a limit only for something that every user needs. */
-const MAX_PACKED_KB = 505;
-const MAX_UNPACKED_KB = 1715;
+const MAX_PACKED_KB = 530;
+const MAX_UNPACKED_KB = 1800;
 const MAX_PACKAGES = 20;
 
 /** What the core must not load: what the proxy and the CLI need, and Express. */
 const NOT_THE_CORES = ['commander', 'express', 'http-proxy-middleware'];
 
-const ENTRY_POINTS = ['index', 'gateway', 'redis', 'store-contract'];
+const ENTRY_POINTS = ['index', 'create-gateway', 'redis', 'store-contract'];
 
 const node = (cwd: string, ...args: string[]) => run(cwd, process.execPath, ...args);
 
@@ -92,7 +92,7 @@ describe('the packed tarball', () => {
   it('has each file of lib as code and declaration, CommonJS, the dashboard as it is, documents and examples', async () => {
     const sources = await readdir(join(ROOT, 'lib'), { recursive: true });
     const built = sources
-      .filter((source) => /(?<!\.d)\.ts$/.test(source))
+      .filter((source) => /(?<!\.d)\.ts$/.test(source) && source !== 'bin.ts')
       .map((source) => join('dist', source.slice(0, -'.ts'.length)))
       .flatMap((file) => [`${file}.js`, `${file}.d.ts`]);
     const chart = ['LICENSE', 'dist/uPlot.iife.min.js', 'dist/uPlot.min.css'].map((file) =>
@@ -110,7 +110,16 @@ describe('the packed tarball', () => {
 
     expect(
       packed.filter((path) => !documents.test(path) && !sharedPart.test(path)).toSorted(),
-    ).toEqual([...built, ...page, ...chart, ...commonJs].toSorted());
+    ).toEqual(
+      [
+        'dist/cli.js',
+        'dist/common/format.d.ts',
+        ...built,
+        ...page,
+        ...chart,
+        ...commonJs,
+      ].toSorted(),
+    );
     expect(packed).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'package.json']));
   });
 
@@ -121,7 +130,7 @@ describe('the packed tarball', () => {
     for (const page of pages) {
       const text = await readFile(join(ROOT, page), 'utf8');
       const examples = [...text.matchAll(/(?<![\w/.])example\/[\w./-]*\w/g)].map(([path]) => path);
-      const paths = linkedFrom(text).map((link) => join(dirname(page), link));
+      const paths = linkedFrom(text).map((link) => join(dirname(page), link).replace(/\/$/, ''));
       for (const path of [...paths, ...examples]) {
         count += 1;
         const isPacked = packed.some((file) => file === path || file.startsWith(`${path}/`));
