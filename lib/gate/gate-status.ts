@@ -7,15 +7,12 @@ import type { Straggler } from './in-flight.ts';
 import type { DesiredState } from './desired-state.ts';
 import { phaseOf } from './phase.ts';
 import type { AppSettings } from '../options/settings.ts';
-import type { ProbeStatus, StatusFields } from './status.ts';
+import { sumCounts, type Counts, type ProbeStatus, type StatusFields } from './status.ts';
 
-export interface GateFacts {
+export interface GateFacts extends Counts {
   readonly app: string;
   readonly now: number;
   readonly state: DesiredState;
-  readonly held: number;
-  readonly inFlight: number;
-  readonly longLived: number;
   /** When the one that has waited longest arrived; undefined where none waits. */
   readonly oldestSince: number | undefined;
   /** How many were held when the release began. */
@@ -30,16 +27,14 @@ export interface GateFacts {
 }
 
 export function describeGate(facts: GateFacts): StatusFields {
-  const { app, now, state, held, inFlight, longLived, oldestSince, probe } = facts;
+  const { app, now, state, held, oldestSince, probe } = facts;
   const { kind, since, until, leaseEnd } = state;
   const phase = phaseOf({ ...facts, desired: kind });
   const forMs = Math.round(now - since);
   return {
     app,
     phase,
-    held,
-    inFlight,
-    longLived,
+    ...sumCounts([facts]),
     oldestHoldMs: oldestSince === undefined ? null : Math.round(now - oldestSince),
     heldDelta: phase === 'releasing' ? held - facts.heldAtResume : null,
     pausedForMs: kind === 'paused' ? forMs : null,

@@ -75,6 +75,18 @@ export interface StatusFields {
   store?: 'connected' | 'lost';
 }
 
+/** With a `store`, these figures are sums over all processes. */
+const COUNTS = ['held', 'inFlight', 'longLived'] as const satisfies (keyof StatusFields)[];
+
+export type Counts = Pick<StatusFields, (typeof COUNTS)[number]>;
+
+/** A process of an older version does not report every count. */
+export function sumCounts(reports: readonly Partial<Counts>[]): Counts {
+  const sum = (name: keyof Counts): number =>
+    reports.reduce((total, report) => total + (report[name] ?? 0), 0);
+  return Object.fromEntries(COUNTS.map((name) => [name, sum(name)])) as unknown as Counts;
+}
+
 /** One of several processes that share a store, as far as one app goes. */
 export interface ProcessStatus {
   /** The host name of the process. */

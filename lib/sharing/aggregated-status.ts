@@ -2,7 +2,12 @@
  * One app as all processes see it, made of what each tells. Pure.
  */
 import { oldest } from '../gate/in-flight.ts';
-import type { StatusFields, BackendStatus, ProcessStatus } from '../gate/status.ts';
+import {
+  sumCounts,
+  type BackendStatus,
+  type ProcessStatus,
+  type StatusFields,
+} from '../gate/status.ts';
 import { reportTraffic, type TrafficReport } from '../gate/traffic-stats.ts';
 import { LOST_AFTER_MS, type Peer } from './peers.ts';
 import type { AppReport, ProcessIdentity } from './process-report.ts';
@@ -31,8 +36,6 @@ function isOfOneMind(app: AppReport | undefined, version: number): boolean {
 /** Sums of all; what was asked for is the same everywhere. */
 export function joinStatus(app: string, status: StatusFields, fleet: ProcessReports): StatusFields {
   const reports = [fleet.own, ...freshReports(app, fleet)];
-  const sum = (name: 'held' | 'inFlight' | 'longLived'): number =>
-    reports.reduce((total, report) => total + report[name], 0);
   const oldestHolds = reports.flatMap(({ oldestHoldMs }) => oldestHoldMs ?? []);
   const trends = reports.flatMap(({ heldDelta }) => heldDelta ?? []);
   const phase = joinPhase(app, status, fleet);
@@ -41,9 +44,7 @@ export function joinStatus(app: string, status: StatusFields, fleet: ProcessRepo
     ...rest,
     phase,
     backend: joinBackend(app, status, fleet),
-    held: sum('held'),
-    inFlight: sum('inFlight'),
-    longLived: sum('longLived'),
+    ...sumCounts(reports),
     oldestHoldMs: oldestHolds.length > 0 ? Math.max(...oldestHolds) : null,
     heldDelta: trends.length > 0 ? trends.reduce((total, heldDelta) => total + heldDelta, 0) : null,
     ...(phase === 'pausing' && {

@@ -4,7 +4,7 @@
 import type { Straggler } from '../gate/in-flight.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
 import type { Settings } from '../options/settings.ts';
-import type { StatusFields, BackendStatus } from '../gate/status.ts';
+import { sumCounts, type Counts, type StatusFields, type BackendStatus } from '../gate/status.ts';
 import type { TrafficReport } from '../gate/traffic-stats.ts';
 import { isPlainObject } from '../common/validate.ts';
 
@@ -19,10 +19,8 @@ export interface ProcessIdentity {
 }
 
 /** One app in one process. */
-export interface AppReport extends Pick<
-  StatusFields,
-  'phase' | 'held' | 'inFlight' | 'longLived' | 'oldestHoldMs' | 'heldDelta'
-> {
+export interface AppReport
+  extends Counts, Pick<StatusFields, 'phase' | 'oldestHoldMs' | 'heldDelta'> {
   /** What it has understood last of what is shared: with that it acknowledges. */
   readonly version: number;
   /** Nothing is in flight that a drain waits for. */
@@ -56,9 +54,7 @@ export interface ProcessOrigin extends ProcessIdentity {
 /** Of an app of which a process has nothing: it has acknowledged what is asked, and has nothing to do. */
 export const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
   phase: 'running',
-  held: 0,
-  inFlight: 0,
-  longLived: 0,
+  ...sumCounts([]),
   oldestHoldMs: null,
   heldDelta: null,
   isDrained: true,

@@ -5,6 +5,7 @@ import type { Clock } from '../common/clock.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Straggler } from '../gate/in-flight.ts';
 import type { PauseReports, SharedPauseReport } from '../gate/pause-report.ts';
+import { sumCounts } from '../gate/status.ts';
 import { trafficOf } from '../gate/traffic-stats.ts';
 import { MAX_VALUE } from '../stores/store.ts';
 import type { GateSource } from './gate-source.ts';
@@ -34,14 +35,13 @@ const MAX_DRAINED_LENGTH = 1024;
 
 /** @param version the acknowledged version of the app. */
 export function reportApp(gate: Gate, version: number, deps: GateReportDeps): AppReport {
-  const { phase, held, inFlight, longLived, oldestHoldMs, heldDelta, backend } = gate.status();
+  const status = gate.status();
+  const { phase, oldestHoldMs, heldDelta, backend } = status;
   const { windowMs, requestsPerSecond, slowestMs } = trafficOf(gate, deps.clock.now());
   return {
     version,
     phase,
-    held,
-    inFlight,
-    longLived,
+    ...sumCounts([status]),
     oldestHoldMs,
     heldDelta,
     isDrained: gate.isDrained,
