@@ -1,5 +1,5 @@
 /**
- * antract in an Express app of your own: `node example/server.mjs`, with a backend on port 3000.
+ * antract in your own Express app. Start a backend on port 3000, then run `node example/server.mjs`.
  */
 import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
@@ -10,7 +10,7 @@ const { hostname, port, protocol } = new URL(target);
 const antract = createAntract({
   maxTime: '5m',
   healthCheckPath: '/up',
-  // Held requests wait until the backend answers, and `status` says when it is down.
+  // Held requests wait until the backend answers. `status` says when it is down.
   probe: { connect: `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}` },
 });
 antract.on('paused', ({ app, reason }) =>
@@ -28,7 +28,7 @@ const server = app.listen(Number(process.env.PORT ?? 8082), '127.0.0.1', () => {
   console.log(`listening on http://127.0.0.1:${server.address().port}`);
 });
 
-// Held requests get a 503 that says when to come back, rather than a connection that breaks.
+// Held requests get a 503 with Retry-After instead of a broken connection.
 process.once('SIGTERM', () => {
   server.close();
   void antract.close();

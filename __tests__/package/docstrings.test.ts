@@ -1,4 +1,4 @@
-/** Every public export, and every member of an exported interface, has a comment that editors show. */
+/** Every public export, and every member of an exported interface or class, has a comment. */
 import { expect, it } from '@jest/globals';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript5';
@@ -29,15 +29,16 @@ function exportsOf(path: string): ts.Symbol[] {
     );
 }
 
-/** Members that Node or another package declares are documented there. */
+/** Without private members, and without those that another package declares and documents. */
 function membersOf(symbol: ts.Symbol): ts.Symbol[] {
-  if (!(symbol.flags & ts.SymbolFlags.Interface)) return [];
-  return checker
-    .getDeclaredTypeOfSymbol(symbol)
-    .getProperties()
-    .filter(({ declarations }) =>
-      declarations?.some((one) => one.getSourceFile().fileName.startsWith(`${ROOT}lib/`)),
-    );
+  if (!(symbol.flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.Class))) return [];
+  return checker.getDeclaredTypeOfSymbol(symbol).getProperties().filter(isPublic);
+}
+
+function isPublic({ declarations: [declaration] = [] }: ts.Symbol): boolean {
+  if (!declaration?.getSourceFile().fileName.startsWith(`${ROOT}lib/`)) return false;
+  const name = ts.getNameOfDeclaration(declaration);
+  return name === undefined || !ts.isPrivateIdentifier(name);
 }
 
 const hasComment = (symbol: ts.Symbol): boolean =>

@@ -28,7 +28,7 @@ export interface IgnoreLost {
 export function createIgnoreLost(): Option {
   return new Option(
     '--ignore-lost',
-    'drain without processes that are not heard of: choose it only if they have ended',
+    'drain without silent processes; use it only if they have ended',
   );
 }
 
@@ -44,7 +44,7 @@ export function addClientOptions(command: Command): Command {
       '--token-file <file>',
       'file with the admin token; or ANTRACT_TOKEN_FILE, or ANTRACT_TOKEN with the token itself',
     )
-    .option('--token <token>', 'the admin token itself, which others can then see in ps')
+    .option('--token <token>', 'the admin token itself; others can see it in ps')
     .option('--json', 'print JSON');
 }
 

@@ -1,5 +1,5 @@
 /**
- * `antract demo`: a gateway in front of a backend that comes with it, and what to try with curl.
+ * `antract demo`: a gateway with a demo backend, and commands to try with curl.
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ const HOST = '127.0.0.1';
 export function addDemo(program: Command): void {
   program
     .command('demo')
-    .description('Run a gateway in front of a small backend of its own, to try things out.')
+    .description('Run a gateway with a small demo backend.')
     .option('--port <number>', 'port of the gateway', parsePort, 8082)
     .option('--backend-port <number>', 'port of the backend', parsePort, 8083)
     .action(async ({ port, backendPort }: { port: number; backendPort: number }) => {
@@ -40,18 +40,18 @@ export function addDemo(program: Command): void {
 }
 
 function walkThrough(url: string, adminUrl: string, target: string): string {
-  return `A gateway listens on ${url}, its backend on ${target}.
+  return `The gateway listens on ${url}, its backend on ${target}.
 
-In another terminal:
-  curl ${url}/                  answered at once
-  curl '${adminUrl}/enable?wait=30s'   pause, and wait until the backend is idle
+In a second terminal:
+  curl ${url}/                  responds at once
+  curl '${adminUrl}/enable?wait=30s'   pauses, and waits until the backend is idle
   curl ${url}/                  waits
 
-In a third one:
-  curl ${adminUrl}/status     how many wait
-  curl ${adminUrl}/disable    all of them are answered
+In a third terminal:
+  curl ${adminUrl}/status     shows how many requests are held
+  curl ${adminUrl}/disable    releases them
 
-Ctrl-C ends both. What the gateway answers is listed below.
+Ctrl-C ends both. The access log of the gateway follows.
 `;
 }
 

@@ -19,7 +19,7 @@ export function addDrain(program: Command): void {
   addClientOptions(program.command('drain'))
     .description('Wait until nothing is in flight in an app that is paused or stopped.')
     .argument('[app]', 'its name', DEFAULT_APP)
-    .option('--wait <duration>', 'how long', '30s')
+    .option('--wait <duration>', 'longest wait', '30s')
     .addOption(createIgnoreLost())
     .action(drain);
 }

@@ -23,13 +23,13 @@ interface PauseFlags extends ClientOptions, IgnoreLost {
 
 export function addPause(program: Command): void {
   addClientOptions(program.command('pause'))
-    .description('Hold new requests of an app; those in flight go on to their end.')
+    .description('Hold new requests of an app. Requests in flight continue.')
     .argument('[app]', 'its name', DEFAULT_APP)
-    .option('--wait <duration>', 'wait that long until nothing is in flight')
+    .option('--wait <duration>', 'wait up to this long until nothing is in flight')
     .addOption(createIgnoreLost())
-    .option('--max-time <duration>', 'the longest that this pause lasts')
+    .option('--max-time <duration>', 'longest pause')
     .addOption(ONLY)
-    .option('--reason <text>', 'why, for whoever looks at the status')
+    .option('--reason <text>', 'reason in the status')
     .action(pause);
 }
 

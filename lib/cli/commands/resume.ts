@@ -14,9 +14,12 @@ interface ResumeFlags extends ClientOptions {
 
 export function addResume(program: Command): void {
   addClientOptions(program.command('resume'))
-    .description('Let those held go, in order, and everybody after them.')
+    .description('Resume an app: release held requests, in order.')
     .argument('[app]', 'its name', DEFAULT_APP)
-    .option('--wait <duration>', 'wait that long until all of them are out')
+    .option(
+      '--wait <duration>',
+      'wait up to this long until no request is held and the backend answers',
+    )
     .action(resume);
 }
 

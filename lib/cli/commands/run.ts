@@ -52,31 +52,35 @@ export function addRun(program: Command, command: readonly string[]): void {
     .usage('[options] [app] -- command...')
     .argument('[app]', 'its name', DEFAULT_APP)
     .option('--drain-timeout <duration>', 'how long a drain may take', '30s')
-    .option('--drain-tries <number>', 'how often it is tried, letting people through between', '3')
+    .option('--drain-tries <number>', 'drains to try; held requests are released in between', '3')
     .addOption(createIgnoreLost())
-    .option('--lease <duration>', 'the pause ends that long after this process is gone', '15s')
+    .option('--lease <duration>', 'how soon the pause ends after this process is gone', '15s')
     .addOption(ONLY)
-    .option('--max-time <duration>', "the longest that the pause lasts (default: the app's)")
-    .option('--reason <text>', 'why, for whoever looks at the status')
+    .option('--max-time <duration>', "longest pause (default: the app's)")
+    .option('--reason <text>', 'reason in the status')
     .addOption(
-      new Option('--on-failure <what>', 'what becomes of the app when the command fails')
+      new Option('--on-failure <what>', 'what happens to the app when the command fails')
         .choices(['resume', 'stop', 'keep'])
         .default('resume'),
     )
-    .option('--probe-timeout <duration>', 'how long the backend may take to be back', '60s')
-    .option('--kill-after <duration>', 'what a command gets to end in, once it is told to', '10s')
-    .option('--force', 'take over a pause, or a stop, that is there already')
+    .option(
+      '--probe-timeout <duration>',
+      'longest wait until no request is held and the backend answers',
+      '60s',
+    )
+    .option('--kill-after <duration>', 'how long the command may take to end after a signal', '10s')
+    .option('--force', 'take over an existing pause or stop')
     .option('--tty', 'give the command the terminal itself, without a live line below')
-    .option('--report <file>', 'write a report as JSON')
-    .option('--dry-run', 'only say what to expect, from the traffic of the last minutes')
+    .option('--report <file>', 'write the report as JSON to this file')
+    .option('--dry-run', 'change nothing; say what a pause would meet, from the last minutes')
     .addHelpText('after', HELP)
     .action((app: string, flags: RunFlags) => run(app, command, flags));
 }
 
 const HELP = `
-Exit code: the command's own; else 0 done, 1 could not be done (not reached, refused, the pause or the
-store was lost), 2 called wrongly, 3 not drained and so nothing was run, 4 the backend is not back, 128
-and the number of a signal.`;
+Exit code: the command's own; else 0 done, 1 failed (not reached, refused, the pause or the
+store was lost), 2 wrong usage, 3 not drained and the command was not run, 4 requests are still held or
+the backend does not answer, 128 + n ended by signal n.`;
 
 async function run(app: string, command: readonly string[], flags: RunFlags): Promise<void> {
   const client = createClient(flags);

@@ -59,18 +59,16 @@ async function start(raw: RawConfig, { values, sources }: Given): Promise<string
 }
 
 const HELP = `
-Each flag can be set by its environment variable, or under its name in the file: maxTime for
---max-time, release.perSecond for --release-per-second. The command line comes before the
-environment, and the environment before the file. A duration needs a unit, such as 30s or 5m; only 0
-needs none.
-A URL that holds a secret (--redis, --notify, --probe-url) is better given by its variable: arguments
-show in ps. A variable that is empty is not set; one for a URL, an address, a path or a token must not be
-empty.
+You can also set each flag in its environment variable, or in the file of --config: maxTime for
+--max-time, release.perSecond for --release-per-second. The command line comes before the environment,
+and the environment before the file. A duration needs a unit, such as 30s or 5m. Only 0 needs none.
+Arguments show in ps: set the variable for a URL with a secret (--redis, --notify, --probe-url). An
+empty variable counts as not set. A variable for a URL, an address, a path or a token must not be empty.
 
-SIGTERM, SIGINT and SIGHUP close in good order: held requests are answered 503, requests in flight
-finish, then event streams, long polls and WebSockets are ended so that their clients reconnect.
-Exit code: 0 after that, 1 when it could not start, 2 when it was called wrongly; a second signal
-ends at once with 128 and its number (130 for SIGINT, 143 for SIGTERM).`;
+SIGTERM, SIGINT and SIGHUP shut down: held requests get 503, requests in flight finish, then event
+streams, long polls and WebSockets are ended so that their clients reconnect. Exit code: 0 after a
+shutdown, 1 if the gateway could not start, 2 for wrong usage. A second signal ends it at once with
+128 and the signal's number (130 for SIGINT, 143 for SIGTERM).`;
 
 function withTokens({ adminTokenFile, ...rest }: RawConfig, sources: Given['sources']): RawConfig {
   const adminToken = readAdminTokens({

@@ -23,9 +23,9 @@ const EVERY = 1000;
 
 export function addStatus(program: Command): void {
   addClientOptions(program.command('status'))
-    .description('Tell what is going on, in one app or in all.')
+    .description('Show the status of one app, or of all apps.')
     .argument('[app]', 'its name (default: all apps)')
-    .option('--watch', 'go on telling, until Ctrl-C')
+    .option('--watch', 'update until Ctrl-C')
     .action(async (app: string | undefined, flags: StatusFlags) => {
       const client = createClient(flags);
       const first = (await client.call('status', { app })).body;

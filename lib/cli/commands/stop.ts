@@ -12,9 +12,12 @@ interface StopFlags extends ClientOptions {
 
 export function addStop(program: Command): void {
   addClientOptions(program.command('stop'))
-    .description('Answer 503 to those held and to everybody after them, until resume or pause.')
+    .description('Answer 503 to held and new requests of an app, until resume or pause.')
     .argument('[app]', 'its name', DEFAULT_APP)
-    .option('--max-time <duration>', 'then requests go on by themselves (default: no end)')
+    .option(
+      '--max-time <duration>',
+      'longest stop; then the app resumes by itself (default: no end)',
+    )
     .option('--message <text>', 'what clients are told')
     .action(stop);
 }
