@@ -246,7 +246,7 @@ describeWithRedis('RedisStore', () => {
       const waiting = Array.from({ length: 100 }, () => store.load());
       await expect(store.load()).rejects.toMatchObject({
         ...AWAY,
-        message: 'Redis has left 100 questions unanswered.',
+        message: 'Redis has left 100 calls unanswered; this call was not sent.',
       });
       server.thaw();
       await Promise.all(waiting);

@@ -171,8 +171,8 @@ describe('the webhook', () => {
     await antract.disable();
     await antract.enable();
     await hook.got(5);
-    await warned(warnings, /'resumed' was answered 302/);
-    expect(warnings[0]).toMatch(/^WRN_ANTRACT_NOTIFY: http:.*'paused' was answered 500\.$/);
+    await warned(warnings, /answered 'resumed' with 302/);
+    expect(warnings[0]).toMatch(/^WRN_ANTRACT_NOTIFY: http:.*answered 'paused' with 500\.$/);
     expect(warnings[1]).toMatch(/'drained' could not be sent: /);
     expect(warnings.join()).not.toContain('secret');
     expect(hook.received.map(({ event, path }) => `${event} ${path}`)).toEqual([

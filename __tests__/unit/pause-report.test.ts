@@ -38,7 +38,7 @@ describe('a lease', () => {
     expect(registry.status().phase).toBe('paused');
     clock.advance(1);
     expect(registry.status()).toMatchObject({ phase: 'running', leaseEndsInMs: null });
-    expect(warnings).toEqual([expect.stringContaining('held by a lease that nobody renewed')]);
+    expect(warnings).toEqual([expect.stringContaining('had a lease that was not renewed')]);
     expect(registry.report()).toMatchObject({ endedBy: 'lease', pausedForMs: 15_000 });
   });
 

@@ -1,17 +1,15 @@
 /**
- * Tells tracing tools what becomes of held requests, through `node:diagnostics_channel`. Knows no
- * tool, and costs nothing where none listens.
- *
- * The channels belong to the process, as is their nature; nothing else here does.
+ * Publishes the events of held requests to tracing tools, through `node:diagnostics_channel`. It costs nothing
+ * while no tool subscribes. The channels are shared by all instances in the process.
  */
 import { channel, type Channel } from 'node:diagnostics_channel';
 import type { AntractEvents } from '../gate/events.ts';
 import type { RequestLine } from '../common/request.ts';
 
-/** The events that have a channel `antract:<event>` of `node:diagnostics_channel`. */
+/** The events that have a diagnostics channel, `antract:` and the name of the event. */
 export type TracedEvent = 'held' | 'released' | 'abandoned' | 'rejected';
 
-/** What subscribers get: the event's own fields, and the request, to find its span by. */
+/** The message to subscribers: the fields of the event, and the request, by which a tool finds its span. */
 export type DiagnosticsMessage<K extends TracedEvent = TracedEvent> = AntractEvents[K][0] & {
   readonly request: RequestLine;
 };
@@ -23,7 +21,7 @@ const channels: Readonly<Record<TracedEvent, Channel>> = {
   rejected: channel('antract:rejected'),
 };
 
-/** @param request the one that the event is about, where it is about one. */
+/** @param request the request of the event, if there is one. */
 export function publish(
   event: keyof AntractEvents,
   payload: object,

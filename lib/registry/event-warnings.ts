@@ -1,5 +1,5 @@
 /**
- * What nobody asked for, as a warning for those who do not listen to events. Pure.
+ * Warnings for events that no operator asked for, for operators who don't listen to events.
  */
 import type { AntractEvents } from '../gate/events.ts';
 import { formatMs } from '../common/format.js';
@@ -13,14 +13,14 @@ export function warningOf<K extends keyof AntractEvents>(
       const { app, pausedForMs, held, cause, ended } = payload as AntractEvents['expired'][0];
       if (ended === 'stop') {
         return (
-          `WRN_ANTRACT_EXPIRED: app '${app}' was stopped for ${formatMs(pausedForMs)}. This was its longest ` +
-          'time, so it has resumed by itself; requests reach the backend again once it answers.'
+          `WRN_ANTRACT_EXPIRED: app '${app}' was stopped for ${formatMs(pausedForMs)}. It reached its ` +
+          '`maxTime` and has resumed by itself. Requests reach the backend again once it answers.'
         );
       }
       const why =
         cause === 'lease'
-          ? `was held by a lease that nobody renewed. After ${formatMs(pausedForMs)} it`
-          : `reached its longest time after ${formatMs(pausedForMs)} and`;
+          ? `had a lease that was not renewed. After ${formatMs(pausedForMs)} it`
+          : `reached its \`maxTime\` after ${formatMs(pausedForMs)} and`;
       return (
         `WRN_ANTRACT_EXPIRED: the pause of app '${app}' ${why} ` +
         `has ended by itself; ${held} held requests are being released.`

@@ -1,11 +1,10 @@
 /**
- * Finds the request whose handler waits for a drain: the drain waits for that request in turn, so it
- * can't end.
+ * Finds the request whose handler waits for a drain. The drain waits for that request too, so it can't end.
  *
- * Node tells which callback is running, and requests remember the one in which they arrived. This costs
- * nothing, but it only works until the handler's first `await`. AsyncLocalStorage would work after it
- * too, at a price that every request would pay: about 1 µs on Node 24, and on Node 22 promises in the
- * whole process become several times slower.
+ * Node tells which callback is running, and requests remember the callback in which they arrived. This costs
+ * nothing, but works only until the first `await` of the handler. AsyncLocalStorage would work after it too,
+ * but every request would pay for it: about 1 µs on Node 24, and on Node 22 promises in the whole process
+ * become several times slower.
  */
 import {
   AsyncResource,
@@ -18,19 +17,19 @@ import { AntractError } from '../common/errors.ts';
 import type { Gate } from '../gate/gate.ts';
 import { describe, type RequestLine } from '../common/request.ts';
 
-/** The handler may still end its response without waiting: it has between one and two of these. */
+/** The handler may still end its response without waiting. It has between one and two intervals for that. */
 const LOOK_MS = 1000;
 
-/** The request in flight in an app whose handler is running now, where that is known. */
+/** Returns the request in flight whose handler is running now, if that is known. */
 export function callingRequest(gate: Gate | undefined): RequestLine | undefined {
   const ids = [executionAsyncId()];
-  // A body parser calls the handler back through one of these, which the request's own callback made.
+  // A body parser calls the handler through an AsyncResource that was made in the callback of the request.
   if (executionAsyncResource() instanceof AsyncResource) ids.push(triggerAsyncId());
   return gate?.findByAsyncId(ids.filter((id) => id > 0));
 }
 
 export interface OwnRequestWatch {
-  /** Aborted with `ERR_ANTRACT_OWN_REQUEST` once the drain waits for that request alone. */
+  /** Aborted with `ERR_ANTRACT_OWN_REQUEST` once the drain waits only for that request. */
   readonly signal: AbortSignal;
   stop(): void;
 }

@@ -1,5 +1,5 @@
 /**
- * One app as all processes see it, made of what each tells. Pure.
+ * The status and traffic of an app, aggregated over the reports of all processes.
  */
 import { oldest } from '../gate/in-flight.ts';
 import {
@@ -16,47 +16,51 @@ export interface ProcessReports {
   readonly self: ProcessIdentity;
   readonly own: AppReport;
   readonly peers: readonly Peer[];
-  /** What they have to have understood. */
+  /** The version of the desired state that all processes must acknowledge. */
   readonly version: number;
-  /** Whether it is known that no process which is not heard of may still send requests. */
+  /** Whether no missing process can still send requests to the backend. */
   readonly isConfirmed: boolean;
   readonly now: number;
 }
 
-/** Whether a process has understood the last that was asked for, as far as that is known here. */
+/** Whether a process has acknowledged the desired state that is known here. */
 function hasAcknowledged(app: AppReport | undefined, version: number): boolean {
   return version === 0 || (app !== undefined && app.version >= version);
 }
 
-/** Whether a process and this one are of one mind: what it has of a later version is not what is meant. */
-function isOfOneMind(app: AppReport | undefined, version: number): boolean {
+/** Whether a process has the same version. A report on a later version says nothing about this one. */
+function hasSameVersion(app: AppReport | undefined, version: number): boolean {
   return hasAcknowledged(app, version) && (app?.version ?? 0) <= version;
 }
 
-/** Sums of all; what was asked for is the same everywhere. */
-export function joinStatus(app: string, status: StatusFields, fleet: ProcessReports): StatusFields {
-  const reports = [fleet.own, ...freshReports(app, fleet)];
+/** Adds up the counts of all processes. The desired state is the same in all of them. */
+export function joinStatus(
+  app: string,
+  status: StatusFields,
+  processes: ProcessReports,
+): StatusFields {
+  const reports = [processes.own, ...freshReports(app, processes)];
   const oldestHolds = reports.flatMap(({ oldestHoldMs }) => oldestHoldMs ?? []);
   const trends = reports.flatMap(({ heldDelta }) => heldDelta ?? []);
-  const phase = joinPhase(app, status, fleet);
+  const phase = joinPhase(app, status, processes);
   const { stragglers: _own, ...rest } = status;
   return {
     ...rest,
     phase,
-    backend: joinBackend(app, status, fleet),
+    backend: joinBackend(app, status, processes),
     ...sumCounts(reports),
     oldestHoldMs: oldestHolds.length > 0 ? Math.max(...oldestHolds) : null,
     heldDelta: trends.length > 0 ? trends.reduce((total, heldDelta) => total + heldDelta, 0) : null,
     ...(phase === 'pausing' && {
       stragglers: oldest(reports.flatMap(({ stragglers }) => stragglers)),
     }),
-    processes: processesOf(app, fleet),
+    processes: processesOf(app, processes),
   };
 }
 
 /**
- * What the processes say of an app that were heard of lately. While the store is away, older counts say
- * nothing about the present.
+ * Returns the reports of an app from processes that have reported recently. During an outage of the store,
+ * older counts say nothing about the present.
  */
 export function freshReports(
   app: string,
@@ -67,22 +71,25 @@ export function freshReports(
 }
 
 /**
- * The backend is down where any process sees it down; but not by what one saw earlier, and looks no
- * more, where another has had an answer since.
+ * The backend is down if any process sees it down. An old observation does not count if its process no
+ * longer probes, and another process has received an answer since.
  */
 function joinBackend(
   app: string,
   { backend: own }: StatusFields,
-  fleet: ProcessReports,
+  processes: ProcessReports,
 ): BackendStatus {
-  const others = fleet.peers.flatMap(({ apps, heardAt }) => {
+  const others = processes.peers.flatMap(({ apps, heardAt }) => {
     const { backend } = apps[app] ?? {};
-    const age = Math.round(fleet.now - heardAt);
+    const age = Math.round(processes.now - heardAt);
     const seenMs = (backend?.seenMs ?? 0) + age;
     return backend ? [{ ...backend, seenMs, forMs: (backend.forMs ?? 0) + age }] : [];
   });
   const all = [own, ...others];
-  const lastAnswer = Math.min(fleet.own.answeredMs ?? Infinity, ...answersElsewhere(app, fleet));
+  const lastAnswer = Math.min(
+    processes.own.answeredMs ?? Infinity,
+    ...answersElsewhere(app, processes),
+  );
   const isDown = ({ state, seenMs, probing }: BackendStatus): boolean =>
     state === 'down' && (probing || (seenMs ?? 0) <= lastAnswer);
   const down = all.find(isDown);
@@ -93,7 +100,7 @@ function joinBackend(
   return up ?? (own.state === 'down' ? { ...own, ...UNKNOWN } : own);
 }
 
-/** Another process had an answer after the outage, and a command came after that. */
+/** Another process received an answer after the outage, and then a command followed. */
 const UNKNOWN = {
   state: 'unknown',
   reason: null,
@@ -106,28 +113,28 @@ const UNKNOWN = {
 function answersElsewhere(app: string, { peers, now }: ProcessReports): number[] {
   return peers.flatMap(({ apps, heardAt }) => {
     const { answeredMs, backend } = apps[app] ?? {};
-    // An older version tells of an answer only as long as the backend is up.
+    // An older version reports an answer only while the backend is up.
     const ago = answeredMs ?? (backend?.state === 'up' ? backend.seenMs : null);
     return ago === null ? [] : [ago + Math.round(now - heardAt)];
   });
 }
 
-/** Paused only when all are: each has acknowledged the pause, and drained, also those that are lost. */
+/** The phase is `paused` when all processes, including lost ones, have acknowledged the pause and drained. */
 function joinPhase(
   app: string,
   { phase }: StatusFields,
-  fleet: ProcessReports,
+  processes: ProcessReports,
 ): StatusFields['phase'] {
-  const others = fleet.peers.map(({ apps }) => apps[app]);
+  const others = processes.peers.map(({ apps }) => apps[app]);
   switch (phase) {
     case 'running':
     case 'releasing':
-      return freshReports(app, fleet).some(isBehind) ? 'releasing' : phase;
+      return freshReports(app, processes).some(isBehind) ? 'releasing' : phase;
     case 'pausing':
     case 'paused':
       return phase === 'paused' &&
-        fleet.isConfirmed &&
-        others.every((other) => isDrained(other, fleet.version))
+        processes.isConfirmed &&
+        others.every((other) => isDrained(other, processes.version))
         ? 'paused'
         : 'pausing';
     case 'stopped':
@@ -142,11 +149,11 @@ function isBehind({ phase, held }: AppReport): boolean {
 }
 
 export function isDrained(app: AppReport | undefined, version: number): boolean {
-  return isOfOneMind(app, version) && (app?.isDrained ?? true);
+  return hasSameVersion(app, version) && (app?.isDrained ?? true);
 }
 
 export function isOpen(app: AppReport | undefined, version: number): boolean {
-  return isOfOneMind(app, version) && (app?.isOpen ?? true);
+  return hasSameVersion(app, version) && (app?.isOpen ?? true);
 }
 
 function processesOf(

@@ -1,3 +1,4 @@
+/** The gates that sharing works with. */
 import type { Gate } from '../gate/gate.ts';
 
 /** The gates of this process. */

@@ -1,6 +1,5 @@
 /**
- * The other processes on the same store, as far as they have told of themselves. Pure: is given the
- * time. Knows no store.
+ * The other processes on the same store, as their reports describe them.
  */
 import type { Share } from '../gate/pacing/pacer.ts';
 import {
@@ -12,39 +11,39 @@ import {
 } from './process-report.ts';
 
 export interface Peer extends ProcessReport {
-  /** When it was heard of last. */
+  /** When its last report arrived. */
   readonly heardAt: number;
-  /** Until when no process could be heard here; its silence counts from then on. */
+  /** Until when this process could receive no reports. The silence of a peer counts from then on. */
   readonly excusedUntil?: number;
 }
 
 export interface LostProcess {
-  /** The last that was heard of it. */
+  /** Its last report. */
   readonly last: Peer;
   readonly lostAt: number;
-  /** Its cluster's primary saw it end. Otherwise it was not heard of, and may still be running. */
+  /** Its cluster's primary saw it end. Otherwise it stopped reporting, and may still run. */
   readonly ended: boolean;
 }
 
-/** A process that was not heard of for that long is lost: nobody waits for it any longer. */
+/** A process that has not reported for this long is lost. */
 export const LOST_AFTER_MS = 5000;
 
-/** A process that was not heard of for that long has missed a report: others are told. */
+/** A process that has not reported for this long has missed a report. This is passed on to other processes. */
 const SILENT_AFTER_MS = 2000;
 
-/** Beyond it no more processes are known; likewise of those that were lost. */
+/** The limit of known processes, and of lost ones. */
 const MAX_PEERS = 1000;
 
 export class Peers {
   #own: ProcessOrigin;
   readonly #peers = new Map<string, Peer>();
-  /** Those that have left or were lost: what they had told comes late, and may come twice. */
+  /** Processes that have left or were lost, with their last beat. Their earlier reports may arrive late. */
   readonly #gone = new Map<string, number>();
   #lost: LostProcess[] = [];
-  /** Those that are not expected to be heard of again. Only a report of their own changes that. */
+  /** Processes that no drain waits for. Only a report of their own changes that. */
   readonly #dismissed = new Set<string>();
 
-  /** @param own this process, whose own reports come back to it. */
+  /** @param own this process. It receives its own reports too. */
   constructor(own: ProcessOrigin) {
     this.#own = own;
   }
@@ -61,18 +60,18 @@ export class Peers {
     return [...this.#peers.values()];
   }
 
-  /** Those that have not said that they leave, until they are heard of again, or known to have ended. */
+  /** Processes that stopped reporting without leaving. */
   get lost(): readonly LostProcess[] {
     return this.#lost;
   }
 
-  /** The same one of all processes, in each of them: speaks where one voice is enough. */
+  /** Whether this process has the lowest id. All processes agree on the leader. */
   get isLeader(): boolean {
     for (const id of this.#peers.keys()) if (id < this.#own.id) return false;
     return true;
   }
 
-  /** True where it is news. */
+  /** Returns whether the report is new. */
   onReport(report: ProcessReport, now: number): boolean {
     const { id, beat } = report;
     if (id === this.#own.id || beat <= (this.#gone.get(id) ?? -1)) return false;
@@ -80,14 +79,14 @@ export class Peers {
     if (known ? beat <= known.beat : this.#peers.size >= MAX_PEERS) return false;
     this.#peers.set(id, { ...report, heardAt: now });
     this.#dismissed.delete(id);
-    // It was frozen, or out of reach, rather than dead.
+    // The process was frozen or unreachable, and still runs.
     this.#lost = this.#lost.filter(({ last }) => last.id !== id);
     return true;
   }
 
   /**
-   * Another process does not hear this one. If it is not known here, it counts like one that was heard
-   * of at that time. If it is, the report that is known here may have been read late.
+   * Another process misses the reports of a process. If that process is unknown here, it counts as one that
+   * reported then. If it is known, its report may have been read late here.
    */
   onSilence({ silentForMs, drained, ...head }: SilentReport, now: number): void {
     const { id, beat } = head;
@@ -104,13 +103,13 @@ export class Peers {
     }
   }
 
-  /** Those that may still run although they are not heard of, the latest last. */
+  /** Returns the processes that don't report and may still run, the latest last. */
   silent(now: number): Peer[] {
     const lost = this.#lost.filter(({ ended }) => !ended).map(({ last }) => last);
     return [...lost, ...this.live.filter((peer) => silenceOf(peer, now) >= SILENT_AFTER_MS)];
   }
 
-  /** It has said that it leaves. True where that is news. */
+  /** A process leaves. Returns whether that is new. */
   leave(id: string): boolean {
     const isKnown = this.#peers.has(id) || this.#lost.some(({ last }) => last.id === id);
     this.#dismissed.delete(id);
@@ -119,9 +118,9 @@ export class Peers {
     return isKnown;
   }
 
-  /** A lost process is not expected back. One that is heard of again counts as before. */
+  /** A lost process no longer counts, unless it reports again. Returns whether that is new. */
   dismiss(id: string): boolean {
-    // Here it may not be lost yet, or be known only later, from a process that still misses it.
+    // It may not be lost here yet, or become known later from a process that still misses it.
     this.#dismissed.add(id);
     for (const first of this.#dismissed) {
       if (this.#dismissed.size <= MAX_PEERS) break;
@@ -132,7 +131,7 @@ export class Peers {
     return this.#lost.length < before;
   }
 
-  /** Lost processes of which a successor has reported: what started later listens in the same place. */
+  /** Returns the lost processes that were replaced by a process that started later at the same address. */
   replaced(): string[] {
     const all: ProcessOrigin[] = [this.#own, ...this.#peers.values()];
     return this.#lost
@@ -140,12 +139,12 @@ export class Peers {
       .map(({ last }) => last.id);
   }
 
-  /** A process has ended without leaving. Names it, unless its end was known. */
+  /** A process has ended without leaving. Returns it, unless its end was known. */
   end(id: string, now: number): LostProcess[] {
     const silent = this.#lost.find(({ last, ended }) => last.id === id && !ended);
     const last = this.#peers.get(id) ?? silent?.last;
     this.#dismissed.delete(id);
-    // What it reported before its end may arrive later.
+    // Its earlier reports may arrive later.
     if (last || !this.#gone.has(id)) this.#forget(id, Infinity);
     if (!last) return [];
     const lost = [{ last, lostAt: now, ended: true }];
@@ -153,7 +152,7 @@ export class Peers {
     return lost;
   }
 
-  /** Drops those that were not heard of for too long, and names them. */
+  /** Marks processes as lost that have not reported for too long, and returns them. */
   sweep(now: number): LostProcess[] {
     const lost = this.live
       .filter((peer) => isSilent(peer, now))
@@ -163,22 +162,22 @@ export class Peers {
     return lost;
   }
 
-  /** Nobody could be heard for a time: that says nothing of anybody. */
+  /** No report could arrive for a while, so the silence of the peers starts again now. */
   extendLiveness(now: number): void {
     for (const [id, peer] of this.#peers) this.#peers.set(id, { ...peer, excusedUntil: now });
   }
 
-  /** What each tells of an app; undefined where it does not. */
+  /** Returns the reports of an app; undefined for each peer without one. */
   of(app: string): (AppReport | undefined)[] {
     return this.live.map(({ apps }) => apps[app]);
   }
 
-  /** The names of all apps that any of them tells of. */
+  /** Returns the names of all reported apps. */
   appNames(): Set<string> {
     return new Set(this.live.flatMap(({ apps }) => Object.keys(apps)));
   }
 
-  /** Of the pace of a release, for as many as have a part in it now, this process included. */
+  /** Returns the part of this process in the pace of a release, among all that release requests now. */
   share(app: string): Share {
     const others = this.live.filter(({ apps }) => apps[app]?.sharesPace).map(({ id }) => id);
     return { index: others.filter((id) => id < this.#own.id).length, of: others.length + 1 };
@@ -200,7 +199,7 @@ export class Peers {
   }
 }
 
-/** How long a process has been silent while it could have been heard. */
+/** How long a process has not reported although its reports could have arrived. */
 function silenceOf({ heardAt, excusedUntil = heardAt }: Peer, now: number): number {
   return now - Math.max(heardAt, excusedUntil);
 }
@@ -210,8 +209,8 @@ export function isSilent(peer: Peer, now: number): boolean {
 }
 
 /**
- * Two processes can't listen in one place, so the earlier one does not listen any more. Workers of one
- * cluster can: there a later worker has a higher number, and only one of another cluster starts anew.
+ * Two processes can't listen on one address, so the earlier one no longer listens. Workers of one cluster
+ * can: a later worker has a higher number there, and only a new cluster starts again at 1.
  */
 function isSuccessor(one: ProcessOrigin, lost: ProcessReport): boolean {
   const isSamePlace =

@@ -1,5 +1,5 @@
 /**
- * What a process tells the others of itself, and how they read it. Pure.
+ * The report of a process, and its text in the store.
  */
 import type { Straggler } from '../gate/in-flight.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
@@ -10,48 +10,48 @@ import { isPlainObject } from '../common/validate.ts';
 
 type Policy = Settings['onStoreError'];
 
-/** Which process. */
+/** Identifies a process. */
 export interface ProcessIdentity {
-  /** Of one run of it: pids come again. */
+  /** Unique for each run of a process, because a pid is used again. */
   readonly id: string;
   readonly host: string;
   readonly pid: number;
 }
 
-/** One app in one process. */
+/** The report of one app in one process. */
 export interface AppReport
   extends Counts, Pick<StatusFields, 'phase' | 'oldestHoldMs' | 'heldDelta'> {
-  /** What it has understood last of what is shared: with that it acknowledges. */
+  /** The version of the desired state that the process has acknowledged. */
   readonly version: number;
-  /** Nothing is in flight that a drain waits for. */
+  /** No request is in flight that a drain waits for. */
   readonly isDrained: boolean;
-  /** How this process sees the backend. Missing where that is unknown, or the process is older. */
+  /** How the process sees the backend. Missing if that is unknown. */
   readonly backend?: BackendStatus;
-  /** Nobody is held, and as far as is known the backend answers. */
+  /** No request is held, and as far as it is known the backend answers. */
   readonly isOpen: boolean;
-  /** It has requests to let go, or that are not answered yet, and so a part of the pace. */
+  /** The process releases requests, or waits for their responses. It takes part in the pace. */
   readonly sharesPace: boolean;
-  /** How often the backend has answered its probe after it had not; not told by other versions. */
+  /** How often the backend has answered its probe after a failure. Older versions don't report it. */
   readonly answers?: number;
-  /** How long ago the backend last answered this process. Missing where it never did. */
+  /** How long ago the backend last answered this process. Missing if it never did. */
   readonly answeredMs?: number;
   readonly stragglers: readonly Straggler[];
   readonly traffic: Pick<TrafficReport, 'windowMs' | 'requestsPerSecond' | 'slowestMs'>;
-  /** What came of its last pause here. */
+  /** The report of the last pause in this process. */
   readonly pause: SharedPauseReport | null;
 }
 
-/** What tells the successor of a process from other processes on the same host. */
+/** What distinguishes the successor of a process from other processes on the same host. */
 export interface ProcessOrigin extends ProcessIdentity {
-  /** Where it listens, such as `0.0.0.0:8080`; null where that is not known. */
+  /** Where it listens, such as `0.0.0.0:8080`; null if that is unknown. */
   readonly address: string | null;
-  /** Its number among the workers of a cluster, which only grows; null where it is no worker. */
+  /** Its number among the workers of a cluster, which only grows; null if it is not a worker. */
   readonly worker: number | null;
   /** When it started, by the clock of its host. */
   readonly startedAt: number;
 }
 
-/** Of an app of which a process has nothing: it has acknowledged what is asked, and has nothing to do. */
+/** The report of an app without requests: acknowledged, drained and open. */
 export const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
   phase: 'running',
   ...sumCounts([]),
@@ -66,24 +66,24 @@ export const NOTHING: Omit<AppReport, 'version'> = Object.freeze({
 });
 
 interface ReportHead extends ProcessOrigin {
-  /** When this was written, by the same clock as {@link startedAt}. */
+  /** When the report was written, by the same clock as {@link startedAt}. */
   readonly at: number;
-  /** What it does while it can't reach the store. */
+  /** What the process does while it can't reach the store. */
   readonly onStoreError: Policy;
-  /** Grows with each report: an old one that is read again is no sign of life. */
+  /** Grows with each report, so that an old report that is read again does not count. */
   readonly beat: number;
 }
 
 export interface ProcessReport extends ReportHead {
   readonly apps: Readonly<Record<string, AppReport>>;
   /**
-   * Processes that this one does not hear, and that may still run. A process that starts later learns of
-   * them from here, also if the store has lost what they had reported themselves.
+   * Processes that don't report and may still run. A process that starts later learns of them from here,
+   * even if the store has lost their own reports.
    */
   readonly silent: readonly SilentReport[];
 }
 
-/** The last report of a silent process, as another process passes it on. */
+/** The last report of a silent process, passed on by another process. */
 export interface SilentReport extends ReportHead {
   readonly silentForMs: number;
   /** The apps that were drained there, each with the version that the process had acknowledged. */
@@ -94,7 +94,7 @@ export function writeReport(report: ProcessReport): string {
   return JSON.stringify(report);
 }
 
-/** Undefined where it makes no sense here: another version may have written it. */
+/** Returns undefined if the text is not a valid report: another version may have written it. */
 export function readReport(text: string): ProcessReport | undefined {
   const report = parse(text);
   if (!report) return undefined;
@@ -132,7 +132,7 @@ function readHead(report: Record<string, unknown>): ReportHead | undefined {
     typeof pid === 'number' &&
     typeof beat === 'number';
   if (!isWhole) return undefined;
-  // A process of another version may not tell these: then it replaces nothing, and promises nothing.
+  // Another version may not report these. Then the process replaces no other, and never keeps a pause.
   return {
     id,
     host,

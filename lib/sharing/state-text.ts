@@ -1,37 +1,37 @@
 /**
- * What was asked for, as the text that a store keeps. Pure: is given the time.
+ * The desired state as text in the store.
  *
- * Machines have clocks that are wrong, and the store has one that all of them see. So a time is written
- * by the store's clock: as such where that is known, else as counted from when this was published.
+ * The clocks of machines may be wrong, and all processes can see the clock of the store. So a time is
+ * written on the clock of the store if it is known there, otherwise relative to the publication.
  */
 import type { DesiredState } from '../gate/desired-state.ts';
 import type { StoredState } from '../stores/store.ts';
 import { isPlainObject } from '../common/validate.ts';
 
-/** Who wrote it: a process, and which of its commands that was. */
+/** The process that wrote a state, and the number of its command. */
 export interface Writer {
   readonly id: string;
   readonly command: number;
 }
 
-/** What a store has of one app, as this process understands it. */
+/** The record of one app, as this process reads it. */
 export interface ReplicatedState {
   readonly version: number;
-  /** With times on this process's clock. */
+  /** With times on the clock of this process. */
   readonly state: DesiredState;
   readonly writer: Writer;
-  /** The same times on the store's clock. */
+  /** The same times on the clock of the store. */
   readonly times: Times;
 }
 
 type Times = Pick<DesiredState, 'since' | 'until' | 'leaseEnd'>;
 
-/** Milliseconds on the store's clock; or from when it was published; null for never. */
+/** Milliseconds on the clock of the store, or after the publication; null means never. */
 type WrittenTime = { readonly at: number } | { readonly in: number } | null;
 
 /**
- * @param now on this process's clock.
- * @param before what `next` was made from, whose times it may have kept.
+ * @param now on the clock of this process.
+ * @param before the state that `next` was made from. It may have kept some of its times.
  */
 export function serializeState(
   next: DesiredState,
@@ -41,7 +41,7 @@ export function serializeState(
 ): string {
   const time = (name: keyof Times): WrittenTime => {
     if (next[name] === Infinity) return null;
-    // As it is: translated there and back it would drift with each renewal.
+    // Unchanged: converting it to another clock and back would make it drift with each renewal.
     if (before && next[name] === before.state[name]) return { at: before.times[name] };
     return { in: Math.round(next[name] - now) };
   };
@@ -60,7 +60,7 @@ export function serializeState(
   });
 }
 
-/** Undefined where it makes no sense here: another version may have written it, or a stranger. */
+/** Returns undefined if the text is not a valid state: another version or program may have written it. */
 export function parseState(stored: StoredState, now: number): ReplicatedState | undefined {
   const { version, value, at } = stored;
   const written = parse(value);
@@ -106,8 +106,8 @@ function readTime(written: unknown, publishedAt: number): number {
   return typeof wait === 'number' ? publishedAt + wait : Infinity;
 }
 
-function isDesiredKind(intent: unknown): intent is DesiredState['kind'] {
-  return intent === 'running' || intent === 'paused' || intent === 'stopped';
+function isDesiredKind(kind: unknown): kind is DesiredState['kind'] {
+  return kind === 'running' || kind === 'paused' || kind === 'stopped';
 }
 
 function isWriter(writer: unknown): writer is Writer {

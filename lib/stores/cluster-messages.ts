@@ -1,6 +1,6 @@
 /**
- * What workers and their primary say to each other. Other packages use the same channel, so that each
- * message bears a mark, and whatever does not look as it should is none of ours.
+ * The messages between workers and their primary. Other packages use the same channel, so each message has
+ * a mark, and all other messages are ignored.
  */
 import { AntractError } from '../common/errors.ts';
 import type { Publication, StoredState, StoredReport } from './store.ts';
@@ -8,35 +8,35 @@ import type { Publication, StoredState, StoredReport } from './store.ts';
 const MARK = 'antract:store';
 export const DEFAULT_NAME = 'antract';
 
-/** By method of a store, what it is called with. */
+/** The arguments of each call. */
 export interface Calls {
   load: [];
   /** `deadline` is a `machineTime()`: the primary may have been frozen while the message waited. */
   publish: [app: string, publication: Omit<Publication, 'withinMs'>, deadline: number];
-  /** By a number that the worker gives, and that it unsubscribes with. */
+  /** The worker chooses the number, and unsubscribes with it. */
   subscribe: [subscription: number];
   unsubscribe: [subscription: number];
   report: [report: StoredReport, ttlMs: number, deadline: number];
   reports: [];
-  /** All that this store had subscribed to is over. */
+  /** Ends all subscriptions of this store. */
   close: [];
 }
 
 export type Method = keyof Calls;
 
-/** From a worker. */
+/** A message of a worker. */
 export interface Call {
   readonly mark: typeof MARK;
-  /** Of the store, as there may be several in a cluster. */
+  /** The name of the store; a cluster may have several. */
   readonly name: string;
-  /** Which of a worker's stores asks. */
+  /** Identifies the store in the worker. */
   readonly from: string;
   readonly id: number;
   readonly method: Method;
   readonly args: readonly unknown[];
 }
 
-/** From the primary. */
+/** A message of the primary. */
 export interface Reply {
   readonly mark: typeof MARK;
   readonly to: string;
@@ -94,7 +94,10 @@ export const readArgs: { [M in Method]: (args: readonly unknown[]) => Calls[M] }
 
 function expect(isSo: boolean): void {
   if (!isSo)
-    throw new AntractError('ERR_ANTRACT_STORE', 'A worker asked for nothing that makes sense.');
+    throw new AntractError(
+      'ERR_ANTRACT_STORE',
+      'A worker sent a message that can not be read. Do the primary and its workers run the same version?',
+    );
 }
 
 function readCount(value: unknown): number {

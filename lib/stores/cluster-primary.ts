@@ -1,6 +1,5 @@
 /**
- * The primary's part of a cluster's store: keeps it, and answers the workers. Knows nothing of what
- * they share.
+ * The primary's part of the store of a cluster: keeps the data and answers the workers.
  */
 import cluster, { type Worker } from 'node:cluster';
 import { machineTime } from '../common/clock.ts';
@@ -20,59 +19,71 @@ import { ENDED, LATE, LEFT, REPORT_TTL_MS, type Store } from './store.ts';
 
 /** Options of `setUpPrimary()`. */
 export interface PrimaryOptions {
-  /** Which of several stores in one cluster; workers give it to their `ClusterStore`. Default `antract`. */
+  /**
+   * The name of the store, if a cluster has several. Workers pass it to their `ClusterStore`.
+   *
+   * @default 'antract'
+   */
   readonly name?: string;
   /**
-   * What is kept in. By default the memory of the primary; another where several machines share it.
-   * It is not closed here.
+   * The store that keeps the data. Set one if several machines share it. You close it yourself.
+   *
+   * @default a `MemoryStore` in the primary
    */
   readonly store?: Store;
 }
 
-/** What `setUpPrimary()` returns. */
+/** The result of `setUpPrimary()`. */
 export interface Primary {
-  /** For the primary's own use. */
+  /** The store, for use in the primary itself. */
   readonly store: Store;
-  /** Answers no more. What the workers had subscribed to is over. */
+  /** Stops answering the workers, and ends their subscriptions. */
   stop(): Promise<void>;
 }
 
 type Unsubscribe = () => Promise<void>;
 
-/** More than that many messages that a worker has not taken yet, and it is told of nothing new. */
+/** A worker that has not taken this many messages gets no further publications. */
 const MAX_BACKLOG = 1000;
-/** A store that is away for longer is not told that a worker has ended: it counts as silent then. */
+/** If the store is unreachable for longer, the end of a worker is not reported. It counts as silent then. */
 const END_WITHIN_MS = 10_000;
 
 /**
- * To be called in the primary, before it forks.
+ * Sets up the store of a cluster. Call it in the primary, before it forks.
  *
  * @throws AntractError `ERR_ANTRACT_STORE` in a worker.
+ * @example
+ * if (cluster.isPrimary) {
+ *   setUpPrimary();
+ *   for (let i = 0; i < 4; i++) cluster.fork();
+ * } else {
+ *   const antract = createAntract({ store: new ClusterStore() });
+ * }
  */
 export function setUpPrimary({ name = DEFAULT_NAME, store }: PrimaryOptions = {}): Primary {
   if (!cluster.isPrimary) {
     throw new AntractError(
       'ERR_ANTRACT_STORE',
-      'Only the primary of a cluster can be set up as one.',
+      'setUpPrimary() was called in a worker of node:cluster. Call it in the primary, before it forks.',
       {
         status: 500,
       },
     );
   }
   const kept = store ?? new MemoryStore();
-  const lines = new Map<Worker, Line>();
+  const lines = new Map<Worker, WorkerLine>();
 
   const receive = (worker: Worker, message: unknown): void => {
     const call = readCall(message, name);
-    // The last messages of a worker may arrive after its exit. Its report must not replace what the
-    // primary has reported of it, and its subscriptions would never end.
+    // The last messages of a worker may arrive after its exit. Its report must not replace the report of
+    // its end, and a new subscription would never end.
     if (!call || (worker.isDead() && call.method !== 'publish')) return;
-    const line = lines.get(worker) ?? new Line(worker, kept);
+    const line = lines.get(worker) ?? new WorkerLine(worker, kept);
     lines.set(worker, line);
     void line.answer(call);
   };
   const leave = (worker: Worker): void => {
-    // A store that is away has nothing to unsubscribe from.
+    // Without a connection to the store there is no subscription to end.
     void lines
       .get(worker)
       ?.end()
@@ -84,7 +95,7 @@ export function setUpPrimary({ name = DEFAULT_NAME, store }: PrimaryOptions = {}
     lines.delete(worker);
   };
   cluster.on('message', receive);
-  // A worker that is told to leave disconnects first, and may still have requests in flight.
+  // A worker that shuts down disconnects first, and may still have requests in flight.
   cluster.on('disconnect', leave);
   cluster.on('exit', exit);
 
@@ -101,11 +112,11 @@ export function setUpPrimary({ name = DEFAULT_NAME, store }: PrimaryOptions = {}
   };
 }
 
-/** To one worker. */
-class Line {
+/** The connection to one worker. */
+class WorkerLine {
   readonly #worker: Worker;
   readonly #store: Store;
-  /** By the store in the worker and its number for it. */
+  /** By the id of the store in the worker, then by the number of the subscription. */
   readonly #subscriptions = new Map<string, Map<number, Unsubscribe>>();
   /** The ids under which the worker has reported and not left. */
   readonly #reported = new Set<string>();
@@ -127,7 +138,7 @@ class Line {
     this.#send(toReply({ to: from, answer: { id, ...outcome } }));
   }
 
-  /** The worker has exited: the other processes need not wait until its last reports expire. */
+  /** The worker has exited. The other processes need not wait until its last reports expire. */
   reportEnd(): void {
     for (const id of this.#reported) {
       this.#store
@@ -145,7 +156,7 @@ class Line {
     if (!Object.hasOwn(readArgs, method)) {
       throw new AntractError(
         'ERR_ANTRACT_STORE',
-        'A worker asked for what this primary does not know.',
+        'A worker called a method that this primary does not know. Do they run the same version?',
       );
     }
     const calls: { [M in Method]: (...args: Calls[M]) => Promise<unknown> } = {
@@ -168,10 +179,10 @@ class Line {
     );
   }
 
-  /** Resolves with whether the store can only be empty because nothing was published. */
+  /** Resolves with the `startsEmpty` of the store. */
   async #subscribe(from: string, subscription: number): Promise<boolean> {
     const tell = (told: Omit<NonNullable<Reply['told']>, 'subscription'>): void => {
-      // It may miss some: it looks again by itself.
+      // The worker reads the store again by itself, so it may miss messages.
       if (this.#backlog < MAX_BACKLOG) {
         this.#send(toReply({ to: from, told: { subscription, ...told } }));
       }
@@ -180,7 +191,7 @@ class Line {
       state: (app, state) => tell({ state: [app, state] }),
       report: (report) => tell({ report }),
     });
-    // It may have died meanwhile.
+    // The worker may have exited in the meantime.
     if (this.#ended) await unsubscribe();
     else {
       const own = this.#subscriptions.get(from) ?? new Map<number, Unsubscribe>();
@@ -205,12 +216,12 @@ class Line {
   #send(message: Reply): void {
     if (!this.#worker.isConnected()) return;
     this.#backlog += 1;
-    // One that dies just now needs no answer.
+    // An error means that the worker has exited. It needs no answer.
     this.#worker.process.send(message, undefined, undefined, () => (this.#backlog -= 1));
   }
 }
 
-/** @throws AntractError `ERR_ANTRACT_STORE` where the deadline has passed. */
+/** @throws AntractError `ERR_ANTRACT_STORE` after the deadline. */
 function timeLeft(deadline: number): number {
   const left = deadline - machineTime();
   if (left > 0) return left;

@@ -1,6 +1,5 @@
 /**
- * The store of a worker in a `node:cluster`: asks the primary, which keeps it. Needs `setUpPrimary()`
- * there. Knows nothing of how the primary keeps it.
+ * The store of a worker of `node:cluster`: asks the primary, which keeps the data.
  */
 import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
@@ -16,9 +15,13 @@ import type {
   StoreListener,
 } from './store.ts';
 
-/** Options of a `ClusterStore`. */
+/** Options of `ClusterStore`. */
 export interface ClusterStoreOptions {
-  /** Which of several stores in one cluster; as given to `setUpPrimary()`. Default `antract`. */
+  /**
+   * The name that was passed to `setUpPrimary()`.
+   *
+   * @default 'antract'
+   */
   readonly name?: string;
   /** Replaced in tests. */
   readonly clock?: Clock;
@@ -30,15 +33,10 @@ interface Pending {
   readonly timer: Timer;
 }
 
-/** Between two processes of one machine; who takes longer is stuck, or was never set up. */
+/** Both processes are on one machine: a primary that takes longer is stuck, or was not set up. */
 const ANSWER_WITHIN_MS = 10_000;
 
-/**
- * The store for workers of `node:cluster` on one machine. The primary calls `setUpPrimary()`.
- *
- * @example
- * const antract = createAntract({ store: new ClusterStore() });
- */
+/** Shares states between the workers of one `node:cluster`. The primary calls `setUpPrimary()`. */
 export class ClusterStore implements Store {
   readonly #worker: Worker;
   readonly #name: string;
@@ -47,11 +45,11 @@ export class ClusterStore implements Store {
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Map<number, StoreListener>();
   #startsEmpty = false;
-  /** Of calls and of subscriptions. */
+  /** The last number of a call or subscription. */
   #lastNumber = 0;
   #closing: Promise<void> | undefined;
 
-  /** @throws AntractError `ERR_ANTRACT_STORE` where this process is no worker. */
+  /** @throws AntractError `ERR_ANTRACT_STORE` if this process is not a worker of a cluster. */
   constructor({ name = DEFAULT_NAME, clock = systemClock }: ClusterStoreOptions = {}) {
     if (!cluster.worker) {
       throw new AntractError(
@@ -63,13 +61,13 @@ export class ClusterStore implements Store {
     this.#worker = cluster.worker;
     this.#name = name;
     this.#clock = clock;
-    // Each store listens, and there may be more than Node takes for a leak.
+    // Each store adds a listener, and Node warns of a leak beyond its limit.
     this.#worker.setMaxListeners(this.#worker.getMaxListeners() + 1);
     this.#worker.on('message', this.#receive);
     this.#worker.on('disconnect', this.#lose);
   }
 
-  /** That of the store which the primary keeps; known from the first subscription on. */
+  /** The value of the primary's store, known after the first subscription. */
   get startsEmpty(): boolean {
     return this.#startsEmpty;
   }
@@ -88,7 +86,7 @@ export class ClusterStore implements Store {
 
   async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
     const subscription = (this.#lastNumber += 1);
-    // Before the answer, as what is told may come ahead of it.
+    // Before the answer, because messages may arrive ahead of it.
     this.#listeners.set(subscription, listener);
     try {
       this.#startsEmpty = (await this.#call('subscribe', subscription)) === true;
@@ -98,7 +96,7 @@ export class ClusterStore implements Store {
     }
     return async () => {
       if (!this.#listeners.delete(subscription)) return;
-      // It is off, whatever becomes of the primary.
+      // The listener is removed, even if the primary does not answer.
       await this.#call('unsubscribe', subscription).catch(() => undefined);
     };
   }
@@ -138,7 +136,7 @@ export class ClusterStore implements Store {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.after(ANSWER_WITHIN_MS, () => {
         this.#settle(id)?.reject(
-          away(
+          unavailable(
             `The primary did not answer within ${ANSWER_WITHIN_MS / 1000} s. Has it called setUpPrimary()?`,
           ),
         );
@@ -146,7 +144,7 @@ export class ClusterStore implements Store {
       this.#pending.set(id, { resolve, reject, timer });
       const call = toCall({ name: this.#name, from: this.#address, id, method, args });
       this.#worker.process.send?.(call, undefined, undefined, (cause: Error | null) => {
-        if (cause) this.#settle(id)?.reject(away('The primary cannot be reached.', cause));
+        if (cause) this.#settle(id)?.reject(unavailable('The primary cannot be reached.', cause));
       });
     });
   }
@@ -156,7 +154,7 @@ export class ClusterStore implements Store {
     if (answer) {
       const pending = this.#settle(answer.id);
       if (answer.error === undefined) pending?.resolve(answer.value);
-      else pending?.reject(away(answer.error));
+      else pending?.reject(unavailable(answer.error));
     }
     const listener = told && this.#listeners.get(told.subscription);
     if (told?.state) listener?.state(...told.state);
@@ -168,7 +166,7 @@ export class ClusterStore implements Store {
   };
 
   #rejectAll(why: string): void {
-    for (const id of this.#pending.keys()) this.#settle(id)?.reject(away(why));
+    for (const id of this.#pending.keys()) this.#settle(id)?.reject(unavailable(why));
   }
 
   #settle(id: number): Pending | undefined {
@@ -179,6 +177,6 @@ export class ClusterStore implements Store {
   }
 }
 
-function away(message: string, cause?: Error): AntractError {
+function unavailable(message: string, cause?: Error): AntractError {
   return new AntractError('ERR_ANTRACT_STORE', message, { status: 503, cause });
 }

@@ -1,6 +1,5 @@
 /**
- * A store in the memory of one process: for several instances in it, for tests, and as a model of one
- * in a few lines. A cluster's primary keeps one for its workers. Knows no transport.
+ * A store in the memory of one process: for several instances, for tests, and for the primary of a cluster.
  */
 import { systemClock, type Clock } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
@@ -19,25 +18,32 @@ interface Expiring<T> {
   readonly until: number;
 }
 
-/** What linked stores have in common. */
+/** What linked stores share. */
 interface Memory {
   readonly clock: Clock;
   readonly states: Map<string, Expiring<Omit<StoredState, 'now'>>>;
   readonly reports: Map<string, Expiring<StoredReport>>;
   readonly listeners: Set<StoreListener>;
-  /** Of all apps, so that none has to be remembered for its version. */
+  /** One number for all apps, so that expired apps need no record. */
   lastVersion: number;
 }
 
-/** The store for one process. It keeps everything in memory. */
+/**
+ * Shares states between instances in one process.
+ *
+ * @example
+ * const store = new MemoryStore();
+ * const one = createAntract({ store });
+ * const other = createAntract({ store: new MemoryStore(store) });
+ */
 export class MemoryStore implements Store {
-  /** It is not older than the process whose memory it is in. */
+  /** The store is not older than its process. */
   readonly startsEmpty = true;
   readonly #memory: Memory;
   readonly #own = new Set<StoreListener>();
 
   /**
-   * @param other shares what that one has.
+   * @param other a store to share the data with.
    * @param clock replaced in tests.
    */
   constructor(other?: MemoryStore, clock: Clock = systemClock) {
@@ -70,7 +76,7 @@ export class MemoryStore implements Store {
   }
 
   async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
-    // One of its own, as the same may be subscribed twice.
+    // A new object, because the same listener may subscribe twice.
     const own: StoreListener = {
       state: (app, state) => listener.state(app, state),
       report: (report) => listener.report?.(report),

@@ -1,6 +1,6 @@
 /**
- * Redis by whichever library: node-redis, ioredis, the cluster clients of both, or a URL. Describes the
- * little of them that is used, so that nobody needs the types of either. Knows no store.
+ * Connects to Redis through node-redis, ioredis, their cluster clients, or a URL. Declares only the members
+ * that are used, so that users need the types of neither library.
  */
 import type { Clock } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
@@ -9,7 +9,7 @@ import type { RedisConnection } from './redis-connection.ts';
 import { ioRedisConnection, type IoRedis } from './redis-ioredis.ts';
 import { nodeRedisConnection, ownNodeRedisConnection, type NodeRedis } from './redis-node-redis.ts';
 
-/** A client of node-redis 5 or later, or of ioredis 5 or later; of a cluster too. */
+/** A client, or cluster client, of node-redis 5 or later or of ioredis 5 or later. */
 export interface RedisClient {
   /** Runs a Lua script. */
   eval(...args: never[]): Promise<unknown>;
@@ -19,7 +19,7 @@ export interface RedisClient {
 
 /** @throws AntractError `ERR_ANTRACT_OPTION` */
 export function connectTo(client: unknown): RedisConnection {
-  // What only one of them has.
+  // Only ioredis has `defineCommand`, and only node-redis has `destroy`.
   if (hasMethods(client, ['eval', 'duplicate', 'defineCommand', 'disconnect'])) {
     return ioRedisConnection(client as IoRedis);
   }
@@ -32,14 +32,14 @@ export function connectTo(client: unknown): RedisConnection {
   );
 }
 
-/** How long a client that was made here waits for a connection, and for any sign of life over it. */
+/** Limits of a client that is made from a URL: for connecting, and for silence on the connection. */
 const CONNECT_TIMEOUT_MS = 5000;
 const SILENCE_MS = 30_000;
 const PING_EVERY_MS = 10_000;
 const MAX_QUEUE = 1000;
 const MAX_BACKOFF_MS = 2000;
 
-/** @throws AntractError `ERR_ANTRACT_OPTION`, and `ERR_ANTRACT_STORE` where `redis` is not installed. */
+/** @throws AntractError `ERR_ANTRACT_OPTION`, and `ERR_ANTRACT_STORE` if `redis` is not installed. */
 export function connectToUrl(url: string, clock: Clock): RedisConnection {
   const { createClient } = loadRedis();
   const options = {
@@ -48,20 +48,20 @@ export function connectToUrl(url: string, clock: Clock): RedisConnection {
     RESP: 2,
     socket: {
       connectTimeout: CONNECT_TIMEOUT_MS,
-      // A peer that lost its power says nothing more: without these it takes a quarter of an hour.
+      // Without this limit, the loss of a server without power is detected after a quarter of an hour.
       socketTimeout: SILENCE_MS,
       reconnectStrategy: (retries: number) =>
         Math.floor(Math.min(50 * 2 ** retries, MAX_BACKOFF_MS) * (0.75 + clock.random() / 4)),
     },
     pingInterval: PING_EVERY_MS,
-    // Who asks a server that is away should hear of it, and not wait in a queue.
+    // While the server is unreachable, commands fail at once instead of waiting in a queue.
     disableOfflineQueue: true,
     commandsQueueMaxLength: MAX_QUEUE,
   };
   try {
     return ownNodeRedisConnection(createClient(options));
   } catch (cause) {
-    // Not with what it says: that has the URL, and that a password.
+    // Without the original message, because it contains the URL, which may contain a password.
     throw new AntractError(
       'ERR_ANTRACT_OPTION',
       'Expected `url` to be a redis:// or rediss:// URL.',

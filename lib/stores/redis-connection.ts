@@ -1,27 +1,27 @@
-/** What a store asks of a client of Redis, and what the libraries have in common. */
+/** The connection that a Redis store needs, and what its implementations share. */
 
 export interface RedisConnection {
   eval(script: string, keys: readonly string[], args: readonly string[]): Promise<unknown>;
-  /** Over a connection of its own, which this opens. What was subscribed once comes again by itself. */
+  /** Opens a second connection. It subscribes again after a reconnect. */
   createSubscriber(news: News): RedisSubscriber;
   /**
-   * Opens a new connection in place of the present one. A client of the caller stays as it is, with what
-   * else the caller does over it; a duplicate is used from then on.
+   * Opens a new connection in place of the present one. A client of the user stays untouched; from then on
+   * a duplicate of it is used.
    */
   replace(): void;
-  /** Ends what was not the caller's. */
+  /** Closes the connections that were opened here. */
   close(): void;
 }
 
 export interface News {
   readonly channel: string;
   message(text: string): void;
-  /** The connection was lost and is back: something may have been missed. */
+  /** The connection was lost and is back. Messages may have been missed. */
   back(): void;
 }
 
 export interface RedisSubscriber {
-  /** Resolves when it is subscribed. Opens it where it is not, or gave up. Rejects where it fails. */
+  /** Resolves when it is subscribed. Opens the connection if necessary; rejects if that fails. */
   ready(): Promise<void>;
   /** Opens a new connection in place of the present one, if there is one. */
   replace(): void;
@@ -34,8 +34,8 @@ interface Emitter {
 }
 
 /**
- * Waits for a client that is about to connect, instead of adding to its queue: that has no bound by
- * default, and a server may be away for long.
+ * Waits for a client that is connecting, instead of adding to its queue. By default that queue has no limit,
+ * and a server may be unreachable for long.
  */
 export class Readiness {
   readonly #client: Emitter;
@@ -45,7 +45,7 @@ export class Readiness {
     this.#client = client;
   }
 
-  /** Until it is ready, or the next attempt fails: then it rejects. All who wait share two listeners. */
+  /** Resolves when the client is ready; rejects when the next attempt fails. All callers share listeners. */
   next(): Promise<void> {
     return (this.#waiting ??= this.#next().finally(() => {
       this.#waiting = undefined;
@@ -72,5 +72,5 @@ export class Readiness {
   }
 }
 
-/** So that a connection that breaks ends no process; whoever asks over it is told. */
+/** An `error` event without a listener would end the process. The failed command reports the error. */
 export function ignore(): void {}

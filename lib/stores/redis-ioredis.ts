@@ -1,4 +1,4 @@
-/** ioredis 5 and later, its `Cluster` too. */
+/** Connections through ioredis 5 and later, including its `Cluster`. */
 import {
   ignore,
   Readiness,
@@ -7,7 +7,7 @@ import {
   type RedisSubscriber,
 } from './redis-connection.ts';
 
-/** What is used of a client. */
+/** The used members of a client. */
 export interface IoRedis {
   readonly status: string;
   readonly isCluster?: boolean;
@@ -19,7 +19,7 @@ export interface IoRedis {
   off(event: string, listener: (...args: never[]) => void): unknown;
 }
 
-/** On its way to be ready. One that waits to be used, or has ended, says so by itself when it is. */
+/** A client that is connecting. A client that has not started, or has ended, rejects commands by itself. */
 const UNDER_WAY = new Set(['connecting', 'connect', 'reconnecting', 'close']);
 
 export function ioRedisConnection(client: IoRedis): RedisConnection {
@@ -105,8 +105,7 @@ class IoRedisSubscriber implements RedisSubscriber {
     client.on('message', (_channel: string, text: string) => message(text));
     const subscribed = new Promise<void>((resolve) => {
       client.on('ready', () => {
-        // By hand: what ioredis would do by itself leaves a rejection to nobody where the connection
-        // is closed meanwhile.
+        // `autoResubscribe` of ioredis causes an unhandled rejection if the connection closes meanwhile.
         client.subscribe(channel).then(() => {
           if (this.#hasSubscribed) back();
           this.#hasSubscribed = true;
@@ -118,7 +117,7 @@ class IoRedisSubscriber implements RedisSubscriber {
   }
 }
 
-/** One that listens comes back by itself, whatever its parent does, and has one command to send. */
+/** A subscriber reconnects whatever the options of its parent are, and sends one command. */
 const LISTENING = {
   lazyConnect: false,
   enableOfflineQueue: true,
@@ -128,7 +127,7 @@ const LISTENING = {
 
 function duplicate(parent: IoRedis, options: object): IoRedis {
   const client = parent.isCluster ? parent.duplicate([], options) : parent.duplicate(options);
-  // Without a listener ioredis prints the errors.
+  // Without a listener, ioredis prints the errors.
   client.on('error', ignore);
   return client;
 }

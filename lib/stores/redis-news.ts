@@ -1,4 +1,4 @@
-/** What is told over a channel, where anyone may publish: whatever does not look as it should is nothing. */
+/** Reads the messages of the Redis channel. Any client may publish there, so invalid messages are ignored. */
 import type { StoredState, StoredReport } from './store.ts';
 
 export interface RedisNews {
@@ -17,7 +17,7 @@ export function readNews(text: string): RedisNews | undefined {
 function readState([version, at, app, value]: readonly unknown[]): RedisNews | undefined {
   if (!Number.isSafeInteger(version) || !Number.isSafeInteger(at)) return undefined;
   if (typeof app !== 'string' || typeof value !== 'string') return undefined;
-  // Sent as soon as it was published.
+  // A message is sent at the moment of the publication.
   const state = { version: version as number, value, at: at as number, now: at as number };
   return { app, state };
 }
@@ -32,7 +32,7 @@ function parseList(text: string): readonly unknown[] {
     const parsed: unknown = JSON.parse(text);
     return Array.isArray(parsed) ? parsed : [];
   } catch {
-    // Not ours: no JSON at all.
+    // A message of another program.
     return [];
   }
 }

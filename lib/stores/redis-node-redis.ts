@@ -1,4 +1,4 @@
-/** node-redis 5 and later, its cluster client too. */
+/** Connections through node-redis 5 and later, including its cluster client. */
 import {
   ignore,
   Readiness,
@@ -7,11 +7,11 @@ import {
   type RedisSubscriber,
 } from './redis-connection.ts';
 
-/** What is used of a client. */
+/** The used members of a client. */
 export interface NodeRedis {
   readonly isOpen: boolean;
   readonly isReady?: boolean;
-  /** Of a cluster client alone. It has many connections, and does not tell when it is ready again. */
+  /** Only a cluster client has it. That client has many connections and no event when it is ready again. */
   readonly slots?: unknown;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   duplicate(): NodeRedis;
@@ -22,12 +22,12 @@ export interface NodeRedis {
   off(event: string, listener: (cause?: unknown) => void): unknown;
 }
 
-/** Over a client of the caller. */
+/** Uses a client of the user. */
 export function nodeRedisConnection(client: NodeRedis): RedisConnection {
   return new NodeRedisConnection(client);
 }
 
-/** Over one that was made for this, and is opened when it is asked. */
+/** Uses a client that was made here. The first command opens it. */
 export function ownNodeRedisConnection(client: NodeRedis): RedisConnection {
   return new NodeRedisConnection(client, new OwnClient(client));
 }
@@ -35,14 +35,14 @@ export function ownNodeRedisConnection(client: NodeRedis): RedisConnection {
 class NodeRedisConnection implements RedisConnection {
   readonly #given: NodeRedis;
   readonly #givenReadiness: Readiness;
-  /** Undefined while the client of the caller is used. */
+  /** Undefined while the client of the user is used. */
   #own: OwnClient | undefined;
 
   constructor(given: NodeRedis, own?: OwnClient) {
     this.#given = given;
     this.#givenReadiness = new Readiness(given);
     this.#own = own;
-    // Without a listener an error of a client ends the process: a store must not be what does that.
+    // Without a listener, an error of the client would end the process.
     given.on('error', ignore);
   }
 
@@ -82,7 +82,7 @@ class NodeRedisSubscriber implements RedisSubscriber {
   }
 
   async ready(): Promise<void> {
-    // Its parent's options may have made it give up.
+    // With the options of its parent, the client may have given up.
     if (!this.#own?.client.isOpen) this.#open();
     const { client, readiness } = this.#own!;
     if (isUnderWay(client)) await readiness.next();
@@ -104,7 +104,7 @@ class NodeRedisSubscriber implements RedisSubscriber {
     const { client } = own;
     const { channel, message, back } = this.#news;
     let wasReady = false;
-    // It subscribes again before it says that it is ready.
+    // The client subscribes again before it emits `ready`.
     for (const event of ['ready', 'node-ready']) client.on(event, () => wasReady && back());
     const listen = async (): Promise<void> => {
       await own.connect();
@@ -119,11 +119,11 @@ class NodeRedisSubscriber implements RedisSubscriber {
   }
 }
 
-/** One that is closed by whom it was made. */
+/** A client that was made here and is closed here. */
 class OwnClient {
   readonly client: NodeRedis;
   readonly readiness: Readiness;
-  /** A socket that is about to connect is none that the client could end: it would stay, unused. */
+  /** The client can't end a socket that is connecting; it would stay open, unused. */
   #isDialing = false;
   #isEnded = false;
   #connecting: Promise<unknown> = Promise.resolve();
@@ -138,8 +138,8 @@ class OwnClient {
   }
 
   /**
-   * A cluster client asks its nodes one after another, over connections that can't be ended from
-   * outside: one more client would only add one more connection to a node that does not answer.
+   * A cluster client asks its nodes one after another, over connections that can't be ended from outside.
+   * Another client would only add a connection to a node that does not answer.
    */
   get isDiscovering(): boolean {
     return this.#isDialing && this.client.slots !== undefined;
@@ -151,7 +151,7 @@ class OwnClient {
     await this.#connecting;
   }
 
-  /** Connects where it has not yet. A cluster client has no event that tells of it, only the promise. */
+  /** Connects if necessary. A cluster client has no event for it, only the promise. */
   async ready(): Promise<void> {
     const { client, readiness } = this;
     if (!client.isOpen) this.connect().catch(ignore);
@@ -159,7 +159,7 @@ class OwnClient {
     else if (isUnderWay(client)) await readiness.next();
   }
 
-  /** At once, whether or not the server answers; one that is about to connect as soon as it has. */
+  /** Ends the client at once, or as soon as its socket has connected. */
   end(): void {
     this.#isEnded = true;
     if (!this.#isDialing && this.client.isOpen) this.client.destroy();

@@ -1,9 +1,9 @@
 /**
- * What Redis does in one step. Each key is handed over in KEYS, and all have one hash tag, as Redis
- * Cluster wants it; nothing here is newer than Redis 5, so that Valkey and others can do it too.
+ * The Lua scripts of the Redis store. All keys are in KEYS and share one hash tag, as Redis Cluster requires.
+ * The scripts use no command newer than Redis 5, so they also run on Valkey.
  *
- * The clock of a store is the server's. Numbers are written with `%.0f`, as Lua would write a version
- * as 1.7e+15.
+ * The clock of the store is the clock of the server. Numbers are written with `%.0f`, because Lua would
+ * write a version as 1.7e+15.
  */
 
 const NOW = `
@@ -12,24 +12,24 @@ local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 `;
 
 /**
- * The beginning of every script that writes. ARGV[1] and ARGV[2] are the span of the server's clock in
- * which the write may take effect: from the time that the server told last up to the caller's deadline.
- * A write that Redis gets to later, because it was frozen, changes nothing and answers nil. So does a
- * write that another server gets, or the same after its clock was set, unless both clocks agree.
+ * The beginning of each script that writes. The write may take effect between ARGV[1], the last time that
+ * the server told, and ARGV[2], the deadline of the caller, both on the clock of the server. A write that
+ * Redis executes later, because it was frozen, changes nothing and returns nil. So does a write that reaches
+ * another server, or the same server after its clock was set, unless both clocks agree.
  */
 const WRITE = `${NOW}
 if tonumber(now) < tonumber(ARGV[1]) or tonumber(now) >= tonumber(ARGV[2]) then return false end
 `;
 
-/** KEYS: any, as Redis Cluster sends the script to the server that has it. */
+/** KEYS: any key. Redis Cluster sends the script to the server of that key. */
 export const TIME = `${NOW}
 return now
 `;
 
 /**
- * To an index of names, each until its record has expired; the index lives as long as its last. A
- * second more, as the record alone says whether it is there: the clock that it expires by may differ
- * from that of TIME by a moment.
+ * Adds a name to an index until its record has expired. The index lives as long as its last name. Both
+ * live one second longer than the record, because expiry may use a slightly different clock than TIME. Only
+ * the record decides whether it exists.
  */
 const REMEMBER = `
 local function remember(index, name, ttl)
@@ -40,7 +40,7 @@ local function remember(index, name, ttl)
 end
 `;
 
-/** For how long the last version is known where nothing is published. */
+/** How long the last version is kept after the last publication. */
 const VERSION_TTL_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
@@ -77,8 +77,8 @@ return { now, all }
 
 /**
  * KEYS: the record, the index.
- * ARGV: the span of time, the id, the value, its time to live, the channel, what is told in JSON; no value
- * to live at all where the time to live is 0.
+ * ARGV: the span of time, the id, the value, its time to live, the channel, the message in JSON. A time to
+ * live of 0 removes the record.
  */
 export const REPORT = `${WRITE}${REMEMBER}
 if ARGV[5] == '0' then

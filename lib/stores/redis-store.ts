@@ -1,5 +1,5 @@
 /**
- * A store in Redis 5 or later, Redis Cluster, or Valkey. Knows nothing of the library that talks to it.
+ * A store in Redis 5 or later, Redis Cluster, or Valkey.
  */
 import { systemClock, type Clock } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
@@ -17,49 +17,50 @@ import {
   type StoreListener,
 } from './store.ts';
 
-/** Options of a `RedisStore`. Set `client` or `url`. */
+/** Options of `RedisStore`. Pass either `client` or `url`. */
 export interface RedisStoreOptions {
   /**
-   * Of node-redis or ioredis, connected or about to connect. It is not closed here; what listens is a
+   * A client of node-redis or ioredis. You connect and close it yourself. The store subscribes with a
    * duplicate of it.
    */
   readonly client?: RedisClient;
-  /** Such as `redis://host:6379`, in place of a client. Needs the package `redis`. */
+  /** The URL of the server, such as `redis://host:6379`. Needs the package `redis`. */
   readonly url?: string;
   /**
-   * Of all keys. Default `antract`. Gateways that are to share anything have the same one; others on
-   * the same server another, also in another database of it.
+   * The prefix of all keys and of the channel. Processes that share states use the same prefix. Use another
+   * prefix for each group of processes on one server, even if they use different databases.
+   *
+   * @default 'antract'
    */
   readonly prefix?: string;
   /** Replaced in tests. */
   readonly clock?: Clock;
 }
 
-/** Text or null, or what a client was told to make of text. */
+/** Text or null. A client may be configured to return other types. */
 type Found = readonly [version: unknown, at: unknown, value: unknown];
 
-/** Of a server that does not answer; one more is refused. */
+/** The limit of unanswered calls; further calls are rejected. */
 const MAX_PENDING = 100;
-/** A read is given up after this time. A write says so itself. */
+/** The time limit of a read. A write has its own. */
 const READ_WITHIN_MS = 2000;
-/** A new connection has at least so long to become ready before it is replaced again. */
+/** A new connection has at least this long to become ready before it is replaced again. */
 const REPLACE_EVERY_MS = 3000;
-/** How often a write asks the server for its time, where another server or another clock got the write. */
+/** A write starts again if another server, or a server with another clock, received it. */
 const MAX_TRIES = 3;
 
 /**
- * Error replies that are about the server and not about the command. Another server may have taken its
- * place, under the same name, and an open connection never notices. Older servers put the code inside
- * the message of the script's error.
+ * Error replies that concern the server, not the command. Another server may have taken over its name, and
+ * an open connection never notices that. Older servers put the code into the message of the script error.
  */
 const UNFIT =
   /\b(READONLY|MASTERDOWN|NOREPLICAS|MISCONF|LOADING|BUSY|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOAUTH)\b/;
 
-/** No answer came in time. */
+/** The server did not answer in time. */
 class NoAnswer extends Error {}
 
 /**
- * The store for several machines. It needs Redis 5 or later, Redis Cluster or Valkey.
+ * Shares states between processes through Redis or Valkey.
  *
  * @example
  * const antract = createAntract({ store: new RedisStore({ url: 'redis://127.0.0.1:6379' }) });
@@ -74,7 +75,7 @@ export class RedisStore implements Store {
   #replacedAt = -Infinity;
   #closed = false;
 
-  /** @throws AntractError `ERR_ANTRACT_OPTION`; `ERR_ANTRACT_STORE` where `redis` is not installed. */
+  /** @throws AntractError `ERR_ANTRACT_OPTION`; `ERR_ANTRACT_STORE` if `redis` is not installed. */
   constructor({ client, url, prefix = 'antract', clock = systemClock }: RedisStoreOptions) {
     if ((client === undefined) === (url === undefined)) {
       throw new AntractError('ERR_ANTRACT_OPTION', 'Expected either `client` or `url`.');
@@ -87,8 +88,8 @@ export class RedisStore implements Store {
     this.#redis = url === undefined ? connectTo(client) : connectToUrl(url, clock);
     this.#subscriber = this.#redis.createSubscriber({
       channel: this.#channel,
-      message: (text) => this.#tell(text),
-      back: () => void this.#tellAgain(),
+      message: (text) => this.#onMessage(text),
+      back: () => void this.#readAgain(),
     });
   }
 
@@ -104,8 +105,8 @@ export class RedisStore implements Store {
   async publish(app: string, publication: Publication): Promise<PublishResult> {
     const { expected, value, ttlMs, withinMs } = publication;
     const keys = [this.#key('state', app), this.#key('states'), this.#key('version')];
-    const told = `${JSON.stringify(app)},${JSON.stringify(value)}`;
-    const args = [String(expected), value, toTtl(ttlMs), app, this.#channel, told];
+    const message = `${JSON.stringify(app)},${JSON.stringify(value)}`;
+    const args = [String(expected), value, toTtl(ttlMs), app, this.#channel, message];
     const answer = (await this.#write(PUBLISH, keys, args, withinMs)) as [
       unknown,
       unknown,
@@ -116,7 +117,7 @@ export class RedisStore implements Store {
   }
 
   async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
-    // One of its own, as the same may be subscribed twice.
+    // A new object, because the same listener may subscribe twice.
     const own: StoreListener = {
       state: (app, state) => listener.state(app, state),
       report: (report) => listener.report?.(report),
@@ -133,9 +134,9 @@ export class RedisStore implements Store {
 
   async report({ id, value }: StoredReport, ttlMs: number, withinMs: number): Promise<void> {
     const keys = [this.#key('report', id), this.#key('reports')];
-    const told = JSON.stringify(['report', id, value]);
+    const message = JSON.stringify(['report', id, value]);
     const ttl = value === null ? '0' : toTtl(ttlMs);
-    await this.#write(REPORT, keys, [id, value ?? '', ttl, this.#channel, told], withinMs);
+    await this.#write(REPORT, keys, [id, value ?? '', ttl, this.#channel, message], withinMs);
   }
 
   async reports(): Promise<readonly StoredReport[]> {
@@ -174,9 +175,8 @@ export class RedisStore implements Store {
   }
 
   /**
-   * The server's clock may differ from the one here by hours. So the server is asked for its time
-   * first. It told that time before its answer arrived here, so the deadline that is computed from it
-   * is never too late.
+   * The clock of the server may differ from the local one by hours, so the server is asked for its time
+   * first. It read its clock before the answer arrived here, so the deadline computed from it is never late.
    */
   #write(
     script: string,
@@ -203,14 +203,14 @@ export class RedisStore implements Store {
       throw new AntractError('ERR_ANTRACT_CLOSED', 'This store has been closed.', { status: 503 });
     }
     if (this.#pending >= MAX_PENDING) {
-      throw away(`Redis has left ${MAX_PENDING} questions unanswered.`);
+      throw unavailable(`Redis has left ${MAX_PENDING} calls unanswered; this call was not sent.`);
     }
     this.#pending += 1;
     try {
       return await this.#limit(ask(), withinMs);
     } catch (cause) {
       if (cause instanceof NoAnswer || UNFIT.test(explain(cause))) this.#replaceConnections();
-      throw away(`Redis: ${explain(cause)}`, cause);
+      throw unavailable(`Redis: ${explain(cause)}`, cause);
     } finally {
       this.#pending -= 1;
     }
@@ -229,7 +229,7 @@ export class RedisStore implements Store {
     }
   }
 
-  /** New connections resolve the name of the server again, and leave behind what waits in the old ones. */
+  /** New connections resolve the name of the server again, and drop the commands queued in the old ones. */
   #replaceConnections(): void {
     const now = this.#clock.now();
     if (this.#closed || now - this.#replacedAt < REPLACE_EVERY_MS) return;
@@ -238,7 +238,7 @@ export class RedisStore implements Store {
     this.#subscriber.replace();
   }
 
-  #tell(text: string): void {
+  #onMessage(text: string): void {
     const { app, state, report } = readNews(text) ?? {};
     for (const listener of this.#listeners) {
       if (app !== undefined && state) listener.state(app, state);
@@ -246,8 +246,8 @@ export class RedisStore implements Store {
     }
   }
 
-  /** What there is, as some of it may have been missed. */
-  async #tellAgain(): Promise<void> {
+  /** After a reconnect, the store is read again, because messages may have been missed. */
+  async #readAgain(): Promise<void> {
     try {
       const [states, reports] = await Promise.all([this.load(), this.reports()]);
       for (const listener of this.#listeners) {
@@ -255,7 +255,7 @@ export class RedisStore implements Store {
         for (const report of reports) listener.report?.(report);
       }
     } catch (error) {
-      // Gone again. Whoever listens looks again by itself.
+      // The connection was lost again. The listeners read the store again by themselves.
       if (!(error instanceof AntractError)) throw error;
     }
   }
@@ -266,22 +266,22 @@ function toState([version, at, value]: Found, now: unknown): StoredState | undef
   return { version: Number(version), value: toText(value), at: Number(at), now: Number(now) };
 }
 
-/** Some have a name only: that of several addresses that all refuse, for one. */
+/** Some errors have no message, such as one for several addresses that all refuse. */
 function explain(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   return cause.message || ((cause as NodeJS.ErrnoException).code ?? cause.name);
 }
 
-/** What a client may have been told to hand over as bytes. */
+/** A client may be configured to return bytes. */
 function toText(value: unknown): string {
   return Buffer.from(value as string | Uint8Array).toString();
 }
 
-/** Redis takes whole milliseconds, and 0 for none at all. */
+/** Redis takes whole milliseconds, and 0 is not a valid time to live. */
 function toTtl(ms: number): string {
   return String(Math.max(1, Math.ceil(ms)));
 }
 
-function away(message: string, cause?: unknown): AntractError {
+function unavailable(message: string, cause?: unknown): AntractError {
   return new AntractError('ERR_ANTRACT_STORE', message, { status: 503, cause });
 }

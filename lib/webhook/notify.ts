@@ -1,6 +1,5 @@
 /**
- * Tells a webhook what becomes of pauses. Knows events and one URL; whatever goes wrong on the way
- * there ends in the log, and holds up nobody.
+ * Sends events of pauses to a webhook. A failure is logged and never delays a request or a command.
  */
 import { inspect } from 'node:util';
 import { systemClock, type Clock } from '../common/clock.ts';
@@ -9,23 +8,23 @@ import type { PauseRegistry } from '../registry/pause-registry.ts';
 import type { RegistryCore } from '../registry/registry-core.ts';
 import type { PauseReport } from '../gate/pause-report.ts';
 
-/** What is sent, as JSON, beside the fields of the event itself. */
+/** The JSON body of a notification. It also has the fields of the event. */
 export interface Notification {
   /** The event that the notification is about. */
   readonly event: NotifiedEvent;
   /** The app of the event. */
   readonly app: string;
-  /** ISO 8601. */
+  /** When it was sent, in ISO 8601. */
   readonly at: string;
-  /** Why the app was paused, at every event of that pause. */
+  /** Why the app was paused, in each event of that pause; null without a reason. */
   readonly reason: string | null;
-  /** How many requests waited at that moment. */
+  /** How many requests are held. */
   readonly held: number;
-  /** Requests in flight at that moment. */
+  /** How many requests are in flight. */
   readonly inFlight: number;
-  /** Null for an app that is not, and was not just, paused. */
+  /** How long the pause has lasted, in milliseconds; null if the event does not belong to a pause. */
   readonly pausedForMs: number | null;
-  /** What came of the pause so far; null likewise. */
+  /** The report of the pause; null if the event does not belong to a pause. */
   readonly report: PauseReport | null;
 }
 
@@ -40,11 +39,11 @@ const EVENTS = [
 /** The events that the webhook sends. */
 export type NotifiedEvent = (typeof EVENTS)[number];
 
-/** Of one POST, from the connection to the end of the answer. */
+/** The limit of one POST request, including its response. */
 const TIMEOUT_MS = 5000;
-/** Those that wait for the one under way. Beyond that the oldest are dropped. */
+/** The limit of queued notifications. Beyond it, the oldest are dropped. */
 const MAX_QUEUED = 100;
-/** How long `close()` lets what is queued go out. */
+/** How long `close()` sends queued notifications. */
 const CLOSE_MS = 1000;
 
 export interface NotifierOptions {
@@ -59,7 +58,7 @@ export class Notifier {
   readonly #url: string;
   readonly #headers: Record<string, string>;
   readonly #queue: Notification[] = [];
-  /** Why each app is paused. Once a pause has ended its status does not say any more. */
+  /** Why each app is paused. The status no longer tells it after the end of the pause. */
   readonly #reasons = new Map<string, string | null>();
   readonly #listeners = EVENTS.map((event) => [event, this.#listener(event)] as const);
   readonly #ending = new AbortController();
@@ -81,7 +80,7 @@ export class Notifier {
     core.closed.addEventListener('abort', () => void this.close());
   }
 
-  /** Sends what is queued, as far as a second allows, and nothing more. */
+  /** Sends queued notifications for up to a second, then stops. */
   close(): Promise<void> {
     return (this.#closed ??= this.#close());
   }
@@ -101,11 +100,11 @@ export class Notifier {
     const { app } = payload;
     const { held, inFlight, pausedForMs, reason } = this.#registry.status(app);
     if (event === 'paused' || reason !== null) this.#reasons.set(app, reason);
-    // Of a stop, and of what follows it, no pause can tell anything.
+    // A stop, and the events after it, belong to no pause.
     const isPause = this.#reasons.has(app);
     const reasonThen = this.#reasons.get(app) ?? null;
     if (event === 'resumed' || event === 'stopped') this.#reasons.delete(app);
-    // Of several processes that see the same, one tells it.
+    // All processes on one store see the event; the leader sends it.
     if (!this.#core.isLeader) return;
     this.#queue.push({
       event,
@@ -125,9 +124,9 @@ export class Notifier {
     this.#sending ??= this.#sendAll();
   }
 
-  /** One after the other, so that they arrive in their order. */
+  /** Sends one notification after the other, so that they arrive in order. */
   async #sendAll(): Promise<void> {
-    // The event goes on to its other listeners first.
+    // The other listeners receive the event first.
     await Promise.resolve();
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
       if (this.#ending.signal.aborted) {
@@ -138,12 +137,12 @@ export class Notifier {
     }
     this.#sending = undefined;
     if (this.#dropped > 0) {
-      this.#warn(`${this.#dropped} notifications were dropped, as it takes them too slowly`);
+      this.#warn(`${this.#dropped} notifications were dropped, because the webhook is too slow`);
       this.#dropped = 0;
     }
   }
 
-  /** Once: a second try would hold up the next one, which tells more. */
+  /** No retry: it would delay the next notification, which is more recent. */
   async #send(notification: Notification): Promise<void> {
     const ending = new AbortController();
     const abort = (): void => ending.abort();
@@ -154,13 +153,14 @@ export class Notifier {
         method: 'POST',
         headers: this.#headers,
         body: JSON.stringify(notification),
-        // Elsewhere is not what was configured.
+        // Send nothing to a URL that was not configured.
         redirect: 'manual',
         signal: ending.signal,
       });
-      // Nobody reads it; unread it would keep the connection.
+      // An unread body would keep the connection open.
       await answer.body?.cancel();
-      if (!answer.ok) this.#warn(`'${notification.event}' was answered ${answer.status}`);
+      if (!answer.ok)
+        this.#warn(`the webhook answered '${notification.event}' with ${answer.status}`);
     } catch (error) {
       const why = ending.signal.aborted ? 'it took too long' : messageOf(error);
       this.#warn(`'${notification.event}' could not be sent: ${why}`);
@@ -170,14 +170,14 @@ export class Notifier {
     }
   }
 
-  /** Without the path and the query of the URL: for many services they are the secret. */
+  /** Omits the path and the query of the URL, which are the secret of many services. */
   #warn(what: string): void {
     const { origin } = new URL(this.#url);
     this.#core.settings.logger.warn(`WRN_ANTRACT_NOTIFY: ${origin}: ${what}.`);
   }
 }
 
-/** fetch() takes no user and password in a URL. */
+/** fetch() does not accept a user and password in a URL. */
 function target(notify: string): { url: string; headers: Record<string, string> } {
   const url = new URL(notify);
   const headers = { 'Content-Type': 'application/json', 'User-Agent': 'antract' };
@@ -190,7 +190,7 @@ function target(notify: string): { url: string; headers: Record<string, string> 
   return { url: url.href, headers: { ...headers, Authorization: `Basic ${credentials}` } };
 }
 
-/** fetch() fails with `fetch failed`, and the reason inside. */
+/** fetch() fails with `fetch failed`, and has the reason in `cause`. */
 function messageOf(error: unknown): string {
   const { cause = error } = error as { cause?: unknown };
   const { message } = cause as { message?: unknown };

@@ -1,4 +1,4 @@
-/** Names and values that a store is likely to spoil. */
+/** Names and values that a store may corrupt. */
 import { MAX_VALUE } from '../store.ts';
 
 const ODD_NAMES = [
@@ -28,7 +28,7 @@ const ODD_VALUES = [
   '😀'.repeat(MAX_VALUE / 2),
 ];
 
-/** Each name with one of the values. */
+/** Combines each name with a value. */
 export const appsAndValues: ReadonlyMap<string, string> = new Map(
   ODD_NAMES.map((app, index) => [app, ODD_VALUES[index % ODD_VALUES.length]!]),
 );

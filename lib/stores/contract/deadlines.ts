@@ -1,4 +1,4 @@
-/** What a store has to do with a write that it gets to after the caller has given up. */
+/** Tests of writes that a store executes after the caller has given up. */
 import assert from 'node:assert/strict';
 import { systemClock } from '../../common/clock.ts';
 import {
@@ -14,7 +14,7 @@ import {
 const SHORT_MS = 100;
 
 export function testDeadlines(test: Test, hasReports: boolean): void {
-  test('rejects a write whose deadline has passed, and changes and tells nothing', async (stores) => {
+  test('rejects a write after its deadline, changes nothing and notifies no listener', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const heard = await Heard.by(other);
     const before = await versionOf(one, 'app', publication('before'));
@@ -32,13 +32,13 @@ export function testDeadlines(test: Test, hasReports: boolean): void {
     assert.deepEqual(heard.reports, []);
   });
 
-  test('carries out no write that was given up while it was frozen', async (stores, linked) => {
+  test('does not execute a write whose deadline passed while the store was frozen', async (stores, linked) => {
     if (!canFreeze(linked)) return;
     const [one, other] = stores as [ContractStore, ContractStore];
     const heard = await Heard.by(other);
     linked.freeze();
     try {
-      // Nothing, rejected or pending: all are right. The write must not take effect later.
+      // The call may resolve, reject or stay pending. Its write must not take effect later.
       const late = one.publish('app', { ...publication('late'), withinMs: SHORT_MS });
       late.catch(() => undefined);
       await new Promise<void>((resolve) => systemClock.after(2 * SHORT_MS, resolve, { ref: true }));

@@ -1,9 +1,9 @@
-/** Whom every store has to tell, until when. */
+/** Tests of subscriptions. */
 import assert from 'node:assert/strict';
 import { Heard, publication, versionOf, type ContractStore, type Test } from './tools.ts';
 
 export function testListening(test: Test): void {
-  test('tells everyone who has subscribed of each publication, its own included', async (stores) => {
+  test('notifies all listeners of each publication, including its own', async (stores) => {
     const all = await Promise.all(stores.map((store) => Heard.by(store)));
     for (const [index, store] of stores.entries()) {
       const { current } = await store.publish(`app ${index}`, publication(`by ${index}`));
@@ -14,7 +14,7 @@ export function testListening(test: Test): void {
     }
   });
 
-  test('tells nobody of what was refused', async (stores) => {
+  test('notifies no listener of a rejected publication', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const heard = await Heard.by(other);
     const first = await versionOf(one, 'app', publication('first'));
@@ -24,7 +24,7 @@ export function testListening(test: Test): void {
     assert.ok(heard.states.every(([, { value }]) => value !== 'refused'));
   });
 
-  test('tells nothing to who has unsubscribed, and goes on telling others', async (stores) => {
+  test('no longer notifies a listener that unsubscribed, and still notifies the others', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const [gone, twin, left] = await Promise.all([one, one, other].map((store) => Heard.by(store)));
     await other.publish('before', publication('value'));
@@ -39,7 +39,7 @@ export function testListening(test: Test): void {
 }
 
 export function testClosing(test: Test): void {
-  test('closes more than once, hears nothing then, and leaves to others what it kept', async (stores) => {
+  test('can be closed twice, notifies no listener then, and leaves its data to other stores', async (stores) => {
     const [gone, left] = stores as [ContractStore, ContractStore];
     const [closed, open] = await Promise.all([gone, left].map((store) => Heard.by(store)));
     await gone.publish('before', publication('value'));
@@ -51,7 +51,7 @@ export function testClosing(test: Test): void {
     await open!.state('after');
     assert.deepEqual(new Set((await left.load()).keys()), new Set(['before', 'after']));
     assert.deepEqual(new Set(closed!.states.map(([app]) => app)), new Set(['before']));
-    // To unsubscribe afterwards is no error.
+    // Unsubscribing after close() is allowed.
     await closed!.off();
   });
 }

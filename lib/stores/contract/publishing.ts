@@ -1,15 +1,15 @@
-/** What every store has to do with states. */
+/** Tests of states. */
 import assert from 'node:assert/strict';
 import type { Store, StoredState } from '../store.ts';
 import { appsAndValues } from './data.ts';
 import { Heard, isGone, publication, versionOf, type ContractStore, type Test } from './tools.ts';
 
 export function testPublishing(test: Test): void {
-  test('has nothing at first', async (stores) => {
+  test('is empty at first', async (stores) => {
     for (const store of stores) assert.deepEqual(await store.load(), new Map());
   });
 
-  test('has what any of them has published, by app', async (stores) => {
+  test('returns the states that any linked store has published, by app', async (stores) => {
     for (const [index, store] of stores.entries()) {
       const { published, current } = await store.publish(
         `app ${index}`,
@@ -27,7 +27,7 @@ export function testPublishing(test: Test): void {
     }
   });
 
-  test('replaces the version that was expected, and no other', async (stores) => {
+  test('replaces only the expected version', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const first = await versionOf(one, 'app', publication('first'));
     const second = await versionOf(other, 'app', publication('second', first));
@@ -41,14 +41,14 @@ export function testPublishing(test: Test): void {
     assert.equal((await other.load()).get('app')?.value, 'second');
   });
 
-  test('refuses to replace what is not there', async ([store]) => {
+  test('does not replace a record that does not exist', async ([store]) => {
     const refused = await store!.publish('app', publication('value', 7));
     assert.equal(refused.published, false);
     assert.equal(refused.current, undefined);
     assert.equal((await store!.load()).size, 0);
   });
 
-  test('lets one of several succeed that publish at once', async (stores) => {
+  test('lets exactly one of several concurrent publications succeed', async (stores) => {
     let expected = 0;
     for (let round = 0; round < 5; round += 1) {
       const before = expected;
@@ -63,7 +63,7 @@ export function testPublishing(test: Test): void {
     }
   });
 
-  test('loses none of many changes that are made at once', async (stores) => {
+  test('loses none of many concurrent changes', async (stores) => {
     const each = 10;
     const versions = await Promise.all(stores.map((store) => increment(store, each)));
 
@@ -74,7 +74,7 @@ export function testPublishing(test: Test): void {
     for (const own of versions) assert.deepEqual(own, own.toSorted(ascending));
   });
 
-  test('keeps odd names and values, long ones too, as they are', async (stores) => {
+  test('keeps unusual and long names and values unchanged', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const heard = await Heard.by(other);
     for (const [app, value] of appsAndValues) {
@@ -88,7 +88,7 @@ export function testPublishing(test: Test): void {
 }
 
 export function testExpiry(test: Test): void {
-  test('forgets by itself what is not replaced, and that alone', async (stores) => {
+  test('removes a record after its time to live, and no other record', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const short = await versionOf(one, 'replaced', publication('short', 0, 500));
     const long = await versionOf(other, 'replaced', publication('long', short));
@@ -101,7 +101,7 @@ export function testExpiry(test: Test): void {
     assert.equal((await one.load()).get('replaced')?.version, long);
   });
 
-  test('numbers what it has ever higher, also where it had forgotten', async (stores) => {
+  test('uses ever higher versions, even after a record has expired', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const versions: number[] = [];
     for (let round = 0; round < 3; round += 1) {
@@ -118,7 +118,7 @@ export function testExpiry(test: Test): void {
 }
 
 export function testClock(test: Test): void {
-  test('has one clock, whatever the time in each process', async (stores) => {
+  test('has one clock, whatever the clock of each process says', async (stores) => {
     const heard = await Heard.by(stores.at(-1)!);
     let latest = 0;
     for (const [index, store] of stores.entries()) {
@@ -129,7 +129,7 @@ export function testClock(test: Test): void {
       assert.equal(told.at, at);
       assert.ok(told.now >= at);
       assert.ok(at >= latest);
-      // One clock never goes back, whoever reads it.
+      // The clock of the store never goes back, whichever process reads it.
       latest = current!.now;
       for (const reader of stores) {
         const read = (await reader.load()).get(app) as StoredState;
@@ -141,7 +141,7 @@ export function testClock(test: Test): void {
   });
 }
 
-/** Reads, adds one, publishes, and tries again where it was too late. */
+/** Reads a number, publishes it plus one, and tries again if another writer was faster. */
 async function increment(store: Store, times: number): Promise<number[]> {
   const versions: number[] = [];
   let current = (await store.load()).get('counter');

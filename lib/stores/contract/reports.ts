@@ -1,4 +1,4 @@
-/** What a store has to do with the reports of processes. */
+/** Tests of the reports of processes. */
 import assert from 'node:assert/strict';
 import { Heard, isGone, publication, WITHIN_MS, type ContractStore, type Test } from './tools.ts';
 
@@ -6,7 +6,7 @@ export function testReports(test: Test): void {
   const byId = async (store: ContractStore) =>
     new Map((await store.reports()).map(({ id, value }) => [id, value]));
 
-  test('has what each process has told of itself, by its last', async (stores) => {
+  test('returns the last report of each process', async (stores) => {
     for (const round of [1, 2]) {
       for (const [index, store] of stores.entries()) {
         await store.report({ id: `process ${index}`, value: `${round} ☃ {*}` }, 60_000, WITHIN_MS);
@@ -16,7 +16,7 @@ export function testReports(test: Test): void {
     for (const store of stores) assert.deepEqual(await byId(store), new Map(expected));
   });
 
-  test('tells everyone of each report, also where a process leaves', async (stores) => {
+  test('notifies all listeners of each report and of each removal', async (stores) => {
     const all = await Promise.all(stores.map((store) => Heard.by(store)));
     for (const [index, store] of stores.entries()) {
       const id = `process ${index}`;
@@ -28,7 +28,7 @@ export function testReports(test: Test): void {
     }
   });
 
-  test('forgets by itself who no longer tells of itself', async (stores) => {
+  test('removes a report after its time to live', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     await one.report({ id: 'renewed', value: 'first' }, 150, WITHIN_MS);
     await other.report({ id: 'renewed', value: 'second' }, 60_000, WITHIN_MS);
@@ -39,7 +39,7 @@ export function testReports(test: Test): void {
     }
   });
 
-  test('reports and states do not get into each other’s way', async (stores) => {
+  test('keeps reports and states apart', async (stores) => {
     const [one, other] = stores as [ContractStore, ContractStore];
     const heard = await Heard.by(other);
     await one.publish('same', publication('state'));

@@ -1,6 +1,5 @@
 /**
- * What every store has to do, as tests that run under whatever offers `describe` and `it`: node:test,
- * Jest, Vitest, Mocha. Knows no store, only several linked ones at a time.
+ * The contract of a store, as tests for any runner with `describe` and `it`: node:test, Jest, Vitest, Mocha.
  */
 import assert from 'node:assert/strict';
 import { testDeadlines } from './deadlines.ts';
@@ -13,7 +12,11 @@ export type { LinkedStores } from './tools.ts';
 
 /** Options of `storeContract()`. */
 export interface StoreContractOptions {
-  /** Of the test runner; the global ones by default. */
+  /**
+   * `describe` and `it` of the test runner.
+   *
+   * @default the global functions
+   */
   describe?: (name: string, body: () => void) => unknown;
   /**
    * `it` of the test runner.
@@ -21,7 +24,7 @@ export interface StoreContractOptions {
    * @default the global one
    */
   it?: (name: string, body: () => Promise<void>) => unknown;
-  /** What this kind of store does not have. Its tests are replaced by one that says so. */
+  /** The optional methods that the store does not have. One test then checks that they are missing. */
   lacks?: readonly ('reports' | 'close')[];
 }
 
@@ -31,9 +34,9 @@ declare const it: StoreContractOptions['it'];
 /**
  * Registers the tests, for two and for three linked stores.
  *
- * @param createLinkedStores makes that many which share what they have, and share nothing with those
- * made before. For a store that is meant for several processes each had better live in one of its
- * own, and one of these have a wrong clock.
+ * @param createLinkedStores makes that many stores that share their data, and share nothing with earlier
+ * ones. If the store is meant for several processes, run each one in its own process, one of them with a
+ * wrong clock.
  */
 export function storeContract(
   name: string,
@@ -78,7 +81,7 @@ export function storeContract(
 }
 
 function testLack(test: Test, what: string, methods: readonly (keyof ContractStore)[]): void {
-  test(`has no ${what}, as its tests say`, async ([store]) => {
+  test(`does not have ${what}, as its \`lacks\` option says`, async ([store]) => {
     for (const method of methods) assert.equal(store![method], undefined);
   });
 }

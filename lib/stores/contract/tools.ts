@@ -1,43 +1,43 @@
-/** What the contract's tests are written with. */
+/** Helpers of the contract tests. */
 import assert from 'node:assert/strict';
 import { systemClock } from '../../common/clock.ts';
 import type { Publication, Store, StoredState, StoredReport } from '../store.ts';
 
-/** Stores that share their state, for the tests of `storeContract()`. */
+/** Stores that share their data. */
 export interface LinkedStores {
   /** The stores. */
   readonly stores: readonly Store[];
-  /** Ends them, and what they were linked by. */
+  /** Closes the stores and what connects them. */
   close(): Promise<unknown>;
   /**
-   * Suspends what keeps the data, as SIGSTOP suspends a server: it answers nothing, and finds everything
-   * that was sent meanwhile when `thaw()` resumes it. Omit both where nothing can be suspended; then a
-   * test of late writes is left out.
+   * Suspends the server that keeps the data, as SIGSTOP does. It answers nothing until `thaw()`, and then
+   * receives all that was sent in the meantime. Omit both if nothing can be suspended; a test of late writes
+   * is then omitted.
    */
   freeze?(): void;
   /** Resumes what `freeze()` suspended. */
   thaw?(): void;
 }
 
-/** One that has what its tests say that it has. */
+/** A store with all methods; the tests of missing methods are omitted. */
 export type ContractStore = Required<Omit<Store, 'startsEmpty'>>;
 
-/** Registers one. */
+/** Registers a test. */
 export type Test = (
   behaviour: string,
   body: (stores: ContractStore[], linked: LinkedStores) => Promise<void>,
 ) => void;
 
 const PATIENCE_MS = 4000;
-/** The deadline of writes that are to succeed. */
+/** The deadline of writes that must succeed. */
 export const WITHIN_MS = 4000;
 
-/** @param ttlMs by default longer than any test. */
+/** @param ttlMs longer than any test by default. */
 export function publication(value: string, expected = 0, ttlMs = 60_000): Publication {
   return { expected, value, ttlMs, withinMs: WITHIN_MS };
 }
 
-/** What a listener was told, and waits for more. */
+/** Records the calls of a listener, and waits for a certain one. */
 export class Heard {
   readonly states: [app: string, state: StoredState][] = [];
   readonly reports: StoredReport[] = [];
@@ -59,10 +59,10 @@ export class Heard {
 
   async state(
     app: string,
-    isIt: (state: StoredState) => boolean = () => true,
+    matches: (state: StoredState) => boolean = () => true,
   ): Promise<StoredState> {
-    const [, state] = await this.#until(`a state for ${app.slice(0, 40)}`, () =>
-      this.states.find(([its, what]) => its === app && isIt(what)),
+    const [, state] = await this.#until(`the state of ${app.slice(0, 40)}`, () =>
+      this.states.find(([its, what]) => its === app && matches(what)),
     );
     return state;
   }
@@ -82,7 +82,7 @@ export class Heard {
     return new Promise((resolve, reject) => {
       const giveUp = systemClock.after(PATIENCE_MS, () => {
         this.#waiting.delete(look);
-        reject(new Error(`Nobody told of ${what} within ${PATIENCE_MS} ms.`));
+        reject(new Error(`The listener was not notified of ${what} within ${PATIENCE_MS} ms.`));
       });
       const look = (): void => {
         const found = find();
@@ -97,7 +97,7 @@ export class Heard {
   }
 }
 
-/** Asks until it is: no event tells of what expires. */
+/** Polls until a record is gone: there is no event for an expiry. */
 export async function isGone(what: string, ask: () => Promise<boolean>): Promise<void> {
   const until = systemClock.now() + PATIENCE_MS;
   while (!(await ask())) {
@@ -107,7 +107,7 @@ export async function isGone(what: string, ask: () => Promise<boolean>): Promise
   }
 }
 
-/** Publishes, which has to succeed. */
+/** Publishes, and fails if the publication is rejected. */
 export async function versionOf(store: Store, app: string, what: Publication): Promise<number> {
   const { published, current } = await store.publish(app, what);
   assert.equal(published, true);
