@@ -4,7 +4,7 @@
 import { createAdminRouter, type AdminOptions, type AdminRouter } from './admin/router.ts';
 import { readEveryHeader } from './common/header-limit.ts';
 import type { AntractEvents, AntractListener } from './gate/events.ts';
-import type { PauseOptions } from './http/admission.ts';
+import type { PauseOptions } from './http/choose-gate.ts';
 import { delayContinue, type ContinueServer } from './http/expect-continue.ts';
 import { createPauseMiddleware, type PauseMiddleware } from './http/middleware.ts';
 import {

@@ -5,7 +5,8 @@ export type { MetricsOptions } from './admin/metrics/metrics.ts';
 export type { MetricsPeers } from './admin/metrics/metrics-peers.ts';
 export type { MetricJson, MetricsJson, MetricsRegister } from './admin/metrics/prom-client.ts';
 export type { AdminRouter } from './admin/router.ts';
-export { heldMs, type PauseOptions } from './http/admission.ts';
+export type { PauseOptions } from './http/choose-gate.ts';
+export { heldMs } from './http/held-time.ts';
 export { createAntract, type Antract } from './antract.ts';
 export type { Clock, Timer, TimerOptions } from './common/clock.ts';
 export type {

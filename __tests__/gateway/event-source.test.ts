@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import type { LineStream } from '../../lib/gateway/server/gateway.ts';
 import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
-import type { PauseOptions } from '../../lib/http/admission.ts';
+import type { PauseOptions } from '../../lib/http/choose-gate.ts';
 import { sendRejection, type RejectionResponse } from '../../lib/http/rejection-response.ts';
 import { DEFAULT_APP } from '../../lib/options/app-name.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';

@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { openStream, type EventStream } from '../support/event-stream.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
-import { passageOf } from '../support/passage.ts';
+import { enter, get, hold } from '../support/gate.ts';
 import { createOpenAntract, type OpenAntract, OpenRegistry } from '../support/open-registry.ts';
 
 afterEach(closeAll);
@@ -182,13 +182,13 @@ describe('over time, the event stream', () => {
     await stream.next();
     await registry.enable();
     const gate = registry.gate('default');
-    for (let i = 0; i < 1000; i++) gate.hold(passageOf({ url: '/' }));
+    for (let i = 0; i < 1000; i++) hold(gate);
     clock.advance(249);
     clock.advance(1);
     const { id, apps } = await stream.next();
     expect([id, apps[0]?.held]).toEqual(['2', 1000]);
     for (let i = 0; i < 100; i++) {
-      gate.hold(passageOf({ url: '/' }));
+      hold(gate);
       clock.advance(10);
     }
     registry.gate('default').close();
@@ -221,7 +221,7 @@ describe('over time, the event stream', () => {
     const stream = await openStream(url);
     await stream.next();
     const gate = registry.gate('default');
-    gate.tryEnter(passageOf({ url: '/' }));
+    enter(gate);
     clock.advance(1000);
     expect((await stream.next()).apps[0]?.inFlight).toBe(1);
     stream.leave();
@@ -249,7 +249,7 @@ describe('over time, the event stream', () => {
     for (let number = 0; number < 900; number++) registry.gate(app(number));
     let waiting = 0;
     for (let second = 0; second < 120 && streams.size > 1; second++) {
-      registry.gate(app(0)).tryEnter(passageOf({ url: `/${second}` }));
+      enter(registry.gate(app(0)), get(`/${second}`));
       clock.advance(1000);
       waiting = Math.max(waiting, responses[0]?.writableLength ?? 0);
       // Only whoever reads is told all of it.

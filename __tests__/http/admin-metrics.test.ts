@@ -13,7 +13,7 @@ import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closeAll, listen, request } from '../support/http.ts';
 import { itWith } from '../support/programs.ts';
-import { passageOf } from '../support/passage.ts';
+import { enter, gatedRequest, hold } from '../support/gate.ts';
 import { nextEvent } from '../support/next-event.ts';
 import { createOpenAntract, type OpenAntract, OpenRegistry } from '../support/open-registry.ts';
 
@@ -203,7 +203,7 @@ describe('the metrics', () => {
     const register = createMetrics(registry.core, {}, { spooledBytes: () => 4096 });
     for (let i = 0; i < 300; i++) {
       await registry.enable(`app-${i}`);
-      registry.gate(`app-${i}`).hold(passageOf({ url: '/' }));
+      hold(registry.gate(`app-${i}`));
     }
     const metrics = await register.metrics();
     expect(metrics.match(/^antract_held\{/gm)).toHaveLength(101);
@@ -220,13 +220,13 @@ describe('the metrics', () => {
     antract.pause({ app: 'blog' });
     const { core } = antract;
     const register = createMetrics(core);
-    const hold = async (app: string): Promise<void> => {
+    const holdIn = async (app: string): Promise<void> => {
       await antract.enable(app);
-      core.gate(app).hold(passageOf({ url: '/' }));
+      hold(core.gate(app));
     };
-    for (let i = 0; i < 150; i++) await hold(`client-${i}`);
-    await hold('shop-119');
-    await hold('blog');
+    for (let i = 0; i < 150; i++) await holdIn(`client-${i}`);
+    await holdIn('shop-119');
+    await holdIn('blog');
     const metrics = await register.metrics();
     for (const app of ['shop-119', 'blog', 'client-99']) {
       expect(value(metrics, `antract_held{app="${app}"}`)).toBe(1);
@@ -244,14 +244,14 @@ describe('the metrics', () => {
   it('have no value any more for an app that was forgotten', async () => {
     const registry = new OpenRegistry({ maxApps: 1 }, new FakeClock());
     const register = createMetrics(registry.core);
-    const enter = (app: string): void => {
-      registry.gate(app).tryEnter(passageOf({ url: '/' }));
+    const enterIn = (app: string): void => {
+      enter(registry.gate(app));
     };
     const [one, other] = [{ url: '/' }, { url: '/' }];
-    registry.gate('first').tryEnter(passageOf(one));
+    enter(registry.gate('first'), gatedRequest({ request: one }));
     await register.metrics();
     registry.gate('first').onResponseEnd(one);
-    registry.gate('second').tryEnter(passageOf(other));
+    enter(registry.gate('second'), gatedRequest({ request: other }));
     const metrics = await register.metrics();
     expect(value(metrics, 'antract_in_flight{app="first"}')).toBeUndefined();
     expect(value(metrics, 'antract_in_flight{app="second"}')).toBe(1);
@@ -259,8 +259,8 @@ describe('the metrics', () => {
 
     // It comes back, and counts from nothing.
     registry.gate('second').onResponseEnd(other);
-    enter('first');
-    enter('first');
+    enterIn('first');
+    enterIn('first');
     expect(await register.metrics()).toContain(
       'antract_requests_total{app="first",outcome="passed"} 3',
     );
@@ -272,7 +272,7 @@ describe('the metrics', () => {
     const pass = (app: string, times: number): void => {
       for (let i = 0; i < times; i++) {
         const req = { url: '/' };
-        registry.gate(app).tryEnter(passageOf(req));
+        enter(registry.gate(app), gatedRequest({ request: req }));
         registry.gate(app).onResponseEnd(req);
       }
     };

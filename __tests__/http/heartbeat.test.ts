@@ -2,12 +2,13 @@ import { once } from 'node:events';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Gate } from '../../lib/gate/gate.ts';
+import type { Gate } from '../../lib/gate/gate.ts';
 import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import { createAntract } from '../../lib/index.ts';
+import type { Ticket } from '../../lib/gate/gated-request.ts';
 import { readOptions } from '../../lib/options/read-options.ts';
-import type { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { createGate, gatedRequest, hold } from '../support/gate.ts';
 import { closeAll, connect, listen, readUntil } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
 
@@ -18,32 +19,22 @@ beforeEach(() => {
   clock = new FakeClock();
 });
 
-function createGate(): Gate {
-  const settings = readOptions({ heartbeat: { every: '10s' } });
-  return new Gate({ app: 'a', settings, clock, emit: () => undefined });
-}
-
-function hold(gate: Gate): { ticket: Ticket; beats: () => number } {
+function holdCounting(gate: Gate): { ticket: Ticket; beats: () => number } {
   let count = 0;
-  const passage = {
-    request: {},
-    isLongLived: () => false,
-    end: () => undefined,
-    beat: () => count++,
-  };
-  return { ticket: gate.hold(passage) as Ticket, beats: () => count };
+  const ticket = hold(gate, gatedRequest({ sendHeartbeat: () => count++ }));
+  return { ticket, beats: () => count };
 }
 
 describe('a heartbeat', () => {
   it('uses one timer for all held requests, and none without them', () => {
-    const gate = createGate();
+    const gate = createGate({ heartbeat: { every: '10s' } }, { clock });
     gate.enable({ maxTime: 3_600_000 });
     expect(clock.pendingTimers).toBe(1); // the pause's end
-    const all = [hold(gate), hold(gate)];
+    const all = [holdCounting(gate), holdCounting(gate)];
     expect(clock.pendingTimers).toBe(2);
     clock.advance(20_000);
     expect(all.map(({ beats }) => beats())).toEqual([2, 2]);
-    for (const { ticket } of all) gate.onClientDisconnect(ticket);
+    for (const { ticket } of all) gate.onClientDisconnect(ticket.gated);
     clock.advance(10_000);
     expect(clock.pendingTimers).toBe(1);
     expect(all.map(({ beats }) => beats())).toEqual([2, 2]);

@@ -4,7 +4,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import express4 from 'express4';
 import supertest from 'supertest';
-import { heldMs, type PauseOptions } from '../../lib/http/admission.ts';
+import type { PauseOptions } from '../../lib/http/choose-gate.ts';
+import { heldMs } from '../../lib/http/held-time.ts';
 import {
   createPauseMiddleware as createPause,
   type PauseMiddleware,

@@ -7,10 +7,9 @@
  */
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import { OpenRegistry } from '../support/open-registry.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
-import { Ticket } from '../../lib/gate/ticket.ts';
+import { Ticket, type GatedRequest } from '../../lib/gate/gated-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FlakyStore } from '../support/flaky-store.ts';
 
@@ -118,32 +117,33 @@ class Member {
   }
 
   arrive(): void {
-    const passage: GatedRequest = {
+    const gated: GatedRequest = {
       request: { method: 'GET', url: '/' },
       isLongLived: () => false,
       end: () => undefined,
     };
-    if (this.gate.tryEnter(passage)) {
-      this.inFlight.push(passage);
+    const answer = this.gate.admit(gated);
+    if (answer === 'pass') {
+      this.inFlight.push(gated);
       return;
     }
-    const ticket = this.gate.hold(passage);
-    if (!(ticket instanceof Ticket)) return;
+    if (!(answer instanceof Ticket)) return;
+    const ticket = answer;
     this.held.add(ticket);
     void ticket.verdict.then((verdict) => {
       expect(this.held.delete(ticket)).toBe(true);
-      if (verdict.kind === 'proceed' && this.gate.pass(ticket)) this.inFlight.push(passage);
+      if (verdict.kind === 'proceed' && this.gate.pass(ticket)) this.inFlight.push(gated);
     });
   }
 
   finish(): void {
-    const passage = this.inFlight.shift();
-    if (passage) this.gate.onResponseEnd(passage.request);
+    const gated = this.inFlight.shift();
+    if (gated) this.gate.onResponseEnd(gated.request);
   }
 
   leave(): void {
     const [ticket] = this.held;
-    if (ticket) this.gate.onClientDisconnect(ticket);
+    if (ticket) this.gate.onClientDisconnect(ticket.gated);
   }
 }
 

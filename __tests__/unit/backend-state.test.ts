@@ -22,7 +22,7 @@ describe('what is known of a backend', () => {
   it('is unknown until something was seen, and again when a command follows an answer', () => {
     const backend = new Backend();
     expect(backend.facts.state).toBe('unknown');
-    backend.answered(1);
+    backend.noteAnswer(1);
     expect(backend.facts.state).toBe('up');
     backend.onCommand();
     expect(backend.facts).toMatchObject({ state: 'unknown', answeredAt: 1 });
@@ -30,49 +30,49 @@ describe('what is known of a backend', () => {
 
   it('stays down over commands, outdated until it is seen down again, since the first failure', () => {
     const backend = new Backend();
-    backend.failed('ECONNREFUSED', 2);
+    backend.noteFailure('ECONNREFUSED', 2);
     backend.onCommand();
     backend.onCommand();
     const outage = { state: 'down', reason: 'ECONNREFUSED', since: 2 };
     expect(backend.facts).toMatchObject({ ...outage, seenAt: 2, isOutdated: true });
     expect(backend.isSeenDown).toBe(false);
-    backend.failed('ECONNREFUSED', 9);
+    backend.noteFailure('ECONNREFUSED', 9);
     expect(backend.facts).toMatchObject({ ...outage, seenAt: 9, isOutdated: false });
     expect(backend.isSeenDown).toBe(true);
     backend.onCommand();
-    backend.answered(12);
+    backend.noteAnswer(12);
     expect(backend.facts).toMatchObject({ state: 'up', since: 12, isOutdated: false });
   });
 
   it('is down from the first failure on, with the last reason, until an answer', () => {
     const backend = new Backend();
-    backend.failed('ECONNRESET', 10);
-    backend.failed('ECONNREFUSED', 20);
+    backend.noteFailure('ECONNRESET', 10);
+    backend.noteFailure('ECONNREFUSED', 20);
     expect(backend.facts).toMatchObject({
       state: 'down',
       reason: 'ECONNREFUSED',
       since: 10,
       seenAt: 20,
     });
-    backend.answered(30);
+    backend.noteAnswer(30);
     expect(backend.facts).toMatchObject({ state: 'up', reason: null, since: 30 });
   });
 
   it('is not down because one request failed that is older than an answer', () => {
     const backend = new Backend();
-    backend.answered(10);
-    backend.failed('ERR_ANTRACT_PROXY_TIMEOUT', 20, 5);
+    backend.noteAnswer(10);
+    backend.noteFailure('ERR_ANTRACT_PROXY_TIMEOUT', 20, 5);
     expect(backend.facts.state).toBe('up');
-    backend.failed('ERR_ANTRACT_PROXY_TIMEOUT', 30, 15);
+    backend.noteFailure('ERR_ANTRACT_PROXY_TIMEOUT', 30, 15);
     expect(backend.facts.state).toBe('down');
   });
 
   it('is not up because one request was answered that is older than a failure', () => {
     const backend = new Backend();
-    backend.failed('ECONNREFUSED', 10);
-    backend.answered(20, 5);
+    backend.noteFailure('ECONNREFUSED', 10);
+    backend.noteAnswer(20, 5);
     expect(backend.facts.state).toBe('down');
-    backend.answered(30, 15);
+    backend.noteAnswer(30, 15);
     expect(backend.facts.state).toBe('up');
   });
 
@@ -80,11 +80,11 @@ describe('what is known of a backend', () => {
     'is a wrong check, and not a backend that is down, where a probe sees %s',
     (what) => {
       const backend = new Backend();
-      backend.probed(what, false, 1);
+      backend.noteProbe(what, false, 1);
       expect(backend.facts).toMatchObject({ state: 'unknown', wrongCheck: what.slice(5) });
       backend.onCommand();
       expect(backend.isCheckWrong).toBe(true);
-      backend.probed('ok', true, 2);
+      backend.noteProbe('ok', true, 2);
       expect(backend.facts).toMatchObject({ state: 'up', wrongCheck: null });
     },
   );
@@ -93,7 +93,7 @@ describe('what is known of a backend', () => {
     'is down where a probe sees %s',
     (what) => {
       const backend = new Backend();
-      backend.probed(what, false, 1);
+      backend.noteProbe(what, false, 1);
       expect(backend.facts).toMatchObject({ state: 'down', reason: what, wrongCheck: null });
     },
   );
@@ -113,7 +113,7 @@ describe('a backend in words', () => {
 
   it('says what is wrong, why, and what happens next, in each phase', () => {
     const backend = new Backend();
-    backend.failed('ECONNREFUSED', 40);
+    backend.noteFailure('ECONNREFUSED', 40);
     const next = (given: Partial<BackendSituation>) => {
       const { summary, next: after, ...rest } = describeBackend(backend.facts, situation(given));
       expect(summary).toBe('The backend is down: connection refused (ECONNREFUSED).');
@@ -148,7 +148,7 @@ describe('a backend in words', () => {
 
   it('says of an outage that was seen before the last command that it was seen then', () => {
     const backend = new Backend();
-    backend.failed('ECONNREFUSED', 40);
+    backend.noteFailure('ECONNREFUSED', 40);
     backend.onCommand();
     expect(describeBackend(backend.facts, situation({ phase: 'paused' }))).toMatchObject({
       state: 'down',
@@ -160,7 +160,7 @@ describe('a backend in words', () => {
 
   it('names the health check path that is wrong, in each phase', () => {
     const backend = new Backend();
-    backend.probed('HTTP 404', false, 1);
+    backend.noteProbe('HTTP 404', false, 1);
     const phases: Phase[] = ['running', 'pausing', 'paused', 'releasing', 'stopped'];
     for (const phase of phases) {
       const { summary, next } = describeBackend(backend.facts, situation({ phase }));
@@ -178,13 +178,13 @@ describe('a backend in words', () => {
       seenMs: null,
       ...nothing,
     });
-    backend.answered(50);
+    backend.noteAnswer(50);
     expect(describeBackend(backend.facts, situation())).toMatchObject({ state: 'up', ...nothing });
   });
 
   it('holds no durations, so that it changes only with what there is to say', () => {
     const backend = new Backend();
-    backend.failed('ECONNREFUSED', 40);
+    backend.noteFailure('ECONNREFUSED', 40);
     const { summary, next } = describeBackend(backend.facts, situation({ probe: PROBE }));
     const later = describeBackend(backend.facts, situation({ now: 90_000, probe: PROBE }));
     expect([later.summary, later.next]).toEqual([summary, next]);

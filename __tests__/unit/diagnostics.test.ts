@@ -2,7 +2,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { OpenRegistry } from '../support/open-registry.ts';
-import { passageOf } from '../support/passage.ts';
+import { gatedRequest, hold } from '../support/gate.ts';
 
 const NAMES = ['held', 'released', 'abandoned', 'rejected'] as const;
 
@@ -28,11 +28,11 @@ describe('the diagnostics channels', () => {
     const gate = registry.gate('shop');
     await registry.enable('shop');
     const [first, second, third] = ['/a?secret', '/b', '/c'].map((url) => ({ method: 'PUT', url }));
-    const tickets = [first!, second!].map((request) => gate.hold(passageOf(request)));
-    gate.hold(passageOf(third!));
-    gate.onClientDisconnect(tickets[0] as never);
+    const tickets = [first!, second!].map((request) => hold(gate, gatedRequest({ request })));
+    gate.admit(gatedRequest({ request: third! }));
+    gate.onClientDisconnect(tickets[0]!.gated);
     await registry.disable('shop');
-    gate.pass(tickets[1] as never);
+    gate.pass(tickets[1]!);
 
     const seen = (path: string) => ({ app: 'shop', method: 'PUT', path });
     const heldMs = expect.any(Number);
@@ -56,7 +56,7 @@ describe('the diagnostics channels', () => {
     const payloads: unknown[] = [];
     registry.on('held', (...all) => payloads.push(...all));
     await registry.enable();
-    registry.gate('default').hold(passageOf({ method: 'GET', url: '/' }));
+    hold(registry.gate('default'));
     expect(payloads).toEqual([{ app: 'default', method: 'GET', path: '/' }]);
   });
 
@@ -71,10 +71,10 @@ describe('the diagnostics channels', () => {
         return '/';
       },
     };
-    registry.gate('default').hold(passageOf(request));
+    hold(registry.gate('default'), gatedRequest({ request }));
     const before = looked;
     subscribe();
-    registry.gate('default').hold(passageOf(request));
+    hold(registry.gate('default'), gatedRequest({ request }));
     expect(looked - before).toBe(before);
     expect(heard).toHaveLength(1);
   });

@@ -1,11 +1,18 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Probe } from '../../lib/gate/probe-cycle.ts';
-import { Gate } from '../../lib/gate/gate.ts';
-import { readOptions } from '../../lib/options/read-options.ts';
+import type { Gate, GateDeps } from '../../lib/gate/gate.ts';
 import type { AppOptions } from '../../lib/options/options.ts';
-import type { GatedRequest } from '../../lib/gate/gated-request.ts';
-import { Ticket } from '../../lib/gate/ticket.ts';
+import type { RequestLine } from '../../lib/common/request.ts';
+import { type GatedRequest, Ticket } from '../../lib/gate/gated-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import {
+  createGate as gateWith,
+  enter,
+  gatedRequest,
+  hold,
+  passes,
+  verdictOf,
+} from '../support/gate.ts';
 
 let clock: FakeClock;
 let events: string[];
@@ -35,33 +42,18 @@ beforeEach(() => {
   probes = [];
 });
 
-function createGate(options: AppOptions = {}): Gate {
-  const settings = readOptions({ ...options, probe: { check: () => true, ...options.probe } });
-  return new Gate({ app: 'a', settings, clock, probe, emit: (event) => events.push(event) });
+function createGate(options: AppOptions = {}, parts: Partial<GateDeps> = {}): Gate {
+  const withCheck = { ...options, probe: { check: () => true, ...options.probe } };
+  return gateWith(withCheck, { clock, probe, emit: (event) => events.push(event), ...parts });
 }
 
-const passage = (url = '/'): GatedRequest => ({
-  request: { method: 'GET', url },
-  isLongLived: () => false,
-  end: () => undefined,
-});
-
-function hold(gate: Gate): Ticket {
-  const ticket = gate.hold(passage());
-  if (!(ticket instanceof Ticket)) throw new Error(ticket.reason);
-  return ticket;
-}
-
-const verdictOf = (ticket: Ticket): Promise<unknown> =>
-  Promise.race([ticket.verdict.then(({ kind }) => kind), Promise.resolve().then(() => undefined)]);
-
-/** Held, let go and gone on. */
-async function release(gate: Gate): Promise<GatedRequest> {
+/** Holds a request during a pause and releases it. It is in flight then. */
+async function release(gate: Gate): Promise<RequestLine> {
   const ticket = hold(gate);
   gate.disable();
   await probes.at(-1)?.healthy();
   expect(gate.pass(ticket)).toBe(true);
-  return ticket.passage;
+  return ticket.request;
 }
 
 describe('a release', () => {
@@ -70,17 +62,21 @@ describe('a release', () => {
     gate.enable({});
     const ticket = hold(gate);
     clock.advance(1000);
-    expect([await verdictOf(ticket), gate.isOpen, gate.isReopened]).toEqual([
+    expect([await verdictOf(ticket), gate.isOpen, gate.release.isReopened]).toEqual([
       'proceed',
       true,
       false,
     ]);
     let outcome: string | undefined;
-    gate.watchRelease((told) => (outcome = told));
+    gate.release.watch((told) => (outcome = told));
     probes[0]?.seen('ECONNREFUSED');
-    expect([gate.tryEnter(passage()), outcome]).toEqual([true, undefined]);
+    expect([passes(gate), outcome]).toEqual([true, undefined]);
     await probes[0]?.healthy();
-    expect([gate.isReopened, outcome, gate.status().probe]).toEqual([true, 'reopened', null]);
+    expect([gate.release.isReopened, outcome, gate.status().probe]).toEqual([
+      true,
+      'reopened',
+      null,
+    ]);
   });
 
   it('at the end of a stop waits until the backend answers', async () => {
@@ -91,7 +87,7 @@ describe('a release', () => {
     expect(gate.status().probe).toMatchObject({ endsInMs: 5000 });
     const ticket = hold(gate);
     await probes[0]?.healthy();
-    expect([await verdictOf(ticket), gate.isReopened]).toEqual(['proceed', true]);
+    expect([await verdictOf(ticket), gate.release.isReopened]).toEqual(['proceed', true]);
     expect(events.slice(0, 4)).toEqual(['stopped', 'drained', 'expired', 'resumed']);
   });
 
@@ -107,7 +103,7 @@ describe('a release', () => {
       held: 1,
       probe: { lastSeen: 'ECONNREFUSED', forMs: 1000, unplanned: false },
     });
-    expect(gate.tryEnter(passage())).toBe(false);
+    expect(passes(gate)).toBe(false);
     const newcomer = hold(gate);
     await probes[0]?.healthy();
     expect([await verdictOf(ticket), await verdictOf(newcomer)]).toEqual(['proceed', 'proceed']);
@@ -143,13 +139,13 @@ describe('a release', () => {
       const gate = createGate({ probe: { timeout: '5s' } });
       gate.enable({});
       gate.disable();
-      gate.watchRelease((outcome) => told.push(outcome));
+      gate.release.watch((outcome) => told.push(outcome));
       clock.advance(5000);
       expect(gate.status()).toMatchObject({ phase: 'running', probe: { endsInMs: 0 } });
-      expect([gate.isReopened, told.splice(0)]).toEqual([false, []]);
+      expect([gate.release.isReopened, told.splice(0)]).toEqual([false, []]);
       if (isAskedFirst) await probes.at(-1)?.healthy();
       else answer(gate);
-      expect([gate.isReopened, told.splice(0)]).toEqual([true, ['reopened']]);
+      expect([gate.release.isReopened, told.splice(0)]).toEqual([true, ['reopened']]);
       expect(gate.status().probe).toBeNull();
       expect(probes.at(-1)?.signal.aborted).toBe(!isAskedFirst);
     }
@@ -217,7 +213,7 @@ describe('a request that could not be handed over', () => {
     await probes[0]?.healthy();
     gate.pass(first);
     expect(await verdictOf(second)).toBeUndefined();
-    const again = gate.requeue(first.passage) as Ticket;
+    const again = gate.requeue(first.request) as Ticket;
     expect(gate.status()).toMatchObject({ phase: 'releasing', held: 2, inFlight: 0 });
     clock.advance(250);
     await probes[1]?.healthy();
@@ -226,8 +222,7 @@ describe('a request that could not be handed over', () => {
 
   it('has its place in a queue that is full, unless it has never been in it', async () => {
     const gate = createGate({ maxQueue: 2, release: { concurrency: 1 } });
-    const newcomer = passage();
-    gate.tryEnter(newcomer);
+    const newcomer = enter(gate);
     gate.enable({});
     const [first, second] = [hold(gate), hold(gate)];
     gate.disable();
@@ -235,7 +230,7 @@ describe('a request that could not be handed over', () => {
     gate.pass(first);
     hold(gate);
     expect(gate.requeue(newcomer)).toMatchObject({ reason: 'full' });
-    const again = gate.requeue(first.passage) as Ticket;
+    const again = gate.requeue(first.request) as Ticket;
     clock.advance(250);
     await probes[1]?.healthy();
     expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
@@ -249,19 +244,18 @@ describe('a request that could not be handed over', () => {
       if (intent === 'running') gate.disable();
       clock.advance(1000);
       expect(gate.pass(ticket)).toBe(true);
-      expect(gate.requeue(ticket.passage)).toBeUndefined();
+      expect(gate.requeue(ticket.request)).toBeUndefined();
       expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
     }
   });
 
   it('fails when it is not in flight here', () => {
-    expect(createGate({ holdOnOutage: '10s' }).requeue(passage())).toBeUndefined();
+    expect(createGate({ holdOnOutage: '10s' }).requeue({})).toBeUndefined();
   });
 
   it('waits with the others when the app has been paused meanwhile, and ends the drain', async () => {
     const gate = createGate();
-    const one = passage();
-    gate.tryEnter(one);
+    const one = enter(gate);
     gate.enable({});
     const ticket = gate.requeue(one) as Ticket;
     expect(gate.status()).toMatchObject({ phase: 'paused', held: 1 });
@@ -271,8 +265,7 @@ describe('a request that could not be handed over', () => {
 
   it('is refused when the app has been stopped meanwhile', () => {
     const gate = createGate();
-    const one = passage();
-    gate.tryEnter(one);
+    const one = enter(gate);
     gate.stop({ message: 'Closed.' });
     expect(gate.requeue(one)).toMatchObject({ reason: 'stopped', message: 'Closed.' });
     expect(gate.inFlight).toBe(0);
@@ -289,22 +282,19 @@ describe('a request that could not be handed over', () => {
       expect(gate.pass(ticket)).toBe(true);
       expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
     }
-    gate.onResponseEnd(one.request);
+    gate.onResponseEnd(one);
     expect(gate.inFlight).toBe(0);
   });
 });
 
 function refuse(gate: Gate): Ticket | undefined {
-  const one = passage();
-  expect(gate.tryEnter(one)).toBe(true);
+  const one = enter(gate);
   return gate.requeue(one) as Ticket | undefined;
 }
 
 /** A request that is let through at once, and answered. */
 function answer(gate: Gate): void {
-  const one = { ...passage(), hasGoodResponse: () => true };
-  expect(gate.tryEnter(one)).toBe(true);
-  gate.onResponseEnd(one.request);
+  gate.onResponseEnd(enter(gate, gatedRequest({ hasGoodResponse: () => true })));
 }
 
 describe('a cover', () => {
@@ -338,7 +328,7 @@ describe('a cover', () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
     clock.advance(10_000);
-    expect(await ticket.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
+    expect(await ticket.verdict).toMatchObject({ rejection: { reason: 'unreachable' } });
     expect(gate.status()).toMatchObject({ phase: 'running', held: 0, probe: { unplanned: true } });
     expect(refuse(gate)).toBeUndefined();
     await probes[0]?.healthy();
@@ -366,15 +356,15 @@ describe('a cover', () => {
 
 describe('a probe that says yes while connections are refused', () => {
   /** Held because of a refusal, let go because of the probe. */
-  async function letGo(gate: Gate): Promise<GatedRequest> {
+  async function letGo(gate: Gate): Promise<RequestLine> {
     const ticket = refuse(gate) as Ticket;
     await probes.at(-1)?.healthy();
     expect(gate.pass(ticket)).toBe(true);
-    return ticket.passage;
+    return ticket.request;
   }
 
   /** Refused again, and let go again once the probe has been asked. Returns after how long. */
-  async function again(gate: Gate, one: GatedRequest): Promise<number> {
+  async function again(gate: Gate, one: RequestLine): Promise<number> {
     const { length } = probes;
     const ticket = gate.requeue(one) as Ticket;
     expect(gate.isOpen).toBe(false);
@@ -411,7 +401,7 @@ describe('a probe that says yes while connections are refused', () => {
     expect([Number(endsInMs) + Number(forMs), unplanned]).toEqual([10_000, true]);
     clock.advance(endsInMs as number);
     for (const held of [ticket, newcomer]) {
-      expect(await held.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
+      expect(await held.verdict).toMatchObject({ rejection: { reason: 'unreachable' } });
     }
     const told = events.filter((event) => event.endsWith('reachable'));
     expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
@@ -437,7 +427,7 @@ describe('a probe that says yes while connections are refused', () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const one = await letGo(gate);
     clock.advance(100);
-    gate.onResponseEnd(one.request);
+    gate.onResponseEnd(one);
     refuse(gate);
     expect(gate.status().probe).toMatchObject({ forMs: 100, endsInMs: 9900 });
     expect(events.at(-2)).toBe('unreachable');
@@ -447,7 +437,7 @@ describe('a probe that says yes while connections are refused', () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const one = await letGo(gate);
     await again(gate, one);
-    gate.onResponseStart(one.request, true);
+    gate.onResponseStart(one, true);
     expect(events.at(-1)).toBe('reachable');
     const two = await letGo(gate);
     expect(gate.requeue(two)).toBeInstanceOf(Ticket);
@@ -463,33 +453,30 @@ describe('a probe that says yes while connections are refused', () => {
 
   it('is not by what had been let through before, nor by an answer that means trouble', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    const before = { ...passage(), hasGoodResponse: () => true };
-    gate.tryEnter(before);
+    const before = enter(gate, gatedRequest({ hasGoodResponse: () => true }));
     clock.advance(1);
     const one = await letGo(gate);
     await again(gate, one);
-    gate.onResponseEnd(before.request);
-    gate.onResponseStart(one.request, false);
+    gate.onResponseEnd(before);
+    gate.onResponseStart(one, false);
     const ticket = gate.requeue(one) as Ticket;
     // Refused here, while it is held.
     gate.reject(ticket, 'too-large');
-    gate.onResponseStart(one.request, true);
+    gate.onResponseStart(one, true);
     expect(gate.status().probe).toMatchObject({ forMs: 250, endsInMs: 9750 });
     expect(events.filter((event) => event === 'reachable')).toHaveLength(1);
   });
 
   it('has more time with each answer, also while others are refused', async () => {
     const gate = createGate({ holdOnOutage: '10s', maxTime: '15s' });
-    const [one, two] = [passage(), passage()];
-    gate.tryEnter(one);
-    gate.tryEnter(two);
+    const [one, two] = [enter(gate), enter(gate)];
     const tickets = [gate.requeue(one), gate.requeue(two)] as Ticket[];
     clock.advance(4000);
     await probes.at(-1)?.healthy();
     for (const ticket of tickets) gate.pass(ticket);
     tickets[0] = gate.requeue(one) as Ticket;
     clock.advance(2000);
-    gate.onResponseStart(two.request, true);
+    gate.onResponseStart(two, true);
     expect(gate.status().probe).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
     await probes.at(-1)?.healthy();
     gate.pass(tickets[0]);
@@ -504,7 +491,7 @@ describe('a probe that says yes while connections are refused', () => {
   it('is believed when nothing was sent for a while: what is refused then is new trouble', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const one = await letGo(gate);
-    gate.onResponseEnd(one.request);
+    gate.onResponseEnd(one);
     clock.advance(5000);
     refuse(gate);
     expect(probes).toHaveLength(2);
@@ -530,14 +517,14 @@ describe('a probe that says yes while connections are refused', () => {
 
   it('stops the app where that is asked for, be it by a request that is refused too late', async () => {
     const gate = createGate({ probe: { timeout: '5s', onTimeout: 'stop' } });
-    const ticket = hold(gate);
     gate.enable({});
+    const ticket = hold(gate);
     gate.disable();
     clock.advance(4900);
     await probes[0]?.healthy();
     gate.pass(ticket);
     clock.advance(200);
-    expect(gate.requeue(ticket.passage)).toMatchObject({ reason: 'stopped' });
+    expect(gate.requeue(ticket.request)).toMatchObject({ reason: 'stopped' });
     expect(gate.status()).toMatchObject({ phase: 'stopped', inFlight: 0 });
   });
 });
@@ -558,7 +545,7 @@ describe('an outage after the release of a pause is over', () => {
       expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
       expect(events.at(-2)).toBe('unreachable');
       clock.advance(10_000);
-      expect(await ticket.verdict).toMatchObject({ refusal: { reason: 'unreachable' } });
+      expect(await ticket.verdict).toMatchObject({ rejection: { reason: 'unreachable' } });
     },
   );
 
@@ -583,7 +570,7 @@ describe('an outage after the release of a pause is over', () => {
     gate.onResponseStart(one.request, true);
     gate.pass(two);
     expect(gate.held).toBe(1);
-    gate.requeue(two.passage);
+    gate.requeue(two.request);
     expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
     clock.advance(10_000);
     expect(await verdictOf(three)).toBe('reject');
@@ -597,7 +584,7 @@ describe('an outage after the release of a pause is over', () => {
     gate.disable();
     await probes.at(-1)?.healthy();
     gate.pass(one);
-    gate.requeue(one.passage);
+    gate.requeue(one.request);
     const newcomer = hold(gate);
     expect(gate.status().probe).toMatchObject({ endsInMs: 290_000, unplanned: false });
     clock.advance(60_000);
@@ -623,7 +610,7 @@ describe('an outage after the release of a pause is over', () => {
       gate.enable({});
       const one = await release(gate);
       const again = gate.requeue(one) as Ticket;
-      gate.onClientDisconnect(again);
+      gate.onClientDisconnect(again.gated);
       if ('holdOnOutage' in options) {
         expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
         const newcomer = hold(gate);
@@ -631,27 +618,19 @@ describe('an outage after the release of a pause is over', () => {
         expect(await verdictOf(newcomer)).toBe('reject');
       } else {
         expect(refuse(gate)).toBeUndefined();
-        expect(gate.isReopened).toBe(false);
+        expect(gate.release.isReopened).toBe(false);
       }
     },
   );
 
   it('is bounded by the cover when requests had waited because the state was not known', async () => {
     let isInformed = false;
-    const settings = readOptions({ probe: { check: () => true }, holdOnOutage: '10s' });
-    const gate = new Gate({
-      app: 'a',
-      settings,
-      clock,
-      probe,
-      emit: (event) => events.push(event),
-      isInformed: () => isInformed,
-    });
+    const gate = createGate({ holdOnOutage: '10s' }, { isInformed: () => isInformed });
     const ticket = hold(gate);
     isInformed = true;
-    gate.reconsider();
+    gate.release.reconsider();
     gate.pass(ticket);
-    gate.requeue(ticket.passage);
+    gate.requeue(ticket.request);
     expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
   });
 });
@@ -663,10 +642,10 @@ describe('the end of a release', () => {
     gate.enable({});
     hold(gate);
     gate.disable();
-    gate.watchRelease((outcome) => told.push(outcome));
+    gate.release.watch((outcome) => told.push(outcome));
     gate.enable({});
     gate.disable();
-    gate.watchRelease((outcome) => told.push(outcome));
+    gate.release.watch((outcome) => told.push(outcome));
     expect(told).toEqual(['paused']);
     await probes.at(-1)?.healthy();
     expect(told).toEqual(['paused', 'reopened']);
@@ -675,12 +654,10 @@ describe('the end of a release', () => {
 
 describe('who passes by a pause of writes, and is refused by the backend', () => {
   const write = (): GatedRequest => {
-    const { request, ...rest } = passage();
-    return { ...rest, request: { ...request, method: 'POST' } };
+    return gatedRequest({ request: { method: 'POST', url: '/' } });
   };
   const refuse = (gate: Gate): Ticket => {
-    const read = passage();
-    expect(gate.tryEnter(read)).toBe(true);
+    const read = enter(gate);
     const ticket = gate.requeue(read);
     if (!(ticket instanceof Ticket)) throw new Error('It was not taken back.');
     return ticket;
@@ -690,9 +667,9 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
     const gate = createGate({ holdOnOutage: '10s' });
     gate.enable({ only: 'writes' });
     const refused = refuse(gate);
-    expect(gate.tryEnter(passage())).toBe(false);
+    expect(passes(gate)).toBe(false);
     const newcomer = hold(gate);
-    const held = gate.hold(write()) as Ticket;
+    const held = hold(gate, write());
     expect(gate.status()).toMatchObject({ phase: 'paused', held: 3, probe: { unplanned: true } });
     await probes[0]?.healthy();
     expect([await verdictOf(refused), await verdictOf(newcomer), await verdictOf(held)]).toEqual([
@@ -700,7 +677,7 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
       'proceed',
       undefined,
     ]);
-    expect(gate.tryEnter(passage())).toBe(true);
+    expect(passes(gate)).toBe(true);
     // It was never what the drain had waited for.
     gate.pass(refused);
     gate.onResponseEnd(refused.request);
@@ -710,18 +687,17 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
   it('fails when the cover is over, while writes wait on', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     gate.enable({ only: 'writes' });
-    const held = gate.hold(write()) as Ticket;
+    const held = hold(gate, write());
     const refused = refuse(gate);
     clock.advance(10_000);
     expect([await verdictOf(refused), await verdictOf(held)]).toEqual(['reject', undefined]);
-    expect(gate.tryEnter(passage())).toBe(true);
+    expect(passes(gate)).toBe(true);
   });
 
   it('fails at once without a cover', () => {
     const gate = createGate();
     gate.enable({ only: 'writes' });
-    const read = passage();
-    gate.tryEnter(read);
+    const read = enter(gate);
     expect(gate.requeue(read)).toBeUndefined();
   });
 
@@ -749,10 +725,9 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
 describe('a connection that the backend drops before it responds', () => {
   /** A request that passes at once, and whose connection is dropped. */
   function drop(gate: Gate): void {
-    const one = passage();
-    expect(gate.tryEnter(one)).toBe(true);
-    gate.suspectBackend(one.request);
-    gate.onResponseEnd(one.request);
+    const one = enter(gate);
+    gate.backend.noteDrop(one);
+    gate.onResponseEnd(one);
   }
 
   /** The probe finds the backend well. */
@@ -808,12 +783,11 @@ describe('a connection that the backend drops before it responds', () => {
 
   it('is ignored if its request was sent before the probe found the backend well', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    const old = passage();
-    gate.tryEnter(old);
+    const old = enter(gate);
     clock.advance(1000);
     drop(gate);
     await healthy();
-    gate.suspectBackend(old.request);
+    gate.backend.noteDrop(old);
     expect(probes).toHaveLength(1);
   });
 
@@ -821,8 +795,7 @@ describe('a connection that the backend drops before it responds', () => {
     const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     await healthy();
-    const refused = passage();
-    gate.tryEnter(refused);
+    const refused = enter(gate);
     drop(gate);
     expect(gate.isOpen).toBe(true);
     expect(gate.requeue(refused)).toBeInstanceOf(Ticket);
@@ -835,10 +808,9 @@ describe('a connection that the backend drops before it responds', () => {
     drop(gate);
     expect(gate.isOpen).toBe(true);
     const covered = createGate({ holdOnOutage: '10s' });
-    const one = passage();
-    covered.tryEnter(one);
+    const one = enter(covered);
     covered.enable({});
-    covered.suspectBackend(one.request);
+    covered.backend.noteDrop(one);
     expect(covered.status().probe).toBeNull();
     expect(probes).toHaveLength(0);
   });
@@ -852,7 +824,7 @@ describe('a connection that the backend drops before it responds', () => {
     await healthy();
     expect(gate.pass(first)).toBe(true);
     clock.advance(5000);
-    gate.suspectBackend(first.request);
+    gate.backend.noteDrop(first.request);
     gate.onResponseEnd(first.request);
     expect(gate.held).toBe(1);
     await healthy();

@@ -1,12 +1,20 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { METHODS } from 'node:http';
-import { Gate } from '../../lib/gate/gate.ts';
-import { readOptions } from '../../lib/options/read-options.ts';
+import type { Gate } from '../../lib/gate/gate.ts';
 import type { AppOptions } from '../../lib/options/options.ts';
+import type { EmitEvent } from '../../lib/gate/events.ts';
 import type { GatedRequest } from '../../lib/gate/gated-request.ts';
-import type { RequestLine } from '../../lib/common/request.ts';
-import { Ticket } from '../../lib/gate/ticket.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import {
+  createGate as gateWith,
+  enter,
+  gatedRequest,
+  get,
+  hold,
+  passes,
+  verdictOf,
+  verdictsOf,
+} from '../support/gate.ts';
 import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
 
 let clock: FakeClock;
@@ -18,39 +26,8 @@ beforeEach(() => {
 });
 
 function createGate(options: AppOptions = {}): Gate {
-  return new Gate({
-    app: 'shop',
-    settings: readOptions(options),
-    clock,
-    emit: (event) => events.push(event),
-  });
+  return gateWith(options, { clock, emit: (event) => events.push(event) });
 }
-
-const get = (url: string): GatedRequest => ({
-  request: { method: 'GET', url },
-  isLongLived: () => false,
-  end: () => undefined,
-});
-
-function enter(gate: Gate, url = '/'): RequestLine {
-  const passage = get(url);
-  expect(gate.tryEnter(passage)).toBe(true);
-  return passage.request;
-}
-
-function hold(gate: Gate, url = '/'): Ticket {
-  const request = get(url);
-  expect(gate.tryEnter(request)).toBe(false);
-  const ticket = gate.hold(request);
-  if (!(ticket instanceof Ticket)) throw new Error(`not held: ${ticket.reason}`);
-  return ticket;
-}
-
-/** The verdict, or undefined while there is none. */
-const verdictOf = (ticket: Ticket): Promise<unknown> =>
-  Promise.race([ticket.verdict.then(({ kind }) => kind), Promise.resolve().then(() => undefined)]);
-
-const verdicts = (tickets: Ticket[]): Promise<unknown[]> => Promise.all(tickets.map(verdictOf));
 
 describe('a pause', () => {
   it('holds new requests and lets those in flight end', async () => {
@@ -77,9 +54,9 @@ describe('a pause', () => {
 
   it('names what it waits for while draining, the oldest first, without the query', () => {
     const gate = createGate();
-    enter(gate, '/old?token=secret');
+    enter(gate, get('/old?token=secret'));
     clock.advance(500);
-    enter(gate, '/new');
+    enter(gate, get('/new'));
     gate.enable({});
     clock.advance(100);
     expect(gate.status().stragglers).toEqual([
@@ -92,13 +69,9 @@ describe('a pause', () => {
     const ends: unknown[] = [];
     for (let i = 0; i < 100; i++) {
       clock.advance(100 * Math.PI);
-      const gate = new Gate({
-        app: 'shop',
-        settings: readOptions({ maxTime: '1m' }),
-        clock,
-        emit: (_event, payload) => ends.push('endsInMs' in payload && payload.endsInMs),
-      });
-      gate.enable({});
+      const emit: EmitEvent = (_event, payload) =>
+        ends.push('endsInMs' in payload && payload.endsInMs);
+      gateWith({ maxTime: '1m' }, { clock, emit }).enable({});
     }
     expect(new Set(ends.filter((end) => end !== false))).toEqual(new Set([60_000]));
   });
@@ -170,11 +143,10 @@ describe('a pause', () => {
 
   it('lets a request pass at a second mount of the gate that it has passed already', () => {
     const gate = createGate();
-    const passage = get('/');
-    gate.tryEnter(passage);
+    const request = enter(gate);
     gate.enable({});
-    expect(gate.tryEnter({ ...get('/'), request: passage.request })).toBe(true);
-    gate.onResponseEnd(passage.request);
+    expect(gate.admit(gatedRequest({ request }))).toBe('pass');
+    gate.onResponseEnd(request);
     expect(gate.inFlight).toBe(0);
   });
 });
@@ -199,9 +171,9 @@ describe('a release', () => {
     gate.disable();
     const newcomer = hold(gate);
     expect(gate.status().phase).toBe('releasing');
-    expect(await verdicts([first, second, newcomer])).toEqual(['proceed', undefined, undefined]);
+    expect(await verdictsOf([first, second, newcomer])).toEqual(['proceed', undefined, undefined]);
     gate.onResponseStart(first.request, true);
-    expect(await verdicts([second, newcomer])).toEqual(['proceed', undefined]);
+    expect(await verdictsOf([second, newcomer])).toEqual(['proceed', undefined]);
     gate.onResponseEnd(second.request);
     expect(await verdictOf(newcomer)).toBe('proceed');
     enter(gate);
@@ -215,9 +187,9 @@ describe('a release', () => {
     gate.enable({});
     tickets.push(hold(gate));
     for (const ticket of tickets.slice(0, 1)) gate.onResponseEnd(ticket.request);
-    expect(await verdicts(tickets)).toEqual(['proceed', undefined, undefined, undefined]);
+    expect(await verdictsOf(tickets)).toEqual(['proceed', undefined, undefined, undefined]);
     gate.disable();
-    expect(await verdicts(tickets)).toEqual(['proceed', 'proceed', undefined, undefined]);
+    expect(await verdictsOf(tickets)).toEqual(['proceed', 'proceed', undefined, undefined]);
   });
 
   it('keeps to a rate', async () => {
@@ -225,11 +197,11 @@ describe('a release', () => {
     gate.enable({});
     const tickets = [hold(gate), hold(gate), hold(gate)];
     gate.disable();
-    expect(await verdicts(tickets)).toEqual(['proceed', undefined, undefined]);
+    expect(await verdictsOf(tickets)).toEqual(['proceed', undefined, undefined]);
     clock.advance(100);
-    expect(await verdicts(tickets)).toEqual(['proceed', 'proceed', undefined]);
+    expect(await verdictsOf(tickets)).toEqual(['proceed', 'proceed', undefined]);
     clock.advance(100);
-    expect(await verdicts(tickets)).toEqual(['proceed', 'proceed', 'proceed']);
+    expect(await verdictsOf(tickets)).toEqual(['proceed', 'proceed', 'proceed']);
     expect(clock.pendingTimers).toBe(0);
   });
 });
@@ -239,10 +211,10 @@ describe('a client that leaves', () => {
     const gate = createGate();
     gate.enable({});
     const [first, second] = [hold(gate), hold(gate)];
-    gate.onClientDisconnect(first);
+    gate.onClientDisconnect(first.gated);
     expect(gate.held).toBe(1);
     gate.disable();
-    expect(await verdicts([first, second])).toEqual(['gone', 'proceed']);
+    expect(await verdictsOf([first, second])).toEqual(['gone', 'proceed']);
     expect(events.filter((event) => event === 'abandoned')).toHaveLength(1);
   });
 
@@ -251,7 +223,7 @@ describe('a client that leaves', () => {
     gate.enable({});
     const ticket = hold(gate);
     gate.disable();
-    gate.onClientDisconnect(ticket);
+    gate.onClientDisconnect(ticket.gated);
     expect(gate.pass(ticket)).toBe(false);
     expect(gate.inFlight).toBe(0);
     expect(events).toEqual(['paused', 'drained', 'held', 'resumed', 'abandoned']);
@@ -262,13 +234,13 @@ describe('a client that leaves', () => {
     gate.enable({});
     const [first, second] = [hold(gate), hold(gate)];
     gate.disable();
-    gate.onClientDisconnect(first);
+    gate.onClientDisconnect(first.gated);
     expect(await verdictOf(second)).toBe('proceed');
   });
 });
 
 describe('a request that cannot be held', () => {
-  const refused = (gate: Gate): unknown => gate.hold(get('/'));
+  const refused = (gate: Gate): unknown => gate.admit(gatedRequest());
 
   it('is refused beyond the limit', () => {
     const gate = createGate({ maxQueue: 1 });
@@ -285,10 +257,10 @@ describe('a request that cannot be held', () => {
     clock.advance(400);
     const second = hold(gate);
     clock.advance(600);
-    expect(await verdicts([first, second])).toEqual(['reject', undefined]);
+    expect(await verdictsOf([first, second])).toEqual(['reject', undefined]);
     clock.advance(400);
     expect(await verdictOf(second)).toBe('reject');
-    expect(await first.verdict).toMatchObject({ heldMs: 1000, refusal: { reason: 'timeout' } });
+    expect(await first.verdict).toMatchObject({ heldMs: 1000, rejection: { reason: 'timeout' } });
   });
 
   it('is let through after its longest hold where that is asked for', async () => {
@@ -307,7 +279,7 @@ describe('a request that cannot be held', () => {
     gate.stop({ message: 'Back on Monday.' });
     expect(await ticket.verdict).toMatchObject({
       kind: 'reject',
-      refusal: { reason: 'stopped', message: 'Back on Monday.' },
+      rejection: { reason: 'stopped', message: 'Back on Monday.' },
     });
     expect(refused(gate)).toMatchObject({ reason: 'stopped', message: 'Back on Monday.' });
     expect(gate.status()).toMatchObject({
@@ -419,29 +391,26 @@ describe('timers', () => {
 });
 
 describe('many that are long-lived', () => {
-  const longLived = (ended: () => void): GatedRequest => ({
-    request: { method: 'GET', url: '/socket' },
-    isLongLived: () => true,
-    end: ended,
-  });
+  const longLived = (end: () => void): GatedRequest =>
+    gatedRequest({ isLongLived: () => true, end });
 
   it('are each ended once by a drain, however many leave', () => {
     const gate = createGate({ longLived: 'close' });
     let ends = 0;
-    const passages = Array.from({ length: 50 }, () => longLived(() => ends++));
-    for (const passage of passages) gate.tryEnter(passage);
+    const sockets = Array.from({ length: 50 }, () => longLived(() => ends++));
+    for (const socket of sockets) enter(gate, socket);
     gate.enable({});
-    for (const { request } of passages) gate.onResponseEnd(request);
+    for (const { request } of sockets) gate.onResponseEnd(request);
     expect(ends).toBe(50);
     expect(events).toEqual(['paused', 'drained']);
   });
 
   it('do not tell of the drain again as they leave, where they are ignored', () => {
     const gate = createGate({ longLived: 'ignore' });
-    const passages = Array.from({ length: 50 }, () => longLived(() => undefined));
-    for (const passage of passages) gate.tryEnter(passage);
+    const sockets = Array.from({ length: 50 }, () => longLived(() => undefined));
+    for (const socket of sockets) enter(gate, socket);
     gate.enable({});
-    for (const { request } of passages) gate.onResponseEnd(request);
+    for (const { request } of sockets) gate.onResponseEnd(request);
     expect(events).toEqual(['paused', 'drained']);
   });
 
@@ -456,10 +425,7 @@ describe('many that are long-lived', () => {
 });
 
 describe('a pause of writes', () => {
-  const request = (method: string): GatedRequest => ({
-    ...get('/'),
-    request: { method, url: '/' },
-  });
+  const request = (method: string): GatedRequest => gatedRequest({ request: { method, url: '/' } });
 
   it('lets those pass that only read, and holds the others', () => {
     const gate = createGate();
@@ -467,7 +433,7 @@ describe('a pause of writes', () => {
     const safe = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
     // As Node has them, and what it may learn; a method in lower case is another one.
     for (const method of [...METHODS, 'UNKNOWN', 'get']) {
-      expect([method, gate.tryEnter(request(method))]).toEqual([method, safe.includes(method)]);
+      expect([method, passes(gate, request(method))]).toEqual([method, safe.includes(method)]);
     }
     expect(gate.status()).toMatchObject({ phase: 'paused', only: 'writes', inFlight: 4 });
   });
@@ -475,8 +441,8 @@ describe('a pause of writes', () => {
   it('drains of writes alone', () => {
     const gate = createGate();
     const [read, write] = [request('GET'), request('POST')];
-    gate.tryEnter(read);
-    gate.tryEnter(write);
+    enter(gate, read);
+    enter(gate, write);
     gate.enable({ only: 'writes' });
     expect(gate.status()).toMatchObject({ phase: 'pausing', stragglers: [{ method: 'POST' }] });
     gate.onResponseEnd(write.request);
@@ -489,7 +455,7 @@ describe('a pause of writes', () => {
     gate.enable({ only: 'writes' });
     gate.disable();
     gate.enable({});
-    expect(gate.tryEnter(request('GET'))).toBe(false);
+    expect(passes(gate, request('GET'))).toBe(false);
     expect(gate.status().only).toBeNull();
   });
 
@@ -497,7 +463,7 @@ describe('a pause of writes', () => {
     const gate = createGate();
     gate.enable({ only: 'writes' });
     gate.stop(undefined);
-    expect(gate.tryEnter(request('GET'))).toBe(false);
+    expect(passes(gate, request('GET'))).toBe(false);
   });
 });
 

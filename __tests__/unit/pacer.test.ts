@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { createPacer } from '../../lib/gate/pacing/pacer.ts';
+import type { Share } from '../../lib/gate/pacing/pace-rule.ts';
 import type { ReleaseSettings } from '../../lib/options/settings.ts';
+
+const whole = (): Share => ({ index: 0, of: 1 });
 
 const unlimited: ReleaseSettings = {
   strategy: 'fixed',
@@ -12,17 +15,17 @@ const unlimited: ReleaseSettings = {
 
 /** Lets `held` requests go as the pacer allows, none of them ever answered; returns the times. */
 function releaseTimes(settings: ReleaseSettings, held: number, random = () => 0.5): number[] {
-  const pacer = createPacer(settings, 0, random);
+  const pacer = createPacer({ settings, start: 0, random, share: whole });
   const times: number[] = [];
   let now = 0;
   while (times.length < held) {
-    const counts = { held: held - times.length, unanswered: times.length };
+    const counts = { held: held - times.length, pending: times.length };
     const delay = pacer.delay(now, counts);
     if (delay === Infinity) break;
     now += delay;
     if (delay > 0) continue;
     times.push(now);
-    pacer.released(now, { held: held - times.length, unanswered: times.length });
+    pacer.onRelease(now, { held: held - times.length, pending: times.length });
   }
   return times;
 }
@@ -32,14 +35,19 @@ describe('pacer', () => {
     expect(releaseTimes(unlimited, 5)).toEqual([0, 0, 0, 0, 0]);
   });
 
-  it('lets no more go unanswered than the concurrency', () => {
+  it('lets no more go pending than the concurrency', () => {
     expect(releaseTimes({ ...unlimited, concurrency: 3 }, 10)).toEqual([0, 0, 0]);
   });
 
   it('waits for an answer, not for a time, once the concurrency is used up', () => {
-    const pacer = createPacer({ ...unlimited, concurrency: 1 }, 0, () => 0.5);
-    expect(pacer.delay(0, { held: 2, unanswered: 1 })).toBe(Infinity);
-    expect(pacer.delay(0, { held: 2, unanswered: 0 })).toBe(0);
+    const pacer = createPacer({
+      settings: { ...unlimited, concurrency: 1 },
+      start: 0,
+      random: () => 0.5,
+      share: whole,
+    });
+    expect(pacer.delay(0, { held: 2, pending: 1 })).toBe(Infinity);
+    expect(pacer.delay(0, { held: 2, pending: 0 })).toBe(0);
   });
 
   it('spaces releases by the rate', () => {
@@ -47,11 +55,16 @@ describe('pacer', () => {
   });
 
   it('does not burst after a process that slept', () => {
-    const pacer = createPacer({ ...unlimited, perSecond: 10 }, 0, () => 0.5);
-    pacer.released(0, { held: 9, unanswered: 1 });
-    expect(pacer.delay(5000, { held: 9, unanswered: 1 })).toBe(0);
-    pacer.released(5000, { held: 8, unanswered: 2 });
-    expect(pacer.delay(5000, { held: 8, unanswered: 2 })).toBeGreaterThan(50);
+    const pacer = createPacer({
+      settings: { ...unlimited, perSecond: 10 },
+      start: 0,
+      random: () => 0.5,
+      share: whole,
+    });
+    pacer.onRelease(0, { held: 9, pending: 1 });
+    expect(pacer.delay(5000, { held: 9, pending: 1 })).toBe(0);
+    pacer.onRelease(5000, { held: 8, pending: 2 });
+    expect(pacer.delay(5000, { held: 8, pending: 2 })).toBeGreaterThan(50);
   });
 
   it('spreads those held over the jitter, in order, and never beyond it', () => {
@@ -71,9 +84,14 @@ describe('a slow start', () => {
 
   /** A release in which nothing happens by itself. */
   function begin(overrides: Partial<ReleaseSettings> = {}) {
-    const pacer = createPacer({ ...settings, ...overrides }, 0, () => 0.5);
+    const pacer = createPacer({
+      settings: { ...settings, ...overrides },
+      start: 0,
+      random: () => 0.5,
+      share: whole,
+    });
     const open: number[] = [];
-    const counts = () => ({ held: 1000, unanswered: open.length });
+    const counts = () => ({ held: 1000, pending: open.length });
     return {
       open,
       delay: (now: number) => pacer.delay(now, counts()),
@@ -82,12 +100,12 @@ describe('a slow start', () => {
         let count = 0;
         for (; pacer.delay(now, counts()) === 0; count++) {
           open.push(0);
-          open[open.length - 1] = pacer.released(now, counts());
+          open[open.length - 1] = pacer.onRelease(now, counts());
         }
         return count;
       },
       answer(now: number, good = true): void {
-        pacer.answered(now, open.shift() as number, good);
+        pacer.onResponse(now, open.shift() as number, good);
       },
     };
   }

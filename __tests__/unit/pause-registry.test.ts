@@ -4,6 +4,7 @@ import { OpenRegistry } from '../support/open-registry.ts';
 import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import type { RequestLine } from '../../lib/common/request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { enter as enterGate, gatedRequest, hold, passes } from '../support/gate.ts';
 
 let clock: FakeClock;
 let warnings: string[];
@@ -21,17 +22,10 @@ beforeEach(() => {
   registry = new OpenRegistry({ logger, maxApps: 3, apps: { shop: { maxTime: '1s' } } }, clock);
 });
 
-const anyPassage = (): GatedRequest => ({
-  request: { method: 'POST', url: '/slow?q=1' },
-  isLongLived: () => false,
-  end: () => undefined,
-});
+const slowPost = (): GatedRequest =>
+  gatedRequest({ request: { method: 'POST', url: '/slow?q=1' } });
 
-function enter(app: string): RequestLine {
-  const passage = anyPassage();
-  registry.gate(app).tryEnter(passage);
-  return passage.request;
-}
+const enter = (app: string): RequestLine => enterGate(registry.gate(app), slowPost());
 
 const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -43,12 +37,12 @@ describe('OpenRegistry', () => {
   it('pauses one app without touching another', async () => {
     await registry.enable('a');
     expect([registry.status('a').phase, registry.status('b').phase]).toEqual(['paused', 'running']);
-    expect(registry.gate('b').tryEnter(anyPassage())).toBe(true);
+    expect(passes(registry.gate('b'))).toBe(true);
   });
 
   it('says whether a command changed anything, and how many were held when it was called', async () => {
     expect(await registry.enable()).toMatchObject({ app: 'default', changed: true, held: 0 });
-    registry.gate('default').hold(anyPassage());
+    hold(registry.gate('default'));
     expect(await registry.enable()).toMatchObject({ changed: false, held: 1 });
     expect(await registry.disable()).toMatchObject({ changed: true, held: 1, status: { held: 0 } });
     expect(await registry.disable()).toMatchObject({ changed: false, held: 0 });
@@ -173,7 +167,7 @@ describe('OpenRegistry', () => {
     await registry.enable();
     await registry.close();
     expect(await codeOf(registry.disable())).toBe('ERR_ANTRACT_CLOSED');
-    expect(registry.gate('default').hold(anyPassage())).toMatchObject({ reason: 'shutdown' });
+    expect(registry.gate('default').admit(gatedRequest())).toMatchObject({ reason: 'shutdown' });
   });
 });
 

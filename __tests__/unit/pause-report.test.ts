@@ -3,9 +3,9 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AntractError } from '../../lib/common/errors.ts';
 import { OpenRegistry } from '../support/open-registry.ts';
 import { PauseReports } from '../../lib/gate/pause-report.ts';
-import type { Ticket } from '../../lib/gate/ticket.ts';
+import type { Ticket } from '../../lib/gate/gated-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { passageOf } from '../support/passage.ts';
+import { enter, gatedRequest, hold as holdAt } from '../support/gate.ts';
 
 let clock: FakeClock;
 let warnings: string[];
@@ -19,8 +19,7 @@ beforeEach(() => {
   registry = new OpenRegistry({ logger: { ...logger, error: logger.warn }, maxTime: '1m' }, clock);
 });
 
-const hold = (): Ticket =>
-  registry.gate('default').hold(passageOf({ method: 'GET', url: '/' })) as Ticket;
+const hold = (): Ticket => holdAt(registry.gate('default'));
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -119,14 +118,14 @@ describe('the report', () => {
   it('counts who waited and what became of them', async () => {
     const gate = registry.gate('default');
     const slow = { method: 'POST', url: '/upload?token=1' };
-    gate.tryEnter(passageOf(slow));
+    enter(gate, gatedRequest({ request: slow }));
     clock.advance(100);
     await registry.enable();
     const tickets = [hold(), hold(), hold(), hold()] as const;
     clock.advance(400);
     gate.onResponseEnd(slow);
     clock.advance(600);
-    gate.onClientDisconnect(tickets[0]);
+    gate.onClientDisconnect(tickets[0].gated);
     clock.advance(1000);
     await registry.disable();
     expect(registry.report()).toMatchObject({ endedBy: 'resume', complete: false, released: 0 });
@@ -151,10 +150,12 @@ describe('the report', () => {
   it('counts those refused: at a stop, and those for whom there was no room', async () => {
     registry = new OpenRegistry({ maxQueue: 2 }, clock);
     await registry.enable();
-    for (let i = 0; i < 3; i++) hold();
+    for (let i = 0; i < 2; i++) hold();
+    const arrive = () => registry.gate('default').admit(gatedRequest());
+    expect(arrive()).toMatchObject({ reason: 'full' });
     await registry.stop();
     // They come after the pause.
-    hold();
+    expect(arrive()).toMatchObject({ reason: 'stopped' });
     expect(registry.report()).toMatchObject({
       complete: true,
       endedBy: 'stop',
@@ -175,7 +176,7 @@ describe('the report', () => {
     const late = hold();
     const stays = hold();
     clock.advance(1000);
-    gate.onClientDisconnect(late);
+    gate.onClientDisconnect(late.gated);
     expect(registry.report()).toMatchObject({ complete: false, held: 2, abandoned: 1 });
     answer(true);
     await settled();
@@ -199,9 +200,7 @@ describe('the report', () => {
     await settled();
     expect(registry.report()).toMatchObject({ complete: true, held: 0 });
     const gate = registry.gate('default');
-    const passage = passageOf({ method: 'GET', url: '/' });
-    gate.tryEnter(passage);
-    expect(gate.requeue(passage)).toBeDefined();
+    expect(gate.requeue(enter(gate))).toBeDefined();
     expect(registry.status()).toMatchObject({ held: 1 });
     expect(registry.report()).toMatchObject({ complete: true, held: 0 });
   });

@@ -10,6 +10,7 @@ import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { MAX_VALUE, type StoredReport } from '../../lib/stores/store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FlakyStore } from '../support/flaky-store.ts';
+import { enter, gatedRequest, get, hold, passes } from '../support/gate.ts';
 
 interface Member {
   readonly store: FlakyStore;
@@ -74,11 +75,8 @@ async function joinAll(count: number, options?: AntractOptions): Promise<Member[
   return all;
 }
 
-const passage = (): GatedRequest => ({
-  request: { method: 'POST', url: '/slow?q=1' },
-  isLongLived: () => false,
-  end: () => undefined,
-});
+const slowPost = (): GatedRequest =>
+  gatedRequest({ request: { method: 'POST', url: '/slow?q=1' } });
 
 const phases = (app = 'default') => members.map(({ registry }) => registry.status(app).phase);
 const states = (app = 'default') => members.map(({ registry }) => registry.gate(app).desiredKind);
@@ -166,9 +164,9 @@ describe('several processes on one store', () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();
     await settle();
-    a!.registry.gate('default').hold(passage());
-    b!.registry.gate('default').hold(passage());
-    b!.registry.gate('default').hold(passage());
+    hold(a!.registry.gate('default'));
+    hold(b!.registry.gate('default'));
+    hold(b!.registry.gate('default'));
     await pass(300);
     const status = a!.registry.status();
     expect(status).toMatchObject({ held: 3, phase: 'paused', store: 'connected' });
@@ -179,8 +177,8 @@ describe('several processes on one store', () => {
 
   it('are drained when all of them are', async () => {
     const [a, b] = await joinAll(2);
-    const slow = passage();
-    b!.registry.gate('default').tryEnter(slow);
+    const slow = slowPost();
+    enter(b!.registry.gate('default'), slow);
     const drained: string[] = [];
     for (const { registry } of members) registry.on('drained', ({ app }) => drained.push(app));
     await a!.registry.enable();
@@ -216,7 +214,7 @@ describe('several processes on one store', () => {
 
   it('a drain is not done while a process is silent that has not acknowledged the pause', async () => {
     const [a, b] = await joinAll(2);
-    b!.registry.gate('default').tryEnter(passage());
+    enter(b!.registry.gate('default'));
     isolate(b!);
     await a!.registry.enable();
     const told: string[] = [];
@@ -262,8 +260,8 @@ describe('several processes on one store', () => {
 
   it('a silent process that had acknowledged the pause and drained does not hinder a drain', async () => {
     const [a, b, c] = await joinAll(3);
-    const slow = passage();
-    a!.registry.gate('default').tryEnter(slow);
+    const slow = slowPost();
+    enter(a!.registry.gate('default'), slow);
     await a!.registry.enable();
     await pass(300);
     isolate(b!);
@@ -365,7 +363,7 @@ describe('several processes on one store', () => {
 
   it('a process that ends with requests in flight does not say that it has left', async () => {
     const [a, b] = await joinAll(2);
-    b!.registry.gate('default').tryEnter(passage());
+    enter(b!.registry.gate('default'));
     const closing = b!.registry.close();
     await pass(11_000);
     await closing;
@@ -377,9 +375,9 @@ describe('several processes on one store', () => {
 
   it('drop the counts of a process as soon as its primary says that it has ended', async () => {
     const [a, b] = await joinAll(2);
-    b!.registry.gate('default').tryEnter(passage());
+    enter(b!.registry.gate('default'));
     await a!.registry.enable();
-    b!.registry.gate('default').hold(passage());
+    hold(b!.registry.gate('default'));
     const waiting = a!.registry.waitForDrain();
     await pass(1000);
     expect(a!.registry.status()).toMatchObject({ phase: 'pausing', held: 1, inFlight: 1 });
@@ -421,12 +419,12 @@ describe('several processes on one store', () => {
     const check = { probe: { check: () => false }, holdOnOutage: '10s' };
     const [a, b] = await joinAll(2, check);
     const backend = () => a!.registry.status().backend;
-    const seen = passage();
-    a!.registry.gate('default').noteAnswer(seen.request);
+    const seen = slowPost();
+    a!.registry.gate('default').backend.noteAnswer(seen.request);
     expect(backend().state).toBe('up');
     await pass(500);
-    b!.registry.gate('default').tryEnter(seen);
-    b!.registry.gate('default').noteFailure(seen.request, 'ECONNREFUSED');
+    enter(b!.registry.gate('default'), seen);
+    b!.registry.gate('default').backend.noteFailure(seen.request, 'ECONNREFUSED');
     await pass(1500);
     expect(backend()).toMatchObject({
       state: 'down',
@@ -434,24 +432,24 @@ describe('several processes on one store', () => {
       summary: 'The backend is down: connection refused (ECONNREFUSED).',
     });
     // What one saw earlier, and looks into no more, is outdated by an answer since.
-    a!.registry.gate('default').noteAnswer(seen.request);
+    a!.registry.gate('default').backend.noteAnswer(seen.request);
     expect(backend().state).toBe('up');
     expect(b!.registry.gate('default').status().backend.state).toBe('down');
     await pass(1500);
     expect(b!.registry.status().backend.state).toBe('up');
     // One that still probes knows better.
-    b!.registry.gate('default').requeue(seen);
+    b!.registry.gate('default').requeue(seen.request);
     await pass(1500);
-    a!.registry.gate('default').noteAnswer(seen.request);
+    a!.registry.gate('default').backend.noteAnswer(seen.request);
     expect(backend()).toMatchObject({ state: 'down', probing: true });
   });
 
   it('keep an outage over a pause, unless another of them had an answer after it', async () => {
     const [a, b] = await joinAll(2);
     const backends = () => [a, b].map((one) => one!.registry.status().backend.state);
-    const seen = passage();
-    b!.registry.gate('default').tryEnter(seen);
-    b!.registry.gate('default').noteFailure(seen.request, 'ECONNREFUSED');
+    const seen = slowPost();
+    enter(b!.registry.gate('default'), seen);
+    b!.registry.gate('default').backend.noteFailure(seen.request, 'ECONNREFUSED');
     await pass(1500);
     await a!.registry.enable();
     await pass(1500);
@@ -460,7 +458,7 @@ describe('several processes on one store', () => {
       summary: 'The backend was down when it was last seen: connection refused (ECONNREFUSED).',
     });
     await a!.registry.disable();
-    a!.registry.gate('default').noteAnswer(seen.request);
+    a!.registry.gate('default').backend.noteAnswer(seen.request);
     await pass(1500);
     expect(backends()).toEqual(['up', 'up']);
     await a!.registry.enable();
@@ -489,8 +487,8 @@ describe('several processes on one store', () => {
 
   it('do without one that has left, as soon as nothing is in flight there, and without a word', async () => {
     const [a, b] = await joinAll(2);
-    const slow = passage();
-    b!.registry.gate('default').tryEnter(slow);
+    const slow = slowPost();
+    enter(b!.registry.gate('default'), slow);
     await a!.registry.enable();
     let outcome: unknown;
     void a!.registry.waitForDrain().then((result) => (outcome = result.outcome));
@@ -511,8 +509,7 @@ describe('several processes on one store', () => {
     await pass(10_000);
     const late = join();
     const gate = late.registry.gate('shop');
-    expect(gate.tryEnter(passage())).toBe(false);
-    const ticket = gate.hold(passage());
+    const ticket = hold(gate);
     await late.registry.ready;
     expect(late.registry.status('shop')).toMatchObject({ phase: 'paused', held: 1 });
     expect(late.registry.status('shop').endsInMs).toBe(50_000);
@@ -522,9 +519,9 @@ describe('several processes on one store', () => {
 
   it('let requests go that came before it was known that the app runs', async () => {
     const [a] = await joinAll(1);
-    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+    expect(passes(a!.registry.gate('default'))).toBe(true);
     const late = join();
-    const ticket = late.registry.gate('default').hold(passage());
+    const ticket = hold(late.registry.gate('default'));
     expect(late.registry.status()).toMatchObject({ held: 1 });
     await late.registry.ready;
     expect(ticket).toHaveProperty('queued', false);
@@ -585,11 +582,11 @@ describe('several processes on one store', () => {
     const [a, b, c] = await joinAll(3, { release: { concurrency: 4 } });
     await a!.registry.enable();
     await settle();
-    const hold = ({ registry }: Member, count: number) => {
-      for (let i = 0; i < count; i++) registry.gate('default').hold(passage());
+    const holdAt = ({ registry }: Member, count: number) => {
+      for (let i = 0; i < count; i++) hold(registry.gate('default'));
     };
-    hold(a!, 10);
-    hold(b!, 10);
+    holdAt(a!, 10);
+    holdAt(b!, 10);
     await pass(300);
     await c!.registry.disable();
     await settle();
@@ -644,13 +641,12 @@ describe('a process that stood still', () => {
   it('holds who came meanwhile until it knows what is asked for', async () => {
     const gate = frozen.registry.gate('default');
     own.leap(10_000);
-    expect(gate.tryEnter(passage())).toBe(false);
-    const ticket = gate.hold(passage());
+    const ticket = hold(gate);
     await wake(0);
     expect(ticket).toHaveProperty('queued', false);
-    expect(gate.tryEnter(passage())).toBe(true);
+    expect(passes(gate)).toBe(true);
     own.leap(2900);
-    expect(gate.tryEnter(passage())).toBe(true);
+    expect(passes(gate)).toBe(true);
   });
 
   it('does not take for news what it had asked for before', async () => {
@@ -673,7 +669,7 @@ describe('a process that stood still', () => {
     answer();
     await settle();
     expect(gate.desiredKind).toBe('running');
-    expect(gate.tryEnter(passage())).toBe(false);
+    expect(passes(gate)).toBe(false);
     await wake(0);
     own.advance(1000);
     await settle();
@@ -757,8 +753,8 @@ describe('while the store does not answer', () => {
   it('a drain gives up as soon as nothing is in flight here, and says that the store is the cause', async () => {
     const [a, b] = await joinAll(2);
     await lose(a!, b!);
-    const slow = passage();
-    a!.registry.gate('default').tryEnter(slow);
+    const slow = slowPost();
+    enter(a!.registry.gate('default'), slow);
     await a!.registry.enable();
     const waiting = a!.registry.waitForDrain();
     await settle();
@@ -805,7 +801,7 @@ describe('while the store does not answer', () => {
 
   it('a drain that is waited for gives up when the store is lost in the middle of it', async () => {
     const [a, b] = await joinAll(2);
-    b!.registry.gate('default').tryEnter(passage());
+    enter(b!.registry.gate('default'));
     await a!.registry.enable();
     await pass(300);
     const waiting = a!.registry.waitForDrain();
@@ -816,7 +812,7 @@ describe('while the store does not answer', () => {
 
   it('a drain that ignores lost processes waits for one that was heard of until 5 s ago', async () => {
     const [a, b] = await joinAll(2);
-    b!.registry.gate('default').tryEnter(passage());
+    enter(b!.registry.gate('default'));
     await lose(a!, b!);
     await a!.registry.enable();
     let outcome: string | undefined;
@@ -838,7 +834,7 @@ describe('while the store does not answer', () => {
     'counts of others are as old as they are, and are left out after 5 s, with a %s store',
     async (mode) => {
       const [a, b] = await joinAll(2);
-      b!.registry.gate('default').tryEnter(passage());
+      enter(b!.registry.gate('default'));
       await pass(1000);
       expect(a!.registry.status()).toMatchObject({ inFlight: 1 });
       for (const { store } of members) store.mode = mode;
@@ -896,42 +892,42 @@ describe('while the store does not answer', () => {
   it('`closed` holds everybody, but not for ever', async () => {
     const [a, b] = await joinAll(2, { onStoreError: 'closed', maxTime: '1m' });
     await lose(a!);
-    const ticket = a!.registry.gate('default').hold(passage());
-    expect(a!.registry.gate('default').tryEnter(passage())).toBe(false);
-    expect(b!.registry.gate('default').tryEnter(passage())).toBe(true);
+    const ticket = hold(a!.registry.gate('default'));
+    expect(passes(a!.registry.gate('default'))).toBe(false);
+    expect(passes(b!.registry.gate('default'))).toBe(true);
     await pass(59_000);
     expect(ticket).toHaveProperty('queued', true);
     await pass(2000);
     expect(ticket).toHaveProperty('queued', false);
-    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+    expect(passes(a!.registry.gate('default'))).toBe(true);
     await find(a!);
     await lose(a!);
-    expect(a!.registry.gate('default').tryEnter(passage())).toBe(false);
+    expect(passes(a!.registry.gate('default'))).toBe(false);
     await find(a!);
-    expect(a!.registry.gate('default').tryEnter(passage())).toBe(true);
+    expect(passes(a!.registry.gate('default'))).toBe(true);
   });
 
   it('one that starts does so without it', async () => {
     const store = new FlakyStore(new MemoryStore(first, clock));
     store.mode = 'frozen';
     const { registry } = join({}, store);
-    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    expect(passes(registry.gate('default'))).toBe(false);
     await pass(2900);
-    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    expect(passes(registry.gate('default'))).toBe(false);
     await pass(200);
     await registry.ready;
-    expect(registry.gate('default').tryEnter(passage())).toBe(true);
+    expect(passes(registry.gate('default'))).toBe(true);
   });
 
   it('`fence` holds all requests 4 s after the last report, and until the store was read again', async () => {
     const [a, b] = await joinAll(2, { onStoreError: 'fence', maxTime: '10s' });
-    const mayEnter = () => b!.registry.gate('default').tryEnter(passage());
+    const mayEnter = () => passes(b!.registry.gate('default'));
     isolate(b!);
     await pass(2900);
     expect(mayEnter()).toBe(true);
     await pass(1200);
     expect(mayEnter()).toBe(false);
-    const ticket = b!.registry.gate('default').hold(passage());
+    const ticket = hold(b!.registry.gate('default'));
     // Earlier than the others do without it.
     expect(a!.registry.status().processes).toHaveLength(2);
     await pass(60_000);
@@ -950,14 +946,14 @@ describe('while the store does not answer', () => {
 
   it('`fence` holds requests as well that pass by a pause of writes', async () => {
     const [a] = await joinAll(1, { onStoreError: 'fence' });
-    const read = { ...passage(), request: { method: 'GET', url: '/' } };
+    const read = gatedRequest();
     await a!.registry.enable('default', { only: 'writes' });
-    expect(a!.registry.gate('default').tryEnter(read)).toBe(true);
+    expect(passes(a!.registry.gate('default'), read)).toBe(true);
     isolate(a!);
     await pass(5000);
-    const held = { ...passage(), request: { method: 'GET', url: '/' } };
-    expect(a!.registry.gate('default').tryEnter(held)).toBe(false);
-    const ticket = a!.registry.gate('default').hold(held);
+    const held = gatedRequest();
+    expect(passes(a!.registry.gate('default'), held)).toBe(false);
+    const ticket = hold(a!.registry.gate('default'), held);
     reconnect(a!);
     await pass(2000);
     expect(ticket).toHaveProperty('queued', false);
@@ -969,10 +965,10 @@ describe('while the store does not answer', () => {
     store.mode = 'failing';
     const { registry } = join({ onStoreError: 'fence' }, store);
     await pass(30_000);
-    expect(registry.gate('default').tryEnter(passage())).toBe(false);
+    expect(passes(registry.gate('default'))).toBe(false);
     store.mode = 'well';
     await pass(1100);
-    expect(registry.gate('default').tryEnter(passage())).toBe(true);
+    expect(passes(registry.gate('default'))).toBe(true);
   });
 
   it('a store that has forgotten a pause is told of it', async () => {
@@ -1016,8 +1012,8 @@ describe('what could go wrong between them', () => {
     const [a] = await joinAll(1);
     const b = join({ maxApps: 1 });
     await b.registry.ready;
-    const busy = passage();
-    b.registry.gate('other').tryEnter(busy);
+    const busy = slowPost();
+    enter(b.registry.gate('other'), busy);
     expect(await a!.registry.enable('shop')).toMatchObject({ changed: true, shared: true });
     await pass(5000);
     expect(b.warnings).toEqual([]);
@@ -1025,14 +1021,14 @@ describe('what could go wrong between them', () => {
       outcome: 'drained',
     });
     b.registry.gate('other').onResponseEnd(busy.request);
-    expect(b.registry.gate('shop').tryEnter(passage())).toBe(false);
+    expect(passes(b.registry.gate('shop'))).toBe(false);
   });
 
   it('nobody waits for the pace of others who can not be heard', async () => {
     const all = await joinAll(3, { release: { concurrency: 1 } });
     await all[0]!.registry.enable();
     await settle();
-    for (const { registry } of all) registry.gate('default').hold(passage());
+    for (const { registry } of all) hold(registry.gate('default'));
     await pass(300);
     await all[0]!.registry.disable();
     await settle();
@@ -1156,8 +1152,8 @@ describe('what could go wrong between them', () => {
     a.store.isDeaf = true;
     const late = join();
     await late.registry.ready;
-    const slow = passage();
-    late.registry.gate('default').tryEnter(slow);
+    const slow = slowPost();
+    enter(late.registry.gate('default'), slow);
     const drained: string[] = [];
     a.registry.on('drained', ({ app }) => drained.push(app));
     await a.registry.enable();
@@ -1346,7 +1342,7 @@ describe('what processes tell each other', () => {
     await registry.ready;
     for (let i = 0; i < 800; i++) {
       const gate = registry.gate(`host-${i}.example`);
-      gate.tryEnter({ ...passage(), request: { method: 'GET', url: `/${'x'.repeat(4000)}` } });
+      enter(gate, get(`/${'x'.repeat(4000)}`));
     }
     await registry.enable('last.example');
     await registry.enable('host-799.example');
@@ -1388,7 +1384,7 @@ describe('a store that is empty', () => {
     store.startsEmpty = false;
     return join(options, store);
   };
-  const mayEnter = ({ registry }: Member) => registry.gate('default').tryEnter(passage());
+  const mayEnter = ({ registry }: Member) => passes(registry.gate('default'));
   const empty = (...which: Member[]): void => {
     first = new MemoryStore(undefined, clock);
     // It goes by the time alone to number what it has.
@@ -1400,7 +1396,7 @@ describe('a store that is empty', () => {
     const a = joinLossy();
     await a.registry.core.joined;
     expect(mayEnter(a)).toBe(false);
-    const ticket = a.registry.gate('default').hold(passage());
+    const ticket = hold(a.registry.gate('default'));
     await pass(2900);
     expect(mayEnter(a)).toBe(false);
     await pass(600);
@@ -1611,7 +1607,7 @@ describe('a backend that answers one of several processes', () => {
     await pass(1000);
     await a.registry.enable();
     await pass(300);
-    b.registry.gate('default').hold(passage());
+    hold(b.registry.gate('default'));
     await a.registry.disable();
     await pass(10_000);
     expect(phases()).toEqual(['releasing', 'releasing']);

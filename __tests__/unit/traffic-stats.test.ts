@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { OpenRegistry } from '../support/open-registry.ts';
 import { reportTraffic, TrafficStats } from '../../lib/gate/traffic-stats.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { passageOf } from '../support/passage.ts';
+import { enter, gatedRequest, passes } from '../support/gate.ts';
 
 const MINUTE = 60_000;
 const report = (stats: TrafficStats, now: number, inFlight = 0, oldest = 0) =>
@@ -70,8 +70,8 @@ describe('a registry', () => {
     const registry = new OpenRegistry({}, clock);
     const gate = registry.gate('default');
     const [quick, slow] = [{ url: '/quick' }, { url: '/slow' }];
-    gate.tryEnter(passageOf(quick));
-    gate.tryEnter(passageOf(slow));
+    enter(gate, gatedRequest({ request: quick }));
+    enter(gate, gatedRequest({ request: slow }));
     clock.advance(40);
     gate.onResponseEnd(quick);
     gate.onResponseEnd(quick);
@@ -87,7 +87,7 @@ describe('a registry', () => {
     const registry = new OpenRegistry();
     const gate = registry.gate('default');
     await registry.enable();
-    expect(gate.tryEnter(passageOf({ url: '/' }))).toBe(false);
+    expect(passes(gate)).toBe(false);
     expect(registry.gate('default').traffic.passed).toBe(0);
   });
 

@@ -1,15 +1,17 @@
 /**
- * Whether a gate whose app is to run may be open, as far as the backend goes: not while it is being
- * asked whether it answers, after a pause or because it refused a connection. Knows no request.
+ * Whether the backend is ready for the requests of a running app. Requests wait while it is probed: after
+ * a pause, and after it refused or dropped a connection.
  *
- * A probe may say yes where connections are refused. So a closure outlives a good probe, until the
- * backend has answered a request: one that is refused before that is the same trouble going on, with
- * the time that is left of it.
+ * A probe can succeed while connections are still refused. So a probe cycle outlives a successful probe,
+ * until the backend has answered a request. A refusal before that resumes the same cycle, with the time
+ * that it has left.
  */
 import type { Clock } from '../common/clock.ts';
-import { ProbeCycle, type ProbeCause, type Probe } from './probe-cycle.ts';
-import type { EmitEvent } from './events.ts';
 import type { AppSettings } from '../options/settings.ts';
+import type { Backend } from './backend.ts';
+import type { EmitEvent } from './events.ts';
+import { OutageEvents } from './outage-events.ts';
+import { ProbeCycle, type Probe, type ProbeCycleStart, type ProbeResult } from './probe-cycle.ts';
 import type { ProbeStatus } from './status.ts';
 
 export interface BackendReadinessDeps {
@@ -17,82 +19,81 @@ export interface BackendReadinessDeps {
   readonly settings: AppSettings;
   readonly clock: Clock;
   readonly emit: EmitEvent;
-  /** Where there is none, a backend is taken for healthy. */
+  /** Without a probe the backend counts as ready. */
   readonly probe?: Probe | undefined;
-  /** Called when the backend, which had not answered, has answered an attempt of the probe. */
+  /** The backend has answered an attempt of the probe, for the first time since it was down. */
   readonly answered?: (() => void) | undefined;
 }
 
-export interface ReopeningCalls {
-  readonly held: () => number;
-  /** The backend answers, or is not waited for any longer. */
-  readonly open: () => void;
-  /** It does not, and those held for it have failed. */
-  readonly fail: () => void;
-  /** It does not, and the app is to be stopped for that. */
-  readonly stop: () => void;
+/**
+ * `release`: the backend is ready, or its time is over: release held requests. `reject`: it did not
+ * answer in time; reject them. `stop`: the same, and the app is to be stopped.
+ */
+export type ReadinessOutcome = 'release' | 'reject' | 'stop';
+
+export interface BackendReadinessListener {
+  /** How many requests are held. */
+  held(): number;
+  onReadiness(outcome: ReadinessOutcome): void;
 }
 
-/** For how long a good probe with nothing sent after it says what the backend is like. */
+/** How long a successful probe describes the backend if no request follows. */
 const QUIET_MS = 5000;
 
-/** How soon after a good probe another 502 or 504 asks the backend again. */
-const LOOK_AGAIN_MS = 1000;
+/** After a successful probe, another 502 or 504 starts the probe again only after this time. */
+const REPROBE_MS = 1000;
 
 export class BackendReadiness {
-  readonly #context: BackendReadinessDeps;
-  readonly #calls: ReopeningCalls;
-  /** The one that lasts, or the last one, as long as the backend has answered nothing since. */
-  #closure: ProbeCycle | undefined;
-  /** When a probe last found the backend well. */
-  #wellAt = -Infinity;
-  /** `unreachable` was the last to be told. */
-  #isUnreachable = false;
+  readonly #deps: BackendReadinessDeps;
+  readonly #backend: Backend;
+  readonly #listener: BackendReadinessListener;
+  readonly #outages: OutageEvents;
+  /** The present cycle, or the last one while the backend has answered no request since. */
+  #cycle: ProbeCycle | undefined;
+  #lastReadyAt = -Infinity;
   #answers = 0;
   #releaseEnd = Infinity;
   #isAfterPause = false;
-  #closed = false;
+  #isClosed = false;
 
-  constructor(context: BackendReadinessDeps, calls: ReopeningCalls) {
-    this.#context = context;
-    this.#calls = calls;
+  constructor(deps: BackendReadinessDeps, backend: Backend, listener: BackendReadinessListener) {
+    this.#deps = deps;
+    this.#backend = backend;
+    this.#listener = listener;
+    this.#outages = new OutageEvents({ ...deps, held: () => listener.held() });
   }
 
-  /** Nobody may pass. */
+  /** No request may pass. */
   get isAwaitingBackend(): boolean {
-    const closure = this.#closure;
-    return closure !== undefined && closure.isAsking && closure.isHolding && !closure.isSpent;
+    return this.#cycle?.isHolding === true;
   }
 
-  /** Nothing is being asked. */
+  /** No probe is running. */
   get isIdle(): boolean {
-    return !this.#closure?.isAsking;
+    return !this.#cycle?.isProbing;
   }
 
-  /** How many attempts of the probe a backend has answered that had not answered before. */
+  /** How often an attempt of the probe was answered after the backend had been down. */
   get answers(): number {
     return this.#answers;
   }
 
-  /** It matters whether the backend answers: as far as is known it has not, since it was doubted. */
+  /** The backend was in doubt, and has answered no request since. */
   get isUnconfirmed(): boolean {
-    return this.#closure !== undefined;
+    return this.#cycle !== undefined;
   }
 
-  /** When {@link onDeadline} is to be called; `Infinity` for never. */
+  /** When {@link onDeadline} is due. `Infinity` means never. */
   get deadline(): number {
-    return this.#closure && this.isAwaitingBackend ? this.#closure.until : Infinity;
+    return this.#cycle?.isHolding ? this.#cycle.until : Infinity;
   }
 
-  /** When a release stops caring for the backend, and lets everybody go who is left. */
+  /** When the release of a pause ends: all remaining held requests are released at once. */
   get releaseEnd(): number {
     return this.#releaseEnd;
   }
 
-  /**
-   * The present release is that of a pause: a request of it is still held, or may be. A release after an
-   * unplanned outage is none.
-   */
+  /** The present release follows a pause, and one of its requests may still be held. */
   get isAfterPause(): boolean {
     return this.#isAfterPause;
   }
@@ -100,81 +101,84 @@ export class BackendReadiness {
   /**
    * A pause has ended.
    *
-   * @param patienceMs how long to wait for the backend; 0 is not at all. It is asked all the same: until
-   *   it answers nobody says that it does.
+   * @param waitMs how long to wait for the backend. With 0 requests are released at once, and the probe
+   *   runs in the background: only its success shows that the backend answers.
    */
-  afterPause(patienceMs: number): void {
-    const now = this.#context.clock.now();
-    this.#releaseEnd = now + patienceMs + this.#context.settings.maxTime;
+  afterPause(waitMs: number): void {
+    const until = this.#deps.clock.now() + waitMs;
+    this.#releaseEnd = until + this.#deps.settings.maxTime;
     this.#isAfterPause = true;
-    this.#shut('release', now + patienceMs, patienceMs === 0);
+    this.#start({ cause: 'release', until, handling: waitMs > 0 ? 'held' : 'gave-up' });
   }
 
   /**
-   * A connection was refused. False where there is nothing to wait for.
+   * The backend refused a connection. False if waiting is pointless.
    *
-   * @param since when its request was let through.
-   * @param isReleased whether a pause had held the request, or others wait for the release of a pause.
+   * @param since when the request was passed on.
+   * @param isFromPause whether a pause had held the request, or held requests wait for its release.
    */
-  afterRefusal(since: number, isReleased: boolean): boolean {
-    const closure = this.#closure;
-    const now = this.#context.clock.now();
-    if (!closure || isGivenUp(closure)) return this.#begin(now, isReleased);
-    const isUnplanned = closure.kind === 'outage';
-    // A request of a pause's release joins an unplanned outage: `holdOnOutage` is too short for it.
-    if (isUnplanned && isReleased && now < this.#releaseEnd) return this.#begin(now, true);
-    if (closure.isAsking) {
-      this.#confirm(closure);
+  afterRefusal(since: number, isFromPause: boolean): boolean {
+    const cycle = this.#cycle;
+    const now = this.#deps.clock.now();
+    if (!cycle || isReleaseGivenUp(cycle)) return this.#startNew(now, isFromPause);
+    const isOutage = cycle.cause === 'outage';
+    // A request of a pause's release meets an outage: `holdOnOutage` is too short for it.
+    if (isOutage && isFromPause && now < this.#releaseEnd) return this.#startNew(now, true);
+    if (cycle.isProbing) {
+      this.#confirm(cycle);
       return this.isAwaitingBackend;
     }
-    // The backend has answered the probe, and nothing waits for the release: a new, unplanned outage.
-    const isNew = !isUnplanned && !isReleased;
-    if (isNew || since - closure.wellSince >= QUIET_MS) return this.#begin(now, isReleased);
-    if (closure.until <= now && !closure.isSpent && this.#giveUp(closure)) {
-      return this.#begin(now, isReleased);
+    // The backend has answered the probe, and no request waits for the release: this is a new outage.
+    const isNew = !isOutage && !isFromPause;
+    if (isNew || since - cycle.readySince >= QUIET_MS) return this.#startNew(now, isFromPause);
+    if (cycle.until <= now && !cycle.hasGivenUp && this.#giveUp(cycle)) {
+      return this.#startNew(now, isFromPause);
     }
-    // Unless the app has just been stopped.
-    if (this.#closure === closure) this.#goOn(closure, now);
+    // Giving up may have stopped the app, which ends the cycle.
+    if (this.#cycle === cycle) this.#resume(cycle);
     return this.isAwaitingBackend;
   }
 
   /**
-   * The backend dropped a connection before it responded to its request. Either the backend is gone
-   * and something accepts connections for it, or the request made it fail. So the probe is asked, and
-   * requests are held meanwhile. That is not done again soon after the probe found the backend well:
-   * otherwise a client that can make the backend drop connections could keep everybody else waiting.
-   * Then requests are held only if the probe finds the backend away.
+   * The backend dropped a connection before it responded. Either the backend is gone and a proxy accepts
+   * connections for it, or the request made it fail. So requests are held while the probe finds out. Soon
+   * after a successful probe they are held only when the probe fails: otherwise a client that can make the
+   * backend drop connections could block all others.
    */
-  afterDrop(since: number, isReleased: boolean): void {
+  afterDrop(since: number, isFromPause: boolean): void {
     // A request that was sent before the probe succeeded says nothing about the time after.
-    if (this.#closure?.isAsking || since < this.#wellAt) return;
-    const now = this.#context.clock.now();
-    const isHolding = now - this.#wellAt >= QUIET_MS;
-    if (isReleased && now < this.#releaseEnd) this.#suspect('release', this.#releaseEnd, isHolding);
-    else if (this.#context.settings.holdOnOutage > 0) {
-      this.#suspect('outage', now + this.#context.settings.holdOnOutage, isHolding);
+    if (this.#cycle?.isProbing || since < this.#lastReadyAt) return;
+    const now = this.#deps.clock.now();
+    const { holdOnOutage } = this.#deps.settings;
+    const handling = now - this.#lastReadyAt >= QUIET_MS ? 'held' : 'passed';
+    const suspicion = { handling, isConfirmed: false } as const;
+    if (isFromPause && now < this.#releaseEnd) {
+      this.#start({ cause: 'release', until: this.#releaseEnd, ...suspicion });
+    } else if (holdOnOutage > 0) {
+      this.#start({ cause: 'outage', until: now + holdOnOutage, ...suspicion });
     }
   }
 
   /**
-   * A request was answered 502 or 504 by a handler that tells nothing else of its backend. The probe
-   * finds out whether the backend is down. No request is held meanwhile, as nobody knows what the
-   * status was about.
+   * A handler that reports nothing else about its backend responded 502 or 504. The probe finds out
+   * whether the backend is down. No request is held, because the status may have another cause.
    */
   afterBadGateway(since: number): void {
-    const now = this.#context.clock.now();
-    if (this.isUnconfirmed || since < this.#wellAt || now - this.#wellAt < LOOK_AGAIN_MS) return;
-    this.#shut('release', now, true);
-    if (this.#closure) this.#closure.isHolding = false;
+    const now = this.#deps.clock.now();
+    if (this.isUnconfirmed || since < this.#lastReadyAt) return;
+    if (now - this.#lastReadyAt < REPROBE_MS) return;
+    this.#start({ cause: 'release', until: now, handling: 'background' });
   }
 
-  /** The backend has answered a request, and not with trouble. @param since when that was let through. */
+  /** The backend has answered a request well. @param since when the request was passed on. */
   afterAnswer(since: number): void {
-    const closure = this.#closure;
-    // What it had before says nothing of how it is now.
-    if (!closure || since < closure.since || isOnlyProbing(closure)) return;
-    if (this.isAwaitingBackend) this.#renew(closure);
-    else this.#endTrouble(closure);
+    const cycle = this.#cycle;
+    // An answer to an earlier request says nothing about the backend now.
+    if (!cycle || since < cycle.since) return;
+    // After a 502 or 504 only the probe counts: a handler without a backend may have answered.
+    if (cycle.handling === 'background') return;
+    if (cycle.isHolding) this.#extend(cycle);
+    else this.#endCycle(cycle);
   }
 
   /**
@@ -182,188 +186,149 @@ export class BackendReadiness {
    * request that arrives now must not wait until the end of that pause.
    */
   onNothingHeld(now: number): void {
-    const closure = this.#closure;
-    if (!closure || !this.isAwaitingBackend) {
+    const cycle = this.#cycle;
+    if (!cycle?.isHolding) {
       this.#isAfterPause = false;
       return;
     }
-    if (closure.kind !== 'release' || closure.wellSince === -Infinity) return;
-    if (this.#context.settings.holdOnOutage > 0) this.#begin(now, false);
+    if (cycle.cause !== 'release' || cycle.readySince === -Infinity) return;
+    if (this.#deps.settings.holdOnOutage > 0) this.#startNew(now, false);
     else {
-      // Requests fail from now on. The probe continues: the backend is not known to answer.
-      closure.until = now;
-      closure.isSpent = true;
+      // Requests pass, and fail. The probe continues, as the backend is not known to answer.
+      cycle.until = now;
+      cycle.handling = 'gave-up';
       this.#isAfterPause = false;
     }
   }
 
-  /** The time for which a closure is meant to last is over, and the backend does not answer. */
+  /** The time for the backend is over, and it does not answer. */
   onDeadline(now: number): void {
-    const closure = this.#closure;
-    if (closure && this.deadline <= now && this.#giveUp(closure)) this.#calls.open();
+    if (this.#cycle && this.deadline <= now && this.#giveUp(this.#cycle)) {
+      this.#listener.onReadiness('release');
+    }
   }
 
   status(now: number): ProbeStatus | null {
-    if (!this.#closure?.isAsking) return null;
-    const { kind, since, until, lastSeen } = this.#closure;
-    return {
-      lastSeen,
-      forMs: Math.round(now - since),
-      endsInMs: Math.max(0, Math.round(until - now)),
-      unplanned: kind === 'outage',
-    };
+    return this.#cycle?.isProbing ? this.#cycle.status(now) : null;
   }
 
-  /** The app is paused or stopped: what the backend says does not matter now. */
+  /** The app is paused or stopped: the backend may be down. */
   end(): void {
-    this.#closure?.end();
-    this.#closure = undefined;
-    this.#isUnreachable = false;
+    this.#cycle?.end();
+    this.#cycle = undefined;
+    this.#outages.reset();
   }
 
-  /** The backend has answered another process. This one may see it by another way: it asks, too. */
+  /** The backend has answered another process: probe it soon here too. */
   hurry(): void {
-    this.#closure?.hurry();
+    this.#cycle?.hurry();
   }
 
   close(): void {
     this.end();
-    this.#closed = true;
+    this.#isClosed = true;
   }
 
-  /** Trouble that is none of what was before. */
-  #begin(now: number, isReleased: boolean): boolean {
-    const { holdOnOutage } = this.#context.settings;
-    if (isReleased && now < this.#releaseEnd) {
-      this.#shut('release', this.#releaseEnd);
+  /** Starts a cycle for a new problem. False if there is nothing to wait for. */
+  #startNew(now: number, isFromPause: boolean): boolean {
+    const { holdOnOutage } = this.#deps.settings;
+    if (isFromPause && now < this.#releaseEnd) {
+      this.#start({ cause: 'release', until: this.#releaseEnd, handling: 'held' });
     } else if (holdOnOutage > 0) {
-      this.#shut('outage', now + holdOnOutage);
-      if (this.isAwaitingBackend) this.#tellUnreachable(holdOnOutage);
+      this.#start({ cause: 'outage', until: now + holdOnOutage, handling: 'held' });
+      this.#outages.reset();
+      if (this.#cycle?.isHolding) this.#outages.emitUnreachable(this.#cycle);
     }
     return this.isAwaitingBackend;
   }
 
-  #shut(kind: ProbeCause, until: number, isSpent = false): void {
-    const { probe, clock } = this.#context;
-    if (!probe || this.#closed) return;
-    this.#closure?.end();
-    this.#isAfterPause = kind === 'release';
-    this.#closure = new ProbeCycle(kind, until, probe, clock);
-    this.#closure.isSpent = isSpent;
-    this.#ask(this.#closure);
+  #start(start: ProbeCycleStart): void {
+    const { probe, clock } = this.#deps;
+    if (!probe || this.#isClosed) return;
+    this.#cycle?.end();
+    this.#isAfterPause = start.cause === 'release';
+    this.#cycle = new ProbeCycle(start, { probe, clock, onProbe: this.#onProbe });
+    this.#cycle.start();
   }
 
-  #suspect(kind: ProbeCause, until: number, isHolding: boolean): void {
-    this.#shut(kind, until);
-    if (this.#closure) Object.assign(this.#closure, { isConfirmed: false, isHolding });
+  readonly #onProbe = (cycle: ProbeCycle, result: ProbeResult): void => {
+    if (result.kind === 'attempt') {
+      this.#backend.noteProbe(result.seen, result.isGood, this.#deps.clock.now());
+    }
+    if (this.#cycle !== cycle) return;
+    if (result.kind === 'ready') this.#onReady(cycle, result.isFirst);
+    else if (!result.isGood) this.#confirm(cycle);
+    else if (cycle.isConfirmed) {
+      this.#answers++;
+      this.#deps.answered?.();
+    }
+  };
+
+  #onReady(cycle: ProbeCycle, isFirst: boolean): void {
+    const { clock, settings } = this.#deps;
+    // Its requests were released long ago: a later refusal is a new problem.
+    if (isReleaseGivenUp(cycle)) this.end();
+    this.#lastReadyAt = clock.now();
+    if (isFirst) {
+      const end = this.#lastReadyAt + settings.maxTime;
+      this.#releaseEnd = cycle.cause === 'outage' ? end : Math.min(this.#releaseEnd, end);
+    }
+    if (!cycle.isConfirmed) return this.#endCycle(cycle);
+    // After a later success `reachable` waits for an answered request: this probe was wrong once.
+    if (cycle.cause === 'outage' && isFirst) this.#outages.emitReachable(cycle);
+    this.#listener.onReadiness('release');
   }
 
   /** The backend does not answer. */
-  #confirm(closure: ProbeCycle): void {
-    if (closure.isConfirmed) return;
-    closure.isConfirmed = true;
-    closure.isHolding = true;
-    if (closure.kind !== 'outage' || this.#isUnreachable) return;
-    this.#tellUnreachable(Math.max(0, closure.until - this.#context.clock.now()));
+  #confirm(cycle: ProbeCycle): void {
+    if (cycle.isConfirmed) return;
+    cycle.isConfirmed = true;
+    if (cycle.handling === 'passed') cycle.handling = 'held';
+    this.#outages.emitUnreachable(cycle);
   }
 
-  #ask(closure: ProbeCycle): void {
-    closure.ask(
-      (isFirst) => {
-        if (this.#closure === closure) this.#onHealthy(closure, isFirst);
-      },
-      (isGood) => {
-        if (this.#closure !== closure) return;
-        if (!isGood) this.#confirm(closure);
-        else if (closure.isConfirmed) this.#noteAnswer();
-      },
-    );
+  /** The probe succeeded, but a request was refused. */
+  #resume(cycle: ProbeCycle): void {
+    this.#isAfterPause = cycle.cause === 'release';
+    cycle.start();
+    this.#outages.emitUnreachable(cycle);
   }
 
-  #noteAnswer(): void {
-    this.#answers++;
-    this.#context.answered?.();
+  /** The backend answers some requests and refuses others. */
+  #extend(cycle: ProbeCycle): void {
+    const { clock, settings } = this.#deps;
+    const time = cycle.cause === 'outage' ? settings.holdOnOutage : Infinity;
+    cycle.extend(Math.min(clock.now() + time, this.#releaseEnd));
   }
 
-  /** The probe had said yes, and was wrong. */
-  #goOn(closure: ProbeCycle, now: number): void {
-    this.#isAfterPause = closure.kind === 'release';
-    this.#ask(closure);
-    if (closure.kind === 'outage' && !this.#isUnreachable) {
-      this.#tellUnreachable(Math.max(0, closure.until - now));
-    }
-  }
-
-  /** The backend answers, and refuses. */
-  #renew(closure: ProbeCycle): void {
-    const { clock, settings } = this.#context;
-    const time = closure.kind === 'outage' ? settings.holdOnOutage : Infinity;
-    closure.renew(Math.min(clock.now() + time, this.#releaseEnd));
-  }
-
-  /** Its time is over. True where those held are let go all the same. */
-  #giveUp(closure: ProbeCycle): boolean {
-    // The probe goes on: until it succeeds nobody says that the backend answers.
-    closure.isSpent = true;
-    if (closure.kind === 'outage') {
-      this.#calls.fail();
+  /** True if held requests are to be released although the backend does not answer. */
+  #giveUp(cycle: ProbeCycle): boolean {
+    const { app, settings, emit } = this.#deps;
+    // The probe continues: only its success shows that the backend answers.
+    cycle.handling = 'gave-up';
+    if (cycle.cause === 'outage') {
+      this.#listener.onReadiness('reject');
       return false;
     }
-    const { app, settings, emit } = this.#context;
-    emit('unhealthy', { app, lastSeen: closure.lastSeen, action: settings.probe.onTimeout });
+    emit('unhealthy', { app, lastSeen: cycle.lastSeen, action: settings.probe.onTimeout });
     if (settings.probe.onTimeout === 'stop') {
-      this.#calls.stop();
+      this.#listener.onReadiness('stop');
       return false;
     }
-    if (!closure.isAsking) this.#ask(closure);
+    if (!cycle.isProbing) cycle.start();
     return true;
   }
 
-  /** Later times wait for an answer to be told: a probe that was wrong once may be so for ever. */
-  #onHealthy(closure: ProbeCycle, isFirst: boolean): void {
-    // Those who waited for it went long ago: what is refused from now on is trouble of its own.
-    if (isGivenUp(closure)) this.end();
-    this.#wellAt = this.#context.clock.now();
-    if (isFirst) this.#limitRelease(closure);
-    if (!closure.isConfirmed) return this.#endTrouble(closure);
-    if (closure.kind === 'outage' && isFirst) this.#tellReachable(closure);
-    this.#calls.open();
-  }
-
-  /** It begins now; and no later than when the time for an answer would have been over. */
-  #limitRelease({ kind }: ProbeCycle): void {
-    const { clock, settings } = this.#context;
-    const end = clock.now() + settings.maxTime;
-    this.#releaseEnd = kind === 'outage' ? end : Math.min(this.#releaseEnd, end);
-  }
-
-  #endTrouble(closure: ProbeCycle): void {
-    closure.end();
-    this.#closure = undefined;
-    if (this.#isUnreachable) this.#tellReachable(closure);
-    this.#calls.open();
-  }
-
-  #tellUnreachable(endsInMs: number): void {
-    const { app, emit } = this.#context;
-    this.#isUnreachable = true;
-    emit('unreachable', { app, endsInMs: Math.round(endsInMs) });
-  }
-
-  #tellReachable({ since }: ProbeCycle): void {
-    const { app, clock, emit } = this.#context;
-    this.#isUnreachable = false;
-    const afterMs = Math.round(clock.now() - since);
-    emit('reachable', { app, afterMs, held: this.#calls.held() });
+  /** The backend is well again. */
+  #endCycle(cycle: ProbeCycle): void {
+    cycle.end();
+    this.#cycle = undefined;
+    this.#outages.emitReachable(cycle);
+    this.#listener.onReadiness('release');
   }
 }
 
-/** Of a pause that has ended: everybody was let go, and the backend is still asked. */
-function isGivenUp({ kind, isSpent }: ProbeCycle): boolean {
-  return kind === 'release' && isSpent;
-}
-
-/** After a 502 or 504. Only the probe ends it: another answer may be that of a handler without a backend. */
-function isOnlyProbing({ isHolding, isSpent }: ProbeCycle): boolean {
-  return isSpent && !isHolding;
+/** The release of a pause did not wait any longer, and the probe continued. */
+function isReleaseGivenUp({ cause, hasGivenUp }: ProbeCycle): boolean {
+  return cause === 'release' && hasGivenUp;
 }

@@ -69,7 +69,7 @@ export class Backend {
    * @param since when the request was passed on. One that is older than a failure says nothing about
    *   the time after it: a process that shuts down still answers what it has.
    */
-  answered(now: number, since = now): void {
+  noteAnswer(now: number, since = now): void {
     if (this.#state === 'down' && since < this.#seenAt) return;
     if (this.#state !== 'up') this.#enter('up', now);
     this.#reason = null;
@@ -84,7 +84,7 @@ export class Backend {
    * @param since when the request was passed on. Where the backend answered another one after that, it
    *   is that request that failed, and not the backend.
    */
-  failed(reason: string, now: number, since = now): void {
+  noteFailure(reason: string, now: number, since = now): void {
     if (this.#state === 'up' && since < this.#seenAt) return;
     if (this.#state !== 'down') this.#enter('down', now);
     this.#reason = reason.slice(0, MAX_REASON);
@@ -93,11 +93,11 @@ export class Backend {
   }
 
   /** A probe saw this. */
-  probed(what: string, isGood: boolean, now: number): void {
+  noteProbe(what: string, isGood: boolean, now: number): void {
     const [, status] = WRONG_CHECK.exec(what) ?? [];
     this.#wrongCheck = status ?? null;
-    if (isGood) this.answered(now);
-    else if (status === undefined) this.failed(what, now);
+    if (isGood) this.noteAnswer(now);
+    else if (status === undefined) this.noteFailure(what, now);
   }
 
   /**

@@ -1,12 +1,14 @@
 /**
- * A request on its way through a gate: what a gate knows of it, and can do to it. Types only; the
- * HTTP edges make them.
+ * A request at a gate: what the gate can ask of it and do to it, which the HTTP edges implement; and its
+ * place in the queue.
  */
 import type { RequestLine } from '../common/request.ts';
+import type { Queued } from './hold-queue.ts';
+import type { Verdict } from './phase.ts';
 
-/** The client is what a request in flight waits for. */
+/** A request in flight that waits for its client. */
 export interface ClientWait {
-  /** `upload`: for more of the request body. `download`: until the client takes more of the response. */
+  /** `upload`: the request body is incomplete. `download`: the client has not taken the whole response. */
   readonly waitsFor: 'upload' | 'download';
   /** What the client has sent on this connection so far. */
   readonly bytes: number;
@@ -14,32 +16,74 @@ export interface ClientWait {
 
 export interface GatedRequest {
   readonly request: RequestLine;
-  /** `executionAsyncId()` of the callback in which the request arrived, which runs its handler too. */
+  /** `executionAsyncId()` of the callback in which the request arrived. Its handler runs there too. */
   readonly asyncId?: number;
+  /** The last place of the request in the queue. Only the gate writes it. */
+  ticket?: Ticket;
   /**
-   * Whether it stays open until somebody ends it: a WebSocket, an event stream, a long poll. Asked
-   * while draining only, as for most it shows in the response alone.
+   * Whether the request stays open until somebody ends it: a WebSocket, an event stream, a long poll.
+   * Asked only during a drain, because for most requests only the response shows it.
    */
   isLongLived(): boolean;
   /**
-   * Whether it has to wait for a pause at all, by the user's own rule. Asked when it arrives during one,
-   * and of those in flight while draining.
+   * Whether a pause affects this request, by the user's own rule. Asked when the request arrives during
+   * a pause, and for requests in flight during a drain.
    */
   isAffectedByPause?(): boolean;
-  /** Ends a long-lived one in a way that makes its client come back. */
+  /** Ends a long-lived request in a way that makes its client reconnect. */
   end(): void;
-  /** What a request in flight waits for, where that is its client. Asked while draining only. */
+  /** Set if the request waits for its client. Asked only during a drain. */
   clientWait?(): ClientWait | undefined;
-  /** Of a WebSocket to which an engine.io client has not moved yet: its session. */
-  unfinishedSession?(): string | undefined;
-  /** Ends a request whose client is too slow, so that neither side takes it for complete. */
+  /**
+   * Asked when the request has ended. Returns a test for held requests that can't succeed any more,
+   * because they depend on this one.
+   */
+  dependentRequests?(): ((request: RequestLine) => boolean) | undefined;
+  /** Ends a request with a slow client, so that neither side takes the message for complete. */
   endSlow?(): void;
-  /** Calls back when the response begins, after which {@link isLongLived} may say otherwise. */
+  /** Calls back when the response begins. After that {@link isLongLived} may change. */
   onResponseStart?(callback: () => void): void;
-  /** Whether its response has begun, and is none that a backend in trouble would give. */
+  /** Whether a response has begun whose status shows a working backend. */
   hasGoodResponse?(): boolean;
-  /** Whether it was answered that a backend is down: 502 or 504. A backend that limits its load answers 503. */
+  /** Whether the response was 502 or 504. A backend that limits its load responds 503. */
   isBadGateway?(): boolean;
-  /** Sends a sign of life while the request is held. */
+  /** Sends a sign of life to the client of a held request. */
   sendHeartbeat?(): void;
+}
+
+/** When a request arrived at its gate. `order` separates requests that arrived at the same time. */
+export interface Arrival {
+  readonly since: number;
+  readonly order: number;
+}
+
+/** The place of a held request in the queue, and the promise of its verdict. */
+export class Ticket implements Queued {
+  previous: this | undefined = undefined;
+  next: this | undefined = undefined;
+  queued = false;
+  /** Whether the request was released and its next handler has been called. */
+  passed = false;
+
+  readonly gated: GatedRequest;
+  readonly since: number;
+  readonly order: number;
+  /** Resolves once. The held request awaits it, so it continues in its own async context. */
+  readonly verdict: Promise<Verdict>;
+  readonly settle: (verdict: Verdict) => void;
+
+  constructor(gated: GatedRequest, arrival: Arrival) {
+    this.gated = gated;
+    this.since = arrival.since;
+    this.order = arrival.order;
+    let settle!: (verdict: Verdict) => void;
+    this.verdict = new Promise((resolve) => {
+      settle = resolve;
+    });
+    this.settle = settle;
+  }
+
+  get request(): RequestLine {
+    return this.gated.request;
+  }
 }

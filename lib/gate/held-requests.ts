@@ -1,33 +1,38 @@
-/**
- * Those who are held in one app, and what becomes of each: told, once, in events and verdicts. Knows
- * neither intent nor pace.
- */
+/** The held requests of one app. Emits one event for each change, and settles each verdict once. */
 import type { Clock } from '../common/clock.ts';
-import type { EmitEvent, EndedHoldEvent } from './events.ts';
-import { HoldQueue } from './hold-queue.ts';
-import type { GatedRequest } from './gated-request.ts';
-import type { Rejection, RejectReason } from './phase.ts';
+import { DeadlineTimer } from '../common/deadline-timer.ts';
 import { describe, type RequestLine } from '../common/request.ts';
+import type { AppSettings } from '../options/settings.ts';
+import type { EmitEvent, EndedHoldEvent } from './events.ts';
+import { type GatedRequest, Ticket, type Arrival } from './gated-request.ts';
+import { HoldQueue } from './hold-queue.ts';
+import type { Rejection, RejectReason } from './phase.ts';
 import { rejectionCode } from './status.ts';
-import { Ticket, type Arrival } from './ticket.ts';
 
 export interface HeldRequestsDeps {
   readonly app: string;
+  readonly settings: Pick<AppSettings, 'maxQueue' | 'heartbeat'>;
   readonly clock: Clock;
   readonly emit: EmitEvent;
 }
 
 export class HeldRequests {
   readonly #app: string;
+  readonly #settings: HeldRequestsDeps['settings'];
   readonly #clock: Clock;
   readonly #emit: EmitEvent;
   readonly #queue: HoldQueue<Ticket>;
+  /** One for all held requests. Undefined if no heartbeat is configured. */
+  readonly #heartbeat: DeadlineTimer | undefined;
 
-  constructor({ app, clock, emit }: HeldRequestsDeps, limit: number) {
+  constructor({ app, settings, clock, emit }: HeldRequestsDeps) {
     this.#app = app;
+    this.#settings = settings;
     this.#clock = clock;
     this.#emit = emit;
-    this.#queue = new HoldQueue(limit);
+    this.#queue = new HoldQueue(settings.maxQueue);
+    if (settings.heartbeat)
+      this.#heartbeat = new DeadlineTimer(clock, () => this.#sendHeartbeats());
   }
 
   get size(): number {
@@ -38,6 +43,7 @@ export class HeldRequests {
     return this.#queue.isFull;
   }
 
+  /** The request that has waited longest. */
   get head(): Ticket | undefined {
     return this.#queue.head;
   }
@@ -46,62 +52,79 @@ export class HeldRequests {
     return this.#queue[Symbol.iterator]();
   }
 
-  /** Whoever comes joins the tail. */
-  add(passage: GatedRequest, arrival: Arrival): Ticket {
-    const ticket = new Ticket(passage, arrival);
-    this.#queue.add(ticket);
-    this.#emit('held', { app: this.#app, ...describe(passage.request) }, passage.request);
-    return ticket;
+  /** Adds a new request at the tail. */
+  add(gated: GatedRequest, arrival: Arrival): Ticket {
+    return this.#hold(gated, arrival, (ticket) => this.#queue.add(ticket));
   }
 
-  /** One that comes back stands where it stood: before all who came after it. */
-  requeue(passage: GatedRequest, arrival: Arrival): Ticket {
-    const ticket = new Ticket(passage, arrival);
-    this.#queue.requeue(ticket);
-    this.#emit('held', { app: this.#app, ...describe(passage.request) }, passage.request);
-    return ticket;
+  /** Puts a request back in its old place, ahead of all requests that arrived later. */
+  requeue(gated: GatedRequest, arrival: Arrival): Ticket {
+    return this.#hold(gated, arrival, (ticket) => this.#queue.requeue(ticket));
   }
 
-  /** It may go; `released` is told when it does. */
+  /** Lets a request continue. When it does, {@link emitReleased} follows. */
   release(ticket: Ticket): void {
     this.#queue.remove(ticket);
     ticket.settle({ kind: 'proceed', heldMs: this.#heldMs(ticket) });
   }
 
-  released(ticket: Ticket): void {
-    this.#emit('released', this.#ended(ticket), ticket.request);
+  emitReleased(ticket: Ticket): void {
+    this.#emit('released', this.#endedHold(ticket), ticket.request);
   }
 
-  /** Its client has left. False when it does not wait here any more. */
+  /** The client has disconnected. False if the request is not held any more. */
   abandon(ticket: Ticket): boolean {
     if (!this.#queue.remove(ticket)) return false;
-    this.abandoned(ticket);
+    this.emitAbandoned(ticket);
     ticket.settle({ kind: 'gone', heldMs: this.#heldMs(ticket) });
     return true;
   }
 
-  abandoned(ticket: Ticket): void {
-    this.#emit('abandoned', this.#ended(ticket), ticket.request);
+  emitAbandoned(ticket: Ticket): void {
+    this.#emit('abandoned', this.#endedHold(ticket), ticket.request);
   }
 
   reject(ticket: Ticket, rejection: Rejection): void {
     if (!this.#queue.remove(ticket)) return;
     const heldMs = this.#heldMs(ticket);
-    ticket.settle({ kind: 'reject', heldMs, refusal: rejection });
-    this.rejected(ticket.request, rejection.reason, heldMs);
+    ticket.settle({ kind: 'reject', heldMs, rejection });
+    this.emitRejected(ticket.request, rejection.reason, heldMs);
   }
 
-  /** A request was refused; without a hold, when `heldMs` is left out. */
-  rejected(request: RequestLine, reason: RejectReason, heldMs = 0): void {
+  emitRejected(request: RequestLine, reason: RejectReason, heldMs = 0): void {
     const code = rejectionCode(reason);
     this.#emit('rejected', { app: this.#app, ...describe(request), heldMs, reason, code }, request);
+  }
+
+  close(): void {
+    this.#heartbeat?.set(Infinity);
+  }
+
+  #hold(gated: GatedRequest, arrival: Arrival, queue: (ticket: Ticket) => void): Ticket {
+    const ticket = new Ticket(gated, arrival);
+    gated.ticket = ticket;
+    queue(ticket);
+    this.#emit('held', { app: this.#app, ...describe(gated.request) }, gated.request);
+    this.#scheduleHeartbeat();
+    return ticket;
+  }
+
+  #scheduleHeartbeat(): void {
+    const { heartbeat } = this.#settings;
+    if (!heartbeat) return;
+    this.#heartbeat?.set(this.size > 0 ? this.#clock.now() + heartbeat.every : Infinity);
+  }
+
+  #sendHeartbeats(): void {
+    for (const { gated } of this.#queue) gated.sendHeartbeat?.();
+    this.#scheduleHeartbeat();
   }
 
   #heldMs(ticket: Ticket): number {
     return Math.round(this.#clock.now() - ticket.since);
   }
 
-  #ended(ticket: Ticket): EndedHoldEvent {
+  #endedHold(ticket: Ticket): EndedHoldEvent {
     return { app: this.#app, ...describe(ticket.request), heldMs: this.#heldMs(ticket) };
   }
 }

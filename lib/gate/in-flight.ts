@@ -1,48 +1,45 @@
-/**
- * The requests that were let through and whose response has not ended. Knows neither intent nor
- * queue.
- */
-import type { GatedRequest } from './gated-request.ts';
+/** The requests that passed the gate and whose response has not ended. */
 import { describe, type RequestLine } from '../common/request.ts';
-import type { Arrival, Ticket } from './ticket.ts';
+import type { GatedRequest, Arrival, Ticket } from './gated-request.ts';
 
-/** A request that a drain waits for. */
+/** A request in flight that a drain waits for. */
 export interface Straggler {
   /** The HTTP method of the request. */
   readonly method: string;
   /** Without the query. */
   readonly path: string;
-  /** Since it was let through. */
+  /** Milliseconds since the request was passed to the backend. */
   readonly ageMs: number;
   /**
-   * Present where the client is what the request waits for: `upload`, it still sends the request body;
-   * `download`, it does not take the response as fast as the backend sends it.
+   * Present if the request waits for its client. `upload`: the client is still sending the request body.
+   * `download`: the client reads the response more slowly than the backend sends it.
    */
   readonly waitsFor?: 'upload' | 'download';
 }
 
-/** How many a list of stragglers names; the count says how many there are. */
+/** The longest list of stragglers. The count of requests in flight is exact. */
 const MAX_STRAGGLERS = 20;
 
-/** The oldest of several lists, as many as one list names. */
+/** The oldest stragglers of several lists, as many as one list may have. */
 export function oldest(stragglers: readonly Straggler[]): Straggler[] {
   return stragglers.toSorted((a, b) => b.ageMs - a.ageMs).slice(0, MAX_STRAGGLERS);
 }
 
-interface Entry {
-  readonly passage: GatedRequest;
-  /** When it was let through. */
+export interface InFlightRequest {
+  readonly gated: GatedRequest;
+  /** When the request passed. */
   readonly since: number;
-  /** Before `since` where it was held. */
+  /** Before `since` if the request was held. */
   readonly arrival: Arrival;
-  /** Of one that was held. */
+  /** Undefined if the request was not held. */
   readonly ticket: Ticket | undefined;
 }
 
 export class InFlight {
-  readonly #entries = new Map<RequestLine, Entry>();
+  readonly #entries = new Map<RequestLine, InFlightRequest>();
+  #onEmpty: (() => void) | undefined;
 
-  /** All of them, long-lived ones included. */
+  /** Counts long-lived requests too. */
   get size(): number {
     return this.#entries.size;
   }
@@ -51,76 +48,70 @@ export class InFlight {
     return this.#entries.has(request);
   }
 
-  /** One that passes as it arrives. */
-  add(passage: GatedRequest, arrival: Arrival): void {
-    const { request } = passage;
-    this.#entries.set(request, { passage, since: arrival.since, arrival, ticket: undefined });
+  get(request: RequestLine): InFlightRequest | undefined {
+    return this.#entries.get(request);
   }
 
-  /** One that was held until now. */
-  addHeld(ticket: Ticket, now: number): void {
-    const { passage, request } = ticket;
-    this.#entries.set(request, { passage, since: now, arrival: ticket, ticket });
+  /** Adds a request that passes on arrival. */
+  add(gated: GatedRequest, arrival: Arrival): void {
+    this.#entries.set(gated.request, { gated, since: arrival.since, arrival, ticket: undefined });
   }
 
-  arrivalOf(request: RequestLine): Arrival | undefined {
-    return this.#entries.get(request)?.arrival;
+  /** Adds a request that was held until now. */
+  addReleased(ticket: Ticket, now: number): void {
+    const { gated, request } = ticket;
+    this.#entries.set(request, { gated, since: now, arrival: ticket, ticket });
   }
 
-  wasHeld(request: RequestLine): boolean {
-    return this.#entries.get(request)?.ticket !== undefined;
+  /** Undefined if the request was not in flight: its end may be reported more than once. */
+  remove(request: RequestLine): InFlightRequest | undefined {
+    const entry = this.#entries.get(request);
+    if (!entry) return undefined;
+    this.#entries.delete(request);
+    if (this.size === 0) this.#onEmpty?.();
+    return entry;
   }
 
-  /** When it was let through. */
-  sinceOf(request: RequestLine): number | undefined {
-    return this.#entries.get(request)?.since;
+  /** Resolves when nothing is in flight. Meant for a closed gate, which passes no new requests. */
+  whenEmpty(): Promise<void> {
+    if (this.size === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#onEmpty = resolve));
   }
 
-  passageOf(request: RequestLine): GatedRequest | undefined {
-    return this.#entries.get(request)?.passage;
-  }
-
-  /** The latest one that arrived in one of these callbacks: on one connection there may be several. */
+  /** The latest request that arrived in one of these callbacks. A connection can have several. */
   findByAsyncId(ids: readonly number[]): RequestLine | undefined {
     let found: RequestLine | undefined;
-    for (const [request, { passage }] of this.#entries) {
-      if (passage.asyncId !== undefined && ids.includes(passage.asyncId)) found = request;
+    for (const [request, { gated }] of this.#entries) {
+      if (gated.asyncId !== undefined && ids.includes(gated.asyncId)) found = request;
     }
     return found;
   }
 
-  /** Undefined when it was not in flight: each request ends once, however often its end is told. */
-  remove(request: RequestLine): Entry | undefined {
-    const entry = this.#entries.get(request);
-    if (entry) this.#entries.delete(request);
-    return entry;
+  *[Symbol.iterator](): Iterator<GatedRequest> {
+    for (const { gated } of this.#entries.values()) yield gated;
   }
 
-  *passages(): Iterable<GatedRequest> {
-    for (const { passage } of this.#entries.values()) yield passage;
-  }
-
-  some(predicate: (passage: GatedRequest) => boolean): boolean {
-    for (const { passage } of this.#entries.values()) if (predicate(passage)) return true;
+  some(predicate: (gated: GatedRequest) => boolean): boolean {
+    for (const { gated } of this.#entries.values()) if (predicate(gated)) return true;
     return false;
   }
 
   countLongLived(): number {
     let count = 0;
-    for (const { passage } of this.#entries.values()) if (passage.isLongLived()) count++;
+    for (const { gated } of this.#entries.values()) if (gated.isLongLived()) count++;
     return count;
   }
 
-  /** Those that `counts` names, the oldest first. */
-  stragglers(now: number, counts: (passage: GatedRequest) => boolean): Straggler[] {
-    const oldest: Straggler[] = [];
-    for (const { passage, since } of this.#entries.values()) {
-      if (!counts(passage)) continue;
-      const waitsFor = passage.clientWait?.()?.waitsFor;
+  /** The requests that match, oldest first. */
+  stragglers(now: number, matches: (gated: GatedRequest) => boolean): Straggler[] {
+    const found: Straggler[] = [];
+    for (const { gated, since } of this.#entries.values()) {
+      if (!matches(gated)) continue;
+      const waitsFor = gated.clientWait?.()?.waitsFor;
       const ageMs = Math.round(now - since);
-      oldest.push({ ...describe(passage.request), ageMs, ...(waitsFor && { waitsFor }) });
-      if (oldest.length === MAX_STRAGGLERS) break;
+      found.push({ ...describe(gated.request), ageMs, ...(waitsFor && { waitsFor }) });
+      if (found.length === MAX_STRAGGLERS) break;
     }
-    return oldest;
+    return found;
   }
 }

@@ -1,77 +1,84 @@
 /**
- * The pace of one app's releases: a pacer for each, and what was let go and is not answered yet,
- * which outlives the release, as the backend still has it. Knows no queue.
+ * The released requests whose response has not begun, and the pace of the release. Pending responses
+ * outlive the release, because the backend is still working on them.
  */
 import type { Clock } from '../common/clock.ts';
-import { createPacer, type PaceCounts, type Pacer, type Share } from './pacing/pacer.ts';
-import type { ReleaseSettings } from '../options/settings.ts';
 import type { RequestLine } from '../common/request.ts';
+import type { ReleaseSettings } from '../options/settings.ts';
+import type { PaceCounts, Share } from './pacing/pace-rule.ts';
+import { createPacer, type Pacer } from './pacing/pacer.ts';
 
-interface Entry {
+interface Release {
   readonly pacer: Pacer | undefined;
-  /** By which that pacer knows the request. */
+  /** The number by which that pacer knows the request. */
   number: number;
-  /** A pause had held it. */
-  readonly isOfPause: boolean;
+  /** Whether a pause had held the request. */
+  readonly isFromPause: boolean;
 }
+
+const WHOLE: Share = Object.freeze({ index: 0, of: 1 });
 
 export class OutstandingReleases {
   readonly #settings: ReleaseSettings;
   readonly #clock: Clock;
-  readonly #unanswered = new Map<RequestLine, Entry>();
-  readonly #share: (() => Share) | undefined;
+  readonly #share: () => Share;
+  readonly #pending = new Map<RequestLine, Release>();
   #pacer: Pacer | undefined;
 
-  /** @param share of the pace, where other processes release to the same backend. */
-  constructor(settings: ReleaseSettings, clock: Clock, share?: () => Share) {
+  /** @param share this process's part of the pace, if others release to the same backend. */
+  constructor(settings: ReleaseSettings, clock: Clock, share: () => Share = () => WHOLE) {
     this.#settings = settings;
     this.#clock = clock;
     this.#share = share;
   }
 
-  /** The backend still owes an answer to somebody who was let go. */
   get hasPending(): boolean {
-    return this.#unanswered.size > 0;
+    return this.#pending.size > 0;
   }
 
-  /** Milliseconds until one more of `held` may go. Begins a release where none is under way. */
+  /** Milliseconds until the next of `held` requests may be released. Starts a release if none runs. */
   delay(now: number, held: number): number {
-    this.#pacer ??= createPacer(this.#settings, now, this.#clock.random, this.#share);
+    this.#pacer ??= createPacer({
+      settings: this.#settings,
+      start: now,
+      random: this.#clock.random,
+      share: this.#share,
+    });
     return this.#pacer.delay(now, this.#counts(held));
   }
 
-  /** A request was let go; `held` are left. @param isOfPause whether a pause had held it. */
-  add(request: RequestLine, now: number, held: number, isOfPause: boolean): void {
-    const entry = { pacer: this.#pacer, number: 0, isOfPause };
-    this.#unanswered.set(request, entry);
-    entry.number = this.#pacer?.released(now, this.#counts(held)) ?? 0;
+  /** A request was released, and `held` are left. */
+  add(request: RequestLine, now: number, held: number, isFromPause: boolean): void {
+    const release = { pacer: this.#pacer, number: 0, isFromPause };
+    this.#pending.set(request, release);
+    release.number = this.#pacer?.onRelease(now, this.#counts(held)) ?? 0;
   }
 
-  /** A pause had held the request, and the backend still owes its answer. */
-  isOwedAfterPause(request: RequestLine): boolean {
-    return this.#unanswered.get(request)?.isOfPause === true;
+  /** Whether the response to a request that a pause had held is still pending. */
+  isPendingFromPause(request: RequestLine): boolean {
+    return this.#pending.get(request)?.isFromPause === true;
   }
 
-  /** Nobody waits for its answer any more, which says nothing of the backend. False when that was known. */
-  left(request: RequestLine): boolean {
-    return this.#unanswered.delete(request);
+  /** A request ended without a response, which says nothing about the backend. False if not pending. */
+  remove(request: RequestLine): boolean {
+    return this.#pending.delete(request);
   }
 
-  /** Its answer has begun, or never will. False when that was known. */
+  /** The response has begun, or there will be none. False if it was not pending. */
   onResponse(request: RequestLine, good: boolean): boolean {
-    const entry = this.#unanswered.get(request);
-    if (!entry) return false;
-    this.#unanswered.delete(request);
-    entry.pacer?.answered(this.#clock.now(), entry.number, good);
+    const release = this.#pending.get(request);
+    if (!release) return false;
+    this.#pending.delete(request);
+    release.pacer?.onResponse(this.#clock.now(), release.number, good);
     return true;
   }
 
-  /** Nobody is left to release, or the release was broken off. */
-  end(): void {
+  /** No request is left to release, or the release was aborted. The next one gets a new pacer. */
+  endRelease(): void {
     this.#pacer = undefined;
   }
 
   #counts(held: number): PaceCounts {
-    return { held, unanswered: this.#unanswered.size };
+    return { held, pending: this.#pending.size };
   }
 }

@@ -50,9 +50,9 @@ type Payload = AntractEvents[keyof AntractEvents][0];
 
 /** What a report asks of its app; `Gate` has it. */
 interface ReportedApp {
-  stragglers(): Straggler[];
-  /** Clients have been served again at some moment since the last pause ended. */
-  readonly hasReopened: boolean;
+  readonly drain: { stragglers(): Straggler[] };
+  /** `hasReopened`: clients have been served again since the last pause ended. */
+  readonly release: { readonly hasReopened: boolean };
 }
 
 /** Undefined where the app is not known. */
@@ -108,7 +108,7 @@ class ReportBuilder {
       longestHoldMs: null,
       medianHoldMs: null,
       drainedAfterMs: null,
-      stragglers: findApp()?.stragglers() ?? [],
+      stragglers: findApp()?.drain.stragglers() ?? [],
     };
   }
 
@@ -165,7 +165,7 @@ class ReportBuilder {
 
   #isComplete(): boolean {
     if (this.#report.endedBy === null || this.#waiting > 0) return false;
-    return this.#isStopped || (this.#findApp()?.hasReopened ?? true);
+    return this.#isStopped || (this.#findApp()?.release.hasReopened ?? true);
   }
 
   #rejected({ reason, heldMs }: AntractEvents['rejected'][0]): void {

@@ -1,15 +1,12 @@
-/**
- * Intent, phase and verdict: what was asked for, what is going on, and what a held request is told.
- * Pure; imports nothing.
- */
+/** Desired state, phase and verdict, as words. */
 
-/** What an operator asked for. The only thing that processes share. */
+/** What the operator asked for. The only thing that processes share. */
 export type DesiredKind = 'running' | 'paused' | 'stopped';
 
-/** What is going on. Computed from the intent and the counts, never stored. */
+/** What happens now. Computed from the desired state and the counts, never stored. */
 export type Phase = 'running' | 'pausing' | 'paused' | 'releasing' | 'stopped';
 
-/** Why a request is not let through. */
+/** Why a request is rejected. */
 export type RejectReason =
   | 'timeout'
   | 'stopped'
@@ -19,17 +16,17 @@ export type RejectReason =
   | 'unreachable'
   | 'long-poll';
 
-/** What a held request is told. */
+/** The outcome for a held request. `gone`: its client has disconnected. */
 export type Verdict =
   | { readonly kind: 'proceed'; readonly heldMs: number }
-  | { readonly kind: 'reject'; readonly heldMs: number; readonly refusal: Rejection }
+  | { readonly kind: 'reject'; readonly heldMs: number; readonly rejection: Rejection }
   | { readonly kind: 'gone'; readonly heldMs: number };
 
 export interface Rejection {
   readonly reason: RejectReason;
-  /** What the operator wants the client to be told. Only `stopped` has one. */
+  /** The operator's message for the client. Only `stopped` has one. */
   readonly message?: string | undefined;
-  /** When asking again makes sense, as far as is known. */
+  /** When a retry makes sense, as far as is known. */
   readonly retryAfterMs?: number | undefined;
 }
 
@@ -38,7 +35,7 @@ export interface PhaseFacts {
   readonly held: number;
   /** Nothing is in flight that a drain waits for. */
   readonly isDrained: boolean;
-  /** Nobody knows yet that the backend answers. */
+  /** Requests wait because the backend is not known to answer. */
   readonly isAwaitingBackend: boolean;
 }
 

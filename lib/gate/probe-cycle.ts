@@ -1,113 +1,152 @@
 /**
- * A gate that is closed although its app is to run, as nobody knows that the backend answers: after a
- * pause, or because a connection was refused. Asks the probe it is handed until it knows; and again,
- * where that turns out not to have been true. Knows no request.
+ * One period in which the backend is in doubt: after a pause, or because it refused or dropped a
+ * connection. Runs the probe until it succeeds, and again if a request then proves it wrong.
  */
 import { nextPause } from '../common/backoff.ts';
 import type { Clock } from '../common/clock.ts';
+import type { ProbeStatus } from './status.ts';
 
 /**
- * Resolves when the backend answers; tells what it saw until then. Ends with the signal.
+ * Resolves when the backend answers. Reports each attempt until then. Ends with the signal.
  *
- * `onHurry` is given the function that brings the next attempt forward.
+ * `onHurry` receives the function that makes the next attempt sooner.
  */
 export type Probe = (
   signal: AbortSignal,
-  seen: Seen,
+  onAttempt: (seen: string, isGood?: boolean) => void,
   onHurry: (hurry: () => void) => void,
 ) => Promise<void>;
 
-/** `isGood`: the backend answered. */
-type Seen = (what: string, isGood?: boolean) => void;
-
-/** `release`: a pause has ended. `holdOnOutage`: nobody had paused. */
+/** `release`: a pause has ended. `outage`: the app was not paused. */
 export type ProbeCause = 'release' | 'outage';
 
-/** What is to be seen of a backend that the probe finds well, and a request does not. */
+/**
+ * `held`: requests wait for the probe. `passed`: the outage is only suspected, and requests pass.
+ * `gave-up`: the time is over; requests pass, and fail until the backend answers. `background`:
+ * requests were never held; only the status depends on the probe.
+ */
+type RequestHandling = 'held' | 'passed' | 'gave-up' | 'background';
+
+/** An attempt, or the success of the whole probe (`ready`), which takes `healthThreshold` attempts. */
+export type ProbeResult =
+  | { readonly kind: 'attempt'; readonly seen: string; readonly isGood: boolean }
+  | { readonly kind: 'ready'; readonly isFirst: boolean };
+
+export interface ProbeCycleStart {
+  readonly cause: ProbeCause;
+  readonly until: number;
+  readonly handling: RequestHandling;
+  /** @default true */
+  readonly isConfirmed?: boolean;
+}
+
+export interface ProbeCycleDeps {
+  readonly probe: Probe;
+  readonly clock: Clock;
+  onProbe(cycle: ProbeCycle, result: ProbeResult): void;
+}
+
+/** Shown when the probe succeeds but requests are refused. */
 const REFUTED = 'an answer, and then a refused connection';
 
 export class ProbeCycle {
-  readonly kind: ProbeCause;
+  readonly cause: ProbeCause;
   readonly since: number;
-  /** What happens at this time is the gate's business. */
+  /** When the cycle gives up. The owner checks it. */
   until: number;
-  /**
-   * The backend is known not to answer. Before that it is only suspected, because it dropped a
-   * connection.
-   */
-  isConfirmed = true;
-  /** Requests are held. A suspicion need not hold any. */
-  isHolding = true;
-  /** The time is over, and requests are let through to fail by themselves. */
-  isSpent = false;
-  /** What the probe saw last; null until it has. */
+  /** The backend is known not to answer. Before that the outage is suspected: a connection was dropped. */
+  isConfirmed: boolean;
+  handling: RequestHandling;
+  /** What the last attempt saw. Null before the first one ends. */
   lastSeen: string | null = null;
-  /** When the probe found the backend well; `-Infinity` where it has not yet. */
-  wellSince = -Infinity;
-  readonly #probe: Probe;
-  readonly #clock: Clock;
-  #asking: AbortController | undefined;
-  #pause = 0;
+  /** When the probe last succeeded. `-Infinity` if it never has. */
+  readySince = -Infinity;
+  readonly #deps: ProbeCycleDeps;
+  #running: AbortController | undefined;
+  #backoff = 0;
   #hurry: () => void = () => undefined;
 
-  constructor(kind: ProbeCause, until: number, probe: Probe, clock: Clock) {
-    this.kind = kind;
+  constructor(
+    { cause, until, handling, isConfirmed = true }: ProbeCycleStart,
+    deps: ProbeCycleDeps,
+  ) {
+    this.cause = cause;
     this.until = until;
-    this.since = clock.now();
-    this.#probe = probe;
-    this.#clock = clock;
+    this.handling = handling;
+    this.isConfirmed = isConfirmed;
+    this.since = deps.clock.now();
+    this.#deps = deps;
   }
 
-  get isAsking(): boolean {
-    return this.#asking !== undefined;
+  get isProbing(): boolean {
+    return this.#running !== undefined;
   }
 
-  /** At once for the first time, and after a pause whenever the last answer was wrong. */
-  ask(healthy: (isFirst: boolean) => void, looked: (isGood: boolean) => void): void {
+  get isHolding(): boolean {
+    return this.isProbing && this.handling === 'held';
+  }
+
+  /** The time is over, or requests were never held. */
+  get hasGivenUp(): boolean {
+    return this.handling === 'gave-up' || this.handling === 'background';
+  }
+
+  /** Starts the probe: at once for the first time, after a pause each time the last success was wrong. */
+  start(): void {
     this.end();
-    const asking = new AbortController();
-    this.#asking = asking;
-    const look = (): void =>
-      this.#look(asking.signal, healthy, (what, isGood) => {
-        this.lastSeen = what;
-        looked(isGood === true);
-      });
-    if (this.#pause === 0) look();
+    const running = new AbortController();
+    this.#running = running;
+    if (this.#backoff === 0) void this.#run(running.signal);
     else {
       this.lastSeen = REFUTED;
-      const timer = this.#clock.after(this.#pause, look);
-      asking.signal.addEventListener('abort', () => timer.cancel());
+      const timer = this.#deps.clock.after(this.#backoff, () => void this.#run(running.signal));
+      running.signal.addEventListener('abort', () => timer.cancel());
     }
-    this.#pause = nextPause(this.#pause);
+    this.#backoff = nextPause(this.#backoff);
   }
 
-  /** The backend does answer, and refuses too: what follows is trouble of its own. */
-  renew(until: number): void {
+  /** The backend answers some requests and refuses others: treat the next refusal as a new problem. */
+  extend(until: number): void {
     this.until = Math.max(this.until, until);
-    this.#pause = 0;
+    this.#backoff = 0;
   }
 
-  /** The next attempt of the probe is made soon. */
+  /** Makes the next attempt sooner. */
   hurry(): void {
     this.#hurry();
   }
 
-  end(): void {
-    this.#asking?.abort();
-    this.#asking = undefined;
+  status(now: number): ProbeStatus {
+    return {
+      lastSeen: this.lastSeen,
+      forMs: Math.round(now - this.since),
+      endsInMs: Math.max(0, Math.round(this.until - now)),
+      unplanned: this.cause === 'outage',
+    };
   }
 
-  #look(signal: AbortSignal, healthy: (isFirst: boolean) => void, seen: Seen): void {
-    this.#probe(signal, seen, (hurry) => (this.#hurry = hurry)).then(
-      () => {
-        if (signal.aborted) return;
-        this.#asking = undefined;
-        const isFirst = this.wellSince === -Infinity;
-        this.wellSince = this.#clock.now();
-        healthy(isFirst);
-      },
-      // Only an abort ends a probe otherwise, and then nobody waits for it.
-      () => undefined,
-    );
+  end(): void {
+    this.#running?.abort();
+    this.#running = undefined;
+  }
+
+  #run(signal: AbortSignal): Promise<void> {
+    const onAttempt = (seen: string, isGood = false): void => {
+      this.lastSeen = seen;
+      this.#deps.onProbe(this, { kind: 'attempt', seen, isGood });
+    };
+    return this.#deps
+      .probe(signal, onAttempt, (hurry) => (this.#hurry = hurry))
+      .then(
+        () => {
+          if (signal.aborted) return;
+          this.#running = undefined;
+          const isFirst = this.readySince === -Infinity;
+          this.readySince = this.#deps.clock.now();
+          this.#deps.onProbe(this, { kind: 'ready', isFirst });
+        },
+        // A probe rejects only when it is aborted. Then its result does not matter.
+        () => undefined,
+      );
   }
 }

@@ -83,12 +83,12 @@ interface MeasuredGate {
   readonly app: string;
   readonly traffic: TrafficStats;
   readonly inFlight: number;
-  stragglers(): readonly { readonly ageMs: number }[];
+  readonly drain: { stragglers(): readonly { readonly ageMs: number }[] };
 }
 
 /** Returns the traffic of an app in this process. */
 export function trafficOf(gate: MeasuredGate, now: number): TrafficReport {
-  const oldestMs = gate.stragglers()[0]?.ageMs ?? 0;
+  const oldestMs = gate.drain.stragglers()[0]?.ageMs ?? 0;
   return reportTraffic(gate.app, gate.traffic.summary(now), gate.inFlight, oldestMs);
 }
 

@@ -1,7 +1,4 @@
-/**
- * A request and its response as a gate sees them: whether it is long-lived, how to end it, how to
- * send a sign of life. Knows no gate.
- */
+/** An HTTP request and its response as a gate sees them: whether it is long-lived, and how to end it. */
 import { executionAsyncId } from 'node:async_hooks';
 import { ServerResponse, STATUS_CODES } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
@@ -12,7 +9,8 @@ import onHeaders from 'on-headers';
 import { endSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from '../options/options.ts';
 import type { AppSettings } from '../options/settings.ts';
-import type { ClientWait, GatedRequest } from '../gate/gated-request.ts';
+import type { ClientWait, GatedRequest, Ticket } from '../gate/gated-request.ts';
+import { contextOf, findContext } from './request-context.ts';
 import {
   rejectionResponse,
   sendRejection,
@@ -24,11 +22,9 @@ const LONG_POLL_ENDED: RejectionResponse = Object.freeze(
   rejectionResponse({ reason: 'long-poll' }),
 );
 
-/** Responses that have been ended here, below their handlers. */
-const ended = new WeakSet<ServerResponse>();
-
-export function isEndedHere(res: ServerResponse): boolean {
-  return ended.has(res);
+/** Whether the response was ended here, below its handler. */
+export function isEndedHere(req: AntractRequest): boolean {
+  return findContext(req)?.isEndedHere === true;
 }
 
 const TOO_SLOW: RejectionResponse = Object.freeze({
@@ -42,6 +38,7 @@ const TOO_SLOW: RejectionResponse = Object.freeze({
 
 export class GatedHttpRequest implements GatedRequest {
   readonly request: AntractRequest;
+  ticket?: Ticket;
   readonly asyncId = executionAsyncId();
   readonly #res: ServerResponse;
   readonly #settings: AppSettings;
@@ -62,7 +59,7 @@ export class GatedHttpRequest implements GatedRequest {
     return this.#ask('shouldHold', true);
   }
 
-  /** What the user's own function says; where there is none, it fails, or says neither, `otherwise`. */
+  /** The answer of the user's function. `otherwise` if there is none, or if it throws or returns no boolean. */
   #ask(name: 'isLongLived' | 'shouldHold', otherwise: boolean): boolean {
     try {
       const answer: unknown = this.#settings[name]?.(this.request);
@@ -74,17 +71,17 @@ export class GatedHttpRequest implements GatedRequest {
   }
 
   /**
-   * Below its handler, which then finds its response closed, and not ended by somebody else: a proxy
-   * gives up the request to its backend as well, and a handler that answers late does not fail.
+   * Ends the response below its handler. The handler sees a closed response, not one that other code ended:
+   * a proxy then aborts its request to the backend, and a handler that responds late does not fail.
    */
   end(): void {
     const res = this.#res;
-    // Whoever drains asks again whenever one of the others has ended.
-    if (ended.has(res)) return;
-    ended.add(res);
+    // A drain calls this again after each request that ends.
+    if (!this.#markEnded()) return;
     if (res.headersSent) endStream(res);
     else if (res.socket && !('stream' in res)) {
-      endSocket(refuseOn(res.socket, this.request, LONG_POLL_ENDED));
+      rejectOn(res.socket, this.request, LONG_POLL_ENDED);
+      endSocket(res.socket);
     } else sendRejection(this.request, res, LONG_POLL_ENDED);
   }
 
@@ -97,18 +94,26 @@ export class GatedHttpRequest implements GatedRequest {
     return isUntaken(this.#res) ? { waitsFor: 'download', bytes } : undefined;
   }
 
-  /** Below its handler too, which then finds its request aborted. */
+  /** Also below the handler, which then sees an aborted request. */
   endSlow(): void {
     const { request: req } = this;
     const res = this.#res;
-    if (ended.has(res)) return;
-    ended.add(res);
+    if (!this.#markEnded()) return;
     const isHttp2 = 'stream' in res;
     if (!res.headersSent && isHttp2) return sendRejection(req, res, TOO_SLOW);
     if (isHttp2) return void (res as unknown as Http2ServerResponse).stream.destroy();
-    // One that is pipelined behind another can't be answered before that.
+    // A pipelined request can't get its response before the earlier ones.
     if (res.headersSent || !res.socket) return abortSocket(req.socket);
-    endSocket(refuseOn(res.socket, req, TOO_SLOW));
+    rejectOn(res.socket, req, TOO_SLOW);
+    endSocket(res.socket);
+  }
+
+  /** False if the response was ended here before. */
+  #markEnded(): boolean {
+    const context = contextOf(this.request);
+    if (context.isEndedHere) return false;
+    context.isEndedHere = true;
+    return true;
   }
 
   hasGoodResponse(): boolean {
@@ -122,7 +127,7 @@ export class GatedHttpRequest implements GatedRequest {
 
   onResponseStart(callback: () => void): void {
     if (this.#res.headersSent) return;
-    // Not from within `writeHead()`, which an end of the response would cut in two.
+    // Not within `writeHead()`: ending the response there would corrupt it.
     onHeaders(this.#res, () => queueMicrotask(callback));
   }
 
@@ -132,7 +137,7 @@ export class GatedHttpRequest implements GatedRequest {
   }
 }
 
-/** What a backend that can't keep up, or a proxy in front of it, answers. */
+/** 502 to 504: the status of an overloaded backend, or of a proxy in front of a failed one. */
 export function isBackendError(status: number): boolean {
   return status >= 502 && status <= 504;
 }
@@ -142,14 +147,14 @@ function isEventStream(req: AntractRequest, res: ServerResponse): boolean {
   const type = res.getHeader('content-type');
   if (typeof type === 'string') return /^text\/event-stream/i.test(type);
   if (!res.headersSent) return false;
-  // Headers that were given to `writeHead()` alone can't be asked for, only read as they were sent.
-  // Without that, the wish has to do; alone it would not: some clients accept either.
+  // `getHeader()` does not return headers that were only passed to `writeHead()`. Look for them in the
+  // text that was sent. HTTP/2 has no such text, so there the request's `Accept` decides.
   const { _header: sent } = res as { _header?: unknown };
   if (typeof sent === 'string') return /^content-type:\s*text\/event-stream/im.test(sent);
   return /text\/event-stream/i.test(req.headers.accept ?? '');
 }
 
-/** Ends a response that has begun, cleanly where the chunks allow it. */
+/** Ends a response that has begun. A chunked response ends as complete. */
 function endStream(res: ServerResponse): void {
   if ('stream' in res) {
     endSocket((res as unknown as Http2ServerResponse).stream);
@@ -160,41 +165,41 @@ function endStream(res: ServerResponse): void {
     if (!res.writableEnded) res.destroy();
     return;
   }
-  // Where its handler has ended it, only the client has not taken all of it yet.
+  // If the handler has ended it, only the client has not received everything yet.
   if (!res.writableEnded) writeEnd(res, socket);
   endSocket(socket);
 }
 
 function writeEnd(res: ServerResponse, socket: Socket): void {
-  // What was written in this very turn may still wait for its end, and headers for a first chunk.
+  // Data of this tick may be corked, and headers may wait for the first chunk.
   res.flushHeaders();
   for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
   if (res.chunkedEncoding) socket.write('0\r\n\r\n');
 }
 
-/** Whether more of its body would be read if it came: else its handler is what it waits for. */
+/** Whether more of the body would be read if it arrived. Otherwise the request waits for its handler. */
 function isReading(req: AntractRequest): boolean {
   if ('stream' in req) return req.readableLength === 0;
   return !req.socket.isPaused();
 }
 
-/** Whether there is something that the client has not made room for. */
+/** Whether response data waits for the client. */
 function isUntaken(res: ServerResponse): boolean {
   return res.headersSent && (res.writableLength > 0 || (res.socket?.writableLength ?? 0) > 0);
 }
 
-/** Ends a connection so that a response whose end is that of the connection is not taken for complete. */
+/** Resets the connection, so that a response without a length is not taken for complete. */
 function abortSocket(socket: Socket): void {
   try {
     socket.resetAndDestroy();
   } catch {
-    // A pipe, or TLS: those can't be reset.
+    // A pipe or a TLS socket can't be reset.
     socket.destroy();
   }
 }
 
-/** Answers where the response would have gone. Returns the socket, for whoever ends it. */
-function refuseOn(socket: Socket, req: AntractRequest, refusal: RejectionResponse): Socket {
+/** Writes the rejection to the socket, in place of the response. */
+function rejectOn(socket: Socket, req: AntractRequest, rejection: RejectionResponse): void {
   const through = new Writable({
     write(chunk: Buffer, _encoding, callback) {
       socket.write(chunk);
@@ -204,19 +209,18 @@ function refuseOn(socket: Socket, req: AntractRequest, refusal: RejectionRespons
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   res.assignSocket(through as Socket);
-  sendRejection(req, res, refusal);
-  return socket;
+  sendRejection(req, res, rejection);
 }
 
 function sendInformational(req: AntractRequest, res: ServerResponse, status: 102 | 103): void {
   if (res.headersSent) return;
   if ('stream' in res) {
     const { stream } = res as unknown as Http2ServerResponse;
-    // A stream that was reset may not have said so yet.
+    // A reset stream may not have emitted its event yet.
     if (!stream.destroyed && !stream.closed) stream.additionalHeaders({ ':status': status });
     return;
   }
-  // HTTP/1.0 has none (RFC 9110, 15.2), and what is pipelined has to wait for its turn.
+  // HTTP/1.0 has no informational responses (RFC 9110, 15.2). A pipelined response must wait for its turn.
   if (req.httpVersion === '1.0' || !res.socket?.writable) return;
   res.socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n\r\n`);
 }

@@ -1,39 +1,41 @@
-/**
- * `pause()`: what an admission and a verdict mean for a request and its response. Knows neither queue
- * nor pace.
- */
+/** `pause()`: what the gate's answers and verdicts mean for an HTTP response. */
 import type { ServerResponse } from 'node:http';
 import onHeaders from 'on-headers';
-import { createAdmission, heldMs, noteHeld, type PauseOptions } from './admission.ts';
-import { isDisconnected, onDisconnect } from './disconnect.ts';
-import { isWaiting, sendContinue, withholdContinue } from './expect-continue.ts';
 import { Gate } from '../gate/gate.ts';
-import { GatedHttpRequest, isBackendError } from './gated-http-request.ts';
+import type { Rejection } from '../gate/phase.ts';
+import { Ticket } from '../gate/gated-request.ts';
 import type { AntractRequest } from '../options/options.ts';
 import type { RegistryCore } from '../registry/registry-core.ts';
-import type { Rejection, Verdict } from '../gate/phase.ts';
-import { beginHold, endHold, isConnectionFull } from './pipelined-holds.ts';
-import {
-  rejectionResponse,
-  sendRejection,
-  statusOf,
-  type RejectionResponse,
-} from './rejection-response.ts';
 import type { Spool, Spooler } from '../spool/spooler.ts';
-import { Ticket } from '../gate/ticket.ts';
+import { createGateChooser, type PauseOptions } from './choose-gate.ts';
+import { isDisconnected, onDisconnect } from './disconnect.ts';
+import { awaitsContinue, sendContinue, withholdContinue } from './expect-continue.ts';
+import { GatedHttpRequest, isBackendError } from './gated-http-request.ts';
+import { addServerTiming, heldMs } from './held-time.ts';
+import { awaitVerdict, type HeldExchange } from './hold.ts';
+import { beginHold, endHold, isConnectionFull } from './pipelined-holds.ts';
+import { rejectionResponse, sendRejection, statusOf } from './rejection-response.ts';
 import { warnOfHandshake, warnOfSetup } from './setup-warnings.ts';
 
-/** Passes the request to the next handler, as in Express and Connect. */
+/** Calls the next handler, or the error handler. */
 export type NextFunction = (error?: unknown) => void;
 
-/** What Express, Connect and their like mount, and `node:http` can call. */
+/**
+ * The middleware for Express, Connect and similar frameworks. `node:http` can call it, too.
+ *
+ * @example
+ * app.use(antract.pause());
+ * app.use(createProxyMiddleware({ target: 'http://127.0.0.1:3000' }));
+ */
 export interface PauseMiddleware {
   (req: AntractRequest, res: ServerResponse, next: NextFunction): void;
   /**
-   * For a proxy that could not connect to the backend: takes the request back, whose body must not
-   * have been read by then, and calls `next` when the backend answers. False when there is nothing to
-   * wait for, or nobody: then the proxy answers the failure itself. Never for a request that may have
-   * been sent, were it only in part: the backend may have acted on it.
+   * For a proxy that could not connect to the backend: requeues the request, and calls `next` when the
+   * backend answers. The body of the request must be unread. Never requeue a request that may have been
+   * sent, even in part: the backend may have acted on it.
+   *
+   * @returns false if waiting is pointless or the client has disconnected. Then the proxy responds with
+   *   the failure.
    */
   requeue(req: AntractRequest, res: ServerResponse, next: NextFunction): boolean;
 }
@@ -43,35 +45,36 @@ export function createPauseMiddleware(
   spooler: Spooler,
   options?: PauseOptions,
 ): PauseMiddleware {
-  const admit = createAdmission(core, options);
+  const chooseGate = createGateChooser(core, options);
   const { logger } = core.settings;
 
   function antractPause(req: AntractRequest, res: ServerResponse, next: NextFunction): void {
-    const gate = admit(req);
+    const gate = chooseGate(req);
     if (gate === 'bypass') return next();
     if (gate === 'answer') return answerHealthCheck(req, res);
     if (!(gate instanceof Gate)) return sendRejection(req, res, gate);
-    // Left while an earlier handler took its time: there is nobody to run the next one for.
+    // The client may have disconnected while an earlier handler was busy.
     if (isDisconnected(req, res)) return undefined;
     if (req.headers.upgrade !== undefined) warnOfHandshake(core, req);
-    const passage = new GatedHttpRequest(req, res, gate.settings, logger);
-    if (gate.tryEnter(passage)) {
-      onDisconnect(req, res, () => depart(gate, req));
-      return next();
-    }
-    const ticket = gate.hold(passage);
-    if (ticket instanceof Ticket) onDisconnect(req, res, () => depart(gate, req));
-    if (ticket instanceof Ticket) warnOfSetup(core, req);
-    return holdOrRefuse({ gate, ticket, req, res, next, spooler });
+    const gated = new GatedHttpRequest(req, res, gate.settings, logger);
+    const answer = gate.admit(gated);
+    if (answer !== 'pass' && !(answer instanceof Ticket)) return reject(req, res, answer);
+    // Registered once, when the request arrives. A requeued request uses the same listener.
+    onDisconnect(req, res, () => gate.onClientDisconnect(gated));
+    if (answer === 'pass') return next();
+    warnOfSetup(core, req);
+    return hold({ gate, ticket: answer, req, res, next, spooler });
   }
 
   function requeue(req: AntractRequest, res: ServerResponse, next: NextFunction): boolean {
     if (res.headersSent || isDisconnected(req, res) || isConnectionFull(req)) return false;
-    const gate = admit(req);
-    if (!(gate instanceof Gate)) return false;
-    const ticket = gate.requeue(new GatedHttpRequest(req, res, gate.settings, logger));
-    if (ticket) holdOrRefuse({ gate, ticket, req, res, next, spooler });
-    return ticket !== undefined;
+    const gate = chooseGate(req);
+    const answer = gate instanceof Gate ? gate.requeue(req) : undefined;
+    if (!answer) return false;
+    if (answer instanceof Ticket)
+      hold({ gate: gate as Gate, ticket: answer, req, res, next, spooler });
+    else reject(req, res, answer);
+    return true;
   }
 
   return Object.assign(antractPause, { requeue });
@@ -86,68 +89,54 @@ interface Hold {
   readonly spooler: Spooler;
 }
 
-function holdOrRefuse({
-  ticket,
-  ...rest
-}: Omit<Hold, 'ticket'> & { ticket: Ticket | Rejection }): void {
-  if (ticket instanceof Ticket) void hold({ ...rest, ticket });
-  else respondRejected(rest.req, rest.res, rejectionResponse(ticket));
-}
-
-/** What each request was held by last, by gate: one may be held by several, and by each again and again. */
-const tickets = new WeakMap<Gate, WeakMap<AntractRequest, Ticket>>();
-
-function noteTicket(gate: Gate, req: AntractRequest, ticket: Ticket): void {
-  const ofGate = tickets.get(gate) ?? new WeakMap<AntractRequest, Ticket>();
-  tickets.set(gate, ofGate.set(req, ticket));
-}
-
-/** Listened for once for each request, when it arrives: what is taken back would add to it each time. */
-function depart(gate: Gate, req: AntractRequest): void {
-  const ticket = tickets.get(gate)?.get(req);
-  if (ticket) gate.onClientDisconnect(ticket);
-  else gate.onResponseEnd(req);
-}
-
-async function hold({ gate, ticket, req, res, next, spooler }: Hold): Promise<void> {
-  noteTicket(gate, req, ticket);
+function hold(request: Hold): void {
+  const { gate, ticket, req, res } = request;
   withholdContinue(req);
   if (isConnectionFull(req)) gate.reject(ticket, 'full');
   beginHold(req, res);
-  const spool = startSpool(gate, ticket, req, res, spooler);
-  const verdict = await ticket.verdict;
-  endHold(req);
-  if (verdict.kind !== 'proceed' || !gate.pass(ticket)) {
-    spool.discard();
-    return answerRejected(req, res, verdict);
-  }
-  // Once for each response, however often its request is held.
-  if (heldMs(req) === undefined) onHeaders(res, () => onAnswer(gate, req, res));
-  noteHeld(req, verdict.heldMs, true);
-  sendContinue(req);
-  spool.release();
-  return next();
+  void awaitVerdict(gate, ticket, new HeldHttpExchange(request, startSpool(request)));
 }
 
-/** Its headers are on their way: what it takes from here on is no sign of the backend's strength. */
-function onAnswer(gate: Gate, req: AntractRequest, res: ServerResponse): void {
-  addServerTiming(res, heldMs(req) ?? 0);
+class HeldHttpExchange implements HeldExchange {
+  readonly #hold: Hold;
+  readonly #spool: Spool;
+
+  constructor(hold: Hold, spool: Spool) {
+    this.#hold = hold;
+    this.#spool = spool;
+  }
+
+  get req(): AntractRequest {
+    return this.#hold.req;
+  }
+
+  end(passes: boolean): void {
+    const { gate, req, res } = this.#hold;
+    endHold(req);
+    if (!passes) this.#spool.discard();
+    // Once for each response, even if its request is held again.
+    else if (heldMs(req) === undefined) onHeaders(res, () => onResponseStart(gate, req, res));
+  }
+
+  proceed(): void {
+    sendContinue(this.req);
+    this.#spool.release();
+    this.#hold.next();
+  }
+
+  reject(rejection: Rejection): void {
+    reject(this.req, this.#hold.res, rejection);
+  }
+}
+
+/** The backend has done its part: the time that the client needs says nothing about the backend. */
+function onResponseStart(gate: Gate, req: AntractRequest, res: ServerResponse): void {
+  addServerTiming(req, res);
   gate.onResponseStart(req, !isBackendError(statusOf(req, res)));
 }
 
-function answerRejected(req: AntractRequest, res: ServerResponse, verdict: Verdict): void {
-  noteHeld(req, verdict.heldMs, false);
-  if (verdict.kind === 'reject') respondRejected(req, res, rejectionResponse(verdict.refusal));
-}
-
-/** Reads the body from now on, so that the client is seen to leave, and Node does not lose patience. */
-function startSpool(
-  gate: Gate,
-  ticket: Ticket,
-  req: AntractRequest,
-  res: ServerResponse,
-  spooler: Spooler,
-): Spool {
+/** Reads the body from now on, to notice when the client disconnects, and to avoid Node's timeout. */
+function startSpool({ gate, ticket, req, res, spooler }: Hold): Spool {
   const check = (state: string): void => {
     if (state === 'too-large') gate.reject(ticket, 'too-large');
   };
@@ -156,24 +145,14 @@ function startSpool(
   return spool;
 }
 
-function respondRejected(
-  req: AntractRequest,
-  res: ServerResponse,
-  refusal: RejectionResponse,
-): void {
-  // A client that waits to be told to go on may, or may not, send its body after a refusal.
-  sendRejection(req, res, isWaiting(req) ? { ...refusal, close: true } : refusal);
+function reject(req: AntractRequest, res: ServerResponse, rejection: Rejection): void {
+  const response = rejectionResponse(rejection);
+  // A client that waits for `100 Continue` may or may not send its body after a rejection.
+  sendRejection(req, res, awaitsContinue(req) ? { ...response, close: true } : response);
 }
 
 function answerHealthCheck(req: AntractRequest, res: ServerResponse): void {
   res.setHeader('Content-Type', 'text/plain');
   res.setHeader('Cache-Control', 'no-store');
   res.end(req.method === 'HEAD' ? undefined : 'OK\n');
-}
-
-/** https://www.w3.org/TR/server-timing/ ; the backend may have written one of its own. */
-function addServerTiming(res: ServerResponse, heldMs: number): void {
-  const own = `antract;dur=${heldMs}`;
-  const others = res.getHeader('Server-Timing');
-  res.setHeader('Server-Timing', others === undefined ? own : `${String(others)}, ${own}`);
 }

@@ -1,7 +1,4 @@
-/**
- * Answers a request that is not let through: a problem document for API clients, a small page for
- * people. Knows no gate and no app.
- */
+/** The response to a rejected request: a problem document for API clients, a small page for browsers. */
 import { createHash } from 'node:crypto';
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import { systemClock } from '../common/clock.ts';
@@ -9,17 +6,18 @@ import type { AntractErrorCode } from '../common/errors.ts';
 import { closeLingering, lingerOnClose } from './lingering-close.ts';
 import type { Rejection, RejectReason } from '../gate/phase.ts';
 import { rejectionCode } from '../gate/status.ts';
+import { contextOf, findContext } from './request-context.ts';
 
 export interface RejectionResponse {
   readonly status: number;
   readonly code: AntractErrorCode;
-  /** A few words, the same whenever the code is. */
+  /** A few words. Each code has one title. */
   readonly title: string;
-  /** A sentence for whoever reads it. */
+  /** A sentence for the reader. */
   readonly detail: string;
-  /** Seconds until asking again makes sense: `Retry-After`, and the page reloads itself then. */
+  /** Seconds until a retry makes sense: for `Retry-After`, and for the page to reload. */
   readonly retryAfter?: number | undefined;
-  /** End the connection with the answer. */
+  /** Close the connection after the response. */
   readonly close?: boolean | undefined;
 }
 
@@ -31,57 +29,55 @@ export const TOO_MANY_HEADERS: RejectionResponse = Object.freeze({
   close: true,
 });
 
-const statuses = new WeakMap<IncomingMessage, number>();
-
 /**
- * The status with which a request was refused here; undefined when it was not. The response to an
- * `EventSource` has another one, see {@link sendRejection}.
+ * The status of the rejection; undefined if the request was not rejected here. The response to an
+ * `EventSource` has another status, see {@link sendRejection}.
  */
-export function rejectedWith(req: IncomingMessage): number | undefined {
-  return statuses.get(req);
+export function rejectionStatus(req: IncomingMessage): number | undefined {
+  return findContext(req)?.rejectionStatus;
 }
 
-/** The status of a response, or the one that a refusal has in place of it. */
+/** The status of the rejection, or else of the response. */
 export function statusOf(req: IncomingMessage, res: ServerResponse): number {
-  return rejectedWith(req) ?? res.statusCode;
+  return rejectionStatus(req) ?? res.statusCode;
 }
 
 /**
- * Writes the whole response; does nothing where one has begun.
+ * Writes the whole response. Does nothing if a response has begun.
  *
- * An `EventSource` gives up for good on any status but 200, and reconnects when a stream ends. So a
- * temporary refusal answers it with an empty stream. A closed connection would not do instead: a proxy
- * in front turns that into a 502.
+ * An `EventSource` reconnects when a stream ends, and never after any status but 200. So a temporary
+ * rejection is an empty stream. Closing the connection is no alternative: a proxy in front turns that into
+ * a 502.
  */
 export function sendRejection(
   req: IncomingMessage,
   res: ServerResponse,
-  refusal: RejectionResponse,
+  rejection: RejectionResponse,
 ): void {
   if (res.headersSent || res.destroyed) return;
-  statuses.set(req, refusal.status);
+  contextOf(req).rejectionStatus = rejection.status;
   if (req.httpVersionMajor < 2) lingerOnClose(req.socket);
-  // It is pipelined behind a request that may be held: an unread body would stop the connection, and
-  // nobody would notice that its client left.
+  // The request is pipelined behind one that may be held. An unread body would stop the connection, and
+  // then no event reports that the client disconnected.
   if (res.socket === null) req.resume();
-  if (refusal.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
-  if (isTemporary(refusal) && isEventSource(req)) return sendEmptyStream(res, refusal);
+  if (rejection.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
+  if (isTemporary(rejection) && isEventSource(req)) return sendEmptyStream(res, rejection);
   const html = wantsPage(req);
-  const body = html ? page(refusal, reloads(req)) : problem(refusal);
-  res.statusCode = refusal.status;
+  const body = html ? page(rejection, reloads(req)) : problem(rejection);
+  res.statusCode = rejection.status;
   res.setHeader('Content-Type', html ? 'text/html; charset=utf-8' : 'application/problem+json');
   res.setHeader('Content-Length', Buffer.byteLength(body));
   res.setHeader('Cache-Control', 'no-store');
   res.setHeader('X-Content-Type-Options', 'nosniff');
   res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
   if (html) res.setHeader('Content-Security-Policy', PAGE_POLICY);
-  if (refusal.retryAfter !== undefined) res.setHeader('Retry-After', refusal.retryAfter);
+  if (rejection.retryAfter !== undefined) res.setHeader('Retry-After', rejection.retryAfter);
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
-/** Answers a request to upgrade, on its raw socket, as any other is answered; and closes. */
-export function sendUpgradeRejection(req: IncomingMessage, refusal: RejectionResponse): void {
-  // Not what the listener was given: where a body is to come, Node 26 gives it a stream of that.
+/** Writes the response to an upgrade to its raw socket, and closes the socket. */
+export function sendUpgradeRejection(req: IncomingMessage, rejection: RejectionResponse): void {
+  // Not the stream that the listener got: if the request has a body, Node 26 passes a stream of it.
   const { socket } = req;
   if (!socket.writable) {
     socket.destroy();
@@ -90,12 +86,12 @@ export function sendUpgradeRejection(req: IncomingMessage, refusal: RejectionRes
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   res.assignSocket(socket);
-  // Data that the client sent ahead of the answer must not reset the connection.
+  // Data that the client has sent early must not reset the connection.
   res.once('finish', () => closeLingering(socket));
-  sendRejection(req, res, refusal);
+  sendRejection(req, res, rejection);
 }
 
-const REFUSALS = {
+const TEXTS = {
   timeout: {
     title: 'Still under maintenance',
     detail: 'The maintenance takes longer than this request could wait.',
@@ -135,15 +131,15 @@ const REFUSALS = {
 
 const STATUSES: Partial<Record<RejectReason, number>> = { 'too-large': 413, unreachable: 502 };
 
-/** What a request that is rejected is answered. */
+/** The response to a rejection by a gate. */
 export function rejectionResponse({ reason, message, retryAfterMs }: Rejection): RejectionResponse {
-  const { title, detail, retryAfter } = REFUSALS[reason];
+  const { title, detail, retryAfter } = TEXTS[reason];
   return {
     status: STATUSES[reason] ?? 503,
     code: rejectionCode(reason),
     title,
     detail: message ?? detail,
-    // Not later than the pause ends by itself; a guess that is short otherwise.
+    // At the latest when the pause ends by itself. Otherwise a short guess.
     retryAfter: Math.min(retryAfter, Math.max(1, Math.ceil((retryAfterMs ?? Infinity) / 1000))),
     close: reason === 'shutdown' || reason === 'too-large',
   };
@@ -155,21 +151,21 @@ function isTemporary({ status }: RejectionResponse): boolean {
 }
 
 /**
- * A GET that accepts nothing but an event stream, as the HTML standard has an `EventSource` ask for one.
- * Clients of their own kind, which can handle a status, send a POST or accept other types too.
+ * A GET that accepts only an event stream, as the HTML standard defines it for `EventSource`. Other clients
+ * of event streams can handle a status; they send a POST or accept further types.
  */
 function isEventSource({ method, headers }: IncomingMessage): boolean {
   if (method !== 'GET' || headers.upgrade !== undefined) return false;
   return /^\s*text\/event-stream\s*(;[^,]*)?$/i.test(headers.accept ?? '');
 }
 
-/** Seconds. An `EventSource` keeps the last `retry` it was sent, also after the maintenance. */
+/** Seconds. An `EventSource` keeps the last `retry` that it received, even after the maintenance. */
 const LONGEST_RETRY = 5;
 
-/** The status and the code are in a comment, for those who look at the stream. */
-function sendEmptyStream(res: ServerResponse, refusal: RejectionResponse): void {
-  const { status, code, detail, retryAfter = LONGEST_RETRY } = refusal;
-  // Up to twice as long, so that clients that were refused together don't reconnect together.
+/** A comment in the stream tells developers the status and the code. */
+function sendEmptyStream(res: ServerResponse, rejection: RejectionResponse): void {
+  const { status, code, detail, retryAfter = LONGEST_RETRY } = rejection;
+  // Up to twice as long, so that clients that were rejected together don't reconnect together.
   const retryMs = Math.min(retryAfter, LONGEST_RETRY) * 1000 * (1 + systemClock.random());
   // A line break would end the comment, and an operator's message may contain one.
   const comment = `${status} ${code}: ${detail}`.replace(/[\r\n]+/g, ' ');
@@ -188,14 +184,14 @@ function problem({ status, code, title, detail }: RejectionResponse): string {
   return `${JSON.stringify({ type: 'about:blank', title, status, detail, code })}\n`;
 }
 
-/** A browser that goes to a page says so (Fetch Metadata); older ones name HTML first. */
+/** Browsers announce a navigation (Fetch Metadata). Older browsers accept HTML first. */
 function wantsPage(req: IncomingMessage): boolean {
   const mode = req.headers['sec-fetch-mode'];
   if (mode !== undefined) return mode === 'navigate';
   return /^\s*(text\/html|application\/xhtml\+xml)/i.test(req.headers.accept ?? '');
 }
 
-/** A page that was sent to reloads as a GET, which would hide that what was sent has not arrived. */
+/** The page for a form must not reload: the GET would hide that the form data was not processed. */
 function reloads(req: IncomingMessage): boolean {
   return req.method === 'GET' || req.method === 'HEAD';
 }

@@ -17,6 +17,7 @@ import { matchesPattern, readRequestPattern } from '../common/request-pattern.ts
 import {
   DEFAULT_APP_SETTINGS,
   DEFAULT_SETTINGS,
+  RELEASE_STRATEGIES,
   type AppSettings,
   type HeartbeatSettings,
   type ReleaseSettings,
@@ -39,7 +40,7 @@ import {
 } from '../common/validate.ts';
 
 const releaseReaders: Readers<ReleaseSettings> = {
-  strategy: oneOf('immediate', 'fixed', 'slow-start'),
+  strategy: oneOf(...RELEASE_STRATEGIES),
   initial: integer({ min: 1 }),
   concurrency: integer({ min: 1, infinite: true }),
   perSecond: positive(),
@@ -138,11 +139,12 @@ function readRelease(name: string, value: unknown): ReleaseSettings {
   const { strategy } = value as ReleaseOptions;
   const limits = ['concurrency', 'perSecond', 'jitter'] as const;
   const limit = limits.find((key) => read[key] !== defaults[key]);
-  if (limit === undefined || strategy === 'slow-start') return read;
+  if (limit === undefined) return read;
+  if (strategy === undefined) return { ...read, strategy: 'fixed' };
   if (strategy === 'immediate') {
     throw expected(`${name}.strategy`, `'fixed' or 'slow-start' beside \`${limit}\``, strategy);
   }
-  return { ...read, strategy: 'fixed' };
+  return read;
 }
 
 function readHeartbeat(name: string, value: unknown): HeartbeatSettings {

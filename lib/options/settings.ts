@@ -6,8 +6,13 @@ import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
 import { DEFAULT_SPOOL_SETTINGS, type SpoolSettings } from './spool-settings.ts';
 import type { Store } from '../stores/store.ts';
 
+/** The names of the release strategies. `gate/pacing/` implements them. */
+export const RELEASE_STRATEGIES = ['immediate', 'fixed', 'slow-start'] as const;
+
+export type ReleaseStrategy = (typeof RELEASE_STRATEGIES)[number];
+
 export interface ReleaseSettings {
-  readonly strategy: 'immediate' | 'fixed' | 'slow-start';
+  readonly strategy: ReleaseStrategy;
   /** Released requests that wait for their response headers at once. */
   readonly concurrency: number;
   readonly perSecond: number;

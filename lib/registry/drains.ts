@@ -5,7 +5,7 @@ import type { Clock } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
 import type { RequestLine } from '../common/request.ts';
 import type { WaitLimits } from '../common/wait.ts';
-import type { DrainOutcome } from '../gate/drain-watch.ts';
+import type { DrainOutcome } from '../gate/drain.ts';
 import type { DrainedEvent, EmitEvent } from '../gate/events.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { DrainResult } from '../gate/status.ts';
@@ -87,7 +87,7 @@ export class Drains {
   #announceDrained(): void {
     for (const app of this.#unannounced) {
       const gate = this.#deps.gates.find(app);
-      const isDrainedHere = gate && gate.desiredKind !== 'running' && gate.isDrained;
+      const isDrainedHere = gate && gate.desiredKind !== 'running' && gate.drain.isDrained;
       if (isDrainedHere && !this.#isDrainedElsewhere(gate)) continue;
       this.#unannounced.delete(app);
       // Otherwise the app was resumed or passed another request. It may drain again.
@@ -119,7 +119,7 @@ export class Drains {
     const outcome = await waitForGate<Outcome>(clock, sharing?.others, limits, known, {
       goal: 'drained',
       look,
-      watchOwn: (callback) => gate.watchDrain(callback),
+      watchOwn: (callback) => gate.drain.watch(callback),
     });
     if (outcome === 'drained' && ignoresLost) sharing?.others.dismissMissing(gate);
     return outcome;
@@ -127,7 +127,7 @@ export class Drains {
 
   #look(gate: Gate, ignoresLost: boolean): 'drained' | 'lost' | undefined {
     const { sharing } = this.#deps;
-    if (!gate.isDrained) return undefined;
+    if (!gate.drain.isDrained) return undefined;
     if (!sharing) return 'drained';
     if (sharing.isStoreLost && !ignoresLost) return 'lost';
     if (!sharing.others.haveDrained(gate.app, ignoresLost)) return undefined;

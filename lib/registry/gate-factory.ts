@@ -56,8 +56,8 @@ export class GateFactory {
     if (check?.path === undefined) return;
     const error = await look(check, clock, closed);
     // The backend of a paused app may be down on purpose, and during a release the probe asks it.
-    if (closed.aborted || !gate.isReopened || gate.desiredKind !== 'running') return;
-    gate.noteProbe(error ?? 'ok', error === undefined);
+    if (closed.aborted || !gate.release.isReopened || gate.desiredKind !== 'running') return;
+    gate.backend.noteProbe(error ?? 'ok', error === undefined);
     this.#warnOfCheck(gate);
     const { state, summary } = gate.status().backend;
     if (state === 'down' && (sharing?.isLeader ?? true)) {
@@ -80,7 +80,8 @@ export class GateFactory {
 
   /** Logs once until the check succeeds. Of several processes on one store, only the leader logs. */
   #warnOfCheck(gate: Gate): void {
-    const { app, isCheckWrong } = gate;
+    const { app } = gate;
+    const { isCheckWrong } = gate.backend;
     const { settings, sharing } = this.#deps;
     const isNew = isCheckWrong && !this.#misconfigured.has(app);
     if (isCheckWrong) this.#misconfigured.add(app);

@@ -39,7 +39,7 @@ export function watchOwnRequest(gate: Gate, request: RequestLine, clock: Clock):
   let wasAlone = false;
   let timer: Timer | undefined;
   const look = (): void => {
-    const isAlone = gate.awaitsOnly(request);
+    const isAlone = gate.drain.awaitsOnly(request);
     if (isAlone && wasAlone) return found.abort(ownRequestError(gate.app, request));
     wasAlone = isAlone;
     timer = clock.after(LOOK_MS, look, { ref: true });

@@ -154,7 +154,7 @@ export class Membership {
     this.notifyWatchers();
     for (const [app, { answers = 0 }] of Object.entries(report.apps)) {
       // The backend has answered the probe of that process.
-      if (answers > (before?.apps[app]?.answers ?? Infinity)) gates.find(app)?.hurry();
+      if (answers > (before?.apps[app]?.answers ?? Infinity)) gates.find(app)?.backend.hurry();
     }
   }
 

@@ -1,7 +1,7 @@
 /**
  * The other processes on the same store, as their reports describe them.
  */
-import type { Share } from '../gate/pacing/pacer.ts';
+import type { Share } from '../gate/pacing/pace-rule.ts';
 import {
   NOTHING,
   type AppReport,

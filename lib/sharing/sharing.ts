@@ -80,7 +80,7 @@ export class Sharing {
       sync: this.#sync,
     });
     this.#membership.watch(() => {
-      for (const gate of gates) gate.repace();
+      for (const gate of gates) gate.release.onShareChange();
     });
   }
 

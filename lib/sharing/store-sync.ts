@@ -129,7 +129,7 @@ export class StoreSync {
     });
     await Promise.race([limit, Promise.all(gates.map((gate) => gate.whenEmpty()))]);
     timer?.cancel();
-    return gates.every((gate) => gate.isDrained);
+    return gates.every((gate) => gate.drain.isDrained);
   }
 
   async #beat(): Promise<void> {
@@ -228,7 +228,7 @@ export class StoreSync {
   }
 
   #reconsiderGates(): void {
-    for (const gate of this.#deps.gates) gate.reconsider();
+    for (const gate of this.#deps.gates) gate.release.reconsider();
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { systemClock } from '../../common/clock.ts';
-import { heldMs } from '../../http/admission.ts';
+import { heldMs } from '../../http/held-time.ts';
 import { formatMs } from '../../common/format.js';
 import { escapeUnprintable } from '../../common/printable.ts';
 import { describe } from '../../common/request.ts';

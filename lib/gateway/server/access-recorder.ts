@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemClock } from '../../common/clock.ts';
 import { isEndedHere } from '../../http/gated-http-request.ts';
-import { rejectedWith } from '../../http/rejection-response.ts';
+import { rejectionStatus } from '../../http/rejection-response.ts';
 import type { Exchanges } from '../proxy/exchange.ts';
 import { plainAddress } from '../proxy/proxy-headers.ts';
 import type { AccessLog, Outcome } from './access-log.ts';
@@ -36,7 +36,7 @@ export class AccessRecorder {
       const error = this.#exchanges.find(req)?.error;
       // Not the status of the response: a long poll that was ended is answered on its socket, and an
       // `EventSource` is rejected with a 200.
-      const rejected = rejectedWith(req);
+      const rejected = rejectionStatus(req);
       const status = rejected ?? (res.headersSent ? res.statusCode : null);
       const outcome = rejected === undefined ? this.#outcomeOf(req, res, error) : 'answered';
       log.write({ req, app, status, error, outcome, ...measure() });
@@ -49,7 +49,7 @@ export class AccessRecorder {
     const measure = startMeasure(req);
     socket.once('close', () => {
       const { error, upgradeStatus } = this.#exchanges.find(req) ?? {};
-      const status = upgradeStatus ?? rejectedWith(req) ?? null;
+      const status = upgradeStatus ?? rejectionStatus(req) ?? null;
       const outcome = status === null ? 'left' : 'answered';
       log.write({ req, app, status, error, outcome, ...measure() });
     });
@@ -57,7 +57,7 @@ export class AccessRecorder {
 
   #outcomeOf(req: IncomingMessage, res: ServerResponse, error: string | undefined): Outcome {
     if (res.writableFinished) return 'answered';
-    if (isEndedHere(res)) return req.socket.writableFinished ? 'answered' : 'cut-off';
+    if (isEndedHere(req)) return req.socket.writableFinished ? 'answered' : 'cut-off';
     return error !== undefined || this.#connections.isEnding ? 'cut-off' : 'left';
   }
 }

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Antract } from '../../antract.ts';
 import { isBackendError } from '../../http/gated-http-request.ts';
 import type { PauseMiddleware } from '../../http/middleware.ts';
-import { GatedUpgrade, passageOf } from '../../http/upgrade/gated-upgrade.ts';
+import { GatedUpgrade, gatedUpgradeOf } from '../../http/upgrade/gated-upgrade.ts';
 import type { PauseUpgradeListener, UpgradeListener } from '../../http/upgrade/upgrade.ts';
 import type { RegistryCore } from '../../registry/registry-core.ts';
 import type { RouteSettings } from '../config/config.ts';
@@ -80,7 +80,7 @@ export class AppRoute implements Destination {
     const { connection, upgrade } = req.headers;
     prepareHeaders(req, this.#deps.trustForwarded);
     Object.assign(req.headers, { connection, upgrade });
-    if (passageOf(socket)) return this.#proxyUpgrade(req, socket, head);
+    if (gatedUpgradeOf(socket)) return this.#proxyUpgrade(req, socket, head);
     // The upgrade bypasses the pause, and a shutdown has to end it too.
     new GatedUpgrade(req, socket, { endable: true }).handTo(this.#proxyUpgrade, head);
   }
@@ -101,17 +101,17 @@ export class AppRoute implements Destination {
           this.#proxy.upgrade(req, socket, received);
         }),
       onResponse: (req, status) => {
-        if (!isBackendError(status)) gate().noteAnswer(req);
+        if (!isBackendError(status)) gate().backend.noteAnswer(req);
         // A server that limits its load responds 503 and is reachable.
-        else if (status !== 503) gate().noteFailure(req, `HTTP ${status}`);
+        else if (status !== 503) gate().backend.noteFailure(req, `HTTP ${status}`);
       },
-      onFailure: (req, reason) => gate().noteFailure(req, reason),
-      onConnectionLost: (req) => gate().suspectBackend(req),
+      onFailure: (req, reason) => gate().backend.noteFailure(req, reason),
+      onConnectionLost: (req) => gate().backend.noteDrop(req),
       wouldHold: (req) => gate().wouldHold(req),
       // Asked for each new connection. Not from the status, which counts everything in flight.
       isUnconfirmed: () => {
-        const current = gate();
-        return current.isReleasing || current.sharesPace;
+        const { release } = gate();
+        return release.isReleasing || release.sharesPace;
       },
     };
   }

@@ -9,7 +9,7 @@ import { onDisconnect } from '../../http/disconnect.ts';
 import { ENDING_MS } from '../../http/end-socket.ts';
 import type { GatedHttpRequest } from '../../http/gated-http-request.ts';
 import { lingerOnClose } from '../../http/lingering-close.ts';
-import { passageOf, type GatedUpgrade } from '../../http/upgrade/gated-upgrade.ts';
+import { gatedUpgradeOf, type GatedUpgrade } from '../../http/upgrade/gated-upgrade.ts';
 import { answerUnreadable } from './unreadable-request.ts';
 
 export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => GatedHttpRequest;
@@ -89,7 +89,7 @@ export class ConnectionTracker {
     this.#isDraining = true;
     for (const res of this.#responses.keys()) this.#expectEnd(res);
     for (const socket of this.#upgraded)
-      passageOf(socket)?.onResponseStart(() => this.#scheduleCheck());
+      gatedUpgradeOf(socket)?.onResponseStart(() => this.#scheduleCheck());
     // Closes idle connections too.
     this.#server.close();
     if (this.#sockets.size === 0) return;
@@ -151,7 +151,7 @@ export class ConnectionTracker {
   /** Undefined for an upgraded socket that is being rejected. */
   *#requests(): Iterable<GatedHttpRequest | GatedUpgrade | undefined> {
     for (const res of this.#responses.keys()) yield this.#describe(res.req, res);
-    for (const socket of this.#upgraded) yield passageOf(socket);
+    for (const socket of this.#upgraded) yield gatedUpgradeOf(socket);
   }
 
   #closeIdle(): void {

@@ -1,11 +1,12 @@
 /**
- * An upgraded connection as a gate sees it: an ordinary request until its handshake is answered, then
- * long-lived, and ended by the close frame that tells a WebSocket client to come back. Knows no gate.
+ * An upgrade as a gate sees it: an ordinary request until the handshake has its response, then long-lived.
+ * Ends a WebSocket by the close frame that makes its client reconnect.
  */
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../../common/clock.ts';
 import { ENDING_MS, endSocket, limitEnd, type EndLimit } from '../end-socket.ts';
 import { engineIoSession, PROBE_BYTES } from '../../common/engine-io.ts';
+import type { RequestLine } from '../../common/request.ts';
 import type { AntractRequest } from '../../options/options.ts';
 import type { GatedRequest } from '../../gate/gated-request.ts';
 import { closeAfterRefusal } from './handshake-socket.ts';
@@ -14,66 +15,68 @@ import { FrameTracker, SERVICE_RESTART_FRAME, statusOf } from './web-socket-fram
 type Write = (chunk: unknown, ...rest: unknown[]) => boolean;
 type Done = () => void;
 
-export interface UpgradePassageOptions {
-  /** Whether it may have to be ended: only then are its frames followed once it is open. */
+export interface GatedUpgradeOptions {
+  /** Whether the connection may have to be ended. Only then its frames are followed once it is open. */
   readonly endable: boolean;
 }
 
-const passages = new WeakMap<Duplex, GatedUpgrade>();
+// Module-wide although instances share nothing: each entry belongs to one socket, and a socket is
+// upgraded once.
+const upgrades = new WeakMap<Duplex, GatedUpgrade>();
 
-/** Of a socket that a pause holds or has passed on. */
-export function passageOf(socket: Duplex): GatedUpgrade | undefined {
-  return passages.get(socket);
+/** Undefined if no upgrade was held or passed on this socket. */
+export function gatedUpgradeOf(socket: Duplex): GatedUpgrade | undefined {
+  return upgrades.get(socket);
 }
 
 export class GatedUpgrade implements GatedRequest {
   readonly request: AntractRequest;
   readonly socket: Duplex;
   readonly #endable: boolean;
-  /** The socket's own `write`, and ours in its place: everything that the handler sends comes by. */
+  /** The socket's own `write`, and the one in its place, which sees everything that the handler sends. */
   #write: Write | undefined;
   #tap: Write | undefined;
-  /** Only of a WebSocket. */
+  /** Undefined for protocols other than WebSocket. */
   #frames: FrameTracker | undefined;
-  #isAnswered = false;
+  #hasResponse = false;
   #isOpen = false;
   #status = 0;
-  #onAnswer: (() => void) | undefined;
+  #onResponse: (() => void) | undefined;
   #isEnding = false;
-  /** Of an engine.io client. */
+  /** The session of an engine.io client. */
   #session: string | undefined;
-  /** How much its client has sent since the handshake, control frames left out. */
+  /** Bytes that the client has sent since the handshake, without control frames. */
   #received = 0;
   #onReceived: (() => void) | undefined;
   #limit: EndLimit | undefined;
 
-  constructor(req: AntractRequest, socket: Duplex, { endable }: UpgradePassageOptions) {
+  constructor(req: AntractRequest, socket: Duplex, { endable }: GatedUpgradeOptions) {
     this.request = req;
     this.socket = socket;
     this.#endable = endable;
-    passages.set(socket, this);
+    upgrades.set(socket, this);
   }
 
-  /** A handshake that waits for its answer is as ordinary as any request, and so is one refused. */
+  /** Before its response, and if it is rejected, a handshake is an ordinary request. */
   isLongLived(): boolean {
     return this.#isOpen;
   }
 
-  /** Of the answer to the handshake; 0 where it is not known. */
+  /** The status of the response to the handshake. 0 if it is not known. */
   get status(): number {
     return this.#status;
   }
 
   onResponseStart(callback: () => void): void {
-    if (this.#isAnswered) return;
-    const before = this.#onAnswer;
-    this.#onAnswer = () => {
+    if (this.#hasResponse) return;
+    const before = this.#onResponse;
+    this.#onResponse = () => {
       before?.();
       callback();
     };
   }
 
-  /** Lets the handler have the socket, and follows what it writes. */
+  /** Gives the socket to the handler, and follows what the handler writes. */
   handTo(handler: (req: AntractRequest, socket: Duplex, head: Buffer) => void, head: Buffer): void {
     const { socket } = this;
     this.#write = socket.write as Write;
@@ -81,7 +84,7 @@ export class GatedUpgrade implements GatedRequest {
     if (isWebSocket(this.request)) {
       this.#frames = new FrameTracker();
       const session = engineIoSession(this.request);
-      // Once, however often it is handed over.
+      // Once, even if the handshake is requeued.
       if (session !== undefined && this.#session === undefined) this.#countReceived();
       this.#session = session;
     }
@@ -89,30 +92,38 @@ export class GatedUpgrade implements GatedRequest {
     try {
       handler(this.request, socket, head);
     } catch (error) {
-      // Its client would wait for an answer, and a drain for its client.
+      // Otherwise the client would wait for a response, and a drain for the client.
       socket.destroy();
       throw error;
     }
   }
 
-  /** The handler gives it back, having written nothing: what was laid around the socket comes off. */
-  takeFrom(): void {
+  /** The handler has written nothing and returns the socket: restores its own `write`. */
+  takeBack(): void {
     if (this.socket.write === this.#tap) this.socket.write = this.#write as Duplex['write'];
     this.#frames = undefined;
-    this.#onAnswer = undefined;
+    this.#onResponse = undefined;
   }
 
-  unfinishedSession(): string | undefined {
+  /** A client that lost its WebSocket before it moved there would not repeat the poll of its session. */
+  dependentRequests(): ((request: RequestLine) => boolean) | undefined {
+    const session = this.#unfinishedSession();
+    if (session === undefined) return undefined;
+    return (request) => request.method === 'GET' && engineIoSession(request) === session;
+  }
+
+  /** The session of an engine.io client that has not moved to this WebSocket yet. */
+  #unfinishedSession(): string | undefined {
     return this.#received <= PROBE_BYTES ? this.#session : undefined;
   }
 
   end(): void {
     if (this.#isEnding || this.#onReceived) return;
-    if (this.unfinishedSession() !== undefined && this.#isOpen) this.#endOnceFinished();
+    if (this.#unfinishedSession() !== undefined && this.#isOpen) this.#endOnceFinished();
     else this.#endNow();
   }
 
-  /** If the client is about to move to this WebSocket, it must have done so before it can be closed. */
+  /** An engine.io client that is about to move to this WebSocket must finish before it is closed. */
   #endOnceFinished(): void {
     const end = (): void => {
       timer.cancel();
@@ -120,19 +131,19 @@ export class GatedUpgrade implements GatedRequest {
     };
     const timer = systemClock.after(ENDING_MS, end);
     this.#onReceived = () => {
-      if (this.unfinishedSession() === undefined) end();
+      if (this.#unfinishedSession() === undefined) end();
     };
     this.socket.once('close', () => timer.cancel());
   }
 
-  /** The stream's own `push` is what Node calls with what has arrived, before its handler reads it. */
+  /** Node calls the stream's `push` with all data that arrives, before the handler reads it. */
   #countReceived(): void {
     const { socket } = this;
     const push = socket.push.bind(socket);
     socket.push = (chunk: Uint8Array | null, ...rest) => {
       const isRoomLeft = push(chunk, ...rest);
       if (chunk && !isControlFrame(chunk)) this.#received += chunk.length;
-      if (this.unfinishedSession() === undefined) {
+      if (this.#unfinishedSession() === undefined) {
         socket.push = push;
         this.#onReceived?.();
       }
@@ -151,30 +162,30 @@ export class GatedUpgrade implements GatedRequest {
     const frames = this.#frames;
     if (frames && this.#isEnding) return this.#finishFrame(frames, toBytes(chunk, rest), rest);
     frames?.takeAll(toBytes(chunk, rest));
-    const went = this.#send(chunk, ...rest);
-    if (this.#isAnswered) return went;
-    if (!frames) this.#noteAnswer(statusOf(toText(toBytes(chunk, rest))));
-    else if (frames.isAnswered) this.#noteAnswer(frames.status);
-    return went;
+    const hasRoom = this.#send(chunk, ...rest);
+    if (this.#hasResponse) return hasRoom;
+    if (!frames) this.#onResponseHead(statusOf(toText(toBytes(chunk, rest))));
+    else if (frames.isAnswered) this.#onResponseHead(frames.status);
+    return hasRoom;
   }
 
-  #noteAnswer(status: number): void {
-    this.#isAnswered = true;
+  #onResponseHead(status: number): void {
+    this.#hasResponse = true;
     this.#status = status;
     // Protocols other than WebSocket may begin without a status line.
     this.#isOpen = this.#frames?.isOpen ?? status < 200;
     if (status >= 200) closeAfterRefusal(this.socket);
     if (!this.#isOpen || !this.#endable) this.#frames = undefined;
-    // Unless somebody else has put a `write` of their own on top.
+    // Unless other code has replaced `write` since.
     if (!this.#frames && this.socket.write === this.#tap) {
       this.socket.write = this.#write as Duplex['write'];
     }
-    // Not from within the handler's call, which may have more to do before anybody ends this.
-    if (this.#onAnswer) queueMicrotask(this.#onAnswer);
-    this.#onAnswer = undefined;
+    // Not within the handler's call to `write`: the callback may end this connection.
+    if (this.#onResponse) queueMicrotask(this.#onResponse);
+    this.#onResponse = undefined;
   }
 
-  /** A close frame must not cut another in two; and once it is sent, no other may follow. */
+  /** A close frame must not split another frame, and no frame may follow it. */
   #finishFrame(frames: FrameTracker, bytes: Uint8Array, rest: unknown[]): boolean {
     const done = rest.find((argument) => typeof argument === 'function') as Done | undefined;
     if (frames.isBetweenFrames) {
@@ -182,16 +193,16 @@ export class GatedUpgrade implements GatedRequest {
       return true;
     }
     const ofFrame = frames.take(bytes);
-    const went = this.#send(bytes.subarray(0, ofFrame), ...(done ? [done] : []));
+    const hasRoom = this.#send(bytes.subarray(0, ofFrame), ...(done ? [done] : []));
     if (frames.isBetweenFrames) this.#close();
     else this.#limit?.restart();
-    return went;
+    return hasRoom;
   }
 
   /**
-   * The client answers with a close frame of its own. The handler gets to see it and ends the
-   * connection, as it does whenever a client closes: if we did, a proxy's `pipe()` would stop reading
-   * from the backend, and leave that connection open.
+   * The client answers with a close frame. The handler sees it and ends the connection, as it does for any
+   * client that closes. If the connection were ended here, a proxy's `pipe()` would stop reading from the
+   * backend and leave that connection open.
    */
   #close(): void {
     this.#send(SERVICE_RESTART_FRAME);
@@ -202,7 +213,7 @@ export class GatedUpgrade implements GatedRequest {
   }
 }
 
-/** Close, ping or pong (RFC 6455, 5.5). Clients send each frame by itself. */
+/** Close, ping or pong (RFC 6455, 5.5). Clients send each of them in a chunk of its own. */
 function isControlFrame(chunk: Uint8Array): boolean {
   return ((chunk[0] ?? 0) & 0x08) !== 0;
 }
@@ -225,6 +236,6 @@ function toBytes(chunk: unknown, [encoding]: unknown[]): Uint8Array {
   if (ArrayBuffer.isView(chunk)) {
     return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   }
-  // The socket says what is wrong with it.
+  // Invalid: the socket throws for it.
   return new Uint8Array();
 }

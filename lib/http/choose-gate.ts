@@ -1,7 +1,4 @@
-/**
- * Which gate a request has to pass, if any: the same for requests and for upgrades. Knows neither
- * responses nor sockets.
- */
+/** Finds the gate of a request, if it needs one. The same for requests and for upgrades. */
 import { inspect } from 'node:util';
 import { bypassPath, isAdminPath, isHealthCheck, isPrivileged } from './bypass.ts';
 import { AntractError } from '../common/errors.ts';
@@ -12,26 +9,23 @@ import type { AntractRequest, AppOf } from '../options/options.ts';
 import type { RegistryCore } from '../registry/registry-core.ts';
 import { TOO_MANY_HEADERS, type RejectionResponse } from './rejection-response.ts';
 import { readObject, type Readers } from '../common/validate.ts';
+import { removeForgedHeader } from './held-time.ts';
 
-/**
- * Options of `pause()` and `upgrade()`.
- *
- * @example
- * app.use(antract.pause({ app: 'shop' }));
- */
 export interface PauseOptions {
   /**
-   * The app that requests belong to, or a function that reads it off one; where that returns
-   * undefined, and by default, it is `default`.
+   * The app that requests belong to, or a function that returns the app of a request. Set it to put
+   * several backends behind one process. If the function returns undefined, the app is `default`.
+   *
+   * @default 'default'
    */
   app?: AppOf | undefined;
 }
 
 /**
- * The gate that a request has to pass; `bypass` for one that is never held; `answer` for a health
- * check that is to be answered here; or why it can't be assigned to an app.
+ * The gate of a request; `bypass` if it is never held; `answer` if it is a health check to be answered
+ * here; or a rejection, because no app could be found.
  */
-export type Admission = Gate | 'bypass' | 'answer' | RejectionResponse;
+export type GateChoice = Gate | 'bypass' | 'answer' | RejectionResponse;
 
 const readers: Readers<{ app: AppOf }> = { app: readApp };
 
@@ -39,11 +33,11 @@ const readers: Readers<{ app: AppOf }> = { app: readApp };
  * @param kind an upgrade is never an admin request or a health check.
  * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`.
  */
-export function createAdmission(
+export function createGateChooser(
   core: RegistryCore,
   options: PauseOptions = {},
   kind: 'request' | 'upgrade' = 'request',
-): (req: AntractRequest) => Admission {
+): (req: AntractRequest) => GateChoice {
   const { app } = readObject<{ app: AppOf }>('', options, readers, { app: DEFAULT_APP });
   core.gates.declare(typeof app === 'string' ? app : undefined);
   const { adminPath, logger } = core.settings;
@@ -64,45 +58,13 @@ export function createAdmission(
       if (!(error instanceof AntractError)) {
         logger.error(`The \`app\` or \`bypass\` function threw: ${inspect(error)}`);
       }
-      return refusalForFault(error);
+      return responseToFault(error);
     }
   };
 }
 
-/** Tells the backend how long a request was held. A client can't send it. */
-const HELD_HEADER = 'x-antract-held-ms';
-
-const heldFor = new WeakMap<AntractRequest, number>();
-
-/** How long a request was held, in milliseconds; undefined when it was not. */
-export function heldMs(req: AntractRequest): number | undefined {
-  return heldFor.get(req);
-}
-
-/** Notes how long a request was held, for `heldMs()`; and for the backend where it goes on. */
-export function noteHeld(req: AntractRequest, ms: number, goesOn: boolean): void {
-  heldFor.set(req, ms);
-  if (goesOn) req.headers[HELD_HEADER] = String(ms);
-}
-
-/** Whatever its spelling: CGI, WSGI and Rack make `_` of each `-`. Most requests have none so long. */
-function removeForgedHeader(req: AntractRequest): void {
-  if (heldFor.has(req)) return;
-  const { rawHeaders } = req;
-  for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
-    const name = rawHeaders[i] as string;
-    if (name.length !== HELD_HEADER.length || !isHeldHeader(name)) continue;
-    delete req.headers[name.toLowerCase()];
-    rawHeaders.splice(i, 2);
-  }
-}
-
-function isHeldHeader(name: string): boolean {
-  return name.toLowerCase().replaceAll('_', '-') === HELD_HEADER;
-}
-
-/** The app's name is none, there are too many, or the user's own function threw. */
-function refusalForFault(error: unknown): RejectionResponse {
+/** The app name is invalid, there are too many apps, or the user's function threw. */
+function responseToFault(error: unknown): RejectionResponse {
   if (error instanceof AntractError) {
     const { code, status, message } = error;
     return { status, code, title: 'Request refused', detail: message };

@@ -1,0 +1,118 @@
+/** Applies a new desired state to one app: events, drain, release, and the wait for the backend. */
+import type { Clock } from '../common/clock.ts';
+import type { AppSettings } from '../options/settings.ts';
+import type { Backend } from './backend.ts';
+import type { BackendReadiness } from './backend-readiness.ts';
+import type { DesiredState } from './desired-state.ts';
+import type { Drain } from './drain.ts';
+import type { EmitEvent } from './events.ts';
+import type { GateState } from './gate-state.ts';
+import type { HeldRequests } from './held-requests.ts';
+import type { ReleaseQueue } from './release-queue.ts';
+
+export interface StateTransitionsDeps {
+  readonly app: string;
+  readonly settings: Pick<AppSettings, 'probe' | 'maxTime'>;
+  readonly clock: Clock;
+  readonly emit: EmitEvent;
+  readonly state: GateState;
+  readonly held: HeldRequests;
+  readonly backend: Backend;
+  readonly readiness: BackendReadiness;
+  readonly drain: Drain;
+  readonly queue: ReleaseQueue;
+}
+
+export class StateTransitions {
+  readonly #deps: StateTransitionsDeps;
+
+  constructor(deps: StateTransitionsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Applies a state from here or from another process. False if only the terms of the state change. */
+  apply(next: DesiredState, now: number): boolean {
+    const { backend, drain, queue, readiness, state } = this.#deps;
+    const before = state.desired;
+    const isOtherPause = next.kind === 'paused' && next.pauseId !== before.pauseId;
+    if (next.kind === before.kind && !isOtherPause) {
+      state.desired = next;
+      queue.schedule();
+      return false;
+    }
+    // Another process ended the pause and began this one. This process missed the end.
+    if (next.kind === before.kind) this.#endPause(before);
+    state.desired = next;
+    backend.onCommand();
+    drain.reset();
+    readiness.end();
+    queue.reset();
+    switch (next.kind) {
+      case 'paused':
+        this.#onPause(next, now);
+        break;
+      case 'running':
+        this.#onResume(before, next);
+        break;
+      case 'stopped':
+        this.#onStop(before, next);
+        break;
+      default:
+        next.kind satisfies never;
+    }
+    return true;
+  }
+
+  #onPause({ pauseId = '', reason, until }: DesiredState, now: number): void {
+    const { app, drain, emit, queue } = this.#deps;
+    queue.schedule();
+    queue.notify('paused');
+    emit('paused', { app, pauseId, reason: reason ?? null, endsInMs: Math.round(until - now) });
+    queue.releaseUnaffected();
+    drain.begin();
+  }
+
+  #onStop(before: DesiredState, { message, until }: DesiredState): void {
+    const { app, clock, drain, emit, queue } = this.#deps;
+    const held = this.#deps.held.size;
+    const now = clock.now();
+    const pausedForMs = before.kind === 'paused' ? Math.round(now - before.since) : null;
+    const endsInMs = until < Infinity ? Math.round(until - now) : null;
+    queue.schedule();
+    queue.rejectAll('stopped');
+    queue.notify('stopped');
+    emit('stopped', { app, message: message ?? null, held, pausedForMs, endsInMs });
+    drain.begin();
+  }
+
+  #onResume(before: DesiredState, { endedBy }: DesiredState): void {
+    const { app, clock, emit, queue, readiness } = this.#deps;
+    queue.begin();
+    const held = this.#deps.held.size;
+    const now = clock.now();
+    const isStopOver = before.kind === 'stopped';
+    if (endedBy) {
+      const pausedForMs = Math.round(now - before.since);
+      const ended = isStopOver ? 'stop' : 'pause';
+      emit('expired', { app, pausedForMs, held, cause: endedBy, ended });
+    }
+    // An expired lease tells nothing about the backend, so keep probing. An expired `maxTime` of a pause
+    // ends the wait: its requests have waited long enough. Behind a stop no request has waited.
+    const isWaiting = isStopOver || endedBy !== 'maxTime';
+    readiness.afterPause(isWaiting ? this.#backendWaitMs(before, now) : 0);
+    this.#endPause(before);
+    queue.releaseNext();
+  }
+
+  #endPause({ since }: DesiredState): void {
+    const { app, clock, drain, emit, held } = this.#deps;
+    drain.notify('resumed');
+    emit('resumed', { app, pausedForMs: Math.round(clock.now() - since), held: held.size });
+  }
+
+  /** How long held requests wait for the backend: as configured, or what was left of the pause. */
+  #backendWaitMs({ kind, until }: DesiredState, now: number): number {
+    const { probe, maxTime } = this.#deps.settings;
+    return probe.timeout ?? (kind === 'paused' ? Math.max(0, until - now) : maxTime);
+  }
+}
