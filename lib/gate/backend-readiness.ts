@@ -237,7 +237,7 @@ export class BackendReadiness {
     } else if (holdOnOutage > 0) {
       this.#start({ cause: 'outage', until: now + holdOnOutage, handling: 'held' });
       this.#outages.reset();
-      if (this.#cycle?.isHolding) this.#outages.emitUnreachable(this.#cycle);
+      if (this.#cycle?.isHolding) this.#outages.emitUnreachable(this.#cycle, now);
     }
     return this.isAwaitingBackend;
   }

@@ -19,11 +19,11 @@ export class OutageEvents {
     this.#deps = deps;
   }
 
-  emitUnreachable({ cause, until }: ProbeCycle): void {
+  emitUnreachable({ cause, until }: ProbeCycle, now = this.#deps.clock.now()): void {
     if (this.#isUnreachable || cause !== 'outage') return;
-    const { app, clock, emit } = this.#deps;
+    const { app, emit } = this.#deps;
     this.#isUnreachable = true;
-    emit('unreachable', { app, endsInMs: Math.max(0, Math.round(until - clock.now())) });
+    emit('unreachable', { app, endsInMs: Math.max(0, Math.round(until - now)) });
   }
 
   emitReachable({ since }: ProbeCycle): void {
