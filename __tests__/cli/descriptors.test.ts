@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { shareOut } from '../../lib/common/descriptors.ts';
+import { divideDescriptors } from '../../lib/common/descriptors.ts';
 import { endAll, serveWithin, type Serving } from '../support/cli.ts';
 import { closeAll, connect, listen, request } from '../support/http.ts';
 
@@ -149,7 +149,7 @@ describe('a gateway that starts', () => {
 it.each([16, 64, 120, 256, 1024, 65_536, 1_048_576])(
   'of %i descriptors each kind of use gets some, and the parts add up',
   (total) => {
-    const { clients, backends, overflow } = shareOut(total);
+    const { clients, backends, overflow } = divideDescriptors(total);
     expect(clients).toBeGreaterThanOrEqual(total / 2);
     // Also while the overflow is full.
     expect(backends - overflow).toBeGreaterThan(clients);
@@ -158,5 +158,5 @@ it.each([16, 64, 120, 256, 1024, 65_536, 1_048_576])(
 );
 
 it('connections are not limited when the limit of open files is unknown', () => {
-  expect(shareOut(Infinity)).toMatchObject({ clients: Infinity, backends: Infinity });
+  expect(divideDescriptors(Infinity)).toMatchObject({ clients: Infinity, backends: Infinity });
 });

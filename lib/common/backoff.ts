@@ -1,13 +1,11 @@
-/**
- * How long to wait before a backend is asked once more: longer each time. Pure.
- */
+/** The pauses between retries. Each pause is longer than the one before. */
 
 export const FIRST_PAUSE_MS = 250;
 
-/** Short: a backend that is back, and busy, may refuse connections again soon. */
-const LONGEST_PAUSE_MS = 1000;
+/** Short, because a backend that was just started may be busy and refuse connections for a moment. */
+const MAX_PAUSE_MS = 1000;
 
-/** The pause that follows one of `ms`; 0 is none. */
+/** The pause after a pause of `ms`. 0 stands for no pause. */
 export function nextPause(ms: number): number {
-  return ms === 0 ? FIRST_PAUSE_MS : Math.min(ms * 1.5, LONGEST_PAUSE_MS);
+  return ms === 0 ? FIRST_PAUSE_MS : Math.min(ms * 1.5, MAX_PAUSE_MS);
 }

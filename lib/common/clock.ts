@@ -1,7 +1,4 @@
-/**
- * Time and chance, the only door to either, so that a test can replace them.
- * Knows nothing of what is being timed.
- */
+/** The only source of time and random numbers, so that a test can replace it. */
 
 export interface Timer {
   /** Cancels the timer. Has no effect after the timer has fired. */
@@ -11,33 +8,33 @@ export interface Timer {
 /** Options of a timer. */
 export interface TimerOptions {
   /**
-   * Whether a waiting timer keeps the process alive. Default false: a pause must not stop a
-   * process from ending. True where somebody awaits the outcome.
+   * Whether the timer keeps the process alive. False by default, because a pause must not keep a process
+   * from ending. True where a caller awaits the outcome.
    */
   ref?: boolean;
 }
 
 /** The time, random numbers and timers. Tests replace it. */
 export interface Clock {
-  /** Milliseconds on a clock that never jumps. Only differences mean anything. */
+  /** Milliseconds on a monotonic clock. Only differences between two values have a meaning. */
   readonly now: () => number;
-  /** Milliseconds since the epoch, for what people read. */
+  /** Milliseconds since the epoch, for display. */
   readonly date: () => number;
-  /** From 0 up to, but not including, 1. */
+  /** A random number from 0 up to, but not including, 1. */
   readonly random: () => number;
   /** Calls `callback` once after `delayMs`, at most {@link MAX_DELAY_MS}. */
   after(delayMs: number, callback: () => void, options?: TimerOptions): Timer;
 }
 
 /**
- * Milliseconds on a clock that never jumps and that all processes of this machine share: a deadline in
- * one process means the same in another. `now()` counts from the start of each process instead.
+ * Milliseconds on a monotonic clock that all processes of this machine share, so that processes can exchange
+ * deadlines. `now()` counts from the start of each process.
  */
 export function machineTime(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** The longest delay `setTimeout` takes; it fires at once when given more. */
+/** The longest delay of `setTimeout`, which fires at once if the delay is longer. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {

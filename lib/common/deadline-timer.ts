@@ -1,22 +1,20 @@
-/**
- * One timer for the earliest of any number of deadlines. Knows none of them.
- */
+/** One timer for the earliest of any number of deadlines. */
 import type { Clock, Timer } from './clock.ts';
 
 export class DeadlineTimer {
   readonly #clock: Clock;
-  readonly #ring: () => void;
+  readonly #onDeadline: () => void;
   #timer: Timer | undefined;
   #at = Infinity;
 
-  constructor(clock: Clock, ring: () => void) {
+  constructor(clock: Clock, onDeadline: () => void) {
     this.#clock = clock;
-    this.#ring = ring;
+    this.#onDeadline = onDeadline;
   }
 
   /**
-   * Rings at `at` or earlier, and whoever is rung sets it anew: a timer that is early costs less than
-   * a new one whenever the deadline moves back. `Infinity` is never.
+   * Calls back at `at` or earlier; never for `Infinity`. The callback must check its deadlines and set the
+   * timer again. An early call costs less than a new timer each time the deadline moves back.
    */
   set(at: number): void {
     if (this.#timer && this.#at <= at && at < Infinity) return;
@@ -26,7 +24,7 @@ export class DeadlineTimer {
     if (at === Infinity) return;
     this.#timer = this.#clock.after(at - this.#clock.now(), () => {
       this.#timer = undefined;
-      this.#ring();
+      this.#onDeadline();
     });
   }
 }

@@ -1,20 +1,20 @@
 /**
- * How the file descriptors of this process are shared out, so that commands and releases work while
- * as many requests are held as the system allows.
+ * Divides the file descriptors of this process, so that commands and releases work while the process holds as
+ * many requests as the system allows.
  *
- * The system gives out the lowest free descriptor. So the number of a new one says how many are in use
- * at least, whoever uses them, and each kind of use ends below a number of its own.
+ * The system assigns the lowest free descriptor. So the number of a new descriptor shows how many are in use at
+ * least, and each kind of use is limited to descriptors below a number.
  */
 import { readFileSync } from 'node:fs';
 
 export interface DescriptorLimits {
-  /** All that this process may have. `Infinity` where that is not known. */
+  /** The limit of this process; `Infinity` if it is unknown. */
   readonly total: number;
-  /** Connections of clients and spool files stay below this number. */
+  /** Client connections and spool files use descriptors below this number. */
   readonly clients: number;
-  /** Connections to backends stay below this number. */
+  /** Connections to backends use descriptors below this number. */
   readonly backends: number;
-  /** How many clients may have a connection beyond `clients`, to be answered 503 or to send a command. */
+  /** How many clients may be connected beyond `clients`, to get 503 or to send a command. */
   readonly overflow: number;
 }
 
@@ -22,14 +22,14 @@ const MIN_RESERVE = 32;
 const MAX_RESERVE = 4096;
 
 /**
- * A quarter of all is reserved. Of that, one quarter is for backends, one for the overflow, and one for
- * the rest of the process. The overflow is counted twice, because its connections may have numbers
- * below those of the backends as well as above.
+ * Reserves a quarter of all descriptors. One quarter of the reserve is for backends, one for the overflow, and
+ * one for the rest of the process. The overflow counts twice, because its descriptors may be lower or higher
+ * than those of the backends.
  */
-export function shareOut(total: number): DescriptorLimits {
+export function divideDescriptors(total: number): DescriptorLimits {
   if (total === Infinity) return { total, clients: total, backends: total, overflow: total };
-  const wanted = Math.min(MAX_RESERVE, Math.max(MIN_RESERVE, Math.floor(total / 4)));
-  const reserve = Math.min(wanted, Math.floor(total / 2));
+  const quarter = Math.min(MAX_RESERVE, Math.max(MIN_RESERVE, Math.floor(total / 4)));
+  const reserve = Math.min(quarter, Math.floor(total / 2));
   return {
     total,
     clients: total - reserve,
@@ -38,9 +38,9 @@ export function shareOut(total: number): DescriptorLimits {
   };
 }
 
-/** Of this process, as its limit is now. Known on Linux alone. */
+/** The limits of this process now. Known only on Linux. */
 export function readDescriptorLimits(): DescriptorLimits {
-  return shareOut(readLimit());
+  return divideDescriptors(readLimit());
 }
 
 function readLimit(): number {
@@ -49,20 +49,20 @@ function readLimit(): number {
     const [, soft] = /^Max open files +(\d+)/m.exec(limits) ?? [];
     return soft === undefined ? Infinity : Number(soft);
   } catch (error) {
-    // Without a free descriptor the file can't be read, which doesn't mean that there is no limit.
+    // The file can't be read without a free descriptor, which doesn't mean that there is no limit.
     if (isOutOfDescriptors(error as Error)) throw error;
     return Infinity;
   }
 }
 
-/** The descriptor of a socket; undefined where there is none, as on Windows. */
+/** The descriptor of a socket; undefined if it has none, as on Windows. */
 export function descriptorOf(socket: object): number | undefined {
   const { _handle: handle } = socket as { _handle?: { fd?: unknown } | null };
   const fd = handle?.fd;
   return typeof fd === 'number' && fd >= 0 ? fd : undefined;
 }
 
-/** What the system says when there is no descriptor left, or ours when one is beyond a limit. */
+/** The error of the system when no descriptor is left, for a descriptor beyond one of the limits. */
 export function outOfDescriptors(what: string): Error {
   return Object.assign(new Error(`EMFILE: too many open files, ${what}`), { code: 'EMFILE' });
 }

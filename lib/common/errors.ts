@@ -1,9 +1,9 @@
 /**
- * The one error class. Expected outcomes (a refusal, a drain that timed out) are values; an error
- * means misuse or a fault. Knows nothing of the rooms that throw it.
+ * The error class of antract. Expected outcomes, such as a rejected request or a drain that timed out, are
+ * values. An error means misuse or a fault.
  */
 
-/** Every code that an {@link AntractError} or a refusal can carry. Each has a section in docs/errors.md. */
+/** Every code of an {@link AntractError} or a rejected request. docs/errors.md has a section for each. */
 export const ERROR_CODES = [
   'ERR_ANTRACT_OPTION',
   'ERR_ANTRACT_APP_NAME',
@@ -55,7 +55,11 @@ export type AntractErrorCode = (typeof ERROR_CODES)[number];
 
 /** Options of an `AntractError`. */
 export interface AntractErrorOptions extends ErrorOptions {
-  /** The HTTP status that an edge answers with. Default 400. */
+  /**
+   * The HTTP status of a response to a request that fails with this error.
+   *
+   * @default 400
+   */
   status?: number;
 }
 
@@ -72,9 +76,9 @@ export interface AntractErrorOptions extends ErrorOptions {
 export class AntractError extends Error {
   /** Always `'AntractError'`. */
   override readonly name = 'AntractError';
-  /** Stable; compare this, not the message. */
+  /** Identifies the error and does not change between versions. */
   readonly code: AntractErrorCode;
-  /** What an HTTP edge answers with when this error reaches it. */
+  /** The HTTP status of a response to a request that fails with this error. */
   readonly status: number;
 
   constructor(code: AntractErrorCode, message: string, options: AntractErrorOptions = {}) {

@@ -1,4 +1,4 @@
-/** Where log lines go. `console` is a logger. */
+/** Receives the log messages of antract. `console` is a logger. */
 export interface Logger {
   /** Logs a message for debugging. */
   debug?(message: string): void;

@@ -1,16 +1,14 @@
-/**
- * Those who wait to be told one thing, once. Knows nothing of what it is.
- */
+/** Listeners that are called once, for the next event. */
 export class OneShotListeners<T> {
   readonly #callbacks = new Set<(outcome: T) => void>();
 
-  /** Calls back once. Returns what takes the callback off. */
+  /** Calls back once. Returns a function that removes the callback. */
   watch(callback: (outcome: T) => void): () => void {
     this.#callbacks.add(callback);
     return () => this.#callbacks.delete(callback);
   }
 
-  /** Whoever begins to watch because of it is not told. */
+  /** Does not call listeners that are added by the listeners it calls. */
   notify(outcome: T): void {
     const callbacks = [...this.#callbacks];
     this.#callbacks.clear();

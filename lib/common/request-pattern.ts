@@ -1,17 +1,17 @@
 /**
- * Which requests a pattern such as `/db/_changes?feed=longpoll` names: a path, and parameters that the
- * query must have. Pure.
+ * Matches requests by a pattern such as `/db/_changes?feed=longpoll`: a path, and parameters that the query must
+ * have.
  */
 import { isPlainPath, pathOf, queryOf, type RequestLine } from './request.ts';
 
 export interface RequestPattern {
-  /** `*` stands for any one segment. */
+  /** `*` matches any one segment. */
   readonly segments: readonly string[];
-  /** An empty value stands for any value. */
+  /** An empty value matches any value. */
   readonly parameters: readonly (readonly [name: string, value: string])[];
 }
 
-/** Undefined for text that is no pattern. */
+/** Undefined if the text is not a pattern. */
 export function readRequestPattern(text: string): RequestPattern | undefined {
   const start = text.indexOf('?');
   const path = start < 0 ? text : text.slice(0, start);
@@ -22,19 +22,19 @@ export function readRequestPattern(text: string): RequestPattern | undefined {
   return { segments: path.split('/'), parameters: [...new URLSearchParams(query)] };
 }
 
-/** Other parameters, and their order, make no difference. */
+/** Ignores other parameters, and the order of parameters. */
 export function matchesPattern(
   { segments, parameters }: RequestPattern,
   request: RequestLine,
 ): boolean {
   const given = pathOf(request).split('/');
   if (given.length !== segments.length) return false;
-  if (!segments.every((wanted, i) => wanted === '*' || wanted === given[i])) return false;
+  if (!segments.every((expected, i) => expected === '*' || expected === given[i])) return false;
   if (parameters.length === 0) return true;
   const query = new URLSearchParams(queryOf(request));
-  return parameters.every(([name, wanted]) => {
+  return parameters.every(([name, expected]) => {
     const values = query.getAll(name);
-    // Of a parameter with two values it can't be known which one the backend takes.
-    return values.length > 0 && (wanted === '' || values.every((value) => value === wanted));
+    // If a parameter has two values, the backend may use either one.
+    return values.length > 0 && (expected === '' || values.every((value) => value === expected));
   });
 }

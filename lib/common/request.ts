@@ -1,9 +1,7 @@
-/**
- * The little that the rooms read of a request. Knows no server and no app.
- */
+/** Reads the path, query and host name of a request. */
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** What tells one request from another in lists and events. */
+/** Identifies a request in lists and events. */
 export interface RequestLine {
   /** The HTTP method. */
   readonly method?: string | undefined;
@@ -13,13 +11,13 @@ export interface RequestLine {
   readonly originalUrl?: string | undefined;
 }
 
-// The absolute form (RFC 9112, 3.2.2), which clients use towards proxies.
+// The absolute form (RFC 9112, 3.2.2), which clients send to proxies.
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i;
 
 /**
- * The whole path, as the client sent it, without the query. Neither are dots resolved in it nor is a
- * `#` taken for its end: a request target has no fragment (RFC 9112, 3.2), and what would be left of
- * it could be the name of something else than what a backend reads.
+ * The path as the client sent it, without the query. Dots are not resolved, and a `#` does not end the path: a
+ * request target has no fragment (RFC 9112, 3.2). A changed path could differ from the one that the backend
+ * reads.
  */
 export function pathOf(request: RequestLine): string {
   const url = request.originalUrl ?? request.url ?? '/';
@@ -28,7 +26,7 @@ export function pathOf(request: RequestLine): string {
   return (end < 0 ? target : target.slice(0, end)) || '/';
 }
 
-/** What follows the `?`; empty where there is none. */
+/** The text after the `?`; empty if there is none. */
 export function queryOf(request: RequestLine): string {
   const url = request.originalUrl ?? request.url ?? '';
   const start = url.indexOf('?');
@@ -37,7 +35,7 @@ export function queryOf(request: RequestLine): string {
 
 /**
  * The path of a request in origin form (`GET /path`). Undefined for any other target, such as
- * `GET http://host/path`: what a backend takes for the path in it can't be known here.
+ * `GET http://host/path`, because it is unknown which path a backend reads from it.
  */
 export function originPathOf(request: RequestLine): string | undefined {
   return (request.originalUrl ?? request.url)?.startsWith('/') ? pathOf(request) : undefined;
@@ -48,9 +46,9 @@ export function describe(request: RequestLine): { method: string; path: string }
 }
 
 /**
- * The virtual host that a request is for, as an app's name: from `Host`, or `:authority` on HTTP/2,
- * in lower case, without the port and a trailing dot, so that no spelling of it evades a pause.
- * Undefined where there is none. `X-Forwarded-Host` is not looked at: a client can write it.
+ * The host name of a request as an app name: from `Host`, or `:authority` on HTTP/2. It is in lower case, without
+ * the port and a trailing dot, so that no spelling evades a pause. Undefined if there is none. Ignores
+ * `X-Forwarded-Host`, which a client can forge.
  */
 export function hostApp(req: { readonly headers: IncomingHttpHeaders }): string | undefined {
   const authority = req.headers[':authority'] ?? req.headers.host;
@@ -59,17 +57,19 @@ export function hostApp(req: { readonly headers: IncomingHttpHeaders }): string 
   return host === '' ? undefined : host;
 }
 
-/** Whether a part of the path is `.` or `..`, percent-encoded or not. */
+/** Whether a segment of the path is `.` or `..`, percent-encoded or not. */
 export function hasDotSegment(path: string): boolean {
   return /\/(\.|%2e){1,2}(\/|$)/i.test(path);
 }
 
-/** What a URL parser would read as anything else, such as another host (`//host/up`), is none. */
+/** False for text that a URL parser could read as more than a path, such as another host (`//host/up`). */
 export function isPlainPath(path: string): boolean {
   return /^\/(?!\/)[^?#\\]*$/.test(path) && /^[\x21-\x7e]*$/.test(path) && !hasDotSegment(path);
 }
 
-/** Whole paths, or RegExps for them. */
+/** @param paths whole paths, or RegExps that match them. */
 export function matchesPath(paths: readonly (string | RegExp)[], path: string): boolean {
-  return paths.some((wanted) => (typeof wanted === 'string' ? wanted === path : wanted.test(path)));
+  return paths.some((pattern) =>
+    typeof pattern === 'string' ? pattern === path : pattern.test(path),
+  );
 }

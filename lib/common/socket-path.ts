@@ -1,14 +1,12 @@
-/**
- * Reads the path of a Unix socket.
- */
+/** Validates the path of a Unix socket. */
 import { platform } from 'node:os';
 import { AntractError } from './errors.ts';
 import { expected, type Reader } from './validate.ts';
 
-/** The size of `sun_path` without its last zero byte. Node cuts off what is longer, and says nothing. */
+/** The size of `sun_path` without its final zero byte. Node silently truncates a longer path. */
 const MAX_BYTES = platform() === 'linux' ? 107 : 103;
 
-/** An absolute path, short enough for the system. */
+/** Reads an absolute path that is short enough for the system. */
 export const readSocketPath: Reader<string> = (name, value) => {
   const isPath = typeof value === 'string' && /^\/\P{Cc}*$/u.test(value) && !value.endsWith('/');
   if (!isPath) throw expected(name, 'the absolute path of a Unix socket', value);

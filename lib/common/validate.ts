@@ -1,15 +1,12 @@
-/**
- * Readers that turn what somebody passed in into what the code can trust, or say what was expected.
- * The only room that knows `ms`. Knows no option by name.
- */
+/** Readers that validate options and turn them into settings, or throw an error that says what was expected. */
 import ms, { type StringValue } from 'ms';
 import { MAX_DELAY_MS } from './clock.ts';
 import { AntractError } from './errors.ts';
 
-/** Milliseconds, or a string with a unit, which the `ms` package reads: `'30s'`, `'5m'`. */
+/** Milliseconds, or a string with a unit for the `ms` package: `'30s'`, `'5m'`. */
 export type Duration = number | string;
 
-/** Returns what `value` means, or throws `ERR_ANTRACT_OPTION` naming `name`. */
+/** Returns the setting for `value`, or throws `ERR_ANTRACT_OPTION` with `name` in its message. */
 export type Reader<T> = (name: string, value: unknown) => T;
 
 /** One reader for each field of `T`. */
@@ -23,11 +20,10 @@ export function expected(name: string, wanted: string, got: unknown): AntractErr
 }
 
 /**
- * Reads a whole options object: every known name through its reader, `undefined` as absent, any
- * other name refused with the one that was probably meant. The caller's object is neither kept nor
- * changed.
+ * Reads an options object: each known name with its reader, and `undefined` as absent. Rejects any other name
+ * and suggests the nearest known one. Neither keeps nor changes the caller's object.
  *
- * @param prefix what the object is called in messages, such as `release.`; empty at the top.
+ * @param prefix the name of the object in messages, such as `release.`; empty at the top level.
  */
 export function readObject<T extends object>(
   prefix: string,
@@ -50,28 +46,28 @@ export function readObject<T extends object>(
   return result;
 }
 
-/** The error for a name that does not exist, with the one that was probably meant. */
+/** The error for an unknown name. It suggests the nearest known one. */
 export function unknownName(
   shown: string,
   name: string,
   known: readonly string[],
   kind = 'option',
 ): AntractError {
-  const meant = nearest(name, known);
-  const hint = meant ? `Did you mean \`${meant}\`?` : `Known: ${known.join(', ')}.`;
+  const suggestion = nearest(name, known);
+  const hint = suggestion ? `Did you mean \`${suggestion}\`?` : `Known: ${known.join(', ')}.`;
   return new AntractError('ERR_ANTRACT_OPTION', `Unknown ${kind} \`${shown}\`. ${hint}`);
 }
 
 /**
- * The one that was probably meant: the same but for a letter that is wrong, missing or too many, or
- * two that are swapped. Case and punctuation don't count.
+ * The known name that differs by one wrong, missing or additional letter, or by two swapped letters. Ignores case
+ * and punctuation.
  */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const given = new Set(spellings(name));
-  return known.find((candidate) => spellings(candidate).some((one) => given.has(one)));
+  return known.find((candidate) => spellings(candidate).some((spelling) => given.has(spelling)));
 }
 
-/** The letters and digits of a name, and those that are left when any one of them is missing. */
+/** The letters and digits of a name, and each variant with one of them missing. */
 function spellings(name: string): string[] {
   const plain = name.replace(/[^a-z0-9]/gi, '').toLowerCase();
   return [plain, ...Array.from(plain, (_, at) => plain.slice(0, at) + plain.slice(at + 1))];
@@ -100,8 +96,8 @@ export function duration({ min = 0, infinite = false }: DurationLimits = {}): Re
 const WITH_UNIT = "a duration with a unit, such as '30s' or '5m'";
 
 /**
- * A duration from anywhere but JavaScript code: a flag, a variable, a file, a request. There most
- * people take a bare number for seconds, so only 0 may be one.
+ * A duration from a flag, an environment variable, a file or a request. Most people read a bare number there as
+ * seconds, so only 0 may have no unit.
  */
 export function durationWithUnit(limits: DurationLimits = {}): Reader<number> {
   const read = duration(limits);
@@ -111,8 +107,8 @@ export function durationWithUnit(limits: DurationLimits = {}): Reader<number> {
   };
 }
 
-// `ms` takes a bare number for milliseconds; for what it can't read it says undefined or NaN, which
-// fail the comparison above.
+// `ms` reads a bare number as milliseconds. For invalid text it returns undefined or NaN, which fail the
+// comparison above.
 function fromText(text: string): number | undefined {
   if (text === '0') return 0;
   return /^.{0,99}[a-z]$/i.test(text) ? ms(text as StringValue) : undefined;
@@ -161,8 +157,8 @@ export function func<T>(signature: string): Reader<T> {
 }
 
 /**
- * A RegExp is copied without `g` and `y`: with either, `test()` remembers where it stopped, so that
- * the same string matches only every other time.
+ * Copies a RegExp without `g` and `y`: with either flag, `test()` continues where it stopped, so that the same
+ * string matches only every other time.
  */
 export function stringOrRegExp(
   wanted = 'a string that is not empty, or a RegExp',
@@ -178,7 +174,7 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What was given, for a message: short, and without a password. */
+/** The value for an error message: short, and without credentials. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') {
     const shown = withoutCredentials(value);
@@ -190,7 +186,7 @@ export function describeValue(value: unknown): string {
   return String(value);
 }
 
-/** What stands before the `@` of anything like a URL, which a log is no place for. */
+/** Removes the user name and password from a URL, so that they are not logged. */
 export function withoutCredentials(text: string): string {
   return text.replace(/^([a-z][a-z\d+.-]*:\/*|\/\/)?\S*@/i, '$1…@');
 }

@@ -1,19 +1,17 @@
-/**
- * Waiting for something to be told, with a time limit and a signal. Knows nothing of what is awaited.
- */
+/** Waits for an event, with a time limit and a signal. */
 import type { Clock, Timer } from './clock.ts';
 
 export interface WaitLimits {
-  /** Default `Infinity`. */
+  /** @default `Infinity` */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Resolves with what `watch` tells, with `known` at once where there is nothing to wait for, or with
- * `timeout`. Rejects only with the signal's reason. Leaves neither listener nor timer.
+ * Resolves with `known` at once if it is defined; otherwise with the outcome that `watch` calls back with, or with
+ * `timeout`. Rejects only with the reason of the signal. Removes its listener and its timer in each case.
  *
- * @param watch calls back once, and returns what takes the callback off.
+ * @param watch calls back once, and returns a function that removes the callback.
  */
 export function waitFor<T extends string>(
   clock: Clock,
@@ -43,7 +41,7 @@ export function waitFor<T extends string>(
       signal?.removeEventListener('abort', onAbort);
     };
     signal?.addEventListener('abort', onAbort);
-    // Somebody awaits the outcome, so this timer keeps the process alive.
+    // A caller awaits the outcome, so this timer keeps the process alive.
     if (timeoutMs < Infinity) {
       timer = clock.after(timeoutMs, () => settle('timeout'), { ref: true });
     }

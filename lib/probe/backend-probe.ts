@@ -1,7 +1,4 @@
-/**
- * Asks a backend until it answers: by a connection, by a GET, or by the user's own function. Knows
- * nothing of who waits for it.
- */
+/** Probes a backend until it is healthy: with a connection, a GET request, or the user's own function. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
@@ -9,59 +6,66 @@ import { urlToHttpOptions } from 'node:url';
 import { FIRST_PAUSE_MS, nextPause } from '../common/backoff.ts';
 import { systemClock, type Clock, type Timer } from '../common/clock.ts';
 
-/** One look: resolves when the backend is well, or throws what it saw instead. */
+/** Checks a backend once. Resolves if it is healthy; otherwise rejects with the reason. */
 export interface BackendCheck {
   (signal: AbortSignal): Promise<void>;
-  /** Which path is asked, where it is one of HTTP. */
+  /** The path of the request, for a check by HTTP. */
   readonly path?: string;
 }
 
 export interface ProbeRun {
   readonly check: BackendCheck;
-  /** How many good answers in a row it takes. */
+  /** How many successful checks in a row make the backend healthy. */
   readonly threshold: number;
 }
 
-/** How long one look may take. */
-const LOOK_MS = 2000;
+/** The timeout of one check. */
+const CHECK_TIMEOUT_MS = 2000;
 
-/** Resolves when the backend is well; tells each thing it saw until then. Ends with the signal. */
+/**
+ * Resolves when the backend is healthy. Rejects with the reason of the signal.
+ *
+ * @param onResult called after each check, with `ok` or the reason of the failure.
+ * @param onHurry gets a function that shortens the pause before the next check.
+ */
 export async function probeUntilHealthy(
   { check, threshold }: ProbeRun,
   clock: Clock,
   signal: AbortSignal,
-  seen: (what: string, isGood: boolean) => void,
+  onResult: (result: string, isHealthy: boolean) => void,
   onHurry: (hurry: () => void) => void = () => undefined,
 ): Promise<void> {
   let pause = FIRST_PAUSE_MS;
-  const pauses = new Pauses(clock, signal);
+  const pauses = new RetryPauses(clock, signal);
   onHurry(() => pauses.hurry());
-  for (let good = 0; ;) {
-    const trouble = await look(check, clock, signal);
+  for (let successes = 0; ;) {
+    const failure = await checkOnce(check, clock, signal);
     signal.throwIfAborted();
-    seen(trouble ?? 'ok', trouble === undefined);
-    good = trouble === undefined ? good + 1 : 0;
-    if (good >= threshold) return;
-    await pauses.wait(good > 0 ? FIRST_PAUSE_MS : pause);
-    pause = good > 0 ? FIRST_PAUSE_MS : nextPause(pause);
+    onResult(failure ?? 'ok', failure === undefined);
+    successes = failure === undefined ? successes + 1 : 0;
+    if (successes >= threshold) return;
+    await pauses.wait(successes > 0 ? FIRST_PAUSE_MS : pause);
+    pause = successes > 0 ? FIRST_PAUSE_MS : nextPause(pause);
   }
 }
 
-/** What was wrong; undefined when nothing was. */
-export async function look(
+/** Runs one check. Returns the reason of its failure, or undefined. */
+export async function checkOnce(
   check: BackendCheck,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const limit = new AbortController();
   const end = (): void => limit.abort();
-  const timer = clock.after(LOOK_MS, end);
+  const timer = clock.after(CHECK_TIMEOUT_MS, end);
   signal.addEventListener('abort', end);
   const timedOut = new Promise<never>((_resolve, reject) => {
-    limit.signal.addEventListener('abort', () => reject(new Error(`no answer in ${LOOK_MS} ms`)));
+    limit.signal.addEventListener('abort', () =>
+      reject(new Error(`no answer in ${CHECK_TIMEOUT_MS} ms`)),
+    );
   });
   try {
-    // A check of the user's own may not care for the signal.
+    // The user's own check may ignore the signal.
     await Promise.race([check(limit.signal), timedOut]);
     return undefined;
   } catch (error) {
@@ -80,8 +84,8 @@ function reasonOf(error: unknown): string {
   return typeof message === 'string' && message !== '' ? message : String(error);
 }
 
-/** The pauses between the attempts of one probe. Hurrying makes none shorter than the first. */
-class Pauses {
+/** The pauses between the checks of one probe. `hurry()` makes no pause shorter than the first one. */
+class RetryPauses {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   #isHurried = false;
@@ -92,7 +96,7 @@ class Pauses {
     this.#signal = signal;
   }
 
-  /** Shortens the present pause. During an attempt, which may have begun too early, the next one. */
+  /** Shortens the current pause, or during a check the next one: the check may have begun too early. */
   hurry(): void {
     this.#isHurried = true;
     this.#shorten?.();
@@ -122,16 +126,16 @@ class Pauses {
 }
 
 /**
- * How long a connection has to stay open. A proxy that accepts connections for a backend, such as
- * docker-proxy, closes them at once when the backend refuses them.
+ * How long a connection must stay open. A proxy in front of the backend, such as docker-proxy, accepts
+ * connections and closes them at once when the backend refuses them.
  */
-const KEPT_OPEN_MS = 100;
+const MIN_OPEN_MS = 100;
 
-/** Well when it accepts a connection and does not close it at once. */
-export function connectCheck(where: NetConnectOpts): BackendCheck {
+/** The backend is healthy if it accepts a connection and does not close it at once. */
+export function connectCheck(address: NetConnectOpts): BackendCheck {
   return (signal) =>
     new Promise((resolve, reject) => {
-      const socket = connect(where);
+      const socket = connect(address);
       let timer: Timer | undefined;
       const end = (error?: Error): void => {
         timer?.cancel();
@@ -140,18 +144,18 @@ export function connectCheck(where: NetConnectOpts): BackendCheck {
         else resolve();
       };
       signal.addEventListener('abort', () => end());
-      socket.once('connect', () => (timer = systemClock.after(KEPT_OPEN_MS, () => end())));
-      // A backend that speaks first is there.
+      socket.once('connect', () => (timer = systemClock.after(MIN_OPEN_MS, () => end())));
+      // A backend that sends data first is healthy.
       socket.once('data', () => end());
       socket.on('error', end);
       socket.once('close', () => end(new Error('closed the connection at once')));
     });
 }
 
-/** Well when it answers a GET with 2xx or 3xx, over a connection of its own. */
-export function httpCheck(where: URL | RequestOptions): BackendCheck {
-  const request = where.protocol === 'https:' ? httpsRequest : httpRequest;
-  const options = where instanceof URL ? urlToHttpOptions(where) : where;
+/** The backend is healthy if it responds to a GET with 2xx or 3xx. Uses a new connection. */
+export function httpCheck(target: URL | RequestOptions): BackendCheck {
+  const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
+  const options = target instanceof URL ? urlToHttpOptions(target) : target;
   const check = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       const req = request({ ...options, signal, agent: false });

@@ -75,7 +75,7 @@ export function connectToUrl(url: string, clock: Clock): RedisConnection {
 function loadRedis(): { createClient(options: object): NodeRedis } {
   return loadOptionalPackage({
     name: 'redis',
-    neededBy: 'A Redis URL needs',
+    subject: 'A Redis URL needs',
     code: 'ERR_ANTRACT_STORE',
     status: 500,
   }) as { createClient(options: object): NodeRedis };

@@ -75,7 +75,7 @@ export interface PromClient {
 export function loadPromClient(): PromClient {
   return loadOptionalPackage({
     name: 'prom-client',
-    neededBy: 'Metrics need',
+    subject: 'Metrics need',
     code: 'ERR_ANTRACT_METRICS',
     status: 501,
   }) as PromClient;
