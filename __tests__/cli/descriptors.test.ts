@@ -74,7 +74,9 @@ describe('at the limit of open files', () => {
         expect([...counts.keys()]).toEqual([200]);
       } else expect(new Set(counts.keys())).toEqual(new Set([200, 503]));
       expect(counts.get(200)).toBeGreaterThan(20);
-      expect(site.cli.stderr).toMatch(/WRN_ANTRACT_DESCRIPTORS: clients have as many connections/);
+      expect(site.cli.stderr).toMatch(
+        /WRN_ANTRACT_DESCRIPTORS: client connections have reached the limit of open files/,
+      );
     },
   );
 
@@ -131,11 +133,11 @@ describe('at the limit of open files', () => {
 });
 
 describe('a gateway that starts', () => {
-  it('warns when the limit of open files is below what maxQueue needs', async () => {
+  it('warns when the limit of open files is too low for maxQueue', async () => {
     const site = await serveWithin(LIMIT, ['--target', 'http://127.0.0.1:9']);
     await site.cli.saw(
       'stderr',
-      /WRN_ANTRACT_DESCRIPTORS: the limit of open files \(120\) is below/,
+      /WRN_ANTRACT_DESCRIPTORS: the limit of open files \(120\) is too low for maxQueue/,
     );
   });
 

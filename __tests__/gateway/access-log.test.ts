@@ -63,8 +63,8 @@ async function open(accessLogFormat: AccessLogFormat = 'auto', isTTY = false) {
   return { ...gateway, backend, lines };
 }
 
-describe('a line', () => {
-  it('says who asked for what, and how it went', async () => {
+describe('the access log', () => {
+  it('has a line with the client, the request and its outcome', async () => {
     const { url, port, lines } = await open();
     await request(`${url}/path?secret=1`, {
       method: 'POST',
@@ -89,7 +89,7 @@ describe('a line', () => {
     expect(line).not.toHaveProperty('outcome');
   });
 
-  it('is written for requests to the admin endpoints, wherever they are', async () => {
+  it('has a line for each request to the admin endpoints', async () => {
     const { adminUrl, lines } = await open();
     await request(`${adminUrl}/status?app=default`);
     expect(await lines.json()).toMatchObject({ app: null, path: '/_antract/status', status: 200 });
@@ -102,7 +102,7 @@ describe('a line', () => {
     expect(await lines.json()).toMatchObject({ app: null, path: '/_antract/enable', status: 200 });
   });
 
-  it('tells for how long a request was held, and what came of it', async () => {
+  it('shows how long a request was held, and its outcome', async () => {
     const { url, antract, lines } = await open();
     await antract.enable();
     const held = nextEvent(antract, 'held');
@@ -117,7 +117,7 @@ describe('a line', () => {
     expect(line['durationMs']).toBeGreaterThanOrEqual(line['heldMs'] as number);
   });
 
-  it('tells when a client left while held', async () => {
+  it('shows that a client disconnected while held', async () => {
     const { url, antract, lines } = await open();
     await antract.enable();
     const held = nextEvent(antract, 'held');
@@ -130,7 +130,7 @@ describe('a line', () => {
     expect(line['heldMs']).toBeGreaterThanOrEqual(MEASURED_MS - 1);
   });
 
-  it('tells what was wrong with the backend', async () => {
+  it('shows the error code of a failed backend', async () => {
     const backend = await startBackend();
     const lines = new Lines();
     const { url } = await openGateway({
@@ -154,7 +154,7 @@ describe('a line', () => {
     expect(await lines.json()).toMatchObject({ status: 502, error: 'ECONNREFUSED' });
   });
 
-  it('is written for a WebSocket when it ends', async () => {
+  it('has a line for a WebSocket when it closes', async () => {
     const { url, backend, lines } = await open();
     new WebSocketServer({ server: backend.server });
     const socket = new WebSocket(`${url.replace('http', 'ws')}/socket`);
@@ -163,7 +163,7 @@ describe('a line', () => {
     expect(await lines.json()).toMatchObject({ app: 'default', path: '/socket', status: 101 });
   });
 
-  it('holds no control characters, of ASCII or beyond', async () => {
+  it('contains no control characters, ASCII or other', async () => {
     for (const format of ['json', 'pretty'] as const) {
       const { port, lines } = await open(format);
       const socket = await connect(port);
@@ -176,7 +176,7 @@ describe('a line', () => {
     }
   });
 
-  it('holds no bidirectional characters of an app that is named after a host', async () => {
+  it('contains no bidirectional characters from an app name', async () => {
     const app = 'a\u202eb';
     const finished = { app, remote: undefined, status: 200, outcome: 'answered' } as const;
     for (const format of ['json', 'pretty'] as const) {
@@ -189,13 +189,13 @@ describe('a line', () => {
     }
   });
 
-  it('is short, whatever a client sends', async () => {
+  it('truncates long paths and user agents', async () => {
     const { url, lines } = await open();
     await request(`${url}/${'x'.repeat(8000)}`, { headers: { 'User-Agent': 'y'.repeat(4000) } });
     expect((await lines.next()).length).toBeLessThan(2000);
   });
 
-  it('is for people on a terminal, unless JSON is asked for', async () => {
+  it('is pretty on a terminal, unless JSON is set', async () => {
     const terminal = await open('auto', true);
     await request(`${terminal.url}/path`);
     expect(await terminal.lines.next()).toMatch(/^\d\d:\d\d:\d\d 200 GET {2}\/path [\d.]+ m?s$/);
@@ -205,14 +205,14 @@ describe('a line', () => {
   });
 });
 
-describe('the stream', () => {
-  it('may break without an end to serving', async () => {
+describe('the stream of the access log', () => {
+  it('may fail, and the gateway keeps serving', async () => {
     const { url, lines } = await open();
     lines.emit('error', new Error('EPIPE'));
     expect((await request(url)).status).toBe(200);
   });
 
-  it('gets no more than it takes: lines are dropped, and counted', async () => {
+  it('gets no more than it accepts: further lines are dropped and counted', async () => {
     const { url, lines } = await open();
     lines.isFull = true;
     const asked = once(lines, 'asked');
@@ -224,7 +224,7 @@ describe('the stream', () => {
     expect(await lines.json()).toMatchObject({ droppedLines: 1 });
   });
 
-  it('is let go of when the gateway closes', async () => {
+  it('has no listener after the gateway has closed', async () => {
     const { url, lines, close } = await open();
     await request(url);
     await close();

@@ -43,8 +43,8 @@ async function echoBackend() {
   return listen((req, res) => res.end(`backend ${req.url}`));
 }
 
-describe('on the public port', () => {
-  it('the admin endpoints are under the admin path, and nowhere else', async () => {
+describe('the admin endpoints on the public port', () => {
+  it('are only under the admin path', async () => {
     const backend = await echoBackend();
     const { url, adminUrl } = await openGateway({ target: backend.url });
     expect(adminUrl).toBe(`${url}/_antract`);
@@ -57,7 +57,7 @@ describe('on the public port', () => {
     expect((await request(`${adminUrl}`)).body).toContain('/_antract/enable');
   });
 
-  it('another admin path moves them', async () => {
+  it('move with `adminPath`', async () => {
     const backend = await echoBackend();
     const { url, adminUrl } = await openGateway({ target: backend.url, adminPath: '/ops/pause' });
     expect(adminUrl).toBe(`${url}/ops/pause`);
@@ -65,14 +65,14 @@ describe('on the public port', () => {
     expect((await request(`${url}/_antract/status`)).body).toBe('backend /_antract/status');
   });
 
-  it('`adminPath: false` leaves them out', async () => {
+  it('do not exist with `adminPath: false`', async () => {
     const backend = await echoBackend();
     const { url, adminUrl } = await openGateway({ target: backend.url, adminPath: false });
     expect(adminUrl).toBeNull();
     expect((await request(`${url}/_antract/status`)).body).toBe('backend /_antract/status');
   });
 
-  it('without a token they are not for a whole URL, as is sent to proxies', async () => {
+  it('reject an absolute URL as the request target without a token', async () => {
     const { port, antract } = await openGateway({ target });
     const client = await connect(port);
     const answer = readUntil(client, (text) => text.includes('ERR_ANTRACT'));
@@ -81,22 +81,22 @@ describe('on the public port', () => {
     expect(antract.status().phase).toBe('running');
   });
 
-  it('a token is asked for where one is set', async () => {
+  it('require a token if one is set', async () => {
     const { adminUrl } = await openGateway({ target, adminToken: ['old', 'new'] });
     expect((await request(`${adminUrl}/status`)).status).toBe(401);
     const headers = { Authorization: 'Bearer new' };
     expect((await request(`${adminUrl}/status`, { headers })).status).toBe(200);
   });
 
-  it('what came through another proxy is refused without a token', async () => {
+  it('reject requests from another proxy without a token', async () => {
     const { adminUrl } = await openGateway({ target });
     const headers = { 'X-Forwarded-For': '192.0.2.1' };
     expect((await request(`${adminUrl}/enable`, { headers })).status).toBe(403);
   });
 });
 
-describe('on a listener of their own', () => {
-  it('the admin endpoints are off the public port', async () => {
+describe('the admin endpoints on a listener of their own', () => {
+  it('are not on the public port', async () => {
     const backend = await echoBackend();
     const gateway = await openGateway({ target: backend.url, adminListen: '127.0.0.1:0' });
     expect(new URL(gateway.adminUrl as string).port).not.toBe(String(gateway.port));
@@ -105,7 +105,7 @@ describe('on a listener of their own', () => {
     expect((await request(new URL('/', gateway.adminUrl as string).href)).status).toBe(404);
   });
 
-  it('the path that they would have is paused like any other', async () => {
+  it('leave their path on the public port to the app, which can be paused', async () => {
     const backend = await echoBackend();
     const gateway = await openGateway({ target: backend.url, adminListen: '127.0.0.1:0' });
     await gateway.antract.enable();
@@ -116,7 +116,7 @@ describe('on a listener of their own', () => {
     expect((await answer).body).toBe('backend /_antract/status');
   });
 
-  it('a Unix socket lets in whom its file lets in, and is gone after closing', async () => {
+  it('can be a Unix socket, whose file controls access and is deleted at close', async () => {
     const file = socketPath();
     const gateway = await openGateway({ target, adminListen: file });
     expect(gateway.adminUrl).toBe(`unix:${file}`);
@@ -126,7 +126,7 @@ describe('on a listener of their own', () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  it('a Unix socket asks for a token all the same where one is set', async () => {
+  it('require a token over a Unix socket if one is set', async () => {
     const file = socketPath();
     await openGateway({ target, adminListen: file, adminToken: 'secret' });
     expect((await overSocket(file, '/_antract/enable')).status).toBe(401);
@@ -135,14 +135,14 @@ describe('on a listener of their own', () => {
     ).toBe(200);
   });
 
-  it('a page of another site can not change state over a Unix socket', async () => {
+  it('reject cross-site requests over a Unix socket', async () => {
     const file = socketPath();
     await openGateway({ target, adminListen: file });
     const headers = { 'sec-fetch-site': 'cross-site' };
     expect((await overSocket(file, '/_antract/enable', headers)).status).toBe(403);
   });
 
-  it('a socket that a dead process left is replaced', async () => {
+  it('replace the Unix socket of a dead process', async () => {
     const file = socketPath();
     // A process that ends closes its sockets without unlinking them; so does a handle that is leaked.
     const leftOver = createServer().listen(file);
@@ -157,7 +157,7 @@ describe('on a listener of their own', () => {
     expect((await overSocket(file, '/_antract/status')).status).toBe(200);
   });
 
-  it('a socket that is in use is not, nor any other file', async () => {
+  it('never replace a Unix socket in use, or any other file', async () => {
     const used = socketPath();
     await openGateway({ target, adminListen: used });
     const second = createGateway({ target, port: 0, adminListen: used });
@@ -172,14 +172,14 @@ describe('on a listener of their own', () => {
   });
 });
 
-describe('admin endpoints that strangers could reach', () => {
+describe('unprotected admin endpoints', () => {
   it.each<[string, GatewayConfig]>([
     ['all addresses', { host: '0.0.0.0' }],
     ['all IPv6 addresses', { host: '::' }],
     ['an address of the network', { host: '192.0.2.1' }],
     ['a name', { host: 'gateway.example' }],
     ['a listener of their own for all', { adminListen: '0.0.0.0:9000' }],
-  ])('are refused on %s, with the reason', (_where, config) => {
+  ])('that other machines can reach are rejected on %s, with the reason', (_where, config) => {
     expect(() => createGateway({ target, ...config })).toThrow(
       expect.objectContaining({
         code: 'ERR_ANTRACT_ADMIN_EXPOSED',
@@ -197,7 +197,7 @@ describe('admin endpoints that strangers could reach', () => {
     ['without any', { host: '0.0.0.0', adminPath: false }],
     ['on loopback', { host: '::1' }],
     ['on localhost', { host: 'localhost' }],
-  ])('are none %s', async (_how, config) => {
+  ])('are accepted %s', async (_how, config) => {
     await createGateway({ target, ...config }).close();
   });
 });

@@ -39,7 +39,7 @@ const HANDSHAKE =
 
 const isPart = (text: string, part: string): boolean => text.toLowerCase().includes(part);
 
-describe('a status line that Node would not write', () => {
+describe('a status line that Node refuses to write', () => {
   const BAD = ['000 X', '001 X', '042 X', '099 X', '101 X'];
 
   it.each(BAD)('"%s" from a backend is answered with 502', async (line) => {
@@ -60,7 +60,7 @@ describe('a status line that Node would not write', () => {
     expect(antract.status().inFlight).toBe(0);
   });
 
-  it('of HTTP/1.0 in answer to a handshake is replaced by the version of the gateway', async () => {
+  it('of HTTP/1.0 in response to a handshake gets the HTTP version of the gateway', async () => {
     const chunked = 'Transfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n';
     const backend = await rawBackend(`HTTP/1.0 404 Not Found\r\n${chunked}`, { end: true });
     const { port } = await openGateway({ target: backend.url });
@@ -68,7 +68,7 @@ describe('a status line that Node would not write', () => {
   });
 
   it.each(['O\x01K', '\x1b[2J', 'a\x7fb', '\x00'])(
-    'with the control characters %j in its reason phrase loses that phrase alone',
+    'with the control characters %j in its reason phrase loses only that phrase',
     async (reason) => {
       const head = `HTTP/1.1 200 ${reason}\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok`;
       const backend = await rawBackend(head, { end: true });
@@ -83,7 +83,7 @@ describe('a status line that Node would not write', () => {
   );
 
   it.each(['200 Tr\xe8s bien', '200 a\tb', '600 X', '999 X'])(
-    'is passed on where it is only unusual: "%s"',
+    'is passed on if it is valid but unusual: "%s"',
     async (line) => {
       const backend = await rawBackend(`HTTP/1.1 ${line}\r\nContent-Length: 2\r\n\r\nok`);
       const { port } = await openGateway({ target: backend.url });
@@ -105,7 +105,7 @@ describe('a status line that Node would not write', () => {
   });
 });
 
-describe('a 101 that no client has asked for', () => {
+describe('a 101 response that no client has requested', () => {
   it.each([
     ['a GET', get()],
     ['a HEAD', get().replace('GET', 'HEAD')],
@@ -115,18 +115,15 @@ describe('a 101 that no client has asked for', () => {
       'a chunked POST',
       get('Transfer-Encoding: chunked\r\n').replace('GET', 'POST') + '2\r\nab\r\n0\r\n\r\n',
     ],
-  ])(
-    'in answer to %s is answered with 502 at once, without any time limit',
-    async (_what, sent) => {
-      const backend = await rawBackend(SWITCHING_PROTOCOLS);
-      const { port, antract } = await openGateway({ target: backend.url, proxyTimeout: 0 });
-      expect(await exchange(port, sent)).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/);
-      expect(antract.status().inFlight).toBe(0);
-      if (!backend.sockets[0]?.destroyed) await once(backend.sockets[0] as Socket, 'close');
-    },
-  );
+  ])('to %s is answered with 502 at once, without any time limit', async (_what, sent) => {
+    const backend = await rawBackend(SWITCHING_PROTOCOLS);
+    const { port, antract } = await openGateway({ target: backend.url, proxyTimeout: 0 });
+    expect(await exchange(port, sent)).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/);
+    expect(antract.status().inFlight).toBe(0);
+    if (!backend.sockets[0]?.destroyed) await once(backend.sockets[0] as Socket, 'close');
+  });
 
-  it('in answer to another wish to upgrade is answered with 502', async () => {
+  it('to an upgrade other than a WebSocket is answered with 502', async () => {
     const backend = await rawBackend(SWITCHING_PROTOCOLS);
     const { port } = await openGateway({ target: backend.url, proxyTimeout: 0 });
     const socket = await connect(port);
@@ -134,7 +131,7 @@ describe('a 101 that no client has asked for', () => {
     expect(await readUntil(socket, (text) => isPart(text, '"code"'))).toMatch('HTTP/1.1 502 ');
   });
 
-  it('in the middle of an upload is answered with 502, and the rest of it is read', async () => {
+  it('in the middle of an upload is answered with 502, and the rest of the upload is read', async () => {
     const backend = await rawBackend(SWITCHING_PROTOCOLS);
     const { url } = await openGateway({ target: backend.url, proxyTimeout: 0 });
     const agent = new http.Agent({ keepAlive: true });
@@ -143,7 +140,7 @@ describe('a 101 that no client has asked for', () => {
     agent.destroy();
   });
 
-  it('that a handshake asked for loses the framing of a body, which it can not have', async () => {
+  it('to a handshake loses the headers that frame a body', async () => {
     const backend = await rawBackend(
       'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
         'Content-Length: 5\r\n\r\nhello',
@@ -155,7 +152,7 @@ describe('a 101 that no client has asked for', () => {
     expect(isPart(answer, 'content-length')).toBe(false);
   });
 
-  it('leaves its connection to no other request', async () => {
+  it('closes its connection to the backend', async () => {
     const backend = await rawBackend(SWITCHING_PROTOCOLS);
     const { url } = await openGateway({ target: backend.url });
     await request(url);
@@ -197,7 +194,7 @@ describe('transfer codings of a backend', () => {
     ['chunked, gzip', chunked],
     ['xchunked', 'hello'],
     ['chunked;a=b', chunked],
-  ])('"%s", which no client has asked for, are answered with 502', async (codings, body) => {
+  ])('"%s", which no client has requested, are answered with 502', async (codings, body) => {
     const head = `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${codings}\r\n\r\n`;
     const backend = await rawBackend(head + body, { end: true });
     const { port } = await openGateway({ target: backend.url });
@@ -208,7 +205,7 @@ describe('transfer codings of a backend', () => {
     }
   });
 
-  it('that turn out to be wrong with the first byte leave nothing of the response in the 502', async () => {
+  it('whose first byte is wrong leave no headers of the backend in the 502', async () => {
     const backend = await rawBackend(
       'HTTP/1.1 200 Fine\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n' +
         'Set-Cookie: a=b\r\nContent-Encoding: gzip\r\n\r\nnot a size',
@@ -226,7 +223,7 @@ describe('transfer codings of a backend', () => {
     ['a 304', get(), '304 Not Modified', ''],
     ['a body that is complete', get(), '200 OK', 'Content-Length: 0\r\n'],
   ])(
-    'a backend that sends more bytes after %s has its response passed on',
+    'of a backend that sends more bytes after %s do not affect its response',
     async (_what, sent, line, more) => {
       const backend = await rawBackend(`HTTP/1.1 ${line}\r\nX-Kept: 1\r\n${more}\r\nhello`);
       const { port } = await openGateway({ target: backend.url });
@@ -237,7 +234,7 @@ describe('transfer codings of a backend', () => {
   );
 });
 
-describe('a client of HTTP/1.0 that asks for its connection to be kept', () => {
+describe('an HTTP/1.0 client that asks for keep-alive', () => {
   const keepAlive = (method = 'GET'): string =>
     `${method} / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n`;
 
@@ -245,7 +242,7 @@ describe('a client of HTTP/1.0 that asks for its connection to be kept', () => {
     ['chunked', 'Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n', false],
     ['ended by the connection', '\r\nok', true],
     ['of the coding identity', 'Transfer-Encoding: identity\r\n\r\nok', true],
-  ])('is told that it is closed where the body is %s', async (_what, rest, end) => {
+  ])('gets `Connection: close` with a body that is %s', async (_what, rest, end) => {
     const backend = await rawBackend(`HTTP/1.1 200 OK\r\n${rest}`, { end });
     const { port } = await openGateway({ target: backend.url });
     const answer = await exchange(port, keepAlive());
@@ -258,7 +255,7 @@ describe('a client of HTTP/1.0 that asks for its connection to be kept', () => {
     ['to a HEAD', 'HEAD', '200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['with the status 204', 'GET', '204 No Content\r\n\r\n'],
     ['with the status 304', 'GET', '304 Not Modified\r\n\r\n'],
-  ])('keeps it after a response %s', async (_what, method, rest) => {
+  ])('keeps its connection after a response %s', async (_what, method, rest) => {
     const backend = await rawBackend(`HTTP/1.1 ${rest}`);
     const { port } = await openGateway({ target: backend.url });
     const socket = await connect(port);
@@ -271,12 +268,12 @@ describe('a client of HTTP/1.0 that asks for its connection to be kept', () => {
   });
 });
 
-describe('informational responses', () => {
+describe('an informational response', () => {
   const early =
     'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: 1\r\nContent-Length: 9\r\n\r\n';
   const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-  it('of a backend reach the client ahead of the response, without the headers of their hop', async () => {
+  it('of a backend reaches the client before the response, without hop-by-hop headers', async () => {
     const backend = await rawBackend(
       `${early}HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 Odd\r\n\r\n${ok}`,
     );
@@ -292,13 +289,13 @@ describe('informational responses', () => {
     ['a 100', 'HTTP/1.1 100 Continue\r\n\r\n', get()],
     ['a client of HTTP/1.0', early, get('', '1.0')],
     ['a handshake', early, HANDSHAKE],
-  ])('are not passed on for %s', async (_what, informational, sent) => {
+  ])('is not passed on for %s', async (_what, informational, sent) => {
     const backend = await rawBackend(informational + ok, { end: true });
     const { port } = await openGateway({ target: backend.url });
     expect(await exchange(port, sent)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  it('that never end are not kept for a client that does not read', async () => {
+  it('is dropped, not buffered, for a client that does not read', async () => {
     const flood = Buffer.from(early.replace('a.css', 'a'.repeat(10_000)).repeat(10));
     const sent = new EventEmitter();
     const backend = await bareBackend((socket) => {
@@ -336,7 +333,7 @@ describe('trailers', () => {
     );
   }
 
-  it('that a backend has announced reach the client', async () => {
+  it('that a backend has announced are passed to the client', async () => {
     const { url } = await trailerBackend(
       'Trailer: X-Sum, Content-Digest\r\n',
       'X-Sum: 1\r\nContent-Digest: 2\r\n',
@@ -347,7 +344,7 @@ describe('trailers', () => {
     expect(answer).toMatch(/\r\n2\r\nok\r\n0\r\nx-sum: 1\r\ncontent-digest: 2\r\n\r\n$/);
   });
 
-  it('that were not announced, or that could be taken for headers, do not', async () => {
+  it('that were not announced, or that are forbidden, are not passed on', async () => {
     const names = [
       'Set-Cookie',
       'Connection',
@@ -402,7 +399,7 @@ describe('trailers', () => {
     return url;
   }
 
-  it('of an upload reach the backend, at once and after having been held', async () => {
+  it('of an upload reach the backend, whether or not the upload was held', async () => {
     const { port, antract } = await openGateway({ target: await echoTrailers() });
     const sent = upload('Trailer: X-Sum, Host\r\n', 'X-Sum: 1\r\nHost: evil\r\nX-Other: 1\r\n');
     const expected = '"trailer":"x-sum","connection":"close","trailers":{"x-sum":"1"}';
@@ -414,13 +411,13 @@ describe('trailers', () => {
     expect(await held).toContain(expected);
   });
 
-  it('that are announced for a request without chunks are ignored', async () => {
+  it('that are announced for a request without chunks are removed', async () => {
     const { port } = await openGateway({ target: await echoTrailers() });
     const answer = await exchange(port, get('Trailer: X-Sum\r\nContent-Length: 2\r\n') + 'ab');
     expect(answer).toMatch(/^HTTP\/1\.1 200 [^]*"trailers":{}/);
   });
 
-  it('are asked of the backend where the client asks for them, and nothing else that TE may say', async () => {
+  it('are the only value of TE that is passed on to the backend', async () => {
     const { port } = await openGateway({ target: await echoTrailers() });
     expect(await exchange(port, get('TE: gzip;q=0.5, trailers\r\n'))).toContain(
       '"te":"trailers","connection":"te"',

@@ -43,7 +43,7 @@ const text = async ({ url }: OpenGateway, endpoint = 'status'): Promise<string> 
   (await request(`${url}/_antract/${endpoint}`)).body;
 
 describe('a backend that is down', () => {
-  it('is said to be down in text, JSON and metrics, once its cover is over', async () => {
+  it('is shown as down in text, JSON and metrics after holdOnOutage', async () => {
     const backend = await away();
     const gateway = await openGateway({ target: backend.url, holdOnOutage: 100 });
     expect((await request(gateway.url)).status).toBe(502);
@@ -69,7 +69,7 @@ describe('a backend that is down', () => {
     expect(await text(gateway, 'metrics')).toContain('antract_backend_up{app="default"} 1');
   });
 
-  it('is said to be so over a pause, as of when it was seen, and for as long, until it answers', async () => {
+  it('is shown as down since the first failure, also during a pause, until it answers', async () => {
     const backend = await away();
     const gateway = await openGateway({ target: backend.url, holdOnOutage: 0 });
     expect((await request(gateway.url)).status).toBe(502);
@@ -96,7 +96,7 @@ describe('a backend that is down', () => {
     expect(stateOf(gateway)).toMatchObject({ state: 'unknown', summary: null });
   });
 
-  it('is said to be down without any cover, until a request is answered', async () => {
+  it('is shown as down without holdOnOutage, until a request is answered', async () => {
     const backend = await away();
     const gateway = await openGateway({ target: backend.url, holdOnOutage: 0 });
     expect(stateOf(gateway).state).toBe('unknown');
@@ -113,7 +113,7 @@ describe('a backend that is down', () => {
     expect(stateOf(gateway).state).toBe('up');
   });
 
-  it('is why held requests wait, rather than that they go out', async () => {
+  it('is shown as the reason why held requests wait', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
@@ -131,7 +131,7 @@ describe('a backend that is down', () => {
     expect(stateOf(gateway).state).toBe('up');
   });
 
-  it('is not known to be one way or the other while the app is paused and nobody asks it', async () => {
+  it('is shown in an unknown state while the app is paused and not probed', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     await request(gateway.url);
@@ -142,7 +142,7 @@ describe('a backend that is down', () => {
     expect(await text(gateway, 'metrics')).not.toContain('antract_backend_up{');
   });
 
-  it('is seen to be down by what bypasses a pause', async () => {
+  it('is shown as down after a failed request that bypassed the pause', async () => {
     const backend = await away();
     const gateway = await openGateway({ target: backend.url, privilegedUserAgent: 'me' });
     await gateway.antract.enable();
@@ -174,14 +174,14 @@ describe('a backend that is down', () => {
         void socket.once('data', () => socket.end('HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n')),
       'HTTP 502',
     ],
-  ])('is said to be down where it %s', async (_name, onConnection, reason) => {
+  ])('is shown as down if it %s', async (_name, onConnection, reason) => {
     const target = await raw(onConnection);
     const gateway = await openGateway({ target, holdOnOutage: 0, proxyTimeout: 200 });
     expect((await request(gateway.url)).status).toBeGreaterThanOrEqual(502);
     expect(stateOf(gateway)).toMatchObject({ state: 'down', reason });
   });
 
-  it('is said to be down where its host name does not exist', async () => {
+  it('is shown as down if its host name does not exist', async () => {
     const gateway = await openGateway({ target: 'http://nowhere.invalid:80', holdOnOutage: 0 });
     await request(gateway.url);
     expect(stateOf(gateway)).toMatchObject({
@@ -190,7 +190,7 @@ describe('a backend that is down', () => {
     });
   });
 
-  it('is said to be down where a WebSocket handshake is refused, and up where one is answered', async () => {
+  it('is shown as down after a failed WebSocket handshake, and as up after an answered one', async () => {
     const backend = await away();
     const gateway = await openGateway({ target: backend.url, holdOnOutage: 0 });
     const handshake = async (): Promise<string> => {
@@ -207,7 +207,7 @@ describe('a backend that is down', () => {
     expect(stateOf(gateway).state).toBe('up');
   });
 
-  it('is not said to be down because a client left, or a request of it can not be sent', async () => {
+  it('is not shown as down after a disconnect, or after a request that can not be sent', async () => {
     const { url } = await listen((req, res) => {
       if (req.url !== '/hang') res.end('ok');
     });
@@ -222,7 +222,7 @@ describe('a backend that is down', () => {
     expect(stateOf(gateway).state).toBe('up');
   });
 
-  it('is not said to be down by one that limits its load', async () => {
+  it('is not shown as down after a 503', async () => {
     let status = 200;
     const { url } = await listen((_req, res) => void res.writeHead(status).end());
     const gateway = await openGateway({ target: url });
@@ -233,8 +233,8 @@ describe('a backend that is down', () => {
   });
 });
 
-describe('a middleware', () => {
-  it('says of a backend only what probes and requeued requests tell', async () => {
+describe('the middleware', () => {
+  it('shows the state of a backend only from probes and requeued requests', async () => {
     const antract = createAntract({ logger: { info() {}, warn() {}, error() {} } });
     const pause = antract.pause();
     let isAway = false;
@@ -260,7 +260,7 @@ describe('a middleware', () => {
   });
 });
 
-describe('a middleware whose handler answers 502 or 504', () => {
+describe('the middleware in front of a handler that answers 502 or 504', () => {
   /** An app that can do all that a proxy does, and says nothing to antract. */
   async function appWith(options: AntractOptions) {
     const antract = createAntract({ logger: { info() {}, warn() {}, error() {} }, ...options });
@@ -279,29 +279,26 @@ describe('a middleware whose handler answers 502 or 504', () => {
     return { antract, get, state: () => antract.status().backend };
   }
 
-  it.each([502, 504])(
-    'says that its backend is down, found by a probe after a %i',
-    async (status) => {
-      const backend = await away();
-      const { antract, get, state } = await appWith({
-        probe: { connect: `127.0.0.1:${backend.port}` },
-      });
-      await get(status);
-      await eventually('the probe', () => state().state === 'down');
-      expect(state()).toMatchObject({ reason: 'ECONNREFUSED', probing: true });
-      expect(state().next).toMatch(/^Requests are passed on, and fail until the backend answers/);
-      expect(antract.status().phase).toBe('running');
-      // An answer of the app may be one without its backend.
-      await get(200);
-      expect(state().state).toBe('down');
-      await backend.start();
-      await eventually('the probe', () => state().state === 'up');
-      expect(state()).toMatchObject({ probing: false, summary: null });
-      await antract.close();
-    },
-  );
+  it.each([502, 504])('shows the backend as down when a probe fails after a %i', async (status) => {
+    const backend = await away();
+    const { antract, get, state } = await appWith({
+      probe: { connect: `127.0.0.1:${backend.port}` },
+    });
+    await get(status);
+    await eventually('the probe', () => state().state === 'down');
+    expect(state()).toMatchObject({ reason: 'ECONNREFUSED', probing: true });
+    expect(state().next).toMatch(/^Requests are passed on, and fail until the backend answers/);
+    expect(antract.status().phase).toBe('running');
+    // An answer of the app may be one without its backend.
+    await get(200);
+    expect(state().state).toBe('down');
+    await backend.start();
+    await eventually('the probe', () => state().state === 'up');
+    expect(state()).toMatchObject({ probing: false, summary: null });
+    await antract.close();
+  });
 
-  it('says that its backend is up where only the request failed, and asks it no more', async () => {
+  it('shows the backend as up when only the request failed, and stops probing', async () => {
     let asked = 0;
     const check = async () => void asked++;
     const { antract, get, state } = await appWith({ probe: { check } });
@@ -312,7 +309,7 @@ describe('a middleware whose handler answers 502 or 504', () => {
     await antract.close();
   });
 
-  it('asks nothing where it answers otherwise, or while it is paused', async () => {
+  it('does not probe after other statuses, or during a pause', async () => {
     let asked = 0;
     const check = async () => void asked++;
     const { antract, get } = await appWith({ probe: { check }, shouldHold: () => false });
@@ -324,7 +321,7 @@ describe('a middleware whose handler answers 502 or 504', () => {
   });
 });
 
-describe('a health check path that is wrong', () => {
+describe('a wrong health check path', () => {
   const backendWith = async (status: () => number): Promise<string> =>
     (
       await listen((req, res) => {
@@ -338,7 +335,7 @@ describe('a health check path that is wrong', () => {
     return warnings.join('\n');
   }
 
-  it('is warned of at the start, and told at enable, disable and in the status', async () => {
+  it('causes a warning at the start, and is shown by enable, disable and status', async () => {
     const target = await backendWith(() => 404);
     const gateway = await openGateway({ target, healthCheckPath: '/up' });
     const sentence = 'The backend answers, but the health check path /up answers 404.';
@@ -356,7 +353,7 @@ describe('a health check path that is wrong', () => {
     expect(stateOf(gateway).state).not.toBe('down');
   });
 
-  it('is warned of by the first release in which it turns out to be wrong', async () => {
+  it('causes a warning at the first release that fails because of it', async () => {
     let status = 200;
     const gateway = await openGateway({
       target: await backendWith(() => status),
@@ -371,7 +368,7 @@ describe('a health check path that is wrong', () => {
     expect(stateOf(gateway).summary).toBeNull();
   });
 
-  it('is not warned of where it is right, or the backend is not there yet: that is said in a line', async () => {
+  it('causes no warning if it is right, and only a line if the backend is down', async () => {
     const lines: string[] = [];
     const warnings: string[] = [];
     const logger = {

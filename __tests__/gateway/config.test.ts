@@ -35,7 +35,7 @@ const LONG_SOCKET_PATHS: [object, RegExp][] = [
   [{ target: 'unix:/run/' }, /^Expected `target` to be the absolute path of a Unix socket/],
 ];
 
-describe('a configuration', () => {
+describe('the configuration of a gateway', () => {
   it.each([
     [{ targe: target }, 'Unknown option `targe`. Did you mean `target`?'],
     [
@@ -109,7 +109,7 @@ describe('a configuration', () => {
     [{ target, release: { strategy: 'slow' } }, /^Expected `release.strategy`/],
     [{ target, release: 5 }, /^Expected `release`/],
     [{ target, trustForwarded: 'yes' }, /^Expected `trustForwarded` to be true or false/],
-  ])('such as %j is refused: %s', (config, message) => {
+  ])('such as %j is rejected: %s', (config, message) => {
     if (message instanceof RegExp) expect(messageFor(config)).toMatch(message);
     else expect(messageFor(config)).toBe(message);
   });
@@ -127,7 +127,7 @@ describe('a configuration', () => {
     'http:',
     '',
     3000,
-  ])('with the target %p is refused', (bad) => {
+  ])('with the target %p is rejected', (bad) => {
     expect(messageFor({ target: bad })).toMatch(/^Expected `target` to be the backend's/);
   });
 
@@ -138,11 +138,11 @@ describe('a configuration', () => {
     'http://[::1]:3000',
     'unix:/run/b.sock',
     `unix:${pathOf(LIMIT)}`,
-  ])('with the target %s is taken', async (good) => {
+  ])('with the target %s is accepted', async (good) => {
     await createGateway({ target: good }).close();
   });
 
-  it('is neither kept nor changed, and what is undefined is as if it were absent', async () => {
+  it('is neither kept nor changed, and undefined options are absent', async () => {
     const hosts = Object.freeze(['shop.example']);
     const shop = Object.freeze({ target, hosts, maxQueue: undefined, proxyTimeout: undefined });
     const config = Object.freeze({
@@ -154,16 +154,16 @@ describe('a configuration', () => {
     await createGateway(config).close();
   });
 
-  it('never shows a token in what it says', () => {
+  it('never shows a token in an error message', () => {
     expect(messageFor({ target, adminToken: ['secret', 7] })).not.toContain('secret');
     expect(messageFor({ target, adminToken: ' secret ' })).not.toContain('secret');
   });
 });
 
-describe('what the gateway sets where its user has not', () => {
+describe('the defaults of a gateway', () => {
   const settingsOf = (config: GatewayConfig) => readOptions(readConfig(config).antract);
 
-  it('is a slow start, a cover, and a probe of each backend', () => {
+  it('are a slow start, holdOnOutage, and a probe of each backend', () => {
     const { apps, ...top } = settingsOf({ target, apps: { shop: { target } } });
     for (const settings of [top, apps.get('shop')]) {
       expect(settings).toMatchObject({
@@ -175,7 +175,7 @@ describe('what the gateway sets where its user has not', () => {
     expect(top.probe.check).not.toBe(apps.get('shop')?.probe.check);
   });
 
-  it('gives way to what an app says, and that to nothing', () => {
+  it('are overridden by the top level, and that by each app', () => {
     const { apps, ...top } = settingsOf({
       target,
       holdOnOutage: 0,
@@ -196,7 +196,7 @@ describe('what the gateway sets where its user has not', () => {
     });
   });
 
-  it('does without a backend at the top', () => {
+  it('do not require a backend at the top level', () => {
     const { apps, ...top } = settingsOf({ holdOnOutage: '5s', apps: { shop: { target } } });
     expect(apps.get('shop')).toMatchObject({
       holdOnOutage: 5000,

@@ -10,7 +10,7 @@ afterEach(closeAll);
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
-it('an answer that is complete here, and on its way to a slow client, is not cut off', async () => {
+it('a response that is still being sent to a slow client is not cut off by a shutdown', async () => {
   const size = 20_000_000;
   const { server, port } = await listen((req, res) => {
     connections.track(req, res, () => undefined);
@@ -32,7 +32,7 @@ it('an answer that is complete here, and on its way to a slow client, is not cut
   expect(bytes).toBeGreaterThan(size);
 });
 
-it('an event stream that has ended, and whose client reads nothing, does not delay the end', async () => {
+it('an event stream that has ended, and whose client does not read, does not delay a shutdown', async () => {
   const { server, port } = await listen((req, res) => {
     connections.track(req, res, () => undefined);
     res.setHeader('Content-Type', 'text/event-stream');

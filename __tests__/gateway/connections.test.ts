@@ -86,7 +86,7 @@ const notFound = (): Error =>
   Object.assign(new Error('getaddrinfo ENOTFOUND'), { code: 'ENOTFOUND' });
 
 describe('a request that waits for a new connection', () => {
-  it('gets a connection that is freed meanwhile before any later request does', async () => {
+  it('gets a connection that is freed before any later request does', async () => {
     const { backend, lookups, gateway, first } = await busyGateway();
     const second = request(`${gateway.url}/second`);
     await until(() => lookups.count() === 1);
@@ -101,7 +101,7 @@ describe('a request that waits for a new connection', () => {
     expect(backend.connections).toHaveLength(1);
   });
 
-  it('leaves its own connection to the next request, and no other is made', async () => {
+  it('leaves its own connection to the next request', async () => {
     const { backend, lookups, gateway, first } = await busyGateway();
     const second = request(`${gateway.url}/second`);
     await until(() => lookups.count() === 1);
@@ -160,7 +160,7 @@ describe('a request that waits for a new connection', () => {
     await inFlight(gateway, 0);
   });
 
-  it('can be a WebSocket, which keeps its place among the others', async () => {
+  it('can be a WebSocket, which keeps its place in the queue', async () => {
     const { backend, lookups, gateway, first } = await busyGateway();
     const order: string[] = [];
     new WebSocketServer({ server: backend.server }).on('connection', () => order.push('socket'));
@@ -179,8 +179,8 @@ describe('a request that waits for a new connection', () => {
   });
 });
 
-describe('a WebSocket', () => {
-  it('makes one connection to the backend, and only one', async () => {
+describe('a WebSocket through the gateway', () => {
+  it('makes exactly one connection to the backend', async () => {
     const backend = await manualBackend();
     new WebSocketServer({ server: backend.server });
     const { url } = await openGateway({ target: backend.url });
@@ -195,7 +195,7 @@ describe('a WebSocket', () => {
   });
 });
 
-describe('a connection that was made and never used', () => {
+describe('an unused connection to a backend', () => {
   async function spare() {
     const busy = await busyGateway();
     const second = request(`${busy.gateway.url}/second`);
@@ -208,7 +208,7 @@ describe('a connection that was made and never used', () => {
     return { ...busy, connection: busy.backend.connections[1] as Socket };
   }
 
-  it('is closed once the app is drained', async () => {
+  it('is closed when the app is drained', async () => {
     const { connection, gateway } = await spare();
     const closed = once(connection, 'close');
     await gateway.antract.enable();
@@ -222,7 +222,7 @@ describe('a connection that was made and never used', () => {
     await closed;
   });
 
-  it('is not used once the backend has ended it or sent something unasked', async () => {
+  it('is not used after the backend has closed it or sent unrequested bytes', async () => {
     const { backend, connection, lookups, gateway } = await spare();
     lookups.stop();
     backend.connections[0]?.destroy();
@@ -276,7 +276,7 @@ describe.each(['http', 'https'])('an idle connection to a backend of %s', (proto
   });
 });
 
-describe('held requests', () => {
+describe('the held requests of a release', () => {
   it.each([1, 8])(
     'reach the backend in the order of their release, with fewer than the concurrency of %i overtaken',
     async (concurrency) => {

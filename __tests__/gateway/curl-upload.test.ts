@@ -107,7 +107,7 @@ describe.each([
   const whole = { status: 200, answer: { bytes: SIZE, framing, sha256: '' } };
   const expected = () => ({ ...whole, answer: { ...whole.answer, sha256 } });
 
-  it('arrives whole through pause(), though requestTimeout is over', async () => {
+  it('arrives complete through pause(), although it takes longer than requestTimeout', async () => {
     const antract = createOpenAntract({ logger, spool: { directory: join(directory, 'spool') } });
     const pause = antract.pause();
     const server = createServer({ connectionsCheckingInterval: 50 }, (req, res) =>
@@ -129,7 +129,7 @@ describe.each([
     await antract.close();
   }, 60_000);
 
-  it('arrives whole through the gateway', async () => {
+  it('arrives complete through the gateway', async () => {
     if (!backend.listening) {
       backend.listen(0, '127.0.0.1');
       await once(backend, 'listening');

@@ -64,8 +64,8 @@ async function held({ antract }: OpenGateway, count: number): Promise<void> {
   while (antract.status().held < count) await nextEvent(antract, 'held');
 }
 
-describe.each(DROPS)('an address that accepts connections and %s them', (_what, drop) => {
-  it('has requests held after the first one that was dropped', async () => {
+describe.each(DROPS)('a target that accepts connections and %s them', (_what, drop) => {
+  it('gets no request after the first one that failed: they are held', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({
       target: await forwarder(backend.port, drop),
@@ -91,8 +91,8 @@ describe.each(DROPS)('an address that accepts connections and %s them', (_what, 
   });
 });
 
-describe.each(DROPS.slice(0, 2))('without a health check path, one that %s them', (_what, drop) => {
-  it('releases no held request before the backend listens', async () => {
+describe.each(DROPS.slice(0, 2))('without a health check path, a target that %s connections', (_what, drop) => {
+  it('gets no held request before the backend listens', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: await forwarder(backend.port, drop) });
     await gateway.antract.enable();
@@ -109,7 +109,7 @@ describe.each(DROPS.slice(0, 2))('without a health check path, one that %s them'
     expect(statuses).toEqual(statuses.map(() => 200));
   });
 
-  it('has requests held until the backend listens', async () => {
+  it('gets no new request before the backend listens', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: await forwarder(backend.port, drop) });
     const events = record(gateway);
@@ -125,7 +125,7 @@ describe.each(DROPS.slice(0, 2))('without a health check path, one that %s them'
   });
 });
 
-describe('a healthy backend that drops the connection of some requests', () => {
+describe('a healthy backend that closes the connection of some requests', () => {
   it.each([undefined, '/up'])('answers all others: health check path %j', async (path) => {
     const backend = await listen((req, res) => {
       if (req.url === '/crash') req.socket.resetAndDestroy();
@@ -149,7 +149,7 @@ describe('a healthy backend that drops the connection of some requests', () => {
 });
 
 describe('a client that disconnects before the response', () => {
-  it('does not make the backend suspect', async () => {
+  it('does not start a probe of the backend', async () => {
     const backend = await listen(() => undefined);
     const gateway = await openGateway({ target: backend.url });
     const client = await connect(gateway.port);
@@ -163,7 +163,7 @@ describe('a client that disconnects before the response', () => {
 });
 
 describe('a WebSocket handshake whose connection is dropped', () => {
-  it('fails, and starts the probe', async () => {
+  it('fails, and starts a probe of the backend', async () => {
     const backend = await startBackend();
     const target = await forwarder(backend.port, (client) =>
       client.resume().once('data', () => client.end()),

@@ -177,7 +177,7 @@ describe("a backend's response that arrives while the rest of an upload is writt
     expect(await readUntil(upload.client, isWhole)).toMatch(/^HTTP\/1\.1 413 /);
   });
 
-  it('leads to a new connection for the next request, though the backend kept this one alive', async () => {
+  it('leads to a new connection for the next request, even if the backend keeps this one', async () => {
     const backend = await deafBackend();
     const gateway = await openGateway({ target: backend.target });
     const client = await connect(gateway.port);
@@ -197,7 +197,7 @@ describe("a backend's response that arrives while the rest of an upload is writt
 });
 
 describe('a backend that stops reading an upload', () => {
-  it('may keep the connection, and send its response little by little', async () => {
+  it('may keep the connection and send its response slowly', async () => {
     const backend = await deafBackend();
     const gateway = await openGateway({ target: backend.target });
     const request = http.request(gateway.url, { method: 'POST', agent: false });
@@ -220,7 +220,7 @@ describe('a backend that stops reading an upload', () => {
     expect(backend.connections).toHaveLength(1);
   });
 
-  it('is answered for with 502 if it resets the connection without a response', async () => {
+  it('causes a 502 if it resets the connection without a response', async () => {
     const backend = await deafBackend();
     const gateway = await openGateway({ target: backend.target });
     for (let count = 0; count < 20; count++) {

@@ -86,7 +86,7 @@ const POLLS: [string, AntractOptions][] = [
   ['not named', {}],
 ];
 
-describe.each(POLLS)('a drain in the middle of an upgrade whose polls are %s', (_name, options) => {
+describe.each(POLLS)('a drain during an engine.io upgrade whose polls are %s', (_name, options) => {
   it('lets a client reconnect whose poll is held', async () => {
     const { antract, url, socket, webSocket, poll, polls, slow } = await start(options);
     const ordinary = request(`${url}/slow`);

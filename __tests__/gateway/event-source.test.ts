@@ -59,7 +59,7 @@ function expectEmptyStream(answer: Answer, status: number, code: string): void {
   expect(answer.body).toMatch(new RegExp(`^: ${status} ${code}: [^\\n]+\\nretry: \\d+\\n\\n$`));
 }
 
-describe('an EventSource that the gateway refuses is answered an empty stream that says when to reconnect', () => {
+describe('an EventSource that the gateway rejects gets an empty stream with a reconnection time', () => {
   it('when it is held and the app is stopped', async () => {
     const gateway = await openGateway({ target: (await streamingBackend()).url });
     const { answer } = await holdEventSource(gateway);
@@ -92,7 +92,7 @@ describe('an EventSource that the gateway refuses is answered an empty stream th
   });
 
   it.each([0, 1])(
-    'when its backend is away for longer than `holdOnOutage`, %d ms',
+    'when its backend is down for longer than `holdOnOutage`, %d ms',
     async (holdOnOutage) => {
       const gateway = await openGateway({ target: await deadUrl(), holdOnOutage });
       const answer = await request(gateway.url, { headers: EVENT_SOURCE });
@@ -116,7 +116,7 @@ describe('an EventSource that the gateway refuses is answered an empty stream th
     expectEmptyStream(await answer, 503, 'ERR_ANTRACT_LONG_POLL');
   });
 
-  it('and the access log has the status of the refusal', async () => {
+  it('and its line in the access log has the status of the rejection', async () => {
     const lines: string[] = [];
     const accessLog: LineStream = { write: (line) => lines.push(line) > 0 };
     const gateway = await openGateway({ target: (await streamingBackend()).url, accessLog });
@@ -136,22 +136,22 @@ async function paused(options: AntractOptions = {}, pauseOptions: PauseOptions =
   return { ...site, antract };
 }
 
-describe('an EventSource that the middleware refuses', () => {
-  it('is answered an empty stream', async () => {
+describe('an EventSource that the middleware rejects', () => {
+  it('gets an empty stream', async () => {
     const { antract, url } = await paused();
     await antract.stop();
     const answer = await request(url, { headers: EVENT_SOURCE });
     expectEmptyStream(answer, 503, 'ERR_ANTRACT_STOPPED');
   });
 
-  it('is answered an empty stream when there are too many apps', async () => {
+  it('gets an empty stream when there are too many apps', async () => {
     const { antract, url } = await paused({ maxApps: 1 }, { app: (req) => req.headers.host });
     await antract.enable('other');
     const answer = await request(url, { headers: EVENT_SOURCE });
     expectEmptyStream(answer, 503, 'ERR_ANTRACT_TOO_MANY_APPS');
   });
 
-  it('is answered an empty stream over http2', async () => {
+  it('gets an empty stream over http2', async () => {
     const antract = createAntract({ logger });
     const pause = antract.pause();
     const server = http2.createServer((req, res) =>
@@ -173,7 +173,7 @@ describe('an EventSource that the middleware refuses', () => {
     ]);
   });
 
-  it('reconnects after five to ten seconds, or soon after the pause must have ended', async () => {
+  it('reconnects after five to ten seconds, or soon after the end of maxTime', async () => {
     jest.spyOn(Math, 'random').mockReturnValue(0.5);
     const long = await paused({ maxQueue: 0 });
     const short = await paused({ maxQueue: 0, maxTime: '1s' });
@@ -184,7 +184,7 @@ describe('an EventSource that the middleware refuses', () => {
     expect((await request(long.url, { headers: EVENT_SOURCE })).body).toContain('\nretry: 7500\n');
   });
 
-  it('keeps its connection where others do', async () => {
+  it('keeps its connection unless the rejection closes it', async () => {
     const { antract, port } = await paused();
     await antract.stop();
     const socket = await connect(port);
@@ -201,7 +201,7 @@ describe('an EventSource that the middleware refuses', () => {
     ['one that takes JSON too', {}, 'application/json, text/event-stream'],
     ['one that takes a stream first', {}, 'text/event-stream, */*'],
     ['one that takes anything', {}, '*/*'],
-  ])('is not %s, which is answered the status', async (_name, options, accept) => {
+  ])('is not recognised in %s, which gets the error status', async (_name, options, accept) => {
     const { antract, url } = await paused();
     await antract.stop();
     const answer = await request(url, { ...options, headers: { Accept: accept } });
@@ -209,7 +209,7 @@ describe('an EventSource that the middleware refuses', () => {
   });
 
   it.each(['text/event-stream;charset=utf-8', ' TEXT/Event-Stream '])(
-    'is known however it spells what it accepts (%j)',
+    'is recognised by any spelling of its Accept header (%j)',
     async (accept) => {
       const { antract, url } = await paused();
       await antract.stop();
@@ -218,7 +218,7 @@ describe('an EventSource that the middleware refuses', () => {
     },
   );
 
-  it('is not a WebSocket, whatever that says it accepts', async () => {
+  it('is never a WebSocket handshake, whatever that accepts', async () => {
     const gateway = await openGateway({ target: (await streamingBackend()).url });
     await gateway.antract.stop();
     const socket = new WebSocket(gateway.url.replace('http', 'ws'), { headers: EVENT_SOURCE });
@@ -230,7 +230,7 @@ describe('an EventSource that the middleware refuses', () => {
   });
 });
 
-describe('a refusal that no reconnecting would help', () => {
+describe('a rejection that a reconnect would not change', () => {
   it.each([
     ['a host that the gateway does not know', '/', 'b.test', 421],
     ['a target that can not be passed on', '*', 'a.test', 400],
@@ -252,8 +252,8 @@ const UNREACHABLE: RejectionResponse = {
   detail: 'Away.',
 };
 
-describe('the 200 with which an EventSource is refused', () => {
-  it('has no field that comes from the text of the refusal', async () => {
+describe('the 200 response that rejects an EventSource', () => {
+  it('contains no field from the text of the rejection', async () => {
     const detail = 'Back soon.\ndata: forged\r\nretry: 99999\rid: 7';
     const site = await listen((req, res) => sendRejection(req, res, { ...UNREACHABLE, detail }));
     const { body } = await request(site.url, { headers: EVENT_SOURCE });
@@ -261,7 +261,7 @@ describe('the 200 with which an EventSource is refused', () => {
     expect(fields).toEqual([expect.stringMatching(/^retry: \d{4,5}$/)]);
   });
 
-  it('is not taken for an answer of the backend', async () => {
+  it('does not count as a response of the backend', async () => {
     const antract = createOpenAntract({ logger });
     const passages: GatedHttpRequest[] = [];
     const site = await listen((req, res) => {
@@ -273,7 +273,7 @@ describe('the 200 with which an EventSource is refused', () => {
     expect(passages[0]?.hasGoodResponse()).toBe(false);
   });
 
-  it('counts as a bad answer for the pace of a release', async () => {
+  it('counts as a failure for the pace of a release', async () => {
     const antract = createOpenAntract({ logger });
     const pause = antract.pause();
     const answered = jest.spyOn(antract.core.gate(DEFAULT_APP), 'onResponseStart');

@@ -46,8 +46,8 @@ async function endOf(res: IncomingMessage): Promise<'complete' | 'cut off'> {
   return res.complete ? 'complete' : 'cut off';
 }
 
-describe('a backend that is away, without a cover', () => {
-  it('is answered with 502, which tells nothing about it', async () => {
+describe('a backend that is down, without holdOnOutage', () => {
+  it('causes a 502 that reveals nothing about it', async () => {
     const backend = await startBackend();
     await backend.kill();
     const { url } = await openGateway({ target: backend.url, holdOnOutage: 0 });
@@ -63,7 +63,7 @@ describe('a backend that is away, without a cover', () => {
     );
   });
 
-  it('is used again as soon as it is back, without anything else', async () => {
+  it('is used again as soon as it is up, without a command', async () => {
     const backend = await startBackend();
     const { url } = await openGateway({ target: backend.url, holdOnOutage: 0 });
     expect((await request(url)).status).toBe(200);
@@ -73,7 +73,7 @@ describe('a backend that is away, without a cover', () => {
     expect((await request(url)).status).toBe(200);
   });
 
-  it('does not spoil a connection for the requests that follow a refused upload', async () => {
+  it('causes no failure of the requests that follow a rejected upload on the same connection', async () => {
     const { url } = await openGateway({
       target: await bareBackend((socket) => socket.resetAndDestroy()),
       holdOnOutage: 0,
@@ -91,7 +91,7 @@ describe('a backend that is away, without a cover', () => {
   });
 });
 
-describe('a backend that refuses connections while its probe says yes', () => {
+describe('a backend that refuses connections while its probe succeeds', () => {
   const REFUSALS: [string, (looks: () => void) => Promise<GatewayConfig>][] = [
     [
       'a check that is wrong',
@@ -123,7 +123,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     return { told, released: () => released };
   }
 
-  it('is covered for no longer than any other', async () => {
+  it('has its requests held no longer than holdOnOutage', async () => {
     const backend = await startBackend();
     await backend.kill();
     let looks = 0;
@@ -151,7 +151,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
   });
 
-  it('and then takes them is told to be reachable when it has answered', async () => {
+  it('and later accepts them is reported as reachable when it has answered', async () => {
     const backend = await startBackend();
     await backend.kill();
     const gateway = await openGateway({ target: backend.url, probe: { check: () => true } });
@@ -172,7 +172,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
     expect((await other).status).toBe(200);
   });
 
-  it.each(REFUSALS)('after a pause is waited for as long as is set: %s', async (_what, start) => {
+  it.each(REFUSALS)('after a pause has its requests held as long as is configured: %s', async (_what, start) => {
     let looks = 0;
     const config = await start(() => looks++);
     const gateway = await openGateway({
@@ -203,7 +203,7 @@ describe('a backend that refuses connections while its probe says yes', () => {
   });
 });
 
-describe('a backend that breaks off', () => {
+describe('a backend that closes the connection early', () => {
   it.each([
     ['before it answers', (socket: Socket) => socket.once('data', () => socket.destroy())],
     ['with a reset', (socket: Socket) => socket.once('data', () => socket.resetAndDestroy())],
@@ -215,7 +215,7 @@ describe('a backend that breaks off', () => {
       'after something that is not HTTP',
       (socket: Socket) => socket.once('data', () => socket.end('What?\r\n\r\n')),
     ],
-  ])('%s comes to 502', async (_when, onConnection) => {
+  ])('%s causes a 502', async (_when, onConnection) => {
     const { url } = await openGateway({ target: await bareBackend(onConnection) });
     const { status, body } = await request(url, { method: 'POST', body: 'x' });
     expect(status).toBe(502);
@@ -223,7 +223,7 @@ describe('a backend that breaks off', () => {
   });
 
   it.each(['/begin', '/begin?length'])(
-    'by SIGKILL half way through %s is never taken for complete',
+    'by SIGKILL in the middle of %s never looks like a complete response',
     async (path) => {
       const backend = await startBackend();
       const { url } = await openGateway({ target: backend.url });
@@ -235,7 +235,7 @@ describe('a backend that breaks off', () => {
     },
   );
 
-  it('is not taken for complete by a client that knows the end only by the connection (HTTP/1.0)', async () => {
+  it('resets an HTTP/1.0 client, which could take the end for complete', async () => {
     const backend = await startBackend();
     const { port } = await openGateway({ target: backend.url });
     const socket = await connect(port);
@@ -248,8 +248,8 @@ describe('a backend that breaks off', () => {
   });
 });
 
-describe('a backend that falls silent', () => {
-  it('before its answer comes to 504', async () => {
+describe('a backend that stops sending', () => {
+  it('before its response causes a 504', async () => {
     const backend = await startBackend();
     const { url } = await openGateway({ target: backend.url, proxyTimeout: 50 });
     const { status, body } = await request(`${url}/hang`, { method: 'POST', body: 'x' });
@@ -257,7 +257,7 @@ describe('a backend that falls silent', () => {
     expect(codeOf(body)).toBe('ERR_ANTRACT_GATEWAY_TIMEOUT');
   });
 
-  it('before the connection is made comes to 504', async () => {
+  it('before the connection is made causes a 504', async () => {
     const backend = await startBackend({ backlog: 1 });
     const { port } = backend;
     backend.freeze();
@@ -267,7 +267,7 @@ describe('a backend that falls silent', () => {
     expect((await request(url)).status).toBe(504);
   });
 
-  it('after the headers of its answer has them passed on all the same', async () => {
+  it('after the headers of its response has them passed on at once', async () => {
     const backend = await listen((_req, res) => {
       res.setHeader('Content-Type', 'text/event-stream');
       res.flushHeaders();
@@ -279,7 +279,7 @@ describe('a backend that falls silent', () => {
     client.destroy();
   });
 
-  it('within its answer may do so for as long as it likes: event streams do', async () => {
+  it('within its response may be silent for any time, as event streams are', async () => {
     const backend = await listen((_req, res) => {
       res.write('first');
       setTimeout(() => res.end(' second'), 200);
@@ -288,7 +288,7 @@ describe('a backend that falls silent', () => {
     expect(await request(url)).toMatchObject({ status: 200, body: 'first second' });
   });
 
-  it('can have a limit of its own for each app', async () => {
+  it('is limited by the proxyTimeout of its app', async () => {
     const backend = await startBackend();
     const { url } = await openGateway({
       target: backend.url,
@@ -301,8 +301,8 @@ describe('a backend that falls silent', () => {
   });
 });
 
-describe('a client that leaves', () => {
-  it('takes its request away from the backend', async () => {
+describe('a client that disconnects', () => {
+  it('aborts its request at the backend', async () => {
     let left!: () => void;
     const gone = new Promise<void>((resolve) => (left = resolve));
     const backend = await listen((_req, res) => void res.on('close', left));
@@ -314,7 +314,7 @@ describe('a client that leaves', () => {
     await gone;
   });
 
-  it('takes its upload away half way', async () => {
+  it('aborts its upload at the backend', async () => {
     let aborted!: () => void;
     const gone = new Promise<void>((resolve) => (aborted = resolve));
     const backend = await listen((req) => req.on('error', aborted).resume());

@@ -55,8 +55,8 @@ function bodyOf(answer: string): string {
   return answer.slice(answer.indexOf('\r\n\r\n') + 4);
 }
 
-describe('passing requests on', () => {
-  it('changes neither method, path, query, body, status nor headers', async () => {
+describe('the proxy of a gateway', () => {
+  it('passes on method, path, query, body, status and headers unchanged', async () => {
     const backend = await listen((req, res) => {
       res.writeHead(418, 'Short and stout', { 'X-One': '1', 'Set-Cookie': ['a=1', 'b=2'] });
       req.pipe(res);
@@ -81,7 +81,7 @@ describe('passing requests on', () => {
     '/\\',
     '/..;/%2e%2e/',
     '/a b'.replace(' ', '%20'),
-  ])('passes the path %s on as it is', async (target) => {
+  ])('passes on the path %s unchanged', async (target) => {
     const backend = await echoBackend();
     const { port } = await openGateway({ target: backend.url });
     const answer = await raw(
@@ -92,7 +92,7 @@ describe('passing requests on', () => {
     expect(echoOf(bodyOf(answer)).url).toBe(target);
   });
 
-  it('keeps the connections to the backend for the requests that follow', async () => {
+  it('keeps connections to the backend for the next requests', async () => {
     const backend = await echoBackend();
     const connections: Socket[] = [];
     backend.server.on('connection', (socket: Socket) => connections.push(socket));
@@ -101,7 +101,7 @@ describe('passing requests on', () => {
     expect(connections).toHaveLength(1);
   });
 
-  it('looks at them first, and leaves the stack traces of others alone', async () => {
+  it('checks a kept connection before use, and leaves `Error.stackTraceLimit` unchanged', async () => {
     const { url } = await echoBackend();
     const gateway = await openGateway({ target: url });
     const { stackTraceLimit } = Error;
@@ -110,7 +110,7 @@ describe('passing requests on', () => {
     expect(Error.stackTraceLimit).toBe(stackTraceLimit);
   });
 
-  it('opens a connection for each request rather than queue any', async () => {
+  it('opens a connection for each request instead of queueing requests', async () => {
     const waiting: http.ServerResponse[] = [];
     let allArrived!: () => void;
     const arrived = new Promise<void>((resolve) => (allArrived = resolve));
@@ -124,7 +124,7 @@ describe('passing requests on', () => {
     expect((await Promise.all(answers)).every(({ status }) => status === 200)).toBe(true);
   });
 
-  it('closes the connection of a client that wants it closed, and tells others how long it is kept', async () => {
+  it('closes the connection of a client that asks for it, and sends Keep-Alive to others', async () => {
     const backend = await listen((_req, res) => res.setHeader('Connection', 'close').end('ok'));
     const { port, url } = await openGateway({ target: backend.url });
     const closing = await raw(port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
@@ -136,7 +136,7 @@ describe('passing requests on', () => {
     expect(headers).toMatchObject({ connection: 'keep-alive', 'keep-alive': 'timeout=75' });
   });
 
-  it('speaks to a backend on a Unix socket', async () => {
+  it('connects to a backend on a Unix socket', async () => {
     const directory = mkdtempSync(path.join(tmpdir(), 'antract-'));
     const socketPath = path.join(directory, 'backend.sock');
     const server = http.createServer((req, res) => res.end(`unix ${req.url}`)).listen(socketPath);
@@ -148,7 +148,7 @@ describe('passing requests on', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it("asks an https backend for the target's certificate, whatever Host the client names", async () => {
+  it('expects the certificate of an https target, whatever Host the client sends', async () => {
     const server = https.createServer({ key, cert }, (req, res) => {
       res.end(
         `${(req.socket as TLSSocket & { servername: string }).servername} ${req.headers.host}`,
@@ -166,7 +166,7 @@ describe('passing requests on', () => {
     server.close();
   });
 
-  it('answers an early refusal of an upload as the backend did', async () => {
+  it('passes on the early response of a backend to an upload', async () => {
     const backend = await listen((_req, res) => res.writeHead(413).end('too large'));
     const { url } = await openGateway({ target: backend.url });
     const answer = await request(url, { method: 'POST', body: Buffer.alloc(3_000_000) });
@@ -174,8 +174,8 @@ describe('passing requests on', () => {
   });
 });
 
-describe('host names', () => {
-  it('choose the app, in any spelling and with any port', async () => {
+describe('the host name', () => {
+  it('chooses the app, in any spelling and with any port', async () => {
     const [shop, blog] = await Promise.all([echoBackend('shop'), echoBackend('blog')]);
     const { url } = await openGateway({
       apps: {
@@ -193,7 +193,7 @@ describe('host names', () => {
     }
   });
 
-  it('that no app has are refused with 421 where there is no default', async () => {
+  it('of no app is answered with 421 if there is no default app', async () => {
     const shop = await echoBackend('shop');
     const { url } = await openGateway({ apps: { 'shop.example': { target: shop.url } } });
     const { status, body } = await request(url, { headers: { host: 'other.example' } });
@@ -201,7 +201,7 @@ describe('host names', () => {
     expect(JSON.parse(body)).toMatchObject({ code: 'ERR_ANTRACT_UNKNOWN_HOST' });
   });
 
-  it('that no app has go to the single target, or to the app `default`', async () => {
+  it('of no app leads to the single target, or to the app `default`', async () => {
     const [shop, rest] = await Promise.all([echoBackend('shop'), echoBackend('rest')]);
     const apps = { 'shop.example': { target: shop.url } };
     const one = await openGateway({ apps, target: rest.url });
@@ -211,7 +211,7 @@ describe('host names', () => {
     }
   });
 
-  it('pause their own app alone', async () => {
+  it('limits a pause to its own app', async () => {
     const [shop, blog] = await Promise.all([echoBackend('shop'), echoBackend('blog')]);
     const { url, antract } = await openGateway({
       apps: {
@@ -229,7 +229,7 @@ describe('host names', () => {
     await expect(antract.enable('shpo')).rejects.toMatchObject({ code: 'ERR_ANTRACT_UNKNOWN_APP' });
   });
 
-  it('of an absolute request target overrule Host, for the route and for the backend', async () => {
+  it('of an absolute request target overrides Host, for the route and for the backend', async () => {
     const [shop, blog] = await Promise.all([echoBackend('shop'), echoBackend('blog')]);
     const { port } = await openGateway({
       apps: { 'shop.example': { target: shop.url }, 'blog.example': { target: blog.url } },
@@ -245,7 +245,7 @@ describe('host names', () => {
     });
   });
 
-  it('of an absolute request target make no health check of it, and no way past a pause', async () => {
+  it('of an absolute request target makes it no health check, and does not bypass a pause', async () => {
     const backend = await echoBackend();
     const { port, antract } = await openGateway({ target: backend.url, healthCheckPath: '/up' });
     await antract.enable();
@@ -255,7 +255,7 @@ describe('host names', () => {
     expect(echoOf(bodyOf(await answer))).toMatchObject({ url: '/up', headers: { host: 'x' } });
   });
 
-  it('of an absolute request target to the admin path never reach the backend', async () => {
+  it('of an absolute request target to the admin path never reaches the backend', async () => {
     const backend = await echoBackend();
     const { port } = await openGateway({ target: backend.url, adminToken: 'secret' });
     const ask = (token: string) =>
@@ -269,7 +269,7 @@ describe('host names', () => {
   });
 
   it.each(['OPTIONS * HTTP/1.1', 'GET ftp://x/ HTTP/1.1', 'GET http://a@b/ HTTP/1.1'])(
-    'are not guessed at for %s, which is answered 400',
+    'of the invalid request target "%s" is not guessed: the response is 400',
     async (line) => {
       const backend = await echoBackend();
       const { port } = await openGateway({ target: backend.url });
@@ -280,13 +280,13 @@ describe('host names', () => {
 });
 
 describe('the public server', () => {
-  it('answers 400 to what is not HTTP', async () => {
+  it('answers 400 to bytes that are not HTTP', async () => {
     const backend = await echoBackend();
     const { port } = await openGateway({ target: backend.url });
     expect(await raw(port, 'What is this?\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /);
   });
 
-  it('cuts off rather than put a 400 into a response that is half way out', async () => {
+  it('closes the connection instead of writing a 400 into a response that has begun', async () => {
     const backend = await listen((_req, res) => void res.write('the beginning'));
     const { port } = await openGateway({ target: backend.url });
     const socket = await connect(port);
@@ -317,13 +317,13 @@ describe('connections to the backend', () => {
     return { gateway, backend, closed: once(socket, 'close') };
   }
 
-  it('are dropped when idle once the app has drained', async () => {
+  it('are closed if idle when the app has drained', async () => {
     const { gateway, closed } = await idleConnection();
     await gateway.antract.enable();
     await closed;
   });
 
-  it('that requests past the pause have left are dropped when the app resumes', async () => {
+  it('of requests that bypassed the pause are closed when the app resumes', async () => {
     const backend = await echoBackend();
     const gateway = await openGateway({ target: backend.url, privilegedUserAgent: 'tester' });
     await gateway.antract.enable();
@@ -335,7 +335,7 @@ describe('connections to the backend', () => {
     await closed;
   });
 
-  it('of one app stay when another one drains', async () => {
+  it('of one app stay open when another app drains', async () => {
     const backend = await echoBackend();
     const other = await echoBackend();
     const gateway = await openGateway({

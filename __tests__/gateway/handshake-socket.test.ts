@@ -144,7 +144,7 @@ describe.each(EARLY)('a handshake with %s of early data', (_name, early) => {
     ['404 in chunks', chunked, false],
     ['404 that the end of the connection ends', `HTTP/1.1 404 Not Found\r\n\r\n${BODY}`, true],
   ])(
-    'that the backend answers with %s gets the whole response, and its connection closes',
+    'that the backend answers with %s gets the complete response, and its connection closes',
     async (_status, answer, end) => {
       const backend = await rawBackend(answer, { end });
       const { antract, server, port } = await openGateway({ target: backend.url });
@@ -156,7 +156,7 @@ describe.each(EARLY)('a handshake with %s of early data', (_name, early) => {
     },
   );
 
-  it('that is refused is closed, though its client ignores that the response has ended', async () => {
+  it('that is rejected is closed, even if its client ignores the end of the response', async () => {
     const backend = await rawBackend(sized('404 Not Found'));
     const { antract, server, port } = await openGateway({ target: backend.url });
     const { socket } = await shake(port, early);
@@ -164,7 +164,7 @@ describe.each(EARLY)('a handshake with %s of early data', (_name, early) => {
     await expectNothingLeft(antract, server, backend);
   });
 
-  it('that a pause held, and that is then refused, leaves nothing behind', async () => {
+  it('that was held and then rejected leaves no listener and no connection', async () => {
     const backend = await listen(
       http.createServer((_req, res) => {
         res.statusCode = 404;
@@ -185,7 +185,7 @@ describe.each(EARLY)('a handshake with %s of early data', (_name, early) => {
     await empty(gateway.server);
   });
 
-  it('whose refusal never ends is closed, and at once when its client leaves', async () => {
+  it('whose rejection never ends is closed after a time, and at once when its client disconnects', async () => {
     const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n';
     const backend = await rawBackend(stream);
     const { antract, server, port } = await openGateway({ target: backend.url });
@@ -202,7 +202,7 @@ describe.each(EARLY)('a handshake with %s of early data', (_name, early) => {
     await expectNothingLeft(antract, server, backend);
   });
 
-  it('whose client leaves before the backend has answered is given up at the backend', async () => {
+  it('whose client disconnects before the response is aborted at the backend', async () => {
     const backend = await rawBackend('');
     const { antract, server, port } = await openGateway({ target: backend.url });
     const { socket } = await shake(port, early.slice(0, 60_000));
@@ -224,7 +224,7 @@ it('a client that does not read the response to its handshake is closed', async 
 
 describe('an upgraded connection through the gateway', () => {
   it.each(EARLY)(
-    'with %s of early data closes on both sides when its client ends, though the backend ignores that',
+    'with %s of early data closes on both sides when its client ends, even if the backend ignores that',
     async (_name, early) => {
       const backend = await rawBackend(SWITCHING);
       const { antract, server, port } = await openGateway({ target: backend.url });
@@ -254,7 +254,7 @@ describe('an upgraded connection through the gateway', () => {
     await expectNothingLeft(antract, server, backend);
   });
 
-  it('closes on both sides when its backend ends, though the client ignores that', async () => {
+  it('closes on both sides when its backend ends, even if the client ignores that', async () => {
     const backend = await rawBackend(SWITCHING);
     const { antract, server, port } = await openGateway({ target: backend.url });
     const { text } = await shake(port);
@@ -273,7 +273,7 @@ describe('an upgraded connection through the gateway', () => {
     await expectNothingLeft(antract, server, backend);
   });
 
-  it('of a client that is never held closes on both sides as well', async () => {
+  it('that bypassed the pause closes on both sides too', async () => {
     for (const answer of [SWITCHING, sized('404 Not Found')]) {
       const backend = await rawBackend(answer);
       const { server, port } = await openGateway({ target: backend.url, bypass: () => true });
@@ -296,7 +296,7 @@ async function serve(handler: UpgradeListener) {
 
 const NOT_FOUND = 'HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nthe end';
 
-describe("a handshake that a server's own handler gets", () => {
+describe("a handshake that a server's own handler answers", () => {
   it.each([
     ['answers 404 and ends', (socket: Socket) => socket.end(NOT_FOUND)],
     ['answers 404 and does not end', (socket: Socket) => socket.write(NOT_FOUND)],
@@ -307,7 +307,7 @@ describe("a handshake that a server's own handler gets", () => {
         socket.write(NOT_FOUND);
       },
     ],
-  ])('is in flight no longer when it %s', async (_name, answer) => {
+  ])('is no longer in flight when it %s', async (_name, answer) => {
     const { antract, server, port } = await serve((_req, socket) => answer(socket as Socket));
     const clients = await Promise.all(EARLY.map(([, early]) => shake(port, early)));
     await Promise.all(clients.map(({ socket }) => once(socket, 'end')));
@@ -315,7 +315,7 @@ describe("a handshake that a server's own handler gets", () => {
     await expectNothingLeft(antract, server);
   });
 
-  it('is in flight no longer when another protocol is refused', async () => {
+  it('is no longer in flight when another protocol is rejected', async () => {
     const { antract, server, port } = await serve((_req, socket) => void socket.write(NOT_FOUND));
     const socket = net.connect({ port, host: '127.0.0.1', ...HALF_OPEN });
     ends.push(() => socket.destroy());
@@ -328,7 +328,7 @@ describe("a handshake that a server's own handler gets", () => {
   it.each([
     ['before it is answered', ''],
     ['when it is open', SWITCHING],
-  ])('is in flight no longer when its client ends %s', async (_name, answer) => {
+  ])('is no longer in flight when its client ends %s', async (_name, answer) => {
     const handler: UpgradeListener = (_req, socket) => void socket.resume().write(answer);
     const { antract, server, port } = await serve(handler);
     const { socket } = await shake(port);
@@ -337,13 +337,13 @@ describe("a handshake that a server's own handler gets", () => {
     await expectNothingLeft(antract, server);
   });
 
-  it('is in flight no longer when it is ended, and its client ignores that', async () => {
+  it('is no longer in flight when it is ended, even if its client ignores that', async () => {
     const { antract, server, port } = await serve((_req, socket) => void socket.end(SWITCHING));
     await shake(port);
     await expectNothingLeft(antract, server);
   });
 
-  it('is in flight no longer when http-proxy-middleware passes it on to a backend that ignores ends', async () => {
+  it('is no longer in flight when http-proxy-middleware passes it to a backend that ignores ends', async () => {
     const backend = await rawBackend(SWITCHING);
     const proxy = createProxyMiddleware({ target: backend.url, ws: true });
     const { antract, server, port } = await serve((req, socket, head) => {
@@ -355,7 +355,7 @@ describe("a handshake that a server's own handler gets", () => {
     await expectNothingLeft(antract, server);
   });
 
-  it('closes as WebSockets do when the server or the client asks for it', async () => {
+  it('closes as a WebSocket does when the server or the client closes it', async () => {
     const wss = new WebSocketServer({ noServer: true });
     const { antract, server, port } = await serve((req, socket, head) => {
       wss.handleUpgrade(req, socket, head, (client) => client.send('hi'));

@@ -156,7 +156,7 @@ describe('a request through the gateway that has lost its body headers', () => {
     },
   );
 
-  it('is answered as ever when it has no body', async () => {
+  it('is answered as usual when it has no body', async () => {
     const backend = await notingBackend();
     const { url } = await openGateway({ target: backend.url });
     for (const method of ['GET', 'POST', 'DELETE']) {
@@ -194,7 +194,7 @@ it('a request with both body headers reaches the backend with Transfer-Encoding 
   expect(headers).not.toHaveProperty('content-length');
 });
 
-describe("a backend's answer whose last headers come after 1,001 others", () => {
+describe("a backend's response whose last headers come after 1,001 others", () => {
   /** Answers each connection's first bytes with these. */
   async function rawBackend(answer: string): Promise<string> {
     const server = net.createServer((socket) => {
@@ -331,7 +331,7 @@ describe('pause()', () => {
     await antract.close();
   });
 
-  it('does not take the word of an HTTP/1 client that it speaks HTTP/2.0', async () => {
+  it('does not believe an HTTP/1 client that claims HTTP/2.0', async () => {
     const antract = createAntract({ logger });
     const pause = antract.pause();
     const { port } = await listen((req, res) => pause(req, res, () => res.end('passed')));

@@ -33,7 +33,7 @@ const FORGED = {
 };
 
 describe('X-Forwarded-*', () => {
-  it('say where the request came from', async () => {
+  it('tell the backend the address, protocol and host of the client', async () => {
     const { seen } = await open();
     expect(await seen({ host: 'shop.example:8080' })).toMatchObject({
       host: 'shop.example:8080',
@@ -53,7 +53,7 @@ describe('X-Forwarded-*', () => {
   });
 
   it.each([false, true])(
-    'can not be forged by what CGI, WSGI and Rack take for the same (another proxy trusted: %s)',
+    'can not be forged by names with `_`, which CGI, WSGI and Rack read the same (another proxy trusted: %s)',
     async (trustForwarded) => {
       const { seen } = await open({ trustForwarded });
       const { Forwarded: _, ...names } = FORGED;
@@ -64,7 +64,7 @@ describe('X-Forwarded-*', () => {
     },
   );
 
-  it('are kept and added to where another proxy is trusted to have set them', async () => {
+  it('are kept and extended with trustForwarded', async () => {
     const { seen } = await open({ trustForwarded: true });
     expect(await seen({ host: 'shop.example', ...FORGED })).toMatchObject({
       'x-forwarded-for': '192.0.2.1, 127.0.0.1',
@@ -79,7 +79,7 @@ describe('X-Forwarded-*', () => {
     });
   });
 
-  it('can not be taken off by naming them in Connection', async () => {
+  it('can not be removed by naming them in Connection', async () => {
     const { seen } = await open({ trustForwarded: true });
     const headers = await seen({
       ...FORGED,
@@ -93,7 +93,7 @@ describe('X-Forwarded-*', () => {
 });
 
 describe('Host', () => {
-  it("is the target's own where that is asked for", async () => {
+  it('is the host name of the target with changeOrigin', async () => {
     const { seen, backend } = await open({ changeOrigin: true });
     expect(await seen({ host: 'shop.example' })).toMatchObject({
       host: `127.0.0.1:${backend.port}`,
@@ -102,8 +102,8 @@ describe('Host', () => {
   });
 });
 
-describe('headers of one hop', () => {
-  it('end here, in both directions', async () => {
+describe('hop-by-hop headers', () => {
+  it('are not passed on, in both directions', async () => {
     const backend = await listen((req, res) => {
       res.setHeader('Keep-Alive', 'timeout=1');
       res.setHeader('Connection', 'X-Hop');
@@ -133,7 +133,7 @@ describe('headers of one hop', () => {
   it.each([
     ['content-length', `Content-Length: ${smuggled.length}\r\n\r\n${smuggled}`],
     ['transfer-encoding', `Transfer-Encoding: chunked\r\n\r\n${chunk}`],
-  ])('leave the framing of a body alone, though Connection names %s', async (name, rest) => {
+  ])('keep the framing of a body, even if Connection names %s', async (name, rest) => {
     const bodies: string[] = [];
     const backend = await listen(async (req, res) => {
       let body = '';

@@ -67,8 +67,8 @@ function echo(): http.Server {
   });
 }
 
-describe('a request that no connection could be made for', () => {
-  it('is sent once the backend is there, with its body whole and its headers as they were', async () => {
+describe('a request for which no connection could be made', () => {
+  it('is sent when the backend is up, with its complete body and its original headers', async () => {
     const port = await freePort();
     const gateway = await openGateway({ target: `http://127.0.0.1:${port}`, trustForwarded: true });
     const body = Buffer.alloc(3_000_000, 'x');
@@ -91,7 +91,7 @@ describe('a request that no connection could be made for', () => {
     }
   });
 
-  it('is forgotten when its client leaves meanwhile', async () => {
+  it('is never sent if its client disconnects while held', async () => {
     const backend = await startBackend();
     await backend.kill();
     const gateway = await openGateway({ target: backend.url });
@@ -106,7 +106,7 @@ describe('a request that no connection could be made for', () => {
     expect(backend.seen()).toEqual(['/stayed']);
   });
 
-  it('fails with 502 when the cover is over, and so do others until the backend answers', async () => {
+  it('fails with 502 after holdOnOutage, and so do others until the backend answers', async () => {
     const backend = await startBackend();
     await backend.kill();
     const lines: string[] = [];
@@ -131,7 +131,7 @@ describe('a request that no connection could be made for', () => {
     expect(lines.join('')).toMatch('"status":502,"error":"ECONNREFUSED"');
   });
 
-  it('waits with the others where the app has been paused meanwhile', async () => {
+  it('stays held if the app is paused in the meantime', async () => {
     const port = await freePort();
     const gateway = await openGateway({ target: `http://127.0.0.1:${port}` });
     const answer = request(gateway.url, { method: 'POST', body: 'x' });
@@ -143,7 +143,7 @@ describe('a request that no connection could be made for', () => {
     expect((await answer).status).toBe(200);
   });
 
-  it('over a Unix socket is taken back just the same', async () => {
+  it('is requeued for a target on a Unix socket too', async () => {
     const socketPath = path.join(tmpdir(), `antract-test-${process.pid}.sock`);
     const gateway = await openGateway({ target: `unix:${socketPath}` });
     const answer = request(gateway.url, { method: 'POST', body: Buffer.alloc(100_000) });
@@ -152,7 +152,7 @@ describe('a request that no connection could be made for', () => {
     expect(JSON.parse((await answer).body)).toMatchObject({ method: 'POST', bytes: 100_000 });
   });
 
-  it('hands its connection over only when TLS stands; a backend without it has not answered', async () => {
+  it('is sent only when TLS is established, and is requeued if the backend does not speak TLS', async () => {
     const { cert, key } = createCertificate();
     let resets = 2;
     const port = await freePort();
@@ -172,7 +172,7 @@ describe('a request that no connection could be made for', () => {
     });
   });
 
-  it('as the certificate is wrong fails at once: waiting would not help', async () => {
+  it('because of a wrong certificate fails at once', async () => {
     const { cert, key } = createCertificate();
     const backend = https.createServer({ cert, key }, (_req, res) => res.end());
     await open(backend, { port: 0, host: '127.0.0.1' });
@@ -182,7 +182,7 @@ describe('a request that no connection could be made for', () => {
     expect(antract.status().probe).toBeNull();
   });
 
-  it('that is sent again and again leaves nothing of the proxy behind', async () => {
+  it('leaves no listeners of the proxy after many attempts', async () => {
     const port = await freePort();
     const gateway = await openGateway({
       target: `http://127.0.0.1:${port}`,
@@ -236,8 +236,8 @@ describe('a request that may have been processed', () => {
   });
 });
 
-describe('an idle connection', () => {
-  it('that has ended is not used again, though nobody has noticed yet', async () => {
+describe('an idle connection to a backend', () => {
+  it('that has ended is not used again, even before its end was noticed', async () => {
     const backend = await startBackend();
     const { url, port } = await openGateway({ target: backend.url });
     const socket = await connect(port);
@@ -252,7 +252,7 @@ describe('an idle connection', () => {
     expect(backend.seen()).toEqual(['/', '/again']);
   });
 
-  it('is dropped when a connection has been refused, and once drained', async () => {
+  it('is closed when a connection was refused, and when the app has drained', async () => {
     const connections = new Set<net.Socket>();
     const backend = await listen((_req, res) => res.end());
     backend.server.on('connection', (socket) => {
@@ -269,7 +269,7 @@ describe('an idle connection', () => {
 });
 
 describe('the name of a backend', () => {
-  it('is looked up for each connection: it may have come back elsewhere', async () => {
+  it('is resolved for each connection, because its address may have changed', async () => {
     const here = await listen((_req, res) => res.end('here'));
     const { port } = here;
     const there = http.createServer((_req, res) => res.end('there'));
@@ -295,7 +295,7 @@ describe('the name of a backend', () => {
 });
 
 describe('the probe', () => {
-  it('asks for the health check path, where there is one, as a client would', async () => {
+  it('requests the health check path with the headers of a client', async () => {
     let status = 503;
     const asked: http.IncomingHttpHeaders[] = [];
     const backend = await listen((req, res) => {
@@ -326,7 +326,7 @@ describe('the probe', () => {
   });
 
   it.each(['/up', '/a//b/', '/%E2%82%AC;v=1', '/@host/up', '/:80/up', '/a:b@c'])(
-    'asks the target and nobody else for the health check path %s, as it is written',
+    'requests the health check path %s unchanged, and only from the target',
     async (healthCheckPath) => {
       const asked: string[] = [];
       const backend = await listen((req, res) => {
@@ -363,7 +363,7 @@ describe('the probe', () => {
     await expect(httpCheck(new URL(url))(new AbortController().signal)).rejects.toThrow('HTTP 101');
   });
 
-  it('gives up after a time, and lets go or stops', async () => {
+  it('gives up after a time, and then releases or stops', async () => {
     const backend = await startBackend();
     await backend.kill();
     const gateway = await openGateway({
@@ -381,7 +381,7 @@ describe('the probe', () => {
 });
 
 describe('the pace of a release', () => {
-  it('is not held up by a download, an event stream or a WebSocket', async () => {
+  it('does not wait for a download, an event stream or a WebSocket', async () => {
     const order: string[] = [];
     const backend = await listen((req, res) => {
       order.push(req.url ?? '');
@@ -422,7 +422,7 @@ describe('disable with wait', () => {
   ): Promise<{ status: number; body: string }> =>
     request(`${gateway.url}/_antract/${command}`, { headers: { accept: 'text/plain' } });
 
-  it('answers 200 when the backend answers and nobody is held', async () => {
+  it('answers 200 when the backend answers and no request is held', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
@@ -443,7 +443,7 @@ describe('disable with wait', () => {
     expect((await answer).status).toBe(200);
   });
 
-  it('answers 202 with what it still waits for when its time is over', async () => {
+  it('answers 202 with the reason for the wait when its time is over', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
@@ -465,7 +465,7 @@ describe('disable with wait', () => {
   it.each([
     { after: 'a pause', options: { probe: { timeout: 1 } } },
     { after: 'an unplanned hold', options: { holdOnOutage: 1 } },
-  ])('does not say that a backend answers which was given up after $after', async ({ options }) => {
+  ])('does not report a backend as reachable that was given up after $after', async ({ options }) => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url, ...options });
     await backend.kill();
@@ -483,7 +483,7 @@ describe('disable with wait', () => {
     expect((await released).status).toBe(200);
   });
 
-  it('answers 409 when the app is paused again meanwhile', async () => {
+  it('answers 409 when the app is paused again in the meantime', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
@@ -498,7 +498,7 @@ describe('disable with wait', () => {
     });
   });
 
-  it('answers at once where nothing is to be waited for', async () => {
+  it('answers at once when there is nothing to wait for', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     expect(await admin(gateway, 'disable?wait=1m')).toMatchObject({
@@ -523,7 +523,7 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
   }
 
   it.each(['enable', 'stop'] as const)(
-    'makes the next request wait for the cover and not for the longest pause (%s)',
+    'makes the next request wait for holdOnOutage and not for maxTime (%s)',
     async (command) => {
       const { gateway } = await resumeAndKill(command);
       const answer = request(gateway.url);
@@ -535,20 +535,20 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
     },
   );
 
-  it('makes the next WebSocket handshake wait for the cover', async () => {
+  it('makes the next WebSocket handshake wait for holdOnOutage', async () => {
     const { gateway } = await resumeAndKill('enable');
     const client = new WebSocket(`ws://127.0.0.1:${gateway.port}/`);
     const [error] = (await once(client, 'error')) as [Error];
     expect(error.message).toMatch('502');
   });
 
-  it('fails the next request at once without a cover', async () => {
+  it('makes the next request fail at once without holdOnOutage', async () => {
     const { gateway } = await resumeAndKill('enable', { holdOnOutage: 0 });
     expect((await request(gateway.url)).status).toBe(502);
     expect(gateway.antract.status()).toMatchObject({ phase: 'running', held: 0 });
   });
 
-  it('makes requests wait for the cover in each process that shares the pause', async () => {
+  it('makes requests wait for holdOnOutage in each process that shares the pause', async () => {
     const store = new MemoryStore();
     const backend = await startBackend();
     const both = await Promise.all(
@@ -567,7 +567,7 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
     expect(answers.map(({ status }) => status)).toEqual([502, 502]);
   });
 
-  it('answers a request that the pause had held once it is back, although the cover is shorter', async () => {
+  it('answers a request that the pause has held when it is up, even after holdOnOutage', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url, holdOnOutage: 1 });
     await gateway.antract.enable();
@@ -580,8 +580,8 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
   });
 });
 
-describe('what is said of a restart that nobody announced', () => {
-  it('tells it from a pause, in status and events, and the next one too', async () => {
+describe('the status and events of an unplanned restart', () => {
+  it('differ from those of a pause, also at the next restart', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     const events: string[] = [];
@@ -606,7 +606,7 @@ describe('what is said of a restart that nobody announced', () => {
 });
 
 describe('a connection that is being made', () => {
-  it('has the time that a client is to wait at most, and then comes to 504', async () => {
+  it('is limited by proxyTimeout, and then causes a 504', async () => {
     const backend = await startBackend({ backlog: 1 });
     backend.freeze();
     const { url, antract } = await openGateway({ target: backend.url, proxyTimeout: 100 });
@@ -615,7 +615,7 @@ describe('a connection that is being made', () => {
     expect(antract.status().probe).toBeNull();
   });
 
-  it('does no harm when its client leaves, nor when the gateway is closed', async () => {
+  it('causes no error when its client disconnects, or when the gateway is closed', async () => {
     const backend = await startBackend({ backlog: 1 });
     backend.freeze();
     const gateway = await openGateway({ target: backend.url });

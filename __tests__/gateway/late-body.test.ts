@@ -60,7 +60,7 @@ async function countingBackend() {
 }
 
 describe('an upload whose body begins late', () => {
-  it('succeeds although the backend has closed its idle connections meanwhile', async () => {
+  it('succeeds although the backend has closed its idle connections in the meantime', async () => {
     const backend = await countingBackend();
     const gateway = await openGateway({ target: backend.url });
     await request(gateway.url);
@@ -73,7 +73,7 @@ describe('an upload whose body begins late', () => {
     expect(await answer).toEqual({ status: 200, body: '10' });
   });
 
-  it('succeeds, once, although the backend is restarted between headers and body', async () => {
+  it('is sent exactly once although the backend is restarted between headers and body', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     await Promise.all(Array.from({ length: 20 }, () => request(`${gateway.url}/?ms=20`)));
@@ -90,7 +90,7 @@ describe('an upload whose body begins late', () => {
     expect(arrived.sort()).toEqual(uploads.map((_, i) => `/upload/${i}`).sort());
   });
 
-  it('is held until the backend answers when its body begins while the backend is away', async () => {
+  it('is held until the backend answers when its body begins while the backend is down', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     await request(gateway.url);
@@ -105,7 +105,7 @@ describe('an upload whose body begins late', () => {
     expect(backend.journal().at(-1)).toMatchObject({ url: '/upload', bytes: 10 });
   });
 
-  it('does not delay a drain: it is held, as nothing of it has been sent', async () => {
+  it('does not delay a drain: it is held, because nothing of it was sent', async () => {
     const backend = await countingBackend();
     const gateway = await openGateway({ target: backend.url });
     const { client, answer } = begin(gateway.url);
@@ -121,7 +121,7 @@ describe('an upload whose body begins late', () => {
     expect(backend.received).toEqual(['POST /']);
   });
 
-  it('passes a pause that is not for it', async () => {
+  it('passes a pause that does not affect it', async () => {
     const backend = await countingBackend();
     const gateway = await openGateway({ target: backend.url });
     const upload = begin(gateway.url);
@@ -137,7 +137,7 @@ describe('an upload whose body begins late', () => {
     expect((await upload.answer).status).toBe(200);
   });
 
-  it('is answered 503 when its app is stopped meanwhile', async () => {
+  it('is answered 503 when its app is stopped in the meantime', async () => {
     const backend = await countingBackend();
     const gateway = await openGateway({ target: backend.url });
     const { answer } = begin(gateway.url);
@@ -147,7 +147,7 @@ describe('an upload whose body begins late', () => {
     expect(backend.received).toEqual([]);
   });
 
-  it('is forgotten when its client disconnects before', async () => {
+  it('is never sent when its client disconnects before', async () => {
     const backend = await countingBackend();
     const gateway = await openGateway({ target: backend.url });
     const { client } = begin(gateway.url);
@@ -179,7 +179,7 @@ describe('an upload whose body begins late', () => {
     expect(received).toEqual(['GET /first', 'POST /later']);
   }, 20_000);
 
-  it('reaches the backend without its body in the end, as its client may wait for a response', async () => {
+  it('is sent without its body after a time, because its client may wait for a response', async () => {
     const backend = await listen((_req, res) => {
       res.writeHead(413, { connection: 'close' }).end('too large');
     });
@@ -191,20 +191,23 @@ describe('an upload whose body begins late', () => {
   }, 20_000);
 });
 
-describe('an upload in chunks', () => {
-  it.each(['', '0123456789'])('arrives whole when its body is %j and ends late', async (body) => {
-    const backend = await countingBackend();
-    const gateway = await openGateway({ target: backend.url });
-    const client = http.request(gateway.url, {
-      method: 'POST',
-      agent: false,
-      headers: { 'transfer-encoding': 'chunked' },
-    });
-    client.flushHeaders();
-    const response = once(client, 'response');
-    await inFlight(gateway, 1);
-    client.end(body);
-    const [res] = (await response) as [IncomingMessage];
-    expect(await text(res)).toBe(String(body.length));
-  });
+describe('a chunked upload', () => {
+  it.each(['', '0123456789'])(
+    'arrives complete when its body is %j and ends late',
+    async (body) => {
+      const backend = await countingBackend();
+      const gateway = await openGateway({ target: backend.url });
+      const client = http.request(gateway.url, {
+        method: 'POST',
+        agent: false,
+        headers: { 'transfer-encoding': 'chunked' },
+      });
+      client.flushHeaders();
+      const response = once(client, 'response');
+      await inFlight(gateway, 1);
+      client.end(body);
+      const [res] = (await response) as [IncomingMessage];
+      expect(await text(res)).toBe(String(body.length));
+    },
+  );
 });

@@ -96,7 +96,7 @@ async function stoppedSite(options: AntractOptions = {}) {
   return { antract, handler, served, site: await listen(handler) };
 }
 
-describe('an answer that ends the connection during an upload', () => {
+describe('a response that closes the connection during an upload', () => {
   const requests = {
     'with `Connection: close`': post(`${LENGTH}Connection: close\r\n`),
     'in chunks, with `Connection: close`': `${post('Transfer-Encoding: chunked\r\nConnection: close\r\n')}10000\r\n`,
@@ -153,14 +153,14 @@ describe('an answer that ends the connection during an upload', () => {
     }
   });
 
-  it('is not lost when the backend is away', async () => {
+  it('is not lost when the backend is down', async () => {
     const gateway = await openGateway({ target: 'http://127.0.0.1:1', holdOnOutage: 0 });
     const request = post(`${LENGTH}Connection: close\r\n`);
     const { status, error } = await exchange(gateway.port, request, PART);
     expect({ status, error }).toEqual({ status: 502, error: undefined });
   });
 
-  it('is not lost when it is the answer of the backend', async () => {
+  it('is not lost when it comes from the backend', async () => {
     const backend = await listen((_req, res) => {
       res.writeHead(413, { Connection: 'close' });
       res.end('too big');
@@ -216,7 +216,7 @@ describe('an answer that ends the connection during an upload', () => {
     expect({ status, error }).toEqual({ status: 401, error: undefined });
   });
 
-  it('is not lost when a handshake is refused and its client has sent more', async () => {
+  it('is not lost when a handshake is rejected and its client has sent more', async () => {
     const backend = await listen((_req, res) => res.end());
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.registry.stop();
@@ -241,7 +241,7 @@ describe('an answer that ends the connection during an upload', () => {
     await antract.close();
   });
 
-  it('is not lost when Node can not read the request', async () => {
+  it('is not lost when Node can not parse the request', async () => {
     const backend = await listen((_req, res) => res.end());
     const gateway = await openGateway({ target: backend.url });
     const bad = [
@@ -281,7 +281,7 @@ describe('a connection that was ended during an upload', () => {
     await antract.close();
   });
 
-  it('is closed after two seconds though its client never stops sending', async () => {
+  it('is closed after two seconds, even if its client never stops sending', async () => {
     const { site } = await stoppedSite();
     const accepted = once(site.server, 'connection') as Promise<[Socket]>;
     const client = await Uploader.connect(site.port);
@@ -308,7 +308,7 @@ describe('a connection that was ended during an upload', () => {
     expect(client.error).toBeUndefined();
   });
 
-  it('is read on though its handler had left the upload unread until it stopped', async () => {
+  it('is still read when its handler had left the upload unread until it stopped', async () => {
     const antract = createAntract({ logger });
     const pause = antract.pause();
     const site = await listen(() => undefined);
@@ -325,7 +325,7 @@ describe('a connection that was ended during an upload', () => {
     expect(await client.finish()).toBeUndefined();
   });
 
-  it('is waited for by a shutdown, which ends as soon as its client does', async () => {
+  it('delays a shutdown until its client has ended', async () => {
     const backend = await listen((_req, res) => res.end());
     const gateway = await openGateway({ target: backend.url, shutdownTimeout: '1h' });
     await gateway.antract.enable();

@@ -67,7 +67,7 @@ afterEach(async () => {
 });
 
 describe('the webhook', () => {
-  it('is told once of what several processes see', async () => {
+  it('gets one message for an event in several processes', async () => {
     const hook = await new Hook().open();
     const store = new MemoryStore();
     const one = create({ notify: hook.url, store }).antract;
@@ -87,7 +87,7 @@ describe('the webhook', () => {
     expect(hook.received.map(({ event }) => event)).toEqual(['paused', 'drained', 'resumed']);
   });
 
-  it('is told of a pause, its drain and its end, in order, with the report', async () => {
+  it('gets a pause, its drain and its end, in order, with the report', async () => {
     const hook = await new Hook().open();
     const { antract } = create({ notify: hook.url });
     const { url } = await listen((req, res) =>
@@ -127,7 +127,7 @@ describe('the webhook', () => {
     });
   });
 
-  it('is told when a pause ends by itself', async () => {
+  it('gets a message when a pause ends by itself', async () => {
     const hook = await new Hook().open();
     const { antract } = create({ notify: hook.url });
     await antract.enable('default', { maxTime: 1 });
@@ -136,7 +136,7 @@ describe('the webhook', () => {
     expect(received[2]).toMatchObject({ cause: 'maxTime' });
   });
 
-  it('hears of a stop, and nothing then of the reason of an earlier pause', async () => {
+  it('gets a stop without the reason of an earlier pause', async () => {
     const hook = await new Hook().open();
     const { antract } = create({ notify: hook.url });
     await antract.enable('default', { reason: 'earlier' });
@@ -151,7 +151,7 @@ describe('the webhook', () => {
     ]);
   });
 
-  it('gets the user and the password of its URL as a header', async () => {
+  it('gets the user and the password of its URL in a header', async () => {
     const hook = await new Hook().open();
     const { antract } = create({ notify: hook.url.replace('://', '://me:p%40ss@') });
     await antract.enable();
@@ -159,7 +159,7 @@ describe('the webhook', () => {
     expect(first?.headers.authorization).toBe(`Basic ${btoa('me:p@ss')}`);
   });
 
-  it('may fail in any way: that is logged, without its path, and the next is sent', async () => {
+  it('may fail in any way: the failure is logged without its path, and the next message is sent', async () => {
     const hook = await new Hook().open((res, count) => {
       if (count === 1) res.writeHead(500).end();
       else if (count === 2) res.destroy();
@@ -184,14 +184,14 @@ describe('the webhook', () => {
     ]);
   });
 
-  it('that nobody serves is logged, and delays nothing', async () => {
+  it('that is unreachable is logged, and delays nothing', async () => {
     const { antract, warnings } = create({ notify: 'http://127.0.0.1:9/' });
     const { changed } = await antract.enable();
     expect(changed).toBe(true);
     expect(await warned(warnings, /paused/)).toMatch(/'paused' could not be sent: /);
   });
 
-  it('that never answers holds up neither commands nor, for long, the end', async () => {
+  it('that never answers delays no command, and delays close() only for a short time', async () => {
     const hook = await new Hook().open(() => undefined);
     const { antract, warnings } = create({ notify: hook.url });
     for (let i = 0; i < 60; i++) {
@@ -206,7 +206,7 @@ describe('the webhook', () => {
     expect(await warned(warnings, /dropped/)).toMatch(/179 notifications were dropped/);
   });
 
-  it('still gets what was queued when antract is closed, and nothing after', async () => {
+  it('still gets queued messages when antract is closed, and none after that', async () => {
     const hook = await new Hook().open();
     const { antract } = create({ notify: hook.url });
     await antract.enable();
@@ -218,7 +218,7 @@ describe('the webhook', () => {
     expect(antract.core.events.listenerCount('paused')).toBe(0);
   });
 
-  it('is told by a gateway as well', async () => {
+  it('gets the events of a gateway too', async () => {
     const hook = await new Hook().open();
     const gateway = await openGateway({ target: 'http://127.0.0.1:9', notify: hook.url });
     await gateway.antract.enable();
@@ -226,7 +226,7 @@ describe('the webhook', () => {
     await closeGateways();
   });
 
-  it('ends with the registry too', async () => {
+  it('ends with the registry', async () => {
     const { antract } = create({ notify: 'http://127.0.0.1:9/' });
     await antract.registry.close();
     expect(antract.core.events.listenerCount('resumed')).toBe(0);

@@ -114,7 +114,7 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
     ['1,000 uploads', posts(1000, 5000)],
     ['one upload after the other, each larger than a buffer', posts(40, 200_000)],
   ])(
-    'holds few places with %s, and leaves the others to other clients',
+    'uses only a few places with %s, and leaves the others to other clients',
     async (_what, requests) => {
       const site = await start();
       await site.antract.enable('a');
@@ -132,20 +132,23 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
     },
   );
 
-  it.each(leavings)('gives up its places at once when its client %s', async (_how, leave) => {
-    const site = await start();
-    await site.antract.enable('a');
-    for (const requests of [gets(3), gets(10_100), posts(1000, 5000)]) {
-      const { socket } = await send(site.port, requests);
-      await until(() => held(site) > 2 && socket.writableLength === 0);
-      leave(socket);
-      await until(() => held(site) === 0);
-    }
-    expect(site.paths).toEqual([]);
-  });
+  it.each(leavings)(
+    'frees its places in the queue at once when its client %s',
+    async (_how, leave) => {
+      const site = await start();
+      await site.antract.enable('a');
+      for (const requests of [gets(3), gets(10_100), posts(1000, 5000)]) {
+        const { socket } = await send(site.port, requests);
+        await until(() => held(site) > 2 && socket.writableLength === 0);
+        leave(socket);
+        await until(() => held(site) === 0);
+      }
+      expect(site.paths).toEqual([]);
+    },
+  );
 
   it.each(leavings)(
-    'gives up the place of a held request behind which responses wait when its client %s',
+    'frees the place of a held request that blocks other responses when its client %s',
     async (_how, leave) => {
       const site = await start();
       await site.antract.enable('a');
@@ -158,7 +161,7 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
   );
 
   it.each(leavings)(
-    'gives up the place of a held request behind which rejected uploads wait when its client %s',
+    'frees the place of a held request that blocks rejected uploads when its client %s',
     async (_how, leave) => {
       const site = await start();
       await site.antract.enable('a');
@@ -171,7 +174,7 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
   );
 
   it.each(leavings)(
-    'gives up the place of a held request behind which large responses of another app wait when its client %s',
+    'frees the place of a held request that blocks large responses of another app when its client %s',
     async (_how, leave) => {
       const site = await start();
       await site.antract.enable('a');
@@ -218,7 +221,7 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
     expect(answered(text())).toEqual(pathsTo(LIMIT));
   });
 
-  it('has its uploads answered in full, up to its limit', async () => {
+  it('has its uploads answered completely, up to its limit', async () => {
     const site = await start();
     await site.antract.enable('a');
     const { socket, text } = await send(site.port, posts(20, 200_000));
@@ -259,7 +262,7 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
     await until(() => held(site) === 0);
   });
 
-  it('whose client pipelines without end takes no memory for that', async () => {
+  it('whose client pipelines endlessly uses a limited amount of memory', async () => {
     const site = await start();
     await site.antract.enable('a');
     const { socket } = await send(site.port);
@@ -289,7 +292,7 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
   });
 });
 
-it('a connection with too many held requests closes, though the handler asks for keep-alive', async () => {
+it('a connection with too many held requests closes, even if the handler asks for keep-alive', async () => {
   const antract = createAntract({ logger });
   const pause = antract.pause();
   const { port, server } = await listen((req, res) =>
@@ -309,7 +312,7 @@ it('a connection with too many held requests closes, though the handler asks for
 });
 
 describe('pipelined requests that reach the middleware late', () => {
-  it('are rejected beyond the limit of their connection, and the others answered', async () => {
+  it('are rejected beyond the limit of their connection, and answered below it', async () => {
     const antract = createAntract({ logger });
     const pause = antract.pause();
     const late: (() => void)[] = [];
@@ -349,7 +352,7 @@ describe('pipelined requests that reach the middleware late', () => {
   });
 });
 
-describe('the gateway, while the backend takes its time', () => {
+describe('the gateway, while the backend is slow,', () => {
   async function slowSite() {
     const open: ServerResponse[] = [];
     const backend = await listen((_req, res) => void open.push(res));
@@ -357,7 +360,7 @@ describe('the gateway, while the backend takes its time', () => {
     return { ...gateway, open };
   }
 
-  it('passes on few requests of one connection at a time, and all of them in the end', async () => {
+  it('passes on a few pipelined requests of one connection at a time, and finally all', async () => {
     const { antract, port, open } = await slowSite();
     const { socket, text } = await send(port, gets(1200));
     for (let count = 0; count < 1200;) {
@@ -380,7 +383,7 @@ describe('the gateway, while the backend takes its time', () => {
   });
 
   it.each([500, 10_000])(
-    'notices when the client of %d pipelined requests leaves that a pause holds later',
+    'notices that the client of %d pipelined requests disconnects after a pause has begun',
     async (count) => {
       const { antract, port, open } = await slowSite();
       const { socket, text } = await send(port, gets(count));
@@ -396,7 +399,7 @@ describe('the gateway, while the backend takes its time', () => {
     },
   );
 
-  it('answers in order what a pause holds later of thousands of pipelined requests', async () => {
+  it('answers thousands of pipelined requests in order when a pause holds the later ones', async () => {
     const { antract, port, open } = await slowSite();
     const { socket, text } = await send(port, gets(10_000));
     await until(() => open.length === LIMIT + 1);

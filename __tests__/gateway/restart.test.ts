@@ -89,7 +89,7 @@ async function connectionsRefused(port: number, count: number): Promise<void> {
 }
 
 describe('a planned restart', () => {
-  it('that is resumed too early lets nobody go until the backend answers', async () => {
+  it('that is resumed too early releases no request before the backend answers', async () => {
     const backend = await startBackend();
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
@@ -111,7 +111,7 @@ describe('a planned restart', () => {
     );
   });
 
-  it('does not knock over a backend that takes 50 at once with the 2,000 who waited', async () => {
+  it('does not overload a backend that takes 50 requests at once with 2,000 held requests', async () => {
     const backend = await startBackend({ limit: 50 });
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
@@ -140,8 +140,8 @@ describe('a planned restart', () => {
   }, 120_000);
 });
 
-describe('a backend that comes to its connections late', () => {
-  it('loses none of those that it then refuses', async () => {
+describe('a backend that accepts its connections late', () => {
+  it('loses no request on a connection that it then refuses', async () => {
     const backend = await startBackend({ limit: 5 });
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
@@ -160,8 +160,8 @@ describe('a backend that comes to its connections late', () => {
   });
 });
 
-describe('a restart that nobody announced', () => {
-  it('fails only what the dying process had received, under load', async () => {
+describe('an unplanned restart', () => {
+  it('under load fails only the requests that the dying process had received', async () => {
     const backend = await startBackend();
     const resets = countResets(backend.port);
     const gateway = await openGateway({ target: backend.url });

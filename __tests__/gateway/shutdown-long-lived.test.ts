@@ -82,7 +82,7 @@ async function openWebSocket(gateway: OpenGateway): Promise<WebSocket> {
 const POLICIES = ['close', 'wait', 'ignore'] as const;
 
 describe('an event stream, when the gateway shuts down,', () => {
-  it.each(POLICIES)('is ended with its last chunk where the policy is `%s`', async (longLived) => {
+  it.each(POLICIES)('is ended with its last chunk if longLived is `%s`', async (longLived) => {
     const { gateway, opened } = await start({ longLived });
     const stream = await getStream(gateway);
     const backendSees = once(await opened('/events'), 'close');
@@ -92,14 +92,14 @@ describe('an event stream, when the gateway shuts down,', () => {
     await backendSees;
   });
 
-  it('is ended where its request bypassed the pause', async () => {
+  it('is ended if its request bypassed the pause', async () => {
     const { gateway } = await start({ privilegedUserAgent: 'probe' });
     const end = rest(await getStream(gateway));
     await gateway.close();
     expect(await end).toBe('0\r\n\r\n');
   });
 
-  it('is ended by the end of its connection for a client of HTTP/1.0', async () => {
+  it('is ended by closing the connection of an HTTP/1.0 client', async () => {
     const { gateway } = await start();
     const end = rest(await getStream(gateway, '1.0'));
     await gateway.close();
@@ -121,7 +121,7 @@ describe('an event stream, when the gateway shuts down,', () => {
     await closed;
   });
 
-  it('is ended in order though an ordinary request takes too long and is cut off', async () => {
+  it('is ended in order even if an ordinary request takes too long and is cut off', async () => {
     const { gateway, opened } = await start({ shutdownTimeout: 1200 });
     const stream = await getStream(gateway);
     const slow = request(`${gateway.url}/slow`);
@@ -133,7 +133,7 @@ describe('an event stream, when the gateway shuts down,', () => {
     await expect(slow).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('is ended where its response begins during the shutdown', async () => {
+  it('is ended if its response begins during the shutdown', async () => {
     const { gateway, opened } = await start();
     const stream = await get(gateway, '/later');
     const res = await opened('/later');
@@ -144,7 +144,7 @@ describe('an event stream, when the gateway shuts down,', () => {
     await closed;
   });
 
-  it('is ended where its response begins when an ordinary request has little time left', async () => {
+  it('is ended if its response begins when an ordinary request has little time left', async () => {
     const { gateway, opened } = await start({ shutdownTimeout: 1000 });
     const stream = await get(gateway, '/later');
     const res = await opened('/later');
@@ -159,7 +159,7 @@ describe('an event stream, when the gateway shuts down,', () => {
     await closed;
   });
 
-  it('is ended where its request arrives during the shutdown', async () => {
+  it('is ended if its request arrives during the shutdown', async () => {
     const { gateway, opened } = await start();
     // One connection that is still in use, so that a request may follow on it.
     const socket = await get(gateway, '/slow');
@@ -180,7 +180,7 @@ describe('an event stream, when the gateway shuts down,', () => {
     await closed;
   });
 
-  it('does not delay the end when its client reads nothing', async () => {
+  it('does not delay the shutdown when its client reads nothing', async () => {
     const { gateway, opened } = await start();
     const stream = (await getStream(gateway)).pause();
     const res = await opened('/events');
@@ -196,7 +196,7 @@ describe('an event stream, when the gateway shuts down,', () => {
     expect(stream.destroyed).toBe(false);
   });
 
-  it('has a line in the access log that says that it was answered', async () => {
+  it('has a line in the access log with the outcome `answered`', async () => {
     const lines: string[] = [];
     const accessLog: LineStream = { write: (line) => lines.push(line) > 0 };
     const { gateway } = await start({ accessLog });
@@ -224,7 +224,7 @@ describe('an event stream of the admin endpoints, when the gateway shuts down,',
 });
 
 describe('a long poll, when the gateway shuts down,', () => {
-  it.each(POLICIES)('is answered 503 where the policy is `%s`', async (longLived) => {
+  it.each(POLICIES)('is answered 503 if longLived is `%s`', async (longLived) => {
     const { gateway, opened } = await start({ longLived, isLongLived: ['/poll'] });
     const poll = request(`${gateway.url}/poll`);
     await opened('/poll');
@@ -235,7 +235,7 @@ describe('a long poll, when the gateway shuts down,', () => {
     expect(body).toContain('ERR_ANTRACT_LONG_POLL');
   });
 
-  it('is known by the rule of its own app', async () => {
+  it('is recognised by the rule of its own app', async () => {
     const other = await listen(() => undefined);
     const { gateway } = await start({
       apps: { other: { target: other.url, hosts: ['other.test'], isLongLived: ['/poll'] } },
@@ -258,21 +258,21 @@ describe('a long poll, when the gateway shuts down,', () => {
 });
 
 describe('a WebSocket, when the gateway shuts down,', () => {
-  it.each(POLICIES)('is closed with 1012 where the policy is `%s`', async (longLived) => {
+  it.each(POLICIES)('is closed with 1012 if longLived is `%s`', async (longLived) => {
     const { gateway } = await start({ longLived });
     const closed = once(await openWebSocket(gateway), 'close');
     await gateway.close();
     expect((await closed)[0]).toBe(1012);
   });
 
-  it('is closed with 1012 where its handshake bypassed the pause', async () => {
+  it('is closed with 1012 if its handshake bypassed the pause', async () => {
     const { gateway } = await start({ privilegedUserAgent: 'probe' });
     const closed = once(await openWebSocket(gateway), 'close');
     await gateway.close();
     expect((await closed)[0]).toBe(1012);
   });
 
-  it('is closed with 1012 though an ordinary request takes too long', async () => {
+  it('is closed with 1012 even if an ordinary request takes too long', async () => {
     const { gateway, opened } = await start({ shutdownTimeout: 1200 });
     const closed = once(await openWebSocket(gateway), 'close');
     request(`${gateway.url}/slow`).catch(() => undefined);
@@ -281,7 +281,7 @@ describe('a WebSocket, when the gateway shuts down,', () => {
     expect((await closed)[0]).toBe(1012);
   });
 
-  it('does not delay the end when its client answers nothing', async () => {
+  it('does not delay the shutdown when its client does not answer', async () => {
     const { gateway } = await start();
     const socket = await connect(gateway.port);
     socket.write(
@@ -292,7 +292,7 @@ describe('a WebSocket, when the gateway shuts down,', () => {
     await gateway.close();
   });
 
-  it('is closed with 1012 where its handshake is answered during the shutdown', async () => {
+  it('is closed with 1012 if its handshake is answered during the shutdown', async () => {
     const { gateway, backend, sockets } = await start();
     backend.server.removeAllListeners('upgrade');
     const socket = new WebSocket(gateway.url.replace('http', 'ws'));

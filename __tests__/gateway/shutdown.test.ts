@@ -48,7 +48,7 @@ describe('closing a gateway', () => {
     expect(await warnings.stop()).toEqual([]);
   });
 
-  it('refuses those held with 503 and Retry-After, and closes their connections', async () => {
+  it('rejects held requests with 503 and Retry-After, and closes their connections', async () => {
     const backend = await patientBackend();
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
@@ -64,7 +64,7 @@ describe('closing a gateway', () => {
     expect(backend.waiting).toEqual([]);
   });
 
-  it('lets those in flight finish', async () => {
+  it('lets requests in flight finish', async () => {
     const backend = await patientBackend();
     const gateway = await openGateway({ target: backend.url, shutdownTimeout: '10s' });
     const answer = request(gateway.url, { agent: keepAliveAgent() });
@@ -79,7 +79,7 @@ describe('closing a gateway', () => {
     await closed;
   });
 
-  it('closes a connection as soon as its answer has ended, though others are still in flight', async () => {
+  it('closes a connection as soon as its response has ended, while others are still in flight', async () => {
     const backend = await patientBackend();
     const gateway = await openGateway({ target: backend.url, shutdownTimeout: '10s' });
     const unanswered = request(gateway.url);
@@ -98,7 +98,7 @@ describe('closing a gateway', () => {
     await closed;
   });
 
-  it('cuts off those that take longer than the time for it', async () => {
+  it('cuts off requests that take longer than shutdownTimeout', async () => {
     const backend = await patientBackend();
     const gateway = await openGateway({ target: backend.url, shutdownTimeout: 50 });
     const answer = request(gateway.url);
@@ -108,7 +108,7 @@ describe('closing a gateway', () => {
     await expect(answer).rejects.toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('closes idle connections at once, and takes no new ones', async () => {
+  it('closes idle connections at once, and accepts no new ones', async () => {
     const backend = await listen((_req, res) => res.end('ok'));
     const gateway = await openGateway({ target: backend.url });
     const idle = await connect(gateway.port);
@@ -157,7 +157,7 @@ describe('closing a gateway', () => {
     await closed;
   });
 
-  it('is done once, however often it is asked for, and listening again is refused', async () => {
+  it('happens once for any number of calls, and rejects a later listen()', async () => {
     const gateway = await openGateway({ target: 'http://127.0.0.1:9' });
     const closed = gateway.close();
     expect(gateway.close()).toBe(closed);
@@ -165,7 +165,7 @@ describe('closing a gateway', () => {
     await expect(gateway.listen()).rejects.toMatchObject({ code: 'ERR_ANTRACT_CLOSED' });
   });
 
-  it('waits for one that is about to listen, and leaves nothing open', async () => {
+  it('waits for a gateway that is about to listen, and leaves nothing open', async () => {
     const gateway = createGateway({
       target: 'http://127.0.0.1:9',
       port: 0,
@@ -177,13 +177,13 @@ describe('closing a gateway', () => {
     expect([gateway.server.listening, gateway.adminServer?.listening]).toEqual([false, false]);
   });
 
-  it('works on one that never listened', async () => {
+  it('works for a gateway that never listened', async () => {
     await createGateway({ target: 'http://127.0.0.1:9' }).close();
   });
 });
 
 describe('a gateway that can not listen', () => {
-  it('says why, and leaves nothing open', async () => {
+  it('rejects with the reason, and leaves nothing open', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as { port: number };

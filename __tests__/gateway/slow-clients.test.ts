@@ -93,7 +93,7 @@ describe('a gateway that drains', () => {
     expect(backend.seen).toEqual([{ url: '/upload', bytes: 4, isComplete: false }]);
   });
 
-  it('breaks off a download whose client does not read it within drainBodyTimeout', async () => {
+  it('aborts a download whose client does not read it within drainBodyTimeout', async () => {
     const backend = await openBackend();
     const gateway = await openGateway({ target: backend.url, drainBodyTimeout: 50 });
     const client = await connect(gateway.port);
@@ -132,7 +132,7 @@ describe('a gateway that drains', () => {
     expect(await gateway.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
-  it('ends a slow upload after a stop as well', async () => {
+  it('ends a slow upload after a stop too', async () => {
     const backend = await openBackend();
     const gateway = await openGateway({ target: backend.url, drainBodyTimeout: 50 });
     const client = await connect(gateway.port);
@@ -204,7 +204,7 @@ describe('drainMinBodyRate', () => {
     expect(site.handled[0]?.req).toMatchObject({ complete: false, aborted: true });
   });
 
-  it('ends an upload that was fast, and then stands still', async () => {
+  it('ends an upload that was fast and then stalls', async () => {
     const site = await startMiddleware({ drainMinBodyRate: 500 });
     const client = await site.upload();
     await site.registry.enable();
@@ -213,7 +213,7 @@ describe('drainMinBodyRate', () => {
     expect(site.events).toMatchObject([{ cause: 'rate' }]);
   });
 
-  it('lets an upload finish that keeps to it, however long that takes', async () => {
+  it('lets an upload above it finish, however long that takes', async () => {
     const site = await startMiddleware({ drainMinBodyRate: 500 });
     const client = await site.upload();
     await site.registry.enable();
@@ -249,7 +249,7 @@ describe('drainMinBodyRate', () => {
     expect(site.events).toEqual([]);
   });
 
-  it('does not end what a drain does not wait for', async () => {
+  it('does not end a request that the drain does not wait for', async () => {
     const site = await startMiddleware({ drainMinBodyRate: 500, shouldHold: () => false });
     await site.upload();
     await site.registry.enable();

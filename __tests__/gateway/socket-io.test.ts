@@ -148,7 +148,7 @@ describe.each([
   ["a proxy of one's own", openProxy],
   ['the gateway', openOurs],
 ])('behind %s', (_name, open: (backend: Backend) => Promise<Front>) => {
-  it('clients come back after a restart, and what they say arrives once', async () => {
+  it('clients reconnect after a restart, and each message arrives once', async () => {
     const backend = await startBackend({ script: 'socket-io-backend.mjs' });
     const { antract, url } = await open(backend);
     const riders = await Promise.all([
@@ -199,7 +199,7 @@ function transportsOf(journal: Message[], text: string): Record<string, string> 
 }
 
 describe('a session of long polls', () => {
-  it('holds up a drain where its path is not named', async () => {
+  it('delays a drain if its path is not in isLongLived', async () => {
     const backend = await startBackend({ script: 'socket-io-backend.mjs' });
     const { antract, url } = await openProxy(backend, { isLongLived: '/elsewhere' });
     const rider = await rideSocketIo(url, 'polling', ['polling']);
@@ -212,7 +212,7 @@ describe('a session of long polls', () => {
     });
   });
 
-  it('has its POSTs released in order, behind the end of its poll', async () => {
+  it('has its POSTs released in order, after the end of its poll', async () => {
     const backend = await startBackend();
     const { antract, url, finish } = await openProxy(backend, {
       isLongLived: '/hang',
@@ -257,7 +257,7 @@ describe('a session of long polls', () => {
   it.each([
     ['is killed', true],
     ['lives on', false],
-  ])('repeats what was held, and it arrives once, where the backend %s', async (_name, kill) => {
+  ])('repeats held messages, and each arrives once, if the backend %s', async (_name, kill) => {
     const backend = await startBackend({ script: 'socket-io-backend.mjs' });
     const { antract, url, finish } = await openProxy(backend);
     const socket = dial(url, { transports: ['polling'], retries: 5, ackTimeout: 10_000 });

@@ -50,8 +50,8 @@ function webSocket(url: string, headers: Record<string, string> = {}): WebSocket
   return socket;
 }
 
-describe('a WebSocket', () => {
-  it('is passed on, in both directions, to the app of its host', async () => {
+describe('a WebSocket through the gateway', () => {
+  it('is passed to the app of its host, in both directions', async () => {
     const [shop, blog] = await Promise.all([echoBackend('shop'), echoBackend('blog')]);
     const { url } = await openGateway({
       apps: { 'shop.example': { target: shop.url }, 'blog.example': { target: blog.url } },
@@ -64,7 +64,7 @@ describe('a WebSocket', () => {
     await once(client, 'close');
   });
 
-  it('tells the backend what other requests tell it, and can forge no more', async () => {
+  it('has the same X-Forwarded headers as other requests, and can not forge them', async () => {
     const backend = await echoBackend();
     const connected = once(backend.sockets, 'connection');
     const { url } = await openGateway({ target: backend.url });
@@ -148,7 +148,7 @@ describe('a WebSocket', () => {
     }
   });
 
-  it('that no connection could be made for waits for the backend, and keeps what it sent early', async () => {
+  it('without a connection to the backend waits for the backend, and keeps its early data', async () => {
     const backend = await startBackend();
     await backend.kill();
     const gateway = await openGateway({ target: backend.url });
@@ -172,7 +172,7 @@ describe('a WebSocket', () => {
     socket.destroy();
   });
 
-  it('that is taken back again and again is listened to no more often for that', async () => {
+  it('that is requeued many times has no additional listeners', async () => {
     const backend = await startBackend();
     await backend.kill();
     const gateway = await openGateway({ target: backend.url, probe: { check: () => true } });
@@ -192,7 +192,7 @@ describe('a WebSocket', () => {
     expect(gateway.antract.status()).toMatchObject({ held: 0, inFlight: 0 });
   });
 
-  it('that the backend refuses is refused in its words', async () => {
+  it('that the backend rejects gets the response of the backend', async () => {
     const { server, url: target } = await listen(() => undefined);
     server.on('upgrade', (_req, socket) => {
       socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\nConnection: close\r\n\r\nwho?');
@@ -217,7 +217,7 @@ describe('a WebSocket', () => {
     expect(reached).toEqual([]);
   });
 
-  it('whose socket breaks while it is being refused does no harm', async () => {
+  it('whose socket fails while it is rejected causes no error', async () => {
     const { port, server, url } = await openGateway({
       apps: { 'shop.example': { target: 'http://127.0.0.1:9' } },
     });
@@ -228,7 +228,7 @@ describe('a WebSocket', () => {
     expect((await request(url)).status).toBe(421);
   });
 
-  it('whose client resets during the handshake does no harm', async () => {
+  it('whose client resets during the handshake causes no error', async () => {
     const silent = await silentBackend();
     const { port, url } = await openGateway({ target: silent.url });
     const arrived = once(silent.server, 'upgrade');
@@ -241,8 +241,8 @@ describe('a WebSocket', () => {
   });
 });
 
-describe('any other wish to upgrade', () => {
-  it('is ignored, and the request answered as it is', async () => {
+describe('an upgrade to another protocol', () => {
+  it('is ignored, and the request is answered as usual', async () => {
     const backend = await listen(async (req, res) => {
       let bytes = 0;
       for await (const chunk of req) bytes += (chunk as Buffer).length;
@@ -259,7 +259,7 @@ describe('any other wish to upgrade', () => {
     await readUntil(socket, (text) => text.includes('GET /b 0 undefined\n'));
   });
 
-  it('is ignored together with what Connection says of it, and the client can still ask to close', async () => {
+  it('is ignored together with its option in Connection, and the client can still ask to close', async () => {
     const backend = await listen((req, res) => res.end(`${String(req.headers['x-hop'])}\n`));
     const { port } = await openGateway({ target: backend.url });
     const socket = await connect(port);
@@ -271,7 +271,7 @@ describe('any other wish to upgrade', () => {
     await closed;
   });
 
-  it('is ignored in a pipelined request too, and the responses arrive in order', async () => {
+  it('is ignored in a pipelined request, and the responses arrive in order', async () => {
     const backend = await listen((req, res) => void setImmediate(() => res.end(`${req.url}\n`)));
     const { port } = await openGateway({ target: backend.url });
     const socket = await connect(port);
@@ -297,7 +297,7 @@ describe('a WebSocket handshake that is pipelined behind another request', () =>
     expect((await request(url)).status).toBe(200);
   });
 
-  it('is answered after the response to that request, and keeps what it sent early', async () => {
+  it('is answered after the response to that request, and keeps its early data', async () => {
     const { port } = await openGateway({ target: (await echoBackend()).url });
     const socket = await connect(port);
     // A masked text frame: hi.

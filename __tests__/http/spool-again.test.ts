@@ -16,7 +16,7 @@ const UNTIL: Record<string, (req: http.IncomingMessage) => Promise<unknown>> = {
 };
 
 describe('a request that is held again', () => {
-  it.each(Object.keys(UNTIL))('%s goes on as an ordinary request', async (moment) => {
+  it.each(Object.keys(UNTIL))('%s continues as an ordinary request', async (moment) => {
     const { spooler: store } = await spooler();
     const port = await serve(async (req, res) => {
       const spool = await collected(store.begin(req, { res }));
@@ -39,7 +39,7 @@ describe('a request that is held again', () => {
     expect(store.bytes).toBe(0);
   });
 
-  it('by its own reader gives it nothing more until it is released', async () => {
+  it('by its own reader delivers nothing more until it is released', async () => {
     const { spooler: store } = await spooler({ memory: '16kb' });
     const port = await serve(async (req, res) => {
       const spool = store.begin(req, { res });
@@ -61,7 +61,7 @@ describe('a request that is held again', () => {
     expect(store.bytes).toBe(0);
   });
 
-  it('while the disk is being read gives nothing away, and misses nothing', async () => {
+  it('while the disk is being read delivers nothing early, and loses nothing', async () => {
     let read: (() => void) | undefined;
     let hasRead = false;
     const disk = diskWith({
@@ -91,7 +91,7 @@ describe('a request that is held again', () => {
     expect((await upload(port, { pieces, chunked: true })).text).toBe(sha256(BIG));
   });
 
-  it('is let go when its client leaves', async () => {
+  it('is discarded when its client disconnects', async () => {
     const { spooler: store } = await spooler();
     let spool: Spool | undefined;
     let isAgain = false;
@@ -112,7 +112,7 @@ describe('a request that is held again', () => {
     expect(store.bytes).toBe(0);
   });
 
-  it('after all of it was read is left alone', async () => {
+  it('after all of its body was read is not spooled', async () => {
     const { spooler: store } = await spooler();
     const port = await serve(async (req, res) => {
       (await collected(store.begin(req, { res }))).release();

@@ -37,8 +37,8 @@ async function gate(begin: (req: http.IncomingMessage) => Spool) {
   return { port, spools, go: open };
 }
 
-describe('a temporary file', () => {
-  it('has no name while it is used, and belongs to its user alone', async () => {
+describe('a temporary file of the spool', () => {
+  it('has no name while it is used, and only its user can access it', async () => {
     const modes: number[] = [];
     const flags: number[] = [];
     const disk: Disk = {
@@ -63,7 +63,7 @@ describe('a temporary file', () => {
     await until(() => store.files === 0);
   });
 
-  it('is deleted at each end where it has to keep its name', async () => {
+  it('is deleted at each end on a system where it keeps its name', async () => {
     const disk = { ...systemDisk, unlinksOpenFiles: false };
     const { spooler: store, directory } = await spooler({}, { disk });
     const { port, spools, go } = await gate((req) => store.begin(req));
@@ -92,7 +92,7 @@ describe('a temporary file', () => {
     expect(store.bytes).toBe(0);
   });
 
-  it('is opened after the one before it, so that no more than one exceeds the limit of descriptors', async () => {
+  it('is opened after the previous one, so that at most one exceeds the limit of descriptors', async () => {
     let opening = 0;
     let most = 0;
     const disk: Disk = {
@@ -116,7 +116,7 @@ describe('a temporary file', () => {
     expect(most).toBe(1);
   });
 
-  it('keeps its order on a disk that is slow, and makes the client wait for it', async () => {
+  it('keeps the order of bytes on a slow disk, and makes the client wait', async () => {
     let writeOn: (() => void) | undefined;
     const disk = diskWith({
       async writev(this: promises.FileHandle, ...args: Parameters<promises.FileHandle['writev']>) {
@@ -154,40 +154,43 @@ describe('a temporary file', () => {
     ['that becomes full', 3, 'ENOSPC', undefined],
     ['that takes only part of a write', 0, 'ENOSPC', 1000],
     ['that fails', 1, 'EIO', undefined],
-  ])('on a disk %s leaves a request held, unread and whole', async (_how, after, code, short) => {
-    let writes = 0;
-    const disk = diskWith({
-      async writev(this: promises.FileHandle, buffers: Buffer[], position: number) {
-        const write = (chunks: Buffer[]) =>
-          Object.getPrototypeOf(this).writev.call(this, chunks, position);
-        writes += 1;
-        if (writes <= after) return write(buffers);
-        if (short && writes === 1) return write([buffers[0]!.subarray(0, short)]);
-        throw fault(code);
-      },
-    } as Partial<promises.FileHandle>);
-    const { spooler: store, warnings } = await spooler({}, { disk });
-    const told: string[] = [];
-    const { port, spools, go } = await gate((req) =>
-      store.begin(req, { onOverflow: (state) => told.push(state) }),
-    );
-    const answers = [
-      upload(port, { pieces: [BIG] }),
-      upload(port, { pieces: [BIG], chunked: true }),
-    ];
-    await until(() => spools.length === 2 && spools.every(({ state }) => state !== 'collecting'));
-    expect(spools.map(({ state }) => state)).toContain('unread');
-    expect(told).toContain('unread');
-    expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/^WRN_ANTRACT_SPOOL_DISK: .*no luck/);
-    go();
-    for (const answer of answers) expect((await answer).text).toBe(sha256(BIG));
-    await until(() => store.files === 0);
-    expect(store.bytes).toBe(0);
-  });
+  ])(
+    'on a disk %s leaves a request held, unread and complete',
+    async (_how, after, code, short) => {
+      let writes = 0;
+      const disk = diskWith({
+        async writev(this: promises.FileHandle, buffers: Buffer[], position: number) {
+          const write = (chunks: Buffer[]) =>
+            Object.getPrototypeOf(this).writev.call(this, chunks, position);
+          writes += 1;
+          if (writes <= after) return write(buffers);
+          if (short && writes === 1) return write([buffers[0]!.subarray(0, short)]);
+          throw fault(code);
+        },
+      } as Partial<promises.FileHandle>);
+      const { spooler: store, warnings } = await spooler({}, { disk });
+      const told: string[] = [];
+      const { port, spools, go } = await gate((req) =>
+        store.begin(req, { onOverflow: (state) => told.push(state) }),
+      );
+      const answers = [
+        upload(port, { pieces: [BIG] }),
+        upload(port, { pieces: [BIG], chunked: true }),
+      ];
+      await until(() => spools.length === 2 && spools.every(({ state }) => state !== 'collecting'));
+      expect(spools.map(({ state }) => state)).toContain('unread');
+      expect(told).toContain('unread');
+      expect(warnings).toHaveLength(1);
+      expect(warnings[0]).toMatch(/^WRN_ANTRACT_SPOOL_DISK: .*no luck/);
+      go();
+      for (const answer of answers) expect((await answer).text).toBe(sha256(BIG));
+      await until(() => store.files === 0);
+      expect(store.bytes).toBe(0);
+    },
+  );
 
   it.each(['open', 'mkdir', 'statfs'] as const)(
-    'leaves a request held and whole when %s fails',
+    'leaves a request held and complete when %s fails',
     async (call) => {
       const disk = { ...systemDisk, [call]: () => Promise.reject(fault('EACCES')) } as Disk;
       const { spooler: store, warnings } = await spooler({}, { disk });
@@ -200,7 +203,7 @@ describe('a temporary file', () => {
     },
   );
 
-  it('is tried again when a request is held again', async () => {
+  it('is tried again when the request is held again', async () => {
     let isFull = true;
     const disk = diskWith({
       async writev(this: promises.FileHandle, ...args: unknown[]) {
@@ -222,7 +225,7 @@ describe('a temporary file', () => {
     expect((await upload(port, { pieces: [BIG] })).text).toBe(sha256(BIG));
   });
 
-  it('finds its directory gone and makes it again, with several at once', async () => {
+  it('creates its deleted directory again, also for several files at once', async () => {
     const { spooler: store, directory, warnings } = await spooler();
     const first = await gate((req) => store.begin(req));
     const answer = upload(first.port, { pieces: [BIG] });
@@ -239,7 +242,7 @@ describe('a temporary file', () => {
     expect((await stat(directory)).mode & 0o777).toBe(0o700);
   });
 
-  it('never takes the last tenth of the disk', async () => {
+  it('never uses the last tenth of the disk', async () => {
     const blocks = 1000;
     const bsize = 4096;
     let bavail = 100 + 50;
@@ -255,7 +258,7 @@ describe('a temporary file', () => {
     expect((await answer).text).toBe(sha256(BIG));
   });
 
-  it('that cannot be read back is an error for the reader, never a short body', async () => {
+  it('that can not be read is an error for the reader, never a short body', async () => {
     const disk = diskWith({ read: () => Promise.reject(fault('EIO')) });
     const { spooler: store, warnings } = await spooler({}, { disk });
     let outcome: unknown;
@@ -269,7 +272,7 @@ describe('a temporary file', () => {
     await until(() => store.files === 0 && store.bytes === 0);
   });
 
-  it('of a request that a handler forgot half-read goes with the request', async () => {
+  it('of a request that a handler dropped half-read is deleted with the request', async () => {
     setFlagsFromString('--expose_gc');
     const gc = runInNewContext('gc') as () => void;
     const { spooler: store } = await spooler();
@@ -290,7 +293,7 @@ describe('a temporary file', () => {
   });
 });
 
-describe('an instance', () => {
+describe('the spooler of an instance', () => {
   it('spools no more than `maxTotal`, and warns once', async () => {
     const { spooler: store, warnings } = await spooler({ maxTotal: '4mb' });
     const { port, spools, go } = await gate((req) => store.begin(req));
@@ -305,7 +308,7 @@ describe('an instance', () => {
     expect(store.bytes).toBe(0);
   });
 
-  it('keeps a body in small pieces in little memory', async () => {
+  it('stores a body of small chunks in little memory', async () => {
     const { spooler: store } = await spooler();
     const { port, spools, go } = await gate((req) => store.begin(req));
     const bytes = body(20_000);
@@ -317,7 +320,7 @@ describe('an instance', () => {
     expect((await answer).text).toBe(sha256(bytes));
   });
 
-  it('holds unread, with a warning, on a Node that does not call push', async () => {
+  it('holds requests unread, with a warning, on a Node that does not call push', async () => {
     const { spooler: store, warnings } = await spooler({}, { parserCallsPush: () => false });
     const { port, spools, go } = await gate((req) => store.begin(req));
     const answer = upload(port, { pieces: [BIG] });
@@ -328,11 +331,11 @@ describe('an instance', () => {
     expect((await answer).text).toBe(sha256(BIG));
   });
 
-  it('finds that this Node does call push', () => {
+  it('detects that this Node calls push', () => {
     expect(parserCallsPush()).toBe(true);
   });
 
-  it('discards what is held when it is closed, and lets the rest arrive', async () => {
+  it('discards held bodies when it is closed, and completes replays', async () => {
     const { spooler: store } = await spooler();
     const spools: Spool[] = [];
     const port = await serve(async (req, res) => {
@@ -354,7 +357,7 @@ describe('an instance', () => {
     expect((await answer).text).toBe(sha256(BIG));
   });
 
-  it('deletes what crashed processes left behind, and nothing else', async () => {
+  it('deletes the files of crashed processes, and no others', async () => {
     const { directory } = await spooler();
     const dead = spawn(process.execPath, ['-e', '']);
     await once(dead, 'exit');
@@ -379,7 +382,7 @@ describe('an instance', () => {
     await next.close();
   });
 
-  it('has flat memory for an upload of 192 MB, held and released to a slow reader', async () => {
+  it('needs little memory for an upload of 192 MB that is held and released to a slow reader', async () => {
     const { spooler: store } = await spooler();
     const pieces = Array.from({ length: 64 }, () => BIG);
     let peak = 0;
@@ -408,8 +411,8 @@ describe('an instance', () => {
   });
 });
 
-describe('chunks in memory', () => {
-  it('are copied together where they are small, and keep their order through any cut', () => {
+describe('the chunks of a body in memory', () => {
+  it('are merged if they are small, and keep their order through any cut', () => {
     const chunks = new MemoryChunks();
     const bytes = body(40_000);
     for (let at = 0; at < 5000; at += 1) chunks.push(bytes.subarray(at, at + 1));
@@ -428,7 +431,7 @@ describe('chunks in memory', () => {
 });
 
 describe('the options of a spool', () => {
-  it('are bytes, or strings', () => {
+  it('are numbers of bytes, or strings with a unit', () => {
     expect(readSpoolOptions({ memory: '64 KiB', maxBody: '1.5gb', maxTotal: 5 })).toMatchObject({
       memory: 65_536,
       maxBody: 1.5 * 1024 ** 3,
@@ -443,7 +446,7 @@ describe('the options of a spool', () => {
     [{ maxTotal: Number.NaN }, /`spool.maxTotal`/],
     [{ directory: '' }, /`spool.directory` to be a path/],
     [{ dir: '/tmp' }, /Unknown option `spool.dir`/],
-  ])('are refused when they make no sense (%j)', (options, message) => {
+  ])('are rejected when they are invalid (%j)', (options, message) => {
     expect(() => readSpoolOptions(options as never)).toThrow(message);
   });
 });

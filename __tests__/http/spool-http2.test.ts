@@ -34,7 +34,7 @@ async function upload2(session: http2.ClientHttp2Session, bytes: Buffer, length 
 }
 
 describe.each(Object.keys(CONSUMERS))('a held http2 body read with %s', (consumer) => {
-  it.each(Object.keys(HOLDS))('arrives whole when held %s', async (hold) => {
+  it.each(Object.keys(HOLDS))('arrives complete when held %s', async (hold) => {
     const { spooler: store } = await spooler({ memory: 16 * 1024 });
     const session = await serve2(async (req, res) => {
       const spool = await HOLDS[hold]!(() => store.begin(req, { res }), req);
@@ -67,7 +67,7 @@ describe('a held http2 request', () => {
   });
 
   it.each(['pipe', 'a slow reader', "req.on('data')", 'for await'])(
-    'goes on reading after an early answer (%s)',
+    'is read to its end after an early response (%s)',
     async (consumer) => {
       const { spooler: store } = await spooler();
       let read: Promise<unknown> | undefined;
@@ -82,7 +82,7 @@ describe('a held http2 request', () => {
   );
 
   it.each([0, 1000, 300_000, BIG.length])(
-    'is noticed to be gone when its client resets it after %i bytes',
+    'is discarded when its client resets it after %i bytes',
     async (sent) => {
       const { spooler: store } = await spooler();
       let spool: Spool | undefined;
@@ -136,7 +136,7 @@ describe('a held http2 request', () => {
     expect([first.bytes, second.bytes]).toEqual([0, 0]);
   });
 
-  it('is closed when it is answered unread, with the rest of its upload', async () => {
+  it('is closed when it is answered unread, and the rest of its upload is discarded', async () => {
     const { spooler: store } = await spooler();
     const session = await serve2(async (req, res) => {
       const spool = store.begin(req, { res });
@@ -153,7 +153,7 @@ describe('a held http2 request', () => {
     expect(store.bytes).toBe(0);
   });
 
-  it('is let go when its response ends while it is held', async () => {
+  it('is discarded when its response ends while it is held', async () => {
     const { spooler: store } = await spooler();
     let spool: Spool | undefined;
     const session = await serve2(async (req, res) => {
@@ -165,7 +165,7 @@ describe('a held http2 request', () => {
     expect(spool?.state).toBe('done');
   });
 
-  it('never has more than a little of an upload in memory for a slow reader', async () => {
+  it('keeps only a little of an upload in memory for a slow reader', async () => {
     const { spooler: store } = await spooler({ memory: 1024 });
     let most = 0;
     const session = await serve2(async (req, res) => {

@@ -22,8 +22,8 @@ function traces(req: http.IncomingMessage, res: http.ServerResponse): unknown {
   };
 }
 
-describe('a request that is held', () => {
-  it('goes through untouched when it has no body, or one that Node keeps by itself', async () => {
+describe('a held request', () => {
+  it('is not spooled when it has no body, or one that Node buffers', async () => {
     const { spooler: store } = await spooler();
     const port = await serve(async (req, res) => {
       const before = traces(req, res);
@@ -38,7 +38,7 @@ describe('a request that is held', () => {
     }
   });
 
-  it('is spooled in spite of a small body when somebody reads it already', async () => {
+  it('is spooled despite its small body when a handler reads it already', async () => {
     const { spooler: store } = await spooler();
     let early = 0;
     const port = await serve(async (req, res) => {
@@ -50,7 +50,7 @@ describe('a request that is held', () => {
     expect({ text, early }).toEqual({ text: sha256(body(1024)), early: 1024 });
   });
 
-  it('has nothing left on it once it is read', async () => {
+  it('is an ordinary request without patches after it was read', async () => {
     const { spooler: store } = await spooler();
     const port = await serve(async (req, res) => {
       const closes = () => req.listenerCount('close') + res.listenerCount('close');
@@ -69,7 +69,7 @@ describe('a request that is held', () => {
     expect(await upload(port, { pieces: [BIG] })).toEqual({ status: 200, text: sha256(BIG) });
   });
 
-  it("keeps another's property of the same name", async () => {
+  it('keeps a property of the same name that other code has set', async () => {
     const { spooler: store } = await spooler();
     let seen = 0;
     const port = await serve(async (req, res) => {
@@ -143,7 +143,7 @@ describe('a request that is held', () => {
     ['a slow reader', 0],
     ['a slow reader', 5],
     ['for await', 5],
-  ])('goes on reading after an early answer (%s, after %i turns)', async (consumer, turns) => {
+  ])('is read to its end after an early response (%s, after %i turns)', async (consumer, turns) => {
     const { spooler: store } = await spooler();
     for (const hold of Object.keys(HOLDS)) {
       let read: Promise<string> | undefined;
@@ -169,7 +169,7 @@ describe('a request that is held', () => {
   });
 
   it.each(['with a length', 'chunked'])(
-    'keeps its small body for who answers early: %s',
+    'keeps its small body for a handler that responds early: %s',
     async (framing) => {
       const { spooler: store } = await spooler();
       const bytes = body(9000);
@@ -200,7 +200,7 @@ describe('a request that is held', () => {
     },
   );
 
-  it('is thrown away by Node when it is answered unread, and its connection lives on', async () => {
+  it('is discarded by Node when it is answered unread, and its connection stays open', async () => {
     const { spooler: store } = await spooler();
     let closed = 0;
     const port = await serve(async (req, res) => {
@@ -230,7 +230,7 @@ describe('a request that is held', () => {
     expect(digests).toEqual(sizes.map((size) => sha256(body(size))));
   });
 
-  it('is handed on in its own async context', async () => {
+  it('is passed on in its own async context', async () => {
     const { spooler: store } = await spooler({ memory: 1024 });
     const context = new AsyncLocalStorage<string>();
     const spools: Spool[] = [];
@@ -273,7 +273,7 @@ describe('a request that is held', () => {
     expect([first.bytes, second.bytes]).toEqual([0, 0]);
   });
 
-  it('never has more than a little of an upload in memory for a reader that has stopped', async () => {
+  it('keeps only a little of an upload in memory for a reader that has stopped', async () => {
     const { spooler: store } = await spooler({ memory: 1024 });
     const total = 8 * BIG.length;
     let req!: http.IncomingMessage;
@@ -304,13 +304,13 @@ describe('a request that is held', () => {
   });
 });
 
-describe('a client that leaves', () => {
+describe('a client of a spooled request that disconnects', () => {
   it.each([
     ['having sent nothing of it', 0],
     ['having sent a little', 1000],
     ['having sent part of it', 300_000],
     ['having sent all of it', BIG.length],
-  ])('%s is noticed while it is held, and nothing of it stays', async (_how, sent) => {
+  ])('%s is noticed while it is held, and its spool is deleted', async (_how, sent) => {
     const { spooler: store } = await spooler();
     let spool: Spool | undefined;
     let left = false;
@@ -334,7 +334,7 @@ describe('a client that leaves', () => {
     expect(after).toMatchObject({ own: [], req: (before as { req: unknown }).req });
   });
 
-  it('in the middle of a replay is an error for the reader, and its file is deleted', async () => {
+  it('in the middle of a replay causes an error for the reader, and its file is deleted', async () => {
     const { spooler: store } = await spooler();
     let outcome: Promise<unknown> | undefined;
     let aborted = false;
@@ -363,7 +363,7 @@ describe('a client that leaves', () => {
     expect([spool?.state, store.bytes]).toEqual(['done', 0]);
   });
 
-  it('after it has sent part of it is an error for the reader, never a short body', async () => {
+  it('after a part of its body causes an error for the reader, never a short body', async () => {
     const { spooler: store } = await spooler();
     let outcome: unknown;
     const port = await serve(async (req, res) => {
@@ -382,8 +382,8 @@ describe('a client that leaves', () => {
   });
 });
 
-describe('a request that comes to its end otherwise', () => {
-  it('is let go when its response ends while it is held', async () => {
+describe('a spooled request that ends early', () => {
+  it('is discarded when its response ends while it is held', async () => {
     const { spooler: store } = await spooler();
     const spools: Spool[] = [];
     const port = await serve(async (req, res) => {
@@ -409,7 +409,7 @@ describe('a request that comes to its end otherwise', () => {
     }
   });
 
-  it('without a response to look at, too', async () => {
+  it('is discarded without `res` when its response ends', async () => {
     const { spooler: store } = await spooler();
     let closed = false;
     const port = await serve(async (req, res) => {
@@ -422,7 +422,7 @@ describe('a request that comes to its end otherwise', () => {
     expect(store.bytes).toBe(0);
   });
 
-  it('without a response to look at, with a listener that came before', async () => {
+  it('is discarded without `res`, also with an earlier listener', async () => {
     const { spooler: store } = await spooler();
     let closed = false;
     const port = await serve(async (req, res) => {
@@ -454,7 +454,7 @@ describe('a request that comes to its end otherwise', () => {
     expect([spool.state, store.bytes]).toEqual(['done', 0]);
   });
 
-  it('is discarded once, however often it is asked for', async () => {
+  it('is discarded once for any number of calls', async () => {
     const { spooler: store } = await spooler();
     const port = await serve(async (req, res) => {
       const spool = await collected(store.begin(req, { res }));
@@ -468,7 +468,7 @@ describe('a request that comes to its end otherwise', () => {
     await until(() => store.files === 0);
   });
 
-  it('says that the body is too large, with and without a length', async () => {
+  it('reports that the body is too large, with and without a length', async () => {
     const { spooler: store } = await spooler({ maxBody: '100kb' });
     const port = await serve(async (req, res) => {
       let told = '';
@@ -496,7 +496,7 @@ describe('a request that comes to its end otherwise', () => {
     expect(store.bytes).toBe(0);
   });
 
-  it('is read to its end by a reader that pauses until long after its answer', async () => {
+  it('is read to its end by a reader that pauses until long after its response', async () => {
     const { spooler: store } = await spooler();
     let rest: Promise<string> | undefined;
     let first: Buffer | undefined;
@@ -516,8 +516,8 @@ describe('a request that comes to its end otherwise', () => {
   });
 });
 
-describe('a spool that was put under a stream by hand', () => {
-  it('feeds a writable that stops and goes', async () => {
+describe('a spool whose request is read through a stream', () => {
+  it('fills a writable that pauses and resumes', async () => {
     const { spooler: store } = await spooler({ memory: 0 });
     const port = await serve(async (req, res) => {
       (await collected(store.begin(req, { res }))).release();

@@ -11,7 +11,7 @@ import { body, CONSUMERS, listen, sha256, SIZES, until, upload } from '../suppor
 import { cleaned, collected, HOLDS, serve, spooler } from '../support/spooler.ts';
 
 describe.each(Object.keys(CONSUMERS))('a held body read with %s', (consumer) => {
-  it.each(Object.keys(HOLDS))('arrives whole when held %s', async (hold) => {
+  it.each(Object.keys(HOLDS))('arrives complete when held %s', async (hold) => {
     const { spooler: store, directory } = await spooler({ memory: 16 * 1024 });
     const port = await serve(async (req, res) => {
       const spool = await HOLDS[hold]!(() => store.begin(req, { res }), req);
@@ -78,7 +78,7 @@ function multipart(content: Buffer): { pieces: Buffer[]; headers: http.OutgoingH
 }
 
 describe('a held body in a framework', () => {
-  it.each(['/multer', '/busboy'])('is a form for %s', async (url) => {
+  it.each(['/multer', '/busboy'])('is parsed as a form by %s', async (url) => {
     const { spooler: store } = await spooler();
     const port = await app(store);
     for (const size of SIZES) {
@@ -96,7 +96,7 @@ describe('a held body in a framework', () => {
     ['/json', 'application/json', (content: string) => JSON.stringify({ text: content })],
     ['/form', 'application/x-www-form-urlencoded', (content: string) => `text=${content}`],
     ['/raw', 'application/octet-stream', (content: string) => content],
-  ])('is parsed for %s', async (url, type, wrap) => {
+  ])('is parsed by %s', async (url, type, wrap) => {
     const { spooler: store } = await spooler();
     const port = await app(store);
     for (const size of SIZES) {
@@ -110,7 +110,7 @@ describe('a held body in a framework', () => {
     }
   });
 
-  it('keeps its Content-Encoding, and is decoded after it', async () => {
+  it('keeps its Content-Encoding and is decoded', async () => {
     const { spooler: store } = await spooler();
     const port = await app(store);
     const content = body(300_000).toString('hex');
