@@ -223,7 +223,7 @@ describe('transfer codings of a backend', () => {
     ['a 304', get(), '304 Not Modified', ''],
     ['a body that is complete', get(), '200 OK', 'Content-Length: 0\r\n'],
   ])(
-    'of a backend that sends more bytes after %s do not affect its response',
+    'a backend that sends more bytes after %s has its response passed on',
     async (_what, sent, line, more) => {
       const backend = await rawBackend(`HTTP/1.1 ${line}\r\nX-Kept: 1\r\n${more}\r\nhello`);
       const { port } = await openGateway({ target: backend.url });

@@ -35,7 +35,7 @@ function codeOf(body: string): unknown {
   return (JSON.parse(body) as { code: unknown }).code;
 }
 
-/** How a response that has begun goes on: whether it ended as it should, or was cut off. */
+/** How a response that has begun ends: complete or cut off. */
 async function endOf(res: IncomingMessage): Promise<'complete' | 'cut off'> {
   await new Promise((resolve) =>
     res
@@ -143,7 +143,7 @@ describe('a backend that refuses connections while its probe succeeds', () => {
     expect(released()).toBeLessThan(100);
     expect(looks).toBeLessThan(10);
     expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
-    // It goes on being so, and nobody waits for it again.
+    // It stays down, and no request waits for it again.
     let held = 0;
     gateway.antract.on('held', () => held++);
     for (let i = 0; i < 5; i++) expect((await request(gateway.url)).status).toBe(502);
@@ -261,7 +261,7 @@ describe('a backend that stops sending', () => {
     const backend = await startBackend({ backlog: 1 });
     const { port } = backend;
     backend.freeze();
-    // The kernel still takes this many for it; after them it answers nobody.
+    // The kernel accepts this many connections for it, and no more.
     const { url } = await openGateway({ target: backend.url, proxyTimeout: 100 });
     await Promise.all([connect(port), connect(port)]);
     expect((await request(url)).status).toBe(504);

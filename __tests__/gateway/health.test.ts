@@ -38,7 +38,7 @@ async function open(server: Server, where: net.ListenOptions): Promise<void> {
   await once(server, 'listening');
 }
 
-/** An address at which nobody listens. */
+/** An address without a listener. */
 async function freePort(): Promise<number> {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -147,7 +147,7 @@ describe('a backend that accepts its connections late', () => {
     await gateway.antract.enable();
     const answers = Array.from({ length: 40 }, (_, i) => request(`${gateway.url}/?ms=20&id=${i}`));
     await held(gateway, 40);
-    // The kernel makes connections for it all the same; it resets those beyond the limit, but only
+    // The kernel still makes connections for it. It resets those beyond the limit, but only
     // when the backend runs again.
     backend.freeze();
     const written = writtenTo(backend.port);

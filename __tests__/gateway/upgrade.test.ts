@@ -25,7 +25,7 @@ async function echoBackend(name = 'echo', port = 0) {
   return { server, url, sockets };
 }
 
-/** Takes handshakes and never answers them; `left` resolves when somebody has given up on one. */
+/** Accepts handshakes and never answers them. `left` resolves when a connection ends. */
 async function silentBackend() {
   const { server, url } = await listen((_req, res) => res.end('ok'));
   const left = new Promise<void>((resolve) => {

@@ -406,7 +406,7 @@ describe('the spooler of an instance', () => {
     const expected = createHash('sha256');
     for (const piece of pieces) expected.update(piece);
     expect((await upload(port, { pieces })).text).toBe(expected.digest('hex'));
-    // V8 lets 64 MB of buffers that nobody uses pile up before it looks at them.
+    // V8 lets 64 MB of unused buffers accumulate before it collects them.
     expect(peak - before).toBeLessThan(100 * 1024 * 1024);
   });
 });

@@ -11,7 +11,7 @@ import { collected, HOLDS, serve, spooler } from '../support/spooler.ts';
 
 const BIG = body(3 * 1024 * 1024);
 
-/** What somebody could leave behind on a request. */
+/** A property that other code may leave on a request. */
 function traces(req: http.IncomingMessage, res: http.ServerResponse): unknown {
   const listeners = (emitter: NodeJS.EventEmitter) =>
     emitter.eventNames().map((name) => [name, emitter.listenerCount(name)]);
