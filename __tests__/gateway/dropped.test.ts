@@ -91,39 +91,42 @@ describe.each(DROPS)('a target that accepts connections and %s them', (_what, dr
   });
 });
 
-describe.each(DROPS.slice(0, 2))('without a health check path, a target that %s connections', (_what, drop) => {
-  it('gets no held request before the backend listens', async () => {
-    const backend = await startBackend();
-    const gateway = await openGateway({ target: await forwarder(backend.port, drop) });
-    await gateway.antract.enable();
-    await backend.kill();
-    const answers = Array.from({ length: 20 }, (_, i) => request(`${gateway.url}/${i}`));
-    await held(gateway, 20);
-    await gateway.antract.disable();
-    while (gateway.antract.status().probe?.lastSeen == null) {
-      await new Promise(setImmediate);
-    }
-    expect(gateway.antract.status()).toMatchObject({ phase: 'releasing', held: 20 });
-    await backend.start();
-    const statuses = (await Promise.all(answers)).map(({ status }) => status);
-    expect(statuses).toEqual(statuses.map(() => 200));
-  });
+describe.each(DROPS.slice(0, 2))(
+  'without a health check path, a target that %s connections',
+  (_what, drop) => {
+    it('gets no held request before the backend listens', async () => {
+      const backend = await startBackend();
+      const gateway = await openGateway({ target: await forwarder(backend.port, drop) });
+      await gateway.antract.enable();
+      await backend.kill();
+      const answers = Array.from({ length: 20 }, (_, i) => request(`${gateway.url}/${i}`));
+      await held(gateway, 20);
+      await gateway.antract.disable();
+      while (gateway.antract.status().probe?.lastSeen == null) {
+        await new Promise(setImmediate);
+      }
+      expect(gateway.antract.status()).toMatchObject({ phase: 'releasing', held: 20 });
+      await backend.start();
+      const statuses = (await Promise.all(answers)).map(({ status }) => status);
+      expect(statuses).toEqual(statuses.map(() => 200));
+    });
 
-  it('gets no new request before the backend listens', async () => {
-    const backend = await startBackend();
-    const gateway = await openGateway({ target: await forwarder(backend.port, drop) });
-    const events = record(gateway);
-    await request(gateway.url);
-    await backend.kill();
-    const first = request(`${gateway.url}/first`);
-    await Promise.race([first, held(gateway, 1)]);
-    const second = request(`${gateway.url}/second`);
-    while (events.length === 0) await nextEvent(gateway.antract, 'unreachable');
-    await backend.start();
-    expect((await second).status).toBe(200);
-    expect(events).toEqual(['unreachable', 'reachable']);
-  });
-});
+    it('gets no new request before the backend listens', async () => {
+      const backend = await startBackend();
+      const gateway = await openGateway({ target: await forwarder(backend.port, drop) });
+      const events = record(gateway);
+      await request(gateway.url);
+      await backend.kill();
+      const first = request(`${gateway.url}/first`);
+      await Promise.race([first, held(gateway, 1)]);
+      const second = request(`${gateway.url}/second`);
+      while (events.length === 0) await nextEvent(gateway.antract, 'unreachable');
+      await backend.start();
+      expect((await second).status).toBe(200);
+      expect(events).toEqual(['unreachable', 'reachable']);
+    });
+  },
+);
 
 describe('a healthy backend that closes the connection of some requests', () => {
   it.each([undefined, '/up'])('answers all others: health check path %j', async (path) => {

@@ -172,35 +172,38 @@ describe('a backend that refuses connections while its probe succeeds', () => {
     expect((await other).status).toBe(200);
   });
 
-  it.each(REFUSALS)('after a pause has its requests held as long as is configured: %s', async (_what, start) => {
-    let looks = 0;
-    const config = await start(() => looks++);
-    const gateway = await openGateway({
-      ...config,
-      probe: { ...config.probe, timeout: 2000, onTimeout: 'stop' },
-    });
-    const { told, released } = record(gateway);
-    await gateway.antract.enable();
-    const answers = Array.from({ length: 10 }, () => request(gateway.url));
-    while (gateway.antract.status().held < 10) await nextEvent(gateway.antract, 'held');
-    const since = performance.now();
-    await gateway.antract.disable();
-    const sawRefusal = (): boolean => {
-      const { held, probe } = gateway.antract.status();
-      return held === 10 && /refused connection$|^ECONNRESET$/.test(probe?.lastSeen ?? '');
-    };
-    await eventually('all requests to be held again', sawRefusal);
-    expect(gateway.antract.status()).toMatchObject({
-      phase: 'releasing',
-      probe: { unplanned: false },
-    });
-    for (const answer of answers) expect((await answer).status).toBe(503);
-    const ms = performance.now() - since;
-    expect(ms).toBeGreaterThan(1950);
-    expect(released()).toBeLessThan(100);
-    expect(looks).toBeLessThan(100);
-    expect(told).toEqual(['unhealthy', 'stopped']);
-  });
+  it.each(REFUSALS)(
+    'after a pause has its requests held as long as is configured: %s',
+    async (_what, start) => {
+      let looks = 0;
+      const config = await start(() => looks++);
+      const gateway = await openGateway({
+        ...config,
+        probe: { ...config.probe, timeout: 2000, onTimeout: 'stop' },
+      });
+      const { told, released } = record(gateway);
+      await gateway.antract.enable();
+      const answers = Array.from({ length: 10 }, () => request(gateway.url));
+      while (gateway.antract.status().held < 10) await nextEvent(gateway.antract, 'held');
+      const since = performance.now();
+      await gateway.antract.disable();
+      const sawRefusal = (): boolean => {
+        const { held, probe } = gateway.antract.status();
+        return held === 10 && /refused connection$|^ECONNRESET$/.test(probe?.lastSeen ?? '');
+      };
+      await eventually('all requests to be held again', sawRefusal);
+      expect(gateway.antract.status()).toMatchObject({
+        phase: 'releasing',
+        probe: { unplanned: false },
+      });
+      for (const answer of answers) expect((await answer).status).toBe(503);
+      const ms = performance.now() - since;
+      expect(ms).toBeGreaterThan(1950);
+      expect(released()).toBeLessThan(100);
+      expect(looks).toBeLessThan(100);
+      expect(told).toEqual(['unhealthy', 'stopped']);
+    },
+  );
 });
 
 describe('a backend that closes the connection early', () => {

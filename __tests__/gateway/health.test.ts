@@ -465,23 +465,26 @@ describe('disable with wait', () => {
   it.each([
     { after: 'a pause', options: { probe: { timeout: 1 } } },
     { after: 'an unplanned hold', options: { holdOnOutage: 1 } },
-  ])('does not report a backend as reachable that was given up after $after', async ({ options }) => {
-    const backend = await startBackend();
-    const gateway = await openGateway({ target: backend.url, ...options });
-    await backend.kill();
-    if (options.holdOnOutage) expect((await request(gateway.url)).status).toBe(502);
-    else await gateway.antract.enable();
-    const ended: string[] = [];
-    const released = admin(gateway, 'disable?wait=1m').finally(() => ended.push('wait'));
-    if (options.probe) await nextEvent(gateway.antract, 'unhealthy');
-    expect((await admin(gateway, 'status')).body).toMatch(
-      /\nApp default is running: .*, backend down for .*\nThe backend is down: connection refused \(ECONNREFUSED\)\.\n/,
-    );
-    expect((await admin(gateway, 'disable?wait=1ms')).status).toBe(202);
-    expect(ended).toEqual([]);
-    await backend.start();
-    expect((await released).status).toBe(200);
-  });
+  ])(
+    'does not report a backend as reachable that was given up after $after',
+    async ({ options }) => {
+      const backend = await startBackend();
+      const gateway = await openGateway({ target: backend.url, ...options });
+      await backend.kill();
+      if (options.holdOnOutage) expect((await request(gateway.url)).status).toBe(502);
+      else await gateway.antract.enable();
+      const ended: string[] = [];
+      const released = admin(gateway, 'disable?wait=1m').finally(() => ended.push('wait'));
+      if (options.probe) await nextEvent(gateway.antract, 'unhealthy');
+      expect((await admin(gateway, 'status')).body).toMatch(
+        /\nApp default is running: .*, backend down for .*\nThe backend is down: connection refused \(ECONNREFUSED\)\.\n/,
+      );
+      expect((await admin(gateway, 'disable?wait=1ms')).status).toBe(202);
+      expect(ended).toEqual([]);
+      await backend.start();
+      expect((await released).status).toBe(200);
+    },
+  );
 
   it('answers 409 when the app is paused again in the meantime', async () => {
     const backend = await startBackend();

@@ -267,7 +267,7 @@ describe('a session of long polls', () => {
     const slow = request(`${url}/slow`);
     await settled(antract, 2);
     await antract.enable();
-    // The poll goes on as long as an ordinary request does, and meanwhile this waits.
+    // The poll lasts as long as an ordinary request, and this waits for it.
     const held = nextEvent(antract, 'held');
     const during = say('during');
     await held;

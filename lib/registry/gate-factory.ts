@@ -6,7 +6,7 @@ import type { EmitEvent } from '../gate/events.ts';
 import { Gate } from '../gate/gate.ts';
 import type { Probe } from '../gate/probe-cycle.ts';
 import type { Settings } from '../options/settings.ts';
-import { look, probeUntilHealthy } from '../probe/backend-probe.ts';
+import { checkOnce, probeUntilHealthy } from '../probe/backend-probe.ts';
 import type { Sharing } from '../sharing/sharing.ts';
 
 export interface GateFactoryDeps {
@@ -54,7 +54,7 @@ export class GateFactory {
     const { settings, clock, closed, sharing } = this.#deps;
     const { check } = gate.settings.probe;
     if (check?.path === undefined) return;
-    const error = await look(check, clock, closed);
+    const error = await checkOnce(check, clock, closed);
     // The backend of a paused app may be down on purpose, and during a release the probe asks it.
     if (closed.aborted || !gate.release.isReopened || gate.desiredKind !== 'running') return;
     gate.backend.noteProbe(error ?? 'ok', error === undefined);
