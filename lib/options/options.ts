@@ -2,6 +2,7 @@
  * The types of the options. `read-options` turns them into settings.
  */
 import type { IncomingMessage } from 'node:http';
+import type { HeartbeatOptions, ProbeOptions, ReleaseOptions } from './nested-options.ts';
 import type { SpoolOptions } from './spool-settings.ts';
 import type { Store } from '../stores/store.ts';
 import type { Logger } from '../common/logger.ts';
@@ -9,6 +10,7 @@ import type { Duration } from '../common/validate.ts';
 
 export type { Logger } from '../common/logger.ts';
 export type { Duration } from '../common/validate.ts';
+export type { HeartbeatOptions, ProbeOptions, ReleaseOptions } from './nested-options.ts';
 
 /** A request as antract reads it. Requests of `node:http`, Express and Connect match it. */
 export interface AntractRequest extends IncomingMessage {
@@ -20,107 +22,6 @@ export interface AntractRequest extends IncomingMessage {
 
 /** The name of an app, or a function that returns it. `undefined` stands for the app `default`. */
 export type AppOf = string | ((req: AntractRequest) => string | undefined);
-
-/**
- * The pace of a release.
- *
- * @example
- * createAntract({ release: { strategy: 'slow-start', concurrency: 50 } });
- */
-export interface ReleaseOptions {
-  /**
-   * `immediate`: releases all held requests at once, in order. `fixed`: releases them within the limits
-   * below. `slow-start`: starts with `initial` requests, adds one for each good response, halves after a
-   * bad one, and keeps within the limits.
-   *
-   * @default 'fixed' if a limit is set, else 'immediate'; in the gateway 'slow-start'
-   */
-  strategy?: 'immediate' | 'fixed' | 'slow-start' | undefined;
-  /**
-   * Requests with which a slow start begins.
-   *
-   * @default 8
-   * @minimum 1
-   */
-  initial?: number | undefined;
-  /**
-   * Released requests that wait for their response headers at once. Set it to what the backend can
-   * handle with cold caches.
-   *
-   * @default Infinity
-   * @minimum 1
-   */
-  concurrency?: number | undefined;
-  /**
-   * Releases per second. Above 0.
-   *
-   * @default Infinity
-   */
-  perSecond?: number | undefined;
-  /**
-   * Time over which held requests are spread, at random and in order, so that they don't arrive all at
-   * once and several gateways don't release in step.
-   *
-   * @default 0
-   */
-  jitter?: Duration | undefined;
-}
-
-/** Informational responses (RFC 9110, 15.2) to held requests. */
-export interface HeartbeatOptions {
-  /**
-   * Interval between two heartbeats.
-   *
-   * @minimum 100 ms
-   */
-  every: Duration;
-  /**
-   * 102 (Processing) or 103 (Early Hints).
-   *
-   * @default 102
-   */
-  status?: 102 | 103 | undefined;
-}
-
-/**
- * How antract probes the backend before it releases held requests: every 250 ms, later every 2 s.
- * Give one of `url`, `connect` and `check`; the gateway has a default for them.
- *
- * @example
- * createAntract({ probe: { url: 'http://127.0.0.1:3000/up', threshold: 2, timeout: '1m' } });
- */
-export interface ProbeOptions {
-  /** URL to send a GET request to. A status of 2xx or 3xx is a success. */
-  url?: string | undefined;
-  /** Address to connect to: `host:port`, or the path of a Unix socket. A connection is a success. */
-  connect?: string | undefined;
-  /**
-   * Function of your own. It throws, or resolves with false, when the backend does not answer. The
-   * signal aborts when the result is no longer needed.
-   */
-  check?: ((signal: AbortSignal) => Promise<boolean | void> | boolean | void) | undefined;
-  /**
-   * Successes in a row that it takes to release.
-   *
-   * @default 1
-   * @minimum 1
-   */
-  threshold?: number | undefined;
-  /**
-   * How long held requests wait for a success after `disable`.
-   *
-   * @default the rest of the pause
-   * @minimum 0
-   */
-  timeout?: Duration | undefined;
-  /**
-   * What happens to held requests after `timeout`: `release` sends them to the backend anyway, `stop`
-   * stops the app, which rejects them.
-   *
-   * @default 'release'
-   */
-  onTimeout?: 'release' | 'stop' | undefined;
-}
 
 /** What a drain does about WebSockets, event streams and long polls. */
 export type LongLivedPolicy = 'wait' | 'ignore' | 'close';
