@@ -108,7 +108,7 @@ describe('a backend in words', () => {
     ['CERT_HAS_EXPIRED', 'its certificate is not accepted (CERT_HAS_EXPIRED)'],
     ['HPE_INVALID_CONSTANT', 'its answer is not valid HTTP (HPE_INVALID_CONSTANT)'],
     ['HTTP 502', 'it answers 502'],
-    ['the check said no', 'the check said no'],
+    ['the check returned false', 'the check returned false'],
   ])('%s is: %s', (reason, words) => expect(reasonInWords(reason)).toBe(words));
 
   it('says what is wrong, why, and what happens next, in each phase', () => {

@@ -1,5 +1,5 @@
 /**
- * What an app may be called.
+ * Reads the name of an app.
  */
 import { AntractError } from '../common/errors.ts';
 import type { AppOf } from './options.ts';
@@ -10,8 +10,8 @@ import { describeValue, expected, isPlainObject } from '../common/validate.ts';
 export const DEFAULT_APP = 'default';
 
 /**
- * An app's name may come from a client (a virtual host), and is shown to operators: no control or
- * bidirectional characters, and not longer than a host name can be.
+ * An app's name may come from a client (a virtual host), and operators see it. So it may have no control
+ * or bidirectional characters, and may not be longer than a host name.
  */
 export function readAppName(name: unknown): string {
   if (isAppName(name)) return name;
@@ -24,8 +24,8 @@ export function readAppName(name: unknown): string {
 const MAX_APP_NAME = 253;
 
 /**
- * The app that a call such as `enable(app, options)` is for. The options alone, or the function of
- * `during()`, are a mistake that is easily made where there is one app.
+ * Reads the first argument of a call such as `enable(app, options)`. With only one app, it is easy to pass
+ * the options or the function of `during()` first by mistake.
  */
 export function readAppArgument(call: string, app: unknown): string {
   if (typeof app === 'string') return readAppName(app);

@@ -45,7 +45,7 @@ const readConnect: Reader<BackendCheck> = (name, value) => {
 const readCheck: Reader<BackendCheck> = (name, value) => {
   const check = func<CheckFunction>('(signal) => Promise<boolean>')(name, value);
   const throwing = async (signal: AbortSignal): Promise<void> => {
-    if ((await check(signal)) === false) throw new Error('the check said no');
+    if ((await check(signal)) === false) throw new Error('the check returned false');
   };
   // The gateway passes its own check of a path as a function, too.
   const { path } = check as BackendCheck;
