@@ -135,7 +135,7 @@ describe('the admin token', () => {
   it('causes a warning when other users can read its file', async () => {
     const tokens = file('tokens', 'one', 0o644);
     const { cli } = await serve(['--target', target, '--admin-token-file', tokens]);
-    expect(cli.stderr).toMatch(`WRN_ANTRACT_TOKEN_FILE: others can read ${tokens}`);
+    expect(cli.stderr).toMatch(`WRN_ANTRACT_TOKEN_FILE: other users can read ${tokens}`);
   });
 
   it('causes a warning when the name of its variable is misspelt, as for any flag', async () => {
@@ -170,7 +170,7 @@ describe('the admin token', () => {
     expect(await failure(['serve', '--target', target], { ANTRACT_ADMIN_TOKEN })).toEqual({
       code: 2,
       message:
-        'antract: Expected a token in ANTRACT_ADMIN_TOKEN, which is set but has none. Unset it to do without.',
+        'antract: Expected a token in ANTRACT_ADMIN_TOKEN, but it is empty. Unset it to run without a token.',
     });
   });
 
@@ -225,7 +225,7 @@ describe('the admin token', () => {
     const config = file('antract.json', { target, adminToken: 'x' });
     expect(await failure(['serve', '--config', config])).toEqual({
       code: 2,
-      message: `antract: ${config}: expected \`adminTokenFile\` instead of \`adminToken\`, a secret.`,
+      message: `antract: ${config}: expected \`adminTokenFile\` instead of \`adminToken\`, which is a secret.`,
     });
   });
 });
@@ -272,7 +272,9 @@ describe('a secret in the arguments', () => {
     ['--probe-url', 'http://127.0.0.1:9/up?key=hunter2', 'WRN_ANTRACT_PROBE_URL_ARGUMENT'],
   ])('is warned about: %s %s', async (flag, url, code) => {
     const { cli } = await serve(['--target', target, flag, url]);
-    expect(cli.stderr).toMatch(new RegExp(`${code}: others can see ${flag} in ps.* use ANTRACT_`));
+    expect(cli.stderr).toMatch(
+      new RegExp(`${code}: other users can see ${flag} in ps.* Set ANTRACT_`),
+    );
     expect(cli.stderr).not.toContain('hunter2');
   });
 
@@ -401,7 +403,7 @@ describe('a gateway process', () => {
     const { port } = other.address() as { port: number };
     expect(await failure(['serve', '--target', target, '--port', String(port)])).toEqual({
       code: 1,
-      message: `antract: Could not listen on port ${port} of 127.0.0.1: another program does.`,
+      message: `antract: Could not listen on port ${port} of 127.0.0.1: another program already uses it.`,
     });
     other.close();
   });
@@ -453,7 +455,7 @@ describe('a gateway process', () => {
     const cutOff = request(`${url}/hang`).catch((error: NodeJS.ErrnoException) => error.code);
     await arrived;
     cli.signal(signal);
-    await cli.saw('stderr', /again ends at once/);
+    await cli.saw('stderr', /a second signal ends/);
     cli.signal(signal);
     expect(await cli.exited).toEqual({ code, signal: null });
     expect(await cutOff).toBe('ECONNRESET');

@@ -127,7 +127,10 @@ describe('a command of the CLI:', () => {
     await site.antract('pause').exited;
     const held = [await site.hold('/1'), await site.hold('/2')];
     const ended = await result(site.antract('resume', '--wait', '100ms'));
-    expect(ended).toMatchObject({ code: 4, stderr: expect.stringContaining('Not back within') });
+    expect(ended).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('Not running again within'),
+    });
     for (const { answer } of held) answer.catch(() => undefined);
   });
 
@@ -316,7 +319,9 @@ describe('waiting for a drain', () => {
     await pause.saw('stdout', /default is pausing: 0 held, 1 in flight[^]*\r\n {2}GET \/hang for/);
     pause.type('\u0003');
     expect((await pause.exited).code).toBe(130);
-    expect(pause.stdout).toMatch(/What was paused stays so; `antract resume` ends it/);
+    expect(pause.stdout).toMatch(
+      /A paused app stays paused; `antract resume` lets requests pass again/,
+    );
     expect((await site.status()).phase).toBe('pausing');
   });
 
@@ -339,7 +344,7 @@ describe('waiting for a drain', () => {
 
 describe('a server with a health gate', () => {
   it.each([
-    [202, 4, /Not back within 1 s\. App default is releasing: 2 held\. It is down\./],
+    [202, 4, /Not running again within 1 s\. App default is releasing: 2 held\. It is down\./],
     [200, 0, /^$/],
   ])('answers `resume --wait` with %d: %d', async (status, code, stderr) => {
     const asked: string[] = [];
@@ -526,7 +531,7 @@ describe('the address of the server', () => {
     const { url } = await rawBackend(SWITCHING_PROTOCOLS);
     const client = new AdminClient(readAdminUrl(url), undefined);
     await expect(client.call('status')).rejects.toThrow(
-      `Could not reach antract at ${url}: it answered 101 Switching Protocols.`,
+      `Could not reach antract at ${url}: the server answered 101 Switching Protocols.`,
     );
   });
 

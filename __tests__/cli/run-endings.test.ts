@@ -98,7 +98,7 @@ describeWithRedis('while the store does not answer', () => {
     redis.freeze();
     const { error } = await printed(run);
     expect(error).toMatchObject({ code: 'ERR_ANTRACT_STORE_LOST', exitCode: 3 });
-    expect(error.message).toMatch(/the store does not answer.*in the way: GET \/hang for/);
+    expect(error.message).toMatch(/the store does not answer.*Still in flight: GET \/hang for/);
   });
 
   it.each([
@@ -127,7 +127,9 @@ describeWithRedis('while the store does not answer', () => {
     const { error, store } = await printed(resume);
     expect(store).toBe('lost');
     expect(error).toMatchObject({ code: 'ERR_ANTRACT_STORE_LOST', exitCode: 1 });
-    expect(error.message).toMatch(/others may still hold requests\..*`antract resume` at each/);
+    expect(error.message).toMatch(
+      /Other gateways may still hold requests\..*`antract resume` at each/,
+    );
   });
 
   it('a run whose command is done does not hide the requests held at another gateway', async () => {
@@ -146,7 +148,7 @@ describeWithRedis('while the store does not answer', () => {
     });
     expect(error).toMatchObject({ code: 'ERR_ANTRACT_STORE_LOST', exitCode: 1 });
     expect(error.message).toMatch(
-      /sh was done, but not every gateway is known to have resumed\..*other gateways may.*still hold requests\. Next: bring the store back, or run `antract resume` at each gateway/,
+      /sh succeeded, but some gateways may not have resumed\..*other gateways may.*still hold requests\. Next: bring the store back, or run `antract resume` at each gateway/,
     );
     expect(error.message).not.toMatch(AGAIN);
     expect(problems).toEqual([error.message]);
@@ -190,7 +192,7 @@ describeWithRedis('while the store does not answer', () => {
   });
 
   it.each([
-    ['resume', /This gateway passes requests to default on\./, 'resume'],
+    ['resume', /This gateway passes requests to default to the backend\./, 'resume'],
     ['stop', /default is STOPPED at this gateway: clients get 503\./, 'stop'],
     ['keep', /default is STILL PAUSED at this gateway: 0 requests held/, 'resume'],
   ])(
@@ -215,8 +217,8 @@ describeWithRedis('while the store does not answer', () => {
 
 describe('a command that fails after its pause was lost', () => {
   it.each([
-    ['stop', 'The stop that you asked for was not applied.'],
-    ['keep', 'Your --on-failure keep was not applied.'],
+    ['stop', '--on-failure stop was not applied.'],
+    ['keep', '--on-failure keep was not applied.'],
   ])('says why, and that --on-failure %s was not applied', async (how, said) => {
     const site = await operate();
     const flags = ['--json', '--on-failure', how, '--lease', '60s'];
@@ -228,7 +230,7 @@ describe('a command that fails after its pause was lost', () => {
     expect(outcome).toBe('command failed');
     expect(error.exitCode).toBe(9);
     expect(error.message).toMatch(
-      /^sh failed with exit code 9 after .*\. THE PAUSE HAS ENDED EARLY: somebody resumed the app\. /,
+      /^sh failed with exit code 9 after .*\. THE PAUSE HAS ENDED EARLY: another command resumed the app\. /,
     );
     expect(error.message).toContain(`${said} Requests to default reach the backend again. Next:`);
     expect(problems).toEqual([error.message]);
@@ -245,7 +247,7 @@ describe('a command that fails after its pause was lost', () => {
     go();
     const { problems, error } = await printed(run);
     expect(error.message.match(/EARLY/g)).toHaveLength(1);
-    expect(error.message).toContain('The stop that you asked for was not applied.');
+    expect(error.message).toContain('--on-failure stop was not applied.');
     expect(problems).toEqual([error.message]);
   });
 
@@ -261,7 +263,7 @@ describe('a command that fails after its pause was lost', () => {
     go();
     expect((await run.exited).code).toBe(9);
     expect(run.stderr).toMatch(
-      /sh failed with exit code 9 .* THE PAUSE HAS ENDED EARLY: .* or the server was restarted\. The stop that you asked for was not applied\. Requests to default reach/,
+      /sh failed with exit code 9 .* THE PAUSE HAS ENDED EARLY: .* or the server was restarted\. --on-failure stop was not applied\. Requests to default reach/,
     );
   });
 });
@@ -269,8 +271,8 @@ describe('a command that fails after its pause was lost', () => {
 describe('a gateway that has ended', () => {
   it.each([
     ['resume', ''],
-    ['stop', 'The stop that you asked for was not applied. '],
-    ['keep', 'Your --on-failure keep was not applied. '],
+    ['stop', '--on-failure stop was not applied. '],
+    ['keep', '--on-failure keep was not applied. '],
   ])('is named once, with what happened to the pause; --on-failure %s', async (how, said) => {
     const site = await operate();
     const flags = ['--json', '--on-failure', how, '--lease', '60s'];
@@ -284,9 +286,10 @@ describe('a gateway that has ended', () => {
     expect(error.exitCode).toBe(4);
     expect(error.message.replace(/after [\d.]+ m?s\./, 'after TIME.')).toBe(
       `sh failed with exit code 4 after TIME. Nothing listens at ${site.adminUrl} any more: ` +
-        `the gateway has ended, and its pause and the requests that it held with it. ${said}` +
-        'antract does not answer, so what clients see is not known. ' +
-        'Next: check that the gateway runs, start it if not, then `antract status`.',
+        'the gateway has ended, and the requests that it held are lost. ' +
+        `The pause has ended with it. ${said}` +
+        'antract does not answer, so what clients see is unknown. ' +
+        'Next: start the gateway if it does not run, then run `antract status`.',
     );
     expect(problems).toEqual([error.message]);
     expect(run.stderr).not.toMatch(/Could not reach|COULD NOT|60 s/);
@@ -303,7 +306,7 @@ it('a run whose backend is not back says what new requests meet when none is hel
   const { error } = await printed(run);
   expect(error.exitCode).toBe(4);
   expect(error.message).toMatch(
-    /sh was done, but not every client was served again within 300 ms\. New requests to default are held: the backend does not answer \(/,
+    /sh succeeded, but the app was not running again within 300 ms\. New requests to default are held: the backend does not answer \(/,
   );
 });
 

@@ -242,7 +242,7 @@ describe('antract run', () => {
     const run = site.antract('run', '--', 'true');
     expect((await run.exited).code).toBe(1);
     expect(run.stderr).toMatch(
-      /is paused already for .*, reason: mine\. Wait .* --force\. true was not run\.\n$/,
+      /is already paused for .*, reason: mine\. Wait .* --force\. true was not run\.\n$/,
     );
     expect(await site.status()).toMatchObject({ phase: 'paused', reason: 'mine' });
     expect((await site.antract('run', '--force', '--', 'true').exited).code).toBe(0);
@@ -286,9 +286,9 @@ describe('`antract run` whose drain takes too long', () => {
     const held = await site.hold();
     expect((await run.exited).code).toBe(3);
     expect((await held.answer).status).toBe(200);
-    expect(run.stderr.match(/in the way: GET \/hang for/g)).toHaveLength(2);
+    expect(run.stderr.match(/still in flight: GET \/hang for/g)).toHaveLength(2);
     expect(run.stderr).toMatch(
-      /default did not drain within [\d.]+ m?s in any of 2 tries; in the way: GET \/hang for .*touch was not run\. Requests to default reach the backend again/,
+      /default did not drain within [\d.]+ m?s in any of 2 tries; still in flight: GET \/hang for .*touch was not run\. Requests to default reach the backend again/,
     );
     expect(existsSync(file('ran'))).toBe(false);
     expect((await site.status()).phase).toBe('running');
@@ -299,7 +299,7 @@ describe('`antract run` whose drain takes too long', () => {
     const slow = await site.begin();
     const limits = ['--drain-timeout', '400ms', '--drain-tries', '9'];
     const run = site.antract('run', ...limits, '--report', file('report.json'), '--', 'true');
-    await run.saw('stderr', /letting people through, then try 2 of 9/);
+    await run.saw('stderr', /Requests pass again until try 2 of 9/);
     slow.leave();
     expect((await run.exited).code).toBe(0);
     expect(report()['drainTries']).toBeGreaterThan(1);
@@ -324,7 +324,7 @@ describe('`antract run` whose pause ends early', () => {
     const run = site.antract('run', '--lease', '1s', '--', ...waitForFile('go'));
     await run.saw('stdout', /up/);
     await site.admin('disable');
-    await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: somebody resumed the app\./);
+    await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: another command resumed the app\./);
     await site.admin('enable?reason=theirs');
     go();
     expect((await run.exited).code).toBe(1);
@@ -342,7 +342,7 @@ describe('`antract run` whose pause ends early', () => {
     await site.admin('disable');
     go();
     expect((await run.exited).code).toBe(1);
-    expect(run.stderr).toMatch(/THE PAUSE HAS ENDED EARLY[^]*not all of it within the pause/);
+    expect(run.stderr).toMatch(/THE PAUSE HAS ENDED EARLY[^]*not all of it ran during the pause/);
   });
 
   it('fails when --max-time ends the pause, though the lease is renewed', async () => {
@@ -358,7 +358,7 @@ describe('`antract run` whose pause ends early', () => {
     );
     await run.saw('stdout', /up/);
     await site.hold();
-    await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: its longest time was over/);
+    await run.saw('stderr', /THE PAUSE HAS ENDED EARLY: it reached its maximum duration/);
     go();
     expect((await run.exited).code).toBe(1);
     expect(run.stderr).toMatch(/default was paused for [\d.]+ s, [^]*1 held, 1 released/);
@@ -384,10 +384,10 @@ describe('`antract run` whose pause ends early', () => {
     await run.saw('stderr', /Nothing listens at .* any more: the gateway has ended/);
     go();
     expect((await run.exited).code).toBe(1);
-    expect(run.stderr).toContain('sh was done, but maybe not all of it within the pause.');
+    expect(run.stderr).toContain('sh succeeded, but maybe not all of it ran during the pause.');
     // Not 0: nobody is there to tell.
     expect(report()).toMatchObject({ pausedForMs: null, held: null, abandoned: null });
-    expect(run.stderr).toContain('How many waited is not known');
+    expect(run.stderr).toContain('The number of held requests is unknown');
   });
 
   it('fails when it was suspended for longer than its lease', async () => {
@@ -425,7 +425,7 @@ describe('`antract run` that gets a signal', () => {
     async 'between two tries'(site, lease) {
       await site.begin();
       const run = site.antract('run', '--drain-timeout', '2s', '--lease', lease, '--', 'true');
-      await run.saw('stderr', /letting people through/);
+      await run.saw('stderr', /Requests pass again until try/);
       return { run };
     },
     async 'running the command'(site, lease) {
@@ -483,7 +483,7 @@ describe('`antract run` that gets a signal', () => {
       run.signal(signal);
       const exit = await run.exited;
       expect(exit).toEqual({ code: codes[signal], signal: codes[signal] === null ? signal : null });
-      expect(run.stderr).toContain('a pause that it may have begun ends within 15 s');
+      expect(run.stderr).toContain('if it has paused the app, the pause ends within 15 s');
     },
   );
 
@@ -658,7 +658,7 @@ describe('`antract run` on a terminal', () => {
     // would have drawn it more than once.
     const other = site.onTerminal('status', '--watch');
     const { answer } = await site.hold();
-    await other.saw('stdout', /default is paused, 1 held, .*oldest wait [1-9][\d.]* s/);
+    await other.saw('stdout', /default is paused: 1 held, .*oldest wait [1-9][\d.]* s/);
     expect(run.stdout.slice(asked)).toBe('');
     run.type('yes\r');
     expect((await run.exited).code).toBe(0);

@@ -50,7 +50,7 @@ describeWithRedis('gateways on one Redis', () => {
 it.each<[string[], Record<string, string>, string]>([
   [['--redis', 'http://:secret@x'], {}, 'Expected `--redis` to be a URL such as redis://host:6379'],
   [[], { ANTRACT_REDIS: 'secret' }, 'Expected `ANTRACT_REDIS` to be a URL such as'],
-  [['--redis-prefix', 'x'], {}, 'Expected `--redis` where `--redis-prefix` is set'],
+  [['--redis-prefix', 'x'], {}, 'Expected `--redis` to be set, because `--redis-prefix` is set'],
   [
     ['--redis', 'redis://:secret@x', '--redis-prefix', '{x}'],
     {},

@@ -72,7 +72,9 @@ itOnLinux(
     await killed.saw('stderr', /\(2 workers\)/);
     const taken = runCli([...ARGS, '--admin-listen', socket]);
     expect(await taken.exited).toEqual({ code: 1, signal: null });
-    expect(taken.stderr).toBe(`antract: Could not listen on ${socket}: another program does.\n`);
+    expect(taken.stderr).toBe(
+      `antract: Could not listen on ${socket}: another program already uses it.\n`,
+    );
     const workers = childrenOf(killed);
     killed.signal('SIGKILL');
     // They go by themselves.

@@ -186,7 +186,7 @@ describe('several workers', () => {
     for (const pause of ['250 ms', '500 ms', '1 s', '2 s']) {
       process.kill(pid, 'SIGKILL');
       const said = new RegExp(
-        `worker ${pid} was killed by SIGKILL; another one starts in ${pause}`,
+        `worker ${pid} was killed by SIGKILL; a new worker starts in ${pause}`,
       );
       await gateway.gateway.saw('stderr', said);
       const { processes } = await gateway.until('a new worker', ({ processes: all }) =>
@@ -268,7 +268,7 @@ describe('several workers that get a signal', () => {
     );
     await arrived;
     gateway.gateway.signal(signal);
-    await gateway.gateway.saw('stderr', /again ends at once/);
+    await gateway.gateway.saw('stderr', /a second signal ends/);
     gateway.gateway.signal(signal);
     expect(await gateway.gateway.exited).toEqual({ code, signal: null });
     expect(await cutOff).toBe('ECONNRESET');
@@ -305,7 +305,7 @@ describe('workers that can not start', () => {
     const cli = runCli(['serve', '--target', target, '--port', String(port), '--workers', '3']);
     expect(await cli.exited).toEqual({ code: 1, signal: null });
     expect(cli.stderr.trim()).toBe(
-      `antract: Could not listen on port ${port} of 127.0.0.1: another program does.`,
+      `antract: Could not listen on port ${port} of 127.0.0.1: another program already uses it.`,
     );
     other.close();
   });

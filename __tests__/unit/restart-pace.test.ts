@@ -1,10 +1,10 @@
 /** How soon a worker that has ended is started again. */
 import { expect, it } from '@jest/globals';
-import { RestartPace, WELL_MS } from '../../lib/cli/workers/restart-pace.ts';
+import { RestartPace, STABLE_MS } from '../../lib/cli/workers/restart-pace.ts';
 
 it('one that was well is replaced at once, whatever was before', () => {
   const pace = new RestartPace();
-  expect([WELL_MS, 0, 0, WELL_MS, 0].map((lived) => pace.next(lived))).toEqual([
+  expect([STABLE_MS, 0, 0, STABLE_MS, 0].map((lived) => pace.next(lived))).toEqual([
     0, 250, 500, 0, 250,
   ]);
 });

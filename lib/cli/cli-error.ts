@@ -1,7 +1,4 @@
-/**
- * Errors as sentences and exit codes: 1 when it could not be done, 2 when it was asked for wrongly,
- * and what a command says beyond that. Knows no command.
- */
+/** Turns errors into messages, exit codes and the JSON that `--json` prints. */
 import { CommanderError } from 'commander';
 import { AntractError, type AntractErrorCode } from '../common/errors.ts';
 import { printableJson } from '../common/printable.ts';
@@ -11,15 +8,15 @@ export const EXIT_USAGE = 2;
 export const EXIT_DRAIN_TIMEOUT = 3;
 export const EXIT_HEALTH_TIMEOUT = 4;
 
-/** What was asked for makes no sense; its message is for people. */
+/** The arguments, the environment or the configuration file are wrong. Exit code 2. */
 export class UsageError extends Error {}
 
-/** It was asked for rightly and could not be done; its message is for people. */
+/** A valid command failed. Its message needs no stack trace. */
 export class CommandFailure extends Error {
   readonly exitCode: number;
-  /** `ERR_ANTRACT_*`; a server of another version may have codes that are not known here. */
+  /** `ERR_ANTRACT_*`. A string, because a server of another version may have other codes. */
   readonly code: string;
-  /** What `--json` prints beside the error, such as a report. */
+  /** Printed beside the error with `--json`, such as the report of a run. */
   readonly details: object | undefined;
 
   constructor(message: string, exitCode: number = EXIT_FAILED, options: FailureOptions = {}) {
@@ -43,16 +40,16 @@ const CODES: Readonly<Record<number, AntractErrorCode>> = {
 
 export interface Failure {
   readonly exitCode: number;
-  /** Undefined when it has been said already. */
+  /** Undefined when Commander has printed it already. */
   readonly message?: string;
 }
 
-/** What `--json` prints on standard output when a command fails. */
+/** Printed on standard output when a command with `--json` fails. */
 export function failureJson(error: unknown): string {
   const { exitCode, message = (error as Error).message.replace(/^error: /, '') } = toFailure(error);
   const details = error instanceof CommandFailure ? error.details : undefined;
   const code = failureCode(error);
-  // The text ends with the code, which JSON has in a field of its own.
+  // The JSON has a field for the code, which the text ends with.
   const sentence = message.replaceAll(` (${code})`, '');
   return printableJson({ ...details, error: { code, message: sentence, exitCode } });
 }
@@ -70,7 +67,7 @@ export function toFailure(error: unknown): Failure {
   }
   if (error instanceof CommandFailure) return { exitCode: error.exitCode, message: error.message };
   if (isSystemError(error)) return { exitCode: EXIT_FAILED, message: systemErrorText(error) };
-  // Nobody foresaw it, so whoever looks into it needs all there is.
+  // An unexpected error is a bug, so print its stack trace.
   return {
     exitCode: EXIT_FAILED,
     message: error instanceof Error ? String(error.stack) : String(error),
@@ -90,7 +87,7 @@ function systemErrorText(error: SystemError): string {
   const where = addressText(error);
   switch (error.code) {
     case 'EADDRINUSE':
-      return `Could not listen on ${where}: another program does.`;
+      return `Could not listen on ${where}: another program already uses it.`;
     case 'EACCES':
     case 'EPERM':
       return `Could not listen on ${where}: permission denied.`;
@@ -102,6 +99,6 @@ function systemErrorText(error: SystemError): string {
 }
 
 function addressText({ address, path, port }: SystemError): string {
-  if (port === undefined || port < 0) return address ?? path ?? 'the address asked for';
+  if (port === undefined || port < 0) return address ?? path ?? 'the configured address';
   return `port ${port} of ${address}`;
 }

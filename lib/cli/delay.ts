@@ -1,7 +1,7 @@
-/** A pause in an async function that an abort signal can cut short. */
+/** Waits in an async function, until an abort signal at the latest. */
 import type { Clock } from '../common/clock.ts';
 
-/** Resolves when the time is over, or the signal is aborted. */
+/** Resolves after `ms`, or when the signal is aborted. Never rejects. */
 export function delay(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) {

@@ -1,6 +1,6 @@
 /**
- * Starts a gateway and ends it with the process: SIGTERM, SIGINT and SIGHUP close it in good order, and
- * a second signal ends the process at once.
+ * Runs a gateway until a signal: SIGTERM, SIGINT or SIGHUP closes it gracefully, and a second signal
+ * ends the process at once.
  */
 import { constants } from 'node:os';
 import {
@@ -12,17 +12,17 @@ import type { Logger } from '../options/options.ts';
 import { EXIT_FAILED } from './cli-error.ts';
 import { endBySignal } from './signals.ts';
 
-/** Standard output is for access lines alone. */
+/** Standard output is reserved for the access log. */
 export const stderrLogger: Logger = {
   info: (message) => console.error(message),
   warn: (message) => console.error(message),
   error: (message) => console.error(message),
 };
 
-/** What asks a gateway to close. Without a listener each of them would end the process at once. */
+/** The signals that close a gateway. Without a listener, each of them ends the process at once. */
 export const CLOSING_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
-/** @param closeMore what is to be closed after the gateway. */
+/** @param closeMore called after the gateway has closed. */
 export async function runGateway(
   config: GatewayConfig,
   closeMore: () => Promise<void> = async () => {},
@@ -37,24 +37,24 @@ export async function runGateway(
 }
 
 /**
- * @param close what the first signal begins; resolves with the exit code.
- * @param endAtOnce what the second one needs beyond the end of this process.
+ * @param close called on the first signal; resolves with the exit code.
+ * @param beforeExit called on the second signal, before the process exits.
  */
 export function endOnSignals(
   close: () => Promise<number>,
-  endAtOnce: () => void = () => undefined,
+  beforeExit: () => void = () => undefined,
 ): void {
-  let ending = false;
+  let isClosing = false;
   const end = (signal: (typeof CLOSING_SIGNALS)[number]): void => {
-    // The shell and the kernel both send one when a terminal is closed.
-    if (ending && signal === 'SIGHUP') return;
-    if (ending) {
-      endAtOnce();
-      // As if the signal had ended the process: 128 and its number.
+    // When a terminal is closed, the shell and the kernel each send a SIGHUP.
+    if (isClosing && signal === 'SIGHUP') return;
+    if (isClosing) {
+      beforeExit();
+      // The exit code that a shell shows for a process that a signal ended.
       process.exit(128 + constants.signals[signal]);
     }
-    ending = true;
-    stderrLogger.info(`${signal}: closing; again ends at once.`);
+    isClosing = true;
+    stderrLogger.info(`${signal}: closing; a second signal ends the process at once.`);
     close().then(
       (code) => {
         if (signal === 'SIGHUP' && isOnTerminal()) endBySignal(signal);

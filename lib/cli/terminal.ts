@@ -1,7 +1,4 @@
-/**
- * Lines that stay, and below them a block that is redrawn, on a terminal; elsewhere the lines alone.
- * Knows no command.
- */
+/** Prints lines, and on a terminal a block below them that is redrawn in place. */
 import type { Writable } from 'node:stream';
 
 export interface Output extends Writable {
@@ -13,12 +10,12 @@ export interface Output extends Writable {
 const CSI = '\u001b[';
 
 export class Terminal {
-  /** Whether the block is shown. */
+  /** Whether the output is a terminal that shows the block. */
   readonly isLive: boolean;
   readonly #out: Output;
   #block: readonly string[] = [];
   #shownWidths: readonly number[] = [];
-  /** Somebody else's last line has no end yet: a question, a progress bar. */
+  /** The forwarded output ended within a line, such as a question or a progress bar. */
   #isMidLine = false;
 
   constructor(out: Output, env: NodeJS.ProcessEnv) {
@@ -26,7 +23,7 @@ export class Terminal {
     this.isLive = out.isTTY === true && isEmpty(env['CI']) && env['TERM'] !== 'dumb';
   }
 
-  /** A line that stays. */
+  /** Prints a line above the block. */
   printLine(line: string): void {
     this.#erase();
     this.#out.write(`${this.#isMidLine ? '\n' : ''}${line}\n`);
@@ -34,7 +31,7 @@ export class Terminal {
     this.#draw();
   }
 
-  /** What stands below all lines, until the next call. */
+  /** Replaces the block. Does nothing where the output is no terminal. */
   show(lines: readonly string[]): void {
     if (!this.isLive) return;
     this.#erase();
@@ -42,7 +39,7 @@ export class Terminal {
     this.#draw();
   }
 
-  /** Somebody else's output, as it comes. */
+  /** Writes the output of another process, unchanged. */
   forward(chunk: Buffer, to: Output): void {
     this.#erase();
     to.write(chunk);
@@ -50,7 +47,7 @@ export class Terminal {
     this.#draw();
   }
 
-  /** Takes the block away. */
+  /** Removes the block. */
   clear(): void {
     this.show([]);
   }
@@ -60,14 +57,14 @@ export class Terminal {
     const lines = this.#block
       .slice(0, Math.max(1, (this.#out.rows || 24) - 1))
       .map((line) => cutToWidth(line, this.#columns));
-    // Automatic wrapping is off, in case the terminal shows a character wider than expected. It is
-    // switched back on in the same write, so that the terminal keeps it however this process ends.
+    // Switch automatic wrapping off, in case the terminal shows a character wider than expected.
+    // Switch it on in the same write, so that the terminal wraps again however this process ends.
     this.#out.write(`${CSI}?7l${lines.join('\n')}${CSI}?7h`);
     this.#shownWidths = lines.map(widthOf);
   }
 
   #erase(): void {
-    // A terminal that was made narrower since has wrapped the lines.
+    // If the terminal was made narrower since, it has wrapped the lines.
     const rows = this.#shownWidths
       .map((width) => Math.max(1, Math.ceil(width / this.#columns)))
       .reduce((sum, count) => sum + count, 0);
@@ -77,17 +74,17 @@ export class Terminal {
     this.#shownWidths = [];
   }
 
-  /** Some terminals say 0 where they do not know. */
+  /** Some terminals report 0 when they don't know their width. */
   get #columns(): number {
     return this.#out.columns || 80;
   }
 }
 
-/** Characters that take two columns, and some that do in certain terminals only. */
+/** Characters that take two columns in all terminals or in some. */
 const WIDE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Extended_Pictographic}\p{Regional_Indicator}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]/u;
 
-/** How many columns a text takes at most. */
+/** The columns that a text takes at most. */
 function widthOf(text: string): number {
   let width = 0;
   for (const character of text) {
@@ -96,7 +93,7 @@ function widthOf(text: string): number {
   return width;
 }
 
-/** The text, or its beginning and an ellipsis: cut between words, unless one word fills the line. */
+/** Shortens a text with an ellipsis: between words, or within a word that fills half the line. */
 export function cutToWidth(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
   let kept = '';
@@ -107,9 +104,9 @@ export function cutToWidth(text: string, columns: number): string {
     kept += character;
   }
   const isBetweenWords = [' ', ','].includes(text[kept.length] ?? '');
-  const whole = isBetweenWords ? kept : kept.slice(0, kept.lastIndexOf(' ') + 1);
-  const isEnough = whole.length >= kept.length / 2;
-  return `${(isEnough ? whole : kept).replace(/[ ,]+$/, '')}…`;
+  const wholeWords = isBetweenWords ? kept : kept.slice(0, kept.lastIndexOf(' ') + 1);
+  const isEnough = wholeWords.length >= kept.length / 2;
+  return `${(isEnough ? wholeWords : kept).replace(/[ ,]+$/, '')}…`;
 }
 
 function isEmpty(value: string | undefined): boolean {

@@ -1,6 +1,6 @@
 /**
- * Calls the admin endpoints over TCP or a Unix socket. Never waits without a limit, and whatever goes
- * wrong becomes a sentence. Knows neither commands nor the terminal.
+ * Calls the admin endpoints over TCP or a Unix socket. Every call has a time limit, and every failure
+ * has a message for the operator.
  */
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
@@ -15,11 +15,15 @@ import { printable } from '../../common/printable.ts';
 
 export type Body = Readonly<Record<string, unknown>>;
 
-/** Text alone, as a duration that is a bare number has no unit. */
+/** Strings only, because a duration that is a number would have no unit. */
 export type Parameters = Readonly<Record<string, string | undefined>>;
 
 export interface CallOptions {
-  /** The longest that the whole call may take. Default 10 s. */
+  /**
+   * The longest that the whole call may take, in milliseconds.
+   *
+   * @default 10_000
+   */
   readonly timeout?: number;
   /** Ends the call; it rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -31,9 +35,9 @@ export interface AdminAnswer {
 }
 
 const DEFAULT_TIMEOUT = 10_000;
-const MAX_ANSWER = 2 ** 20;
+const MAX_RESPONSE_BYTES = 2 ** 20;
 
-/** Those that only look, and so may be asked for by GET. */
+/** The endpoints that change nothing, and so answer GET. */
 const READ_ONLY = new Set(['status', 'report', 'traffic']);
 
 export class AdminClient {
@@ -72,7 +76,7 @@ export class AdminClient {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (error instanceof CommandFailure) throw error;
-      throw this.#unreachable(
+      throw this.#unreachableError(
         limit.signal.aborted ? `no answer within ${formatMs(timeout)}` : reasonOf(error),
         error,
       );
@@ -89,14 +93,14 @@ export class AdminClient {
         path: `${path}/${endpoint}${queryOf(parameters)}`,
         method: READ_ONLY.has(endpoint) ? 'GET' : 'POST',
         headers: this.#headers,
-        // A connection of its own: one that is kept may be gone when it is needed next.
+        // A new connection for each call, because an idle one may be closed by the next call.
         agent: false,
         signal,
       });
-      // Without a listener Node closes the connection and emits nothing.
+      // Without this listener Node closes the connection and emits no event.
       request.once('upgrade', (_response: IncomingMessage, socket: Socket) => {
         socket.destroy();
-        reject(new Error('it answered 101 Switching Protocols'));
+        reject(new Error('the server answered 101 Switching Protocols'));
       });
       request.once('response', resolve).on('error', reject).end();
     });
@@ -107,30 +111,30 @@ export class AdminClient {
     if (body && (status === 200 || status === 202)) return { status, body };
     const { code, detail } = body ?? {};
     if (typeof code === 'string' && code.startsWith('ERR_ANTRACT_')) {
-      throw this.#refusal(status, code, typeof detail === 'string' ? detail : '');
+      throw this.#refusedError(status, code, typeof detail === 'string' ? detail : '');
     }
-    throw this.#unreachable(
-      `what answers there (${status}) is not antract's admin endpoint; is the path right`,
+    throw this.#unreachableError(
+      `the response (status ${status}) is not from antract's admin endpoints; check host, port and path`,
     );
   }
 
-  #refusal(status: number, code: string, detail: string): RefusedError {
+  #refusedError(status: number, code: string, detail: string): RefusedError {
     return new RefusedError(
-      `${this.#sentence(status, printable(detail))} (${printable(code)})`,
+      `${this.#refusedText(status, printable(detail))} (${printable(code)})`,
       status,
       code,
     );
   }
 
-  /** A server does not tell a wrong token from none; whoever sent one wants to know. */
-  #sentence(status: number, detail: string): string {
+  /** The server gives the same answer to a wrong token and to none. */
+  #refusedText(status: number, detail: string): string {
     if (status !== 401) return detail;
     return this.#hasToken
       ? 'The token was not accepted.'
       : `${detail} Set --token-file, ANTRACT_TOKEN_FILE or ANTRACT_TOKEN.`;
   }
 
-  #unreachable(reason: string, cause?: unknown): UnreachableError {
+  #unreachableError(reason: string, cause?: unknown): UnreachableError {
     return new UnreachableError(
       `Could not reach antract at ${this.url.shown}: ${reason}.`,
       EXIT_FAILED,
@@ -152,7 +156,7 @@ async function readText(response: IncomingMessage): Promise<string> {
   let size = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_ANSWER) throw new Error('its answer has no end');
+    if (size > MAX_RESPONSE_BYTES) throw new Error('the response is longer than 1 MiB');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();
@@ -163,22 +167,22 @@ function parse(text: string): Body | undefined {
     const value: unknown = JSON.parse(text);
     return isPlainObject(value) ? value : undefined;
   } catch {
-    // Somebody else's page; whoever called says so.
+    // The response is not from antract; the caller reports that.
     return undefined;
   }
 }
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused; nothing listens there',
-  ECONNRESET: 'the connection broke',
+  ECONNRESET: 'the connection was reset',
   ENOENT: 'there is no such socket',
   EACCES: 'no permission to open the socket',
-  ENOTFOUND: 'there is no host of that name',
-  EAI_AGAIN: 'the name of the host could not be looked up now',
-  EHOSTUNREACH: 'no way to that host',
-  ENETUNREACH: 'no way to that network',
+  ENOTFOUND: 'no host has that name',
+  EAI_AGAIN: 'the DNS lookup failed; try again',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
   ETIMEDOUT: 'the connection timed out',
-  EPROTO: 'it does not speak TLS',
+  EPROTO: 'the server does not speak TLS',
 };
 
 function reasonOf(error: unknown): string {

@@ -1,6 +1,4 @@
-/**
- * Reads `--url`: where the admin endpoints are. Knows no endpoint.
- */
+/** Reads `--url`, the address of the admin endpoints. */
 import { readSocketPath } from '../../common/socket-path.ts';
 import { withoutCredentials } from '../../common/validate.ts';
 import { UsageError } from '../cli-error.ts';
@@ -14,7 +12,7 @@ export interface AdminUrl {
   readonly shown: string;
   readonly secure: boolean;
   readonly address: { host: string; port?: number } | { socketPath: string };
-  /** What the endpoints' names come after, such as `/_antract`. */
+  /** The path before the name of an endpoint, such as `/_antract`. */
   readonly path: string;
 }
 
@@ -22,7 +20,7 @@ export function readAdminUrl(text: string): AdminUrl {
   return text.startsWith('unix:') ? readSocket(text) : readHttp(text);
 }
 
-/** `unix:/path.sock`, or `unix:/path.sock:/admin` as nginx writes it. */
+/** `unix:/path.sock`, or `unix:/path.sock:/admin` as in nginx. */
 function readSocket(text: string): AdminUrl {
   const [, socketPath, path = DEFAULT_PATH] = /^unix:(\/[^:]+)(?::(\/.+))?$/.exec(text) ?? [];
   if (socketPath === undefined) throw expected(text);
@@ -38,14 +36,16 @@ function readHttp(text: string): AdminUrl {
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) throw expected(text);
   const url = new URL(text);
   if (url.username !== '' || url.password !== '') {
-    throw new UsageError('Expected `--url` to be without a user and password; see `--token-file`.');
+    throw new UsageError(
+      'Expected `--url` to have no user and password. Use `--token-file` instead.',
+    );
   }
   if (url.search !== '' || url.hash !== '') throw expected(text);
   const path = withoutSlash(url.pathname);
   return {
     shown: text,
     secure: url.protocol === 'https:',
-    // In a URL an IPv6 address stands in brackets, and nowhere else.
+    // Only a URL puts an IPv6 address in brackets.
     address: {
       host: url.hostname.replace(/^\[|\]$/g, ''),
       ...(url.port !== '' && { port: Number(url.port) }),
@@ -60,6 +60,6 @@ function withoutSlash(path: string): string {
 
 function expected(text: string): UsageError {
   return new UsageError(
-    `Expected \`--url\` to be such as ${DEFAULT_ADMIN_URL} or unix:/run/antract.sock, got '${withoutCredentials(text)}'.`,
+    `Expected \`--url\` to be a URL such as ${DEFAULT_ADMIN_URL} or unix:/run/antract.sock, got '${withoutCredentials(text)}'.`,
   );
 }

@@ -1,9 +1,6 @@
-/**
- * The flags that every command towards a running antract has, and the client they make. Knows no
- * command.
- */
+/** The flags of all commands that call a running antract, and the client that they configure. */
 import { Option, type Command } from 'commander';
-import { isBlank, readTokenFile } from './admin-token.ts';
+import { isBlank, readTokenFile } from '../config/admin-token.ts';
 import { AdminClient } from './admin-client.ts';
 import { DEFAULT_ADMIN_URL, readAdminUrl } from './admin-url.ts';
 import { UsageError } from '../cli-error.ts';
@@ -15,7 +12,6 @@ export interface ClientOptions {
   readonly json?: boolean;
 }
 
-/** What a pause may be limited to. */
 export const ONLY = new Option(
   '--only <which>',
   'let GET, HEAD, OPTIONS and TRACE pass, and hold all other methods',
@@ -32,7 +28,7 @@ export function createIgnoreLost(): Option {
   );
 }
 
-/** The parameter of the admin endpoint. */
+/** The `lost` parameter of the admin endpoints. */
 export function lostParameter({ ignoreLost }: IgnoreLost): 'ignore' | undefined {
   return ignoreLost === true ? 'ignore' : undefined;
 }
@@ -53,7 +49,7 @@ export function createClient(options: ClientOptions): AdminClient {
   return new AdminClient(url, readToken(options));
 }
 
-/** The arguments come before the environment. */
+/** Arguments override the environment. */
 function readToken({ tokenFile, token }: ClientOptions): string | undefined {
   if (tokenFile !== undefined && token !== undefined) {
     throw new UsageError('Expected either --token-file or --token, not both.');
@@ -64,7 +60,9 @@ function readToken({ tokenFile, token }: ClientOptions): string | undefined {
   }
   if (token !== undefined) {
     if (isBlank(token)) throw new UsageError('Expected `--token` to be a token, but it is empty.');
-    warn('WRN_ANTRACT_TOKEN_ARGUMENT: others can see --token in ps; use --token-file.');
+    warn(
+      'WRN_ANTRACT_TOKEN_ARGUMENT: other users can see --token in ps. Use --token-file instead.',
+    );
     return checkToken(token, '--token');
   }
   return readTokenVariables();
@@ -82,12 +80,11 @@ function readTokenVariables(): string | undefined {
   return token === undefined ? undefined : checkToken(token, 'ANTRACT_TOKEN');
 }
 
-/** The file may be the server's, which can have several tokens. */
+/** The file may be the one of the server, which can hold several tokens. */
 function firstTokenOf(file: string): string | undefined {
   return readTokenFile(file, warn)[0];
 }
 
-/** The message does not show the token, because messages end up in logs. */
 function checkToken(token: string, name: string): string {
   if (/^[^\p{Cc}]+$/u.test(token)) return token;
   throw new UsageError(`Expected \`${name}\` to be a token without control characters.`);
@@ -97,11 +94,11 @@ function warn(message: string): void {
   console.error(`antract: ${message}`);
 }
 
-/** An empty one is refused: the command would go to another antract, or without its token. */
+/** Refuses an empty variable: the command would call another antract, or call it without a token. */
 function variable(name: string): string | undefined {
   const value = process.env[name];
   if (value === undefined || !isBlank(value)) return value;
   throw new UsageError(
-    `Expected \`${name}\` to have a value, but it is empty. Unset it to do without.`,
+    `Expected \`${name}\` to have a value, but it is empty. Unset it to use the default.`,
   );
 }

@@ -1,7 +1,4 @@
-/**
- * Shows how an app is doing while something is awaited: live on a terminal, as a line now and then
- * elsewhere. Knows no command.
- */
+/** Shows the state of an app during a wait: live on a terminal, elsewhere as an occasional line. */
 import type { Clock } from '../../common/clock.ts';
 import type { AdminAnswer, AdminClient, Body, CallOptions, Parameters } from './admin-client.ts';
 import { StoreLostError } from './client-errors.ts';
@@ -10,12 +7,12 @@ import type { Terminal } from '../terminal.ts';
 import { readSnapshot, type AppSnapshot } from './snapshot.ts';
 import { statusLines } from '../format-status.ts';
 
-/** How often the server is asked. */
-const EVERY = { live: 500, plain: 2000 };
-/** How often a line is written where nothing changes. */
-const LINE_EVERY = 10_000;
-/** How long a store may be away until a wait is given up: a failover takes a moment. */
-const STORE_PATIENCE = 2000;
+/** The time between two requests for the status. */
+const POLL_MS = { live: 500, plain: 2000 };
+/** The time between two lines while the phase stays the same. */
+const LINE_MS = 10_000;
+/** A wait ends when the store does not answer for this long, which is longer than a failover. */
+const STORE_PATIENCE_MS = 2000;
 
 export interface ProgressDeps {
   readonly client: AdminClient;
@@ -25,31 +22,30 @@ export interface ProgressDeps {
 }
 
 export class Progress {
-  /** What was seen last. */
-  last: AppSnapshot | undefined;
-  /** What a drain was last seen to wait for. */
-  lastWaiting: AppSnapshot | undefined;
-  readonly #watch: ProgressDeps;
-  readonly #over = new AbortController();
+  /** The last state that showed requests that the drain waits for. */
+  lastWithStragglers: AppSnapshot | undefined;
+  readonly #deps: ProgressDeps;
+  readonly #stopped = new AbortController();
   readonly #storeLost = new AbortController();
   #storeLostAt: number | undefined;
   #linePhase: string | undefined;
   #lineAt = -Infinity;
 
-  constructor(watch: ProgressDeps) {
-    this.#watch = watch;
+  constructor(deps: ProgressDeps) {
+    this.#deps = deps;
     void this.#run();
   }
 
   stop(): void {
-    this.#over.abort();
-    this.#watch.terminal.clear();
+    this.#stopped.abort();
+    this.#deps.terminal.clear();
   }
 
   /**
-   * A call that waits at the server. It can't succeed without the store, so it ends when that stays lost.
+   * Makes a call that waits at the server, and ends it when the store stays lost: without the store the
+   * call can't succeed.
    *
-   * @throws StoreLostError, and as a call.
+   * @throws StoreLostError, and what {@link AdminClient.call} throws.
    */
   async wait(
     endpoint: string,
@@ -57,7 +53,7 @@ export class Progress {
     { signal, ...options }: CallOptions,
   ): Promise<AdminAnswer> {
     const signals = signal ? [signal, this.#storeLost.signal] : [this.#storeLost.signal];
-    const answer = await this.#watch.client.call(endpoint, parameters, {
+    const answer = await this.#deps.client.call(endpoint, parameters, {
       ...options,
       signal: AbortSignal.any(signals),
     });
@@ -68,44 +64,44 @@ export class Progress {
   }
 
   async #run(): Promise<void> {
-    const { client, app, terminal, clock } = this.#watch;
-    const { signal } = this.#over;
-    const every = terminal.isLive ? EVERY.live : EVERY.plain;
-    // What is over at once needs no line of its own.
-    await delay(clock, every / 2, signal);
+    const { client, app, terminal, clock } = this.#deps;
+    const { signal } = this.#stopped;
+    const pollMs = terminal.isLive ? POLL_MS.live : POLL_MS.plain;
+    // A wait that ends at once needs no line.
+    await delay(clock, pollMs / 2, signal);
     while (!signal.aborted) {
       try {
         const { body } = await client.call('status', { app }, { signal, timeout: 5000 });
         const snapshot = readSnapshot(body);
         this.#show(snapshot);
-        this.#noteStore(snapshot, body);
+        this.#checkStore(snapshot, body);
       } catch (error) {
         if (signal.aborted) return;
-        // Whoever waits for the outcome says what is wrong; this is only for the eye.
+        // The caller reports what its own call fails with.
         terminal.show([(error as Error).message]);
       }
-      await delay(clock, every, signal);
+      await delay(clock, pollMs, signal);
     }
   }
 
-  #noteStore({ isStoreLost }: AppSnapshot, body: Body): void {
+  #checkStore({ isStoreLost }: AppSnapshot, body: Body): void {
     if (!isStoreLost) {
       this.#storeLostAt = undefined;
       return;
     }
-    const now = this.#watch.clock.now();
+    const now = this.#deps.clock.now();
     this.#storeLostAt ??= now;
-    if (now - this.#storeLostAt >= STORE_PATIENCE) this.#storeLost.abort(new StoreLostError(body));
+    if (now - this.#storeLostAt >= STORE_PATIENCE_MS)
+      this.#storeLost.abort(new StoreLostError(body));
   }
 
   #show(snapshot: AppSnapshot): void {
-    const { terminal, clock } = this.#watch;
-    this.last = snapshot;
-    if (snapshot.stragglers.length > 0) this.lastWaiting = snapshot;
+    const { terminal, clock } = this.#deps;
+    if (snapshot.stragglers.length > 0) this.lastWithStragglers = snapshot;
     terminal.show(statusLines(snapshot));
     const now = clock.now();
     if (terminal.isLive) return;
-    if (snapshot.phase === this.#linePhase && now < this.#lineAt + LINE_EVERY) return;
+    if (snapshot.phase === this.#linePhase && now < this.#lineAt + LINE_MS) return;
     this.#linePhase = snapshot.phase;
     this.#lineAt = now;
     terminal.printLine(`antract: ${snapshot.summary}`);

@@ -17,7 +17,7 @@ import { missingText, STORE_LOST_DRAIN, stragglerLines } from '../format-status.
 /** How much longer than the requested wait the server may take to respond. */
 const RESPONSE_MARGIN_MS = 10_000;
 
-/** @param endpoint `enable` or `drain`; both take `wait`. */
+/** @param endpoint `enable` or `drain`, which both take `wait`. */
 export async function waitForDrain(
   client: AdminClient,
   endpoint: string,
@@ -38,7 +38,7 @@ export async function waitForDrain(
     if (error instanceof StoreLostError) throw notDrained({ ...error.body, drained: false });
     if (interruption.name === undefined) throw error;
     throw new CommandFailure(
-      `${interruption.name}: waiting no longer. What was paused stays so; \`antract resume\` ends it.`,
+      `Interrupted by ${interruption.name}. A paused app stays paused; \`antract resume\` lets requests pass again.`,
       exitCodeOf(interruption.name),
       { code: 'ERR_ANTRACT_INTERRUPTED' },
     );
@@ -60,7 +60,7 @@ function notDrained(body: Body): CommandFailure {
   return new CommandFailure(
     [
       ...whyNotDrained(body),
-      `It stays ${phaseText(snapshot)}${where}: \`antract drain\` waits again, \`antract resume\` lets people through.`,
+      `It stays ${phaseText(snapshot)}${where}: \`antract drain\` waits again, \`antract resume\` lets requests pass again.`,
     ].join('\n'),
     EXIT_DRAIN_TIMEOUT,
     { details: body, ...(isStoreLost && { code: 'ERR_ANTRACT_STORE_LOST' }) },
@@ -71,12 +71,12 @@ function whyNotDrained(body: Body): string[] {
   const snapshot = readSnapshot(body);
   const { app, only, inFlight, missing, unacknowledged, stragglers, isStoreLost } = snapshot;
   const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
-  const waitsForText = `${only === null ? formatCount(inFlight, 'request') : only} still in flight`;
+  const stillInFlight = `${only === null ? formatCount(inFlight, 'request') : only} still in flight`;
   const lines = stragglerLines(snapshot);
   if (isStoreLost) {
     return [
       `App ${app} is not drained: ${STORE_LOST_DRAIN}`,
-      ...(lines.length > 0 ? [`${waitsForText}:`] : []),
+      ...(lines.length > 0 ? [`${stillInFlight}:`] : []),
       ...lines,
     ];
   }
@@ -85,7 +85,7 @@ function whyNotDrained(body: Body): string[] {
   return [
     ...(isTimeout
       ? [
-          `App ${app} did not drain within ${waited}${isListed ? `; ${waitsForText}` : ''}${lines.length > 0 ? ':' : '.'}`,
+          `App ${app} did not drain within ${waited}${isListed ? `; ${stillInFlight}` : ''}${lines.length > 0 ? ':' : '.'}`,
         ]
       : []),
     ...lines,

@@ -1,7 +1,4 @@
-/**
- * Waits until an app that was resumed is back: nobody is held any more, and the backend answers
- * where the server looks. Knows no command.
- */
+/** Waits until a resumed app is running again: no request is held, and the probe has succeeded. */
 import { formatMs } from '../../common/format.js';
 import type { Body } from './admin-client.ts';
 import { RefusedError } from './client-errors.ts';
@@ -10,77 +7,78 @@ import { delay } from '../delay.ts';
 import { Progress, type ProgressDeps } from './progress.ts';
 import { readSnapshot } from './snapshot.ts';
 
-const ANSWER_TIME = 10_000;
-/** How often a server is asked that can't be asked to wait. */
-const EVERY = 250;
+/** How much longer than the requested wait the server may take to respond. */
+const RESPONSE_MARGIN_MS = 10_000;
+/** The time between two requests to a server that can't wait by itself. */
+const POLL_MS = 250;
 
-/** Somebody else did; there is nothing to wait for. */
+/** Another command paused the app during the wait. */
 export class PausedAgainError extends CommandFailure {}
 
 /**
- * Resolves with what the server said last.
+ * Resolves with the last response of the server.
  *
- * @throws PausedAgainError; CommandFailure with `EXIT_HEALTH_TIMEOUT`; and as a call.
+ * @throws PausedAgainError, CommandFailure with `EXIT_HEALTH_TIMEOUT`, or what a call throws.
  */
 export async function waitUntilBack(
-  watch: ProgressDeps,
+  deps: ProgressDeps,
   wait: number,
   signal?: AbortSignal,
 ): Promise<Body> {
-  const progress = new Progress(watch);
+  const progress = new Progress(deps);
   try {
-    const body = await waitAtServer(watch, progress, wait, signal);
+    const body = await waitAtServer(deps, progress, wait, signal);
     const snapshot = readSnapshot(body);
     if (snapshot.phase === 'pausing' || snapshot.phase === 'paused') {
-      const text = `Somebody has paused it again. ${snapshot.summary}`;
+      const text = `Another command paused the app again. ${snapshot.summary}`;
       throw new PausedAgainError(text, EXIT_FAILED, { details: body });
     }
     return body;
   } catch (error) {
     if (!(error instanceof RefusedError) || error.code !== 'ERR_ANTRACT_ALREADY_PAUSED')
       throw error;
-    throw new PausedAgainError(`Somebody has paused it again: ${error.message}`);
+    throw new PausedAgainError(`Another command paused the app again: ${error.message}`);
   } finally {
     progress.stop();
   }
 }
 
-/** Asks for nothing but the wait: an app that somebody has paused meanwhile stays paused. */
+/** Resumes nothing: `if_pause: none` keeps an app paused that another command has paused meanwhile. */
 async function waitAtServer(
-  watch: ProgressDeps,
+  deps: ProgressDeps,
   progress: Progress,
   wait: number,
   signal?: AbortSignal,
 ): Promise<Body> {
-  const { app } = watch;
-  const options = { timeout: wait + ANSWER_TIME, ...(signal && { signal }) };
+  const { app } = deps;
+  const options = { timeout: wait + RESPONSE_MARGIN_MS, ...(signal && { signal }) };
   try {
     const parameters = { app, wait: `${wait}ms`, if_pause: 'none' };
     const answer = await progress.wait('disable', parameters, options);
     if (answer.status === 202) throw notBack(wait, answer.body);
     return answer.body;
   } catch (error) {
-    // A server that does not know `wait` here has no health gate either.
+    // An older server has neither this parameter nor a probe after a pause.
     if (error instanceof RefusedError && error.code === 'ERR_ANTRACT_OPTION') {
-      return waitByAsking(watch, wait, signal);
+      return waitByPolling(deps, wait, signal);
     }
     throw error;
   }
 }
 
-async function waitByAsking(
-  watch: ProgressDeps,
+async function waitByPolling(
+  deps: ProgressDeps,
   wait: number,
   signal?: AbortSignal,
 ): Promise<Body> {
-  const { client, app, clock } = watch;
+  const { client, app, clock } = deps;
   const end = clock.now() + wait;
   for (;;) {
     const { body } = await client.call('status', { app }, signal && { signal });
     const snapshot = readSnapshot(body);
     if (snapshot.phase !== 'releasing') return body;
     if (clock.now() >= end) throw notBack(wait, body);
-    await delay(clock, EVERY, signal);
+    await delay(clock, POLL_MS, signal);
   }
 }
 
@@ -88,7 +86,7 @@ function notBack(wait: number, body: Body): CommandFailure {
   const { summary, details } = readSnapshot(body);
   const sentences = [summary, ...details, 'Held requests continue to wait.'];
   return new CommandFailure(
-    `Not back within ${formatMs(wait)}. ${sentences.join(' ')}`,
+    `Not running again within ${formatMs(wait)}. ${sentences.join(' ')}`,
     EXIT_HEALTH_TIMEOUT,
     { details: body },
   );

@@ -1,6 +1,4 @@
-/**
- * `antract demo`: a gateway with a demo backend, and commands to try with curl.
- */
+/** `antract demo`: runs a gateway in front of a small backend, and prints what to try with curl. */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -85,7 +83,7 @@ function describe({ socket, url }: IncomingMessage): string {
 
 /** As in `14/Nov/2023:11:16:38 +0000`. */
 function formatDate(ms: number): string {
-  // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.
+  // oxlint-disable-next-line no-restricted-globals -- Formats a given time.
   const [, day, month, year, time] = new Date(ms).toUTCString().split(' ');
   return `${day}/${month}/${year}:${time} +0000`;
 }

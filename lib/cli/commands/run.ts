@@ -1,6 +1,4 @@
-/**
- * `antract run`: its flags, and what is said at its end.
- */
+/** `antract run`: pauses and drains an app, runs a command, resumes, and prints a report. */
 import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
@@ -43,9 +41,9 @@ interface RunFlags extends ClientOptions, IgnoreLost {
   readonly dryRun?: boolean;
 }
 
-const MIN_LEASE = 1000;
+const MIN_LEASE_MS = 1000;
 
-/** @param command what stands after `--`. */
+/** @param command the words after `--`. */
 export function addRun(program: Command, command: readonly string[]): void {
   addClientOptions(program.command('run'))
     .description('Pause, drain, run a command, resume, and report.')
@@ -112,7 +110,7 @@ function readDurations(flags: RunFlags) {
   if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
   return {
     drainTimeout: durationWithUnit()('--drain-timeout', flags.drainTimeout),
-    lease: durationWithUnit({ min: MIN_LEASE })('--lease', flags.lease),
+    lease: durationWithUnit({ min: MIN_LEASE_MS })('--lease', flags.lease),
     maxTime,
     probeTimeout: durationWithUnit()('--probe-timeout', flags.probeTimeout),
     killAfter: durationWithUnit()('--kill-after', flags.killAfter),
@@ -153,9 +151,9 @@ function readRunFlags(
 
 function checkReportFile(file: string): void {
   try {
-    const there = statSync(file, { throwIfNoEntry: false });
-    if (there?.isDirectory()) throw new Error(`${file} is a directory`);
-    accessSync(there ? file : path.dirname(path.resolve(file)), constants.W_OK);
+    const existing = statSync(file, { throwIfNoEntry: false });
+    if (existing?.isDirectory()) throw new Error(`${file} is a directory`);
+    accessSync(existing ? file : path.dirname(path.resolve(file)), constants.W_OK);
   } catch (error) {
     throw new UsageError(`Could not write the file of --report: ${(error as Error).message}`);
   }
@@ -184,7 +182,7 @@ function finish({ report, terminal, print }: RunContext, flags: RunFlags, exitCo
   if (flags.report !== undefined) writeReport(flags.report, report, print);
 }
 
-/** What was done was done, with or without a report. */
+/** A failure is only printed, because the command has run. */
 function writeReport(file: string, report: RunReport, print: RunContext['print']): void {
   try {
     writeFileSync(file, `${JSON.stringify(report, undefined, 2)}\n`);

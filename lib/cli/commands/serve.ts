@@ -1,12 +1,16 @@
-/**
- * `antract serve`: flags, environment and file become a gateway that runs.
- */
+/** `antract serve`: runs a gateway, configured by flags, environment and file. */
 import type { Command } from 'commander';
 import { AntractError } from '../../common/errors.ts';
-import { readAdminTokens } from '../client/admin-token.ts';
+import { readAdminTokens } from '../config/admin-token.ts';
 import { readConfigFile } from '../config/config-file.ts';
 import { UsageError } from '../cli-error.ts';
-import { addFlags, merge, readFlags, type Given, type RawConfig } from '../config/read-flags.ts';
+import {
+  addFlags,
+  merge,
+  readFlags,
+  type FlagValues,
+  type RawConfig,
+} from '../config/read-flags.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
 import { misspeltVariables } from '../config/misspelt-variables.ts';
 import { openRedisStore } from '../config/redis-option.ts';
@@ -22,29 +26,31 @@ export function addServe(program: Command): void {
     .description('Run a gateway in front of a backend (--target), or of several (--config).')
     .addHelpText('after', HELP);
   addFlags(command).action(async () => {
-    const given = readFlags(command);
+    const values = readFlags(command);
     for (const { name, meant } of misspeltVariables(process.env)) {
-      stderrLogger.warn(`WRN_ANTRACT_VARIABLE: ${name} is read by nothing. Did you mean ${meant}?`);
+      stderrLogger.warn(
+        `WRN_ANTRACT_VARIABLE: ${name} is not a variable that antract reads. Did you mean ${meant}?`,
+      );
     }
-    const { config, ...flags } = given.config;
+    const { config, ...flags } = values.config;
     const path = config as string | undefined;
     if (path?.trim() === '') {
-      const name = given.sources.get('config') === 'env' ? 'ANTRACT_CONFIG' : '--config';
+      const name = values.sources.get('config') === 'env' ? 'ANTRACT_CONFIG' : '--config';
       throw new UsageError(`Expected \`${name}\` to be a path.`);
     }
     const file = path === undefined ? {} : readConfigFile(path);
     try {
-      stderrLogger.info(await start(merge(file, flags), given));
+      stderrLogger.info(await start(merge(file, flags), values));
     } catch (error) {
       if (!(error instanceof AntractError)) throw error;
-      throw new UsageError(withOptionNames(error.message, { ...given, file, path }), {
+      throw new UsageError(withOptionNames(error.message, { ...values, file, path }), {
         cause: error,
       });
     }
   });
 }
 
-async function start(raw: RawConfig, { values, sources }: Given): Promise<string> {
+async function start(raw: RawConfig, { values, sources }: FlagValues): Promise<string> {
   const { workers, redis, redisPrefix, ...rest } = raw;
   const count = readWorkers(workers);
   const config = withTokens(rest, sources);
@@ -70,7 +76,10 @@ streams, long polls and WebSockets are ended so that their clients reconnect. Ex
 shutdown, 1 if the gateway could not start, 2 for wrong usage. A second signal ends it at once with
 128 and the signal's number (130 for SIGINT, 143 for SIGTERM).`;
 
-function withTokens({ adminTokenFile, ...rest }: RawConfig, sources: Given['sources']): RawConfig {
+function withTokens(
+  { adminTokenFile, ...rest }: RawConfig,
+  sources: FlagValues['sources'],
+): RawConfig {
   const adminToken = readAdminTokens({
     file: adminTokenFile,
     fileSource: sources.get('adminTokenFile'),

@@ -1,6 +1,4 @@
-/**
- * `antract status`: once, or again and again with `--watch`.
- */
+/** `antract status`: prints the state of one app or of all, once or repeatedly with `--watch`. */
 import type { Command } from 'commander';
 import { systemClock } from '../../common/clock.ts';
 import { formatMs } from '../../common/format.js';
@@ -19,7 +17,7 @@ interface StatusFlags extends ClientOptions {
   readonly watch?: boolean;
 }
 
-const EVERY = 1000;
+const POLL_MS = 1000;
 
 export function addStatus(program: Command): void {
   addClientOptions(program.command('status'))
@@ -42,25 +40,26 @@ async function watch(
 ): Promise<void> {
   const terminal = new Terminal(process.stdout, flags.json ? { TERM: 'dumb' } : process.env);
   const interruption = watchInterruption();
-  // Whoever reads has had enough: `antract status --watch | head`.
+  // The reader of the output has ended, as in `antract status --watch | head`.
   process.stdout.on('error', () => process.exit(0));
-  let shown = '';
+  let lastText = '';
   let text = textOf(first, flags);
   for (;;) {
     if (terminal.isLive) terminal.show(text.split('\n'));
-    else if (text !== shown) terminal.printLine(text);
-    shown = text;
-    await delay(systemClock, EVERY, interruption.signal);
-    if (interruption.name === undefined) text = await ask(client, app, flags, interruption.signal);
+    else if (text !== lastText) terminal.printLine(text);
+    lastText = text;
+    await delay(systemClock, POLL_MS, interruption.signal);
+    if (interruption.name === undefined)
+      text = await fetchText(client, app, flags, interruption.signal);
     if (interruption.name !== undefined) break;
   }
   terminal.clear();
-  if (terminal.isLive) terminal.printLine(shown);
+  if (terminal.isLive) terminal.printLine(lastText);
   process.exitCode = exitCodeOf(interruption.name);
 }
 
-/** A server that is away may come back: its absence is what is shown then. */
-function ask(
+/** If the server does not answer, shows that and continues, because it may come back. */
+function fetchText(
   client: AdminClient,
   app: string | undefined,
   flags: StatusFlags,
@@ -75,11 +74,11 @@ function ask(
 function textOf(body: Body, { json }: StatusFlags): string {
   if (json) return printableJson(body);
   const apps = readList(body);
-  const [only] = apps;
-  return (apps.length === 1 && only ? statusLines(only) : tableOf(apps)).join('\n');
+  const [first] = apps;
+  return (apps.length === 1 && first ? statusLines(first) : tableOf(apps)).join('\n');
 }
 
-/** The end of the pause, or of the wait for the backend where there is no pause. */
+/** The time until the pause ends; without a pause, the time until the wait for the backend ends. */
 function endsIn({ endsInMs, probeEndsInMs }: AppSnapshot): string {
   const left = endsInMs ?? (probeEndsInMs || null);
   return left === null ? '-' : formatMs(left);

@@ -1,6 +1,6 @@
 /**
- * One of the workers of `serve --workers`: a gateway that listens together with others. It does what
- * its primary says, which is the only one to hear signals.
+ * `antract worker`, which only `serve --workers` starts: a gateway that shares its port with other workers.
+ * Only the primary handles signals; it tells the workers to close.
  */
 import cluster, { type Worker } from 'node:cluster';
 import type { Command } from 'commander';
@@ -34,22 +34,22 @@ export function addWorker(program: Command): void {
 
 function runWorker(worker: Worker): void {
   const metrics = new WorkerMetrics(worker, stderrLogger.warn);
-  // A terminal, and many a service manager, sends them to all processes; the primary passes on what
-  // they mean.
+  // A terminal and some service managers signal all processes of a group. Ignore that here, because the
+  // primary sends `close`.
   for (const signal of CLOSING_SIGNALS) process.on(signal, () => undefined);
   let gateway: Gateway | undefined;
-  let isEnding = false;
+  let isClosing = false;
   const end = async (): Promise<void> => {
-    if (isEnding) return;
-    isEnding = true;
+    if (isClosing) return;
+    isClosing = true;
     const code = await close(gateway);
     await Promise.race([flush(process.stdout), delay(systemClock, FLUSH_MS)]);
     process.exit(code);
   };
   worker.on('disconnect', () => {
-    // Node would end this process at once, and with it whatever is in flight.
+    // Without this, Node ends the process at once and drops its requests in flight.
     worker.exitedAfterDisconnect = true;
-    stderrLogger.warn(`worker ${process.pid}: the primary is gone; closing.`);
+    stderrLogger.warn(`worker ${process.pid}: the primary process has ended; closing.`);
     void end();
   });
   onPrimaryMessage(worker, (message) => {
@@ -70,16 +70,16 @@ function open({ config }: WorkerSetup, metrics: WorkerMetrics): Gateway | undefi
     };
     const given = toGatewayConfig(config, logger);
     const gateway = createGateway({ ...given, store: new ClusterStore() }, { metrics });
-    gateway.listen().then((address) => sendToPrimary({ type: 'listens', address }), fail);
+    gateway.listen().then((address) => sendToPrimary({ type: 'listens', address }), reportFailure);
     return gateway;
   } catch (error) {
-    fail(error);
+    reportFailure(error);
     return undefined;
   }
 }
 
-/** The primary says it, and in the words of whoever set the option. */
-function fail(error: unknown): void {
+/** The primary prints the failure, with the flag or variable that set the option. */
+function reportFailure(error: unknown): void {
   const failure = failureOf(error);
   sendToPrimary({ type: 'failed', failure }, () => process.exit(failure.exitCode));
 }
@@ -102,7 +102,7 @@ async function close(gateway: Gateway | undefined): Promise<number> {
   }
 }
 
-/** A reader that takes nothing must not keep this process. */
+/** A reader that reads nothing must not keep this process running. */
 const FLUSH_MS = 1000;
 
 function flush(stream: NodeJS.WritableStream): Promise<void> {

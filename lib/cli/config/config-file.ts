@@ -1,6 +1,4 @@
-/**
- * Reads the file of `--config`. Knows JSON, and no option but those that are not written as in a program.
- */
+/** Reads the JSON file of `--config`, with the options that a file writes differently from a program. */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from '../cli-error.ts';
@@ -15,23 +13,23 @@ export function readConfigFile(path: string): RawConfig {
   if (!isRecord(config)) throw new UsageError(`${path}: expected an object of options.`);
   if ('adminToken' in config) {
     throw new UsageError(
-      `${path}: expected \`adminTokenFile\` instead of \`adminToken\`, a secret.`,
+      `${path}: expected \`adminTokenFile\` instead of \`adminToken\`, which is a secret.`,
     );
   }
   checkDurations(path, config);
-  // Relative to the file, as it can be used from anywhere.
+  // A path is relative to the file, so that the working directory does not matter.
   const { adminTokenFile } = config;
   const result = readRegExps(path, '', config);
   if (typeof adminTokenFile !== 'string' || adminTokenFile.trim() === '') return result;
   return { ...result, adminTokenFile: resolve(dirname(path), adminTokenFile) };
 }
 
-/** JSON has no regular expressions, so they are written as on the command line. */
+/** JSON has no regular expressions, so a file writes them as `/text/`, like the command line. */
 function readRegExps(path: string, prefix: string, config: RawConfig): RawConfig {
-  const { privilegedUserAgent: given, apps } = config;
+  const { privilegedUserAgent, apps } = config;
   const result = { ...config };
-  if (typeof given === 'string') {
-    const agent = readTextOrRegExp(given);
+  if (typeof privilegedUserAgent === 'string') {
+    const agent = readTextOrRegExp(privilegedUserAgent);
     if (agent === undefined) {
       const name = `${prefix}privilegedUserAgent`;
       throw new UsageError(`${path}: Expected \`${name}\` to be ${TEXT_OR_REGEXP}.`);
@@ -49,15 +47,15 @@ function readRegExps(path: string, prefix: string, config: RawConfig): RawConfig
   return result;
 }
 
-/** In a program a number is milliseconds; in a file people mean seconds by it, so a unit is needed. */
+/** In a program a number means milliseconds. In a file many people mean seconds, so require a unit. */
 function checkDurations(path: string, config: RawConfig): void {
   const apps = isRecord(config['apps']) ? Object.entries(config['apps']) : [];
-  const places = [
+  const sections = [
     ['', config],
     ...apps.map(([name, app]) => [`apps.${name}.`, app] as const),
   ] as const;
   const durations = FLAGS.filter(({ isDuration }) => isDuration);
-  for (const [prefix, options] of places) {
+  for (const [prefix, options] of sections) {
     for (const { key } of durations) {
       const value = valueAt(options, key);
       if (typeof value === 'number') readDuration(path, prefix + key, value);
@@ -65,7 +63,7 @@ function checkDurations(path: string, config: RawConfig): void {
   }
 }
 
-/** The value of `release.jitter`, say; undefined where there is none. */
+/** The value at a path such as `release.jitter`. */
 function valueAt(options: unknown, key: string): unknown {
   return key
     .split('.')

@@ -3,29 +3,29 @@ import { InvalidArgumentError, Option } from 'commander';
 import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
 
 export interface Flag {
-  /** Where its value goes in the configuration, such as `release.concurrency`. */
+  /** The place of the value in the configuration, such as `release.concurrency`. */
   readonly key: string;
   /** Such as `--release-concurrency`. */
   readonly long: string;
   /** Such as `ANTRACT_RELEASE_CONCURRENCY`. */
   readonly env: string;
   /**
-   * Whether an empty variable counts as not set, as `VARIABLE=` in a compose file is meant. Not where
-   * it says who may come in or where something is: there the default could be dangerous.
+   * Whether an empty variable counts as unset, as `VARIABLE=` in a compose file means. Not so for an
+   * address, a path or a token file, where the default could be dangerous.
    */
   readonly mayBeEmpty: boolean;
   readonly isDuration: boolean;
   readonly option: Option;
 }
 
-/** What the values of flags that name a place are called in the help. */
-const PLACES = ['<url>', '<address>', '<file>', '<path>'];
+/** The values whose variable must not be empty. */
+const LOCATIONS = ['<url>', '<address>', '<file>', '<path>'];
 
 const DURATION = '<duration>';
 
 type Parse = (text: string, previous: unknown) => unknown;
 
-export const PREFIX = 'ANTRACT_';
+export const ENV_PREFIX = 'ANTRACT_';
 
 export function flag(
   key: string,
@@ -34,15 +34,13 @@ export function flag(
   byDefault?: unknown,
   parse: Parse = text,
 ): Flag {
-  const words = key
-    .replaceAll('.', '-')
-    .replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
-  const long = `--${words}`;
-  const env = `${PREFIX}${words.replaceAll('-', '_').toUpperCase()}`;
-  const shown =
+  const name = key.replaceAll('.', '-').replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+  const long = `--${name}`;
+  const env = `${ENV_PREFIX}${name.replaceAll('-', '_').toUpperCase()}`;
+  const description =
     byDefault === undefined ? help : `${help} (default: ${formatDefault(value, byDefault)})`;
-  const option = new Option(`${long} ${value}`, shown).env(env).argParser(parse);
-  const mayBeEmpty = !PLACES.includes(value);
+  const option = new Option(`${long} ${value}`, description).env(env).argParser(parse);
+  const mayBeEmpty = !LOCATIONS.includes(value);
   return { key, long, env, mayBeEmpty, isDuration: value === DURATION, option };
 }
 
@@ -57,33 +55,33 @@ function formatDuration(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
 }
 
-function text(given: string): string {
-  return given;
+function text(value: string): string {
+  return value;
 }
 
-export function number(given: string): number {
-  const read = Number(given);
-  if (given.trim() === '' || Number.isNaN(read))
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value))
     throw new InvalidArgumentError('Expected a number.');
-  return read;
+  return value;
 }
 
-/** Without a value it is yes. From the environment there always is one, and it may be no. */
-export function boolean(given: string | boolean): boolean {
-  if (/^(true|1|yes|on)$/i.test(String(given))) return true;
-  if (/^(false|0|no|off)$/i.test(String(given))) return false;
+/** A flag without a value means true. A variable always has a value, which may be `false`. */
+export function boolean(value: string | boolean): boolean {
+  if (/^(true|1|yes|on)$/i.test(String(value))) return true;
+  if (/^(false|0|no|off)$/i.test(String(value))) return false;
   throw new InvalidArgumentError('Expected true or false.');
 }
 
-export function list(given: string, previous: unknown): string[] {
+export function list(text: string, previous: unknown): string[] {
   return [
     ...((previous as string[] | undefined) ?? []),
-    ...given.split(',').map((item) => item.trim()),
+    ...text.split(',').map((item) => item.trim()),
   ];
 }
 
-export function textOrRegExp(given: string): string | RegExp {
-  const read = readTextOrRegExp(given);
-  if (read === undefined) throw new InvalidArgumentError(`Expected ${TEXT_OR_REGEXP}.`);
-  return read;
+export function textOrRegExp(text: string): string | RegExp {
+  const value = readTextOrRegExp(text);
+  if (value === undefined) throw new InvalidArgumentError(`Expected ${TEXT_OR_REGEXP}.`);
+  return value;
 }

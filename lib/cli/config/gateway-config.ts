@@ -1,7 +1,4 @@
-/**
- * What was given becomes what a gateway takes, with the outputs of this process. Knows no file and no
- * flag.
- */
+/** Completes the configuration of a gateway with the logger and the access log of this process. */
 import type { GatewayConfig } from '../../gateway/server/gateway.ts';
 import type { Logger } from '../../options/options.ts';
 import type { RawConfig } from './read-flags.ts';

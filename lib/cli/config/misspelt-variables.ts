@@ -1,11 +1,9 @@
-/**
- * Environment variables that were probably meant for a flag of `serve`. Knows no gateway.
- */
+/** Finds environment variables that are probably misspelt names of variables that antract reads. */
 import { nearest } from '../../common/validate.ts';
-import { PREFIX } from './flag.ts';
+import { ENV_PREFIX } from './flag.ts';
 import { FLAGS } from './flags.ts';
 
-/** What else is read from the environment: by this command, and by the others. */
+/** Variables without a flag of `serve`: its admin token, and those of the other commands. */
 const OTHER_VARIABLES = [
   'ANTRACT_ADMIN_TOKEN',
   'ANTRACT_URL',
@@ -18,13 +16,13 @@ export interface Misspelt {
   readonly meant: string;
 }
 
-/** Variables that nobody reads, with what was probably meant. Not those of others, as Kubernetes has some. */
+/** Reports only names similar to known ones: Kubernetes sets `ANTRACT_*` variables for a service named antract. */
 export function misspeltVariables(environment: Readonly<Record<string, unknown>>): Misspelt[] {
   const known = [...FLAGS.map(({ env }) => env), ...OTHER_VARIABLES];
-  const words = known.map((name) => name.slice(PREFIX.length));
+  const names = known.map((name) => name.slice(ENV_PREFIX.length));
   return Object.keys(environment).flatMap((name) => {
-    if (!name.startsWith(PREFIX) || known.includes(name)) return [];
-    const meant = nearest(name.slice(PREFIX.length), words);
-    return meant === undefined ? [] : [{ name, meant: PREFIX + meant }];
+    if (!name.startsWith(ENV_PREFIX) || known.includes(name)) return [];
+    const meant = nearest(name.slice(ENV_PREFIX.length), names);
+    return meant === undefined ? [] : [{ name, meant: ENV_PREFIX + meant }];
   });
 }

@@ -1,28 +1,26 @@
-/**
- * Names options in a message as whoever set them wrote them: a flag, a variable, or a name in the
- * file. Knows no option.
- */
+/** Replaces option names in a message by what set them: a flag, a variable, or the file of `--config`. */
 import { FLAGS } from './flags.ts';
-import type { Given, RawConfig } from './read-flags.ts';
+import type { FlagValues, RawConfig } from './read-flags.ts';
 
-export interface OptionSources extends Given {
+export interface OptionSources extends FlagValues {
+  /** The content of the configuration file. */
   readonly file: RawConfig;
-  /** Of the file. */
+  /** The path of the configuration file. */
   readonly path: string | undefined;
 }
 
-export function withOptionNames(said: string, written: OptionSources): string {
-  // The one option that has another name here.
-  const message = said.replace('`accessLogFormat`', '`accessLog`');
+export function withOptionNames(text: string, sources: OptionSources): string {
+  // `accessLog` is the only option with another name on the command line.
+  const message = text.replace('`accessLogFormat`', '`accessLog`');
   const [, first = ''] = /`([\w.-]+)`/.exec(message) ?? [];
-  if (isFromFile(first, written)) return `${written.path}: ${message}`;
+  if (isFromFile(first, sources)) return `${sources.path}: ${message}`;
   return message.replace(
     /`([\w.-]+)`/g,
-    (quoted, key: string) => nameInSource(key, written) ?? quoted,
+    (quoted, key: string) => nameInSource(key, sources) ?? quoted,
   );
 }
 
-/** What stands in the file, and nothing above it replaced. */
+/** Whether the file set the option, and no flag or variable has replaced it. */
 function isFromFile(key: string, { sources, file }: OptionSources): boolean {
   return (key.split('.')[0] as string) in file && !sources.has(key);
 }

@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { FLAGS } from './flags.ts';
 
-/** A configuration as a file or the command line writes it; what it means is read later. */
+/** The configuration of a gateway before it is validated. */
 export type RawConfig = Record<string, unknown>;
 
-/** Where a value came from. */
+/** Where a value was set. */
 export type Source = 'cli' | 'env' | 'file';
 
 export function addFlags(command: Command): Command {
@@ -13,15 +13,15 @@ export function addFlags(command: Command): Command {
   return command;
 }
 
-export interface Given {
+export interface FlagValues {
   readonly config: RawConfig;
-  /** The same by key. */
+  /** The same values by the key of their flag, such as `release.concurrency`. */
   readonly values: ReadonlyMap<string, unknown>;
   readonly sources: ReadonlyMap<string, Source>;
 }
 
-/** What the command line and the environment say, in the shape of a configuration. */
-export function readFlags(command: Command): Given {
+/** Reads the arguments and the environment. */
+export function readFlags(command: Command): FlagValues {
   const config: RawConfig = {};
   const values = new Map<string, unknown>();
   const sources = new Map<string, Source>();
@@ -37,12 +37,12 @@ export function readFlags(command: Command): Given {
   return { config, values, sources };
 }
 
-/** Puts what `over` has on top of `under`; neither is changed. */
-export function merge(under: RawConfig, over: RawConfig): RawConfig {
-  const merged = { ...under };
-  for (const [name, value] of Object.entries(over)) {
-    const below = merged[name];
-    merged[name] = isRecord(value) && isRecord(below) ? merge(below, value) : value;
+/** Returns `base` with the values of `overrides`. Changes neither. */
+export function merge(base: RawConfig, overrides: RawConfig): RawConfig {
+  const merged = { ...base };
+  for (const [name, value] of Object.entries(overrides)) {
+    const existing = merged[name];
+    merged[name] = isRecord(value) && isRecord(existing) ? merge(existing, value) : value;
   }
   return merged;
 }

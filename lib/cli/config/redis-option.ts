@@ -1,8 +1,4 @@
-/**
- * `--redis` and what belongs to it become a store. Knows no gateway.
- *
- * The URL may hold a password: it is in no message.
- */
+/** Creates the store of `--redis`. No message shows the URL, because it may hold a password. */
 import { AntractError } from '../../common/errors.ts';
 import { RedisStore, type RedisStoreOptions } from '../../stores/redis-store.ts';
 import { UsageError } from '../cli-error.ts';
@@ -12,12 +8,15 @@ export interface RedisSources {
   readonly redisPrefix: unknown;
 }
 
-/** @throws UsageError, and AntractError that names options. */
+/** @throws UsageError, or AntractError if the message names an option. */
 export function openRedisStore(sources: RedisSources): RedisStore | undefined {
   const { redis, redisPrefix } = sources;
   if (redis === undefined) {
     if (redisPrefix === undefined) return undefined;
-    throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `redis` where `redisPrefix` is set.');
+    throw new AntractError(
+      'ERR_ANTRACT_OPTION',
+      'Expected `redis` to be set, because `redisPrefix` is set.',
+    );
   }
   if (!isRedisUrl(redis)) {
     throw new AntractError(
@@ -38,7 +37,7 @@ function create(options: RedisStoreOptions): RedisStore {
     return new RedisStore(options);
   } catch (error) {
     if (!(error instanceof AntractError)) throw error;
-    // It is known there by other names.
+    // The store has other names for these options.
     const message = error.message.replace('`prefix`', '`redisPrefix`').replace('`url`', '`redis`');
     if (error.code !== 'ERR_ANTRACT_OPTION') throw new UsageError(message, { cause: error });
     throw new AntractError(error.code, message);

@@ -1,7 +1,5 @@
-/**
- * Warns of secrets in the arguments, which every user of the machine can see (`ps`).
- */
-import type { Given } from './read-flags.ts';
+/** Warns of secrets in the arguments, which every user of the machine can see with `ps`. */
+import type { FlagValues } from './read-flags.ts';
 
 interface SecretFlag {
   readonly key: string;
@@ -14,7 +12,7 @@ interface SecretFlag {
 const hasCredentials = ({ username, password, search }: URL): boolean =>
   username !== '' || password !== '' || search !== '';
 
-/** Each flag that takes a URL which may hold a secret. Those of `target` and `--url` may not. */
+/** The flags whose URL may hold a secret. `--target` and `--url` refuse credentials. */
 const SECRET_FLAGS: readonly SecretFlag[] = [
   {
     key: 'redis',
@@ -28,7 +26,7 @@ const SECRET_FLAGS: readonly SecretFlag[] = [
     code: 'WRN_ANTRACT_NOTIFY_ARGUMENT',
     flag: '--notify',
     variable: 'ANTRACT_NOTIFY',
-    // The path of a webhook is its secret at many services.
+    // Many services put the secret of a webhook in its path.
     mayHoldSecret: (url) => hasCredentials(url) || url.pathname !== '/',
   },
   {
@@ -41,7 +39,7 @@ const SECRET_FLAGS: readonly SecretFlag[] = [
 ];
 
 export function warnOfSecretArguments(
-  { values, sources }: Pick<Given, 'values' | 'sources'>,
+  { values, sources }: Pick<FlagValues, 'values' | 'sources'>,
   warn: (message: string) => void,
 ): void {
   for (const { key, code, flag, variable, mayHoldSecret } of SECRET_FLAGS) {
@@ -49,8 +47,8 @@ export function warnOfSecretArguments(
     if (sources.get(key) !== 'cli' || typeof value !== 'string' || !URL.canParse(value)) continue;
     if (!mayHoldSecret(new URL(value))) continue;
     warn(
-      `${code}: others can see ${flag} in ps, and its URL may be confidential; use ${variable} or the ` +
-        'file of --config.',
+      `${code}: other users can see ${flag} in ps, and its URL may hold a secret. ` +
+        `Set ${variable} or use the file of --config instead.`,
     );
   }
 }

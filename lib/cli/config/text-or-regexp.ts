@@ -1,13 +1,10 @@
-/**
- * Regular expressions, as they are written where there is only text: on the command line and in JSON.
- * Pure.
- */
+/** Reads a regular expression from text, as on the command line and in JSON. */
 export const TEXT_OR_REGEXP = 'a text, or a regular expression between slashes';
 
-/** Undefined for a regular expression that is none. */
-export function readTextOrRegExp(given: string): string | RegExp | undefined {
-  const [, source, flags] = /^\/(.+)\/([a-z]*)$/.exec(given) ?? [];
-  if (source === undefined) return given;
+/** Returns undefined if the regular expression is invalid. */
+export function readTextOrRegExp(text: string): string | RegExp | undefined {
+  const [, source, flags] = /^\/(.+)\/([a-z]*)$/.exec(text) ?? [];
+  if (source === undefined) return text;
   try {
     return new RegExp(source, flags);
   } catch {

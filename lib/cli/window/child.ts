@@ -1,7 +1,4 @@
-/**
- * Runs the command of `antract run`: its output is shown, signals reach it, and it is gone in the
- * end. Knows no pause.
- */
+/** Runs the command of `antract run`, forwards its output, and ends it on a signal. */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -13,60 +10,64 @@ import type { Output, Terminal } from '../terminal.ts';
 import { SignalDetector } from './signal-detector.ts';
 import { exitCodeOf, type InterruptSignal } from '../signals.ts';
 
-export interface ChildOptions {
+export interface ChildDeps {
   readonly command: readonly string[];
   readonly terminal: Terminal;
   readonly clock: Clock;
-  /** Whether it gets the terminal itself. */
+  /** Whether the command writes to the terminal itself, without the live lines. */
   readonly tty: boolean;
-  /** Whether our own standard output is for something else. */
+  /** Whether the output of the command goes to standard error, because `--json` prints to standard output. */
   readonly outputToStderr: boolean;
 }
 
-/** What a shell says of a command that it can't find, or can't run. */
+/** The exit codes of a shell for a command that it can't find or can't execute. */
 const EXIT_NOT_FOUND = 127;
-const EXIT_NOT_RUN = 126;
+const EXIT_NOT_EXECUTABLE = 126;
 
 export class Child {
-  /** The exit code, as a shell would give it. Never rejects. */
+  /** Resolves with the exit code that a shell would show. Never rejects. */
   readonly exited: Promise<number>;
   readonly #child: ChildProcess;
   readonly #clock: Clock;
-  /** Whether it has a process group of its own. */
-  readonly #isGroup: boolean;
-  readonly #witness: SignalDetector;
+  /** Whether the command has its own process group. */
+  readonly #hasOwnGroup: boolean;
+  readonly #signalDetector: SignalDetector;
 
-  constructor({ command, terminal, clock, tty, outputToStderr }: ChildOptions) {
+  constructor({ command, terminal, clock, tty, outputToStderr }: ChildDeps) {
     const [file = '', ...args] = command;
     const { stdin, stdout, stderr } = process;
     this.#clock = clock;
-    // On a terminal it stays in our group, or it could not ask anything there. Elsewhere a group of
-    // its own lets a signal reach what it has started, too.
-    this.#isGroup = ![stdin, stdout, stderr].some(({ isTTY }) => isTTY);
-    const through = (to: Output): boolean => terminal.isLive && !tty && to.isTTY === true;
+    // On a terminal the command needs our process group, or it could not read its input. Elsewhere it
+    // gets its own group, so that a signal also reaches the processes that it has started.
+    this.#hasOwnGroup = ![stdin, stdout, stderr].some(({ isTTY }) => isTTY);
+    const isForwarded = (to: Output): boolean => terminal.isLive && !tty && to.isTTY === true;
     const out = outputToStderr ? stderr : stdout;
     const stdio: StdioOptions = [
       'inherit',
-      through(out) ? 'pipe' : outputToStderr ? 2 : 1,
-      through(stderr) ? 'pipe' : 2,
+      isForwarded(out) ? 'pipe' : outputToStderr ? 2 : 1,
+      isForwarded(stderr) ? 'pipe' : 2,
     ];
-    // First, so that it is there whenever the command is.
-    this.#witness = new SignalDetector(this.#isGroup, clock);
-    this.#child = spawn(file, args, { stdio, detached: this.#isGroup });
+    // Started before the command, so that it sees every signal that the command gets.
+    this.#signalDetector = new SignalDetector(this.#hasOwnGroup, clock);
+    this.#child = spawn(file, args, { stdio, detached: this.#hasOwnGroup });
     this.#child.stdout?.on('data', (chunk: Buffer) => terminal.forward(chunk, out));
     this.#child.stderr?.on('data', (chunk: Buffer) => terminal.forward(chunk, stderr));
     this.exited = this.#waitForExit();
-    void this.exited.then(() => this.#witness.end());
+    void this.exited.then(() => this.#signalDetector.end());
   }
 
-  /** Resolves when it is gone. `signal` is the one that this process got; the command gets it once. */
+  /**
+   * Ends the command, with SIGKILL after `killAfter`. Resolves when it has exited.
+   *
+   * @param signal the signal that this process got; the command gets it once.
+   */
   async end(signal: InterruptSignal, killAfter: number): Promise<void> {
-    const gone = new AbortController();
-    void this.exited.then(() => gone.abort());
-    const hasIt = await this.#witness.hasSeen(signal);
-    if (!hasIt && !gone.signal.aborted) this.#signal(signal);
-    await delay(this.#clock, killAfter, gone.signal);
-    if (!gone.signal.aborted) this.kill();
+    const exited = new AbortController();
+    void this.exited.then(() => exited.abort());
+    const hasReceived = await this.#signalDetector.reachedCommand(signal);
+    if (!hasReceived && !exited.signal.aborted) this.#signal(signal);
+    await delay(this.#clock, killAfter, exited.signal);
+    if (!exited.signal.aborted) this.kill();
     await this.exited;
   }
 
@@ -78,9 +79,9 @@ export class Child {
     const { pid } = this.#child;
     if (pid === undefined) return;
     try {
-      process.kill(this.#isGroup ? -pid : pid, signal);
+      process.kill(this.#hasOwnGroup ? -pid : pid, signal);
     } catch {
-      // It is gone already, which is what was wanted.
+      // The command has exited already.
     }
   }
 
@@ -88,7 +89,7 @@ export class Child {
     const child = this.#child;
     return new Promise((resolve) => {
       child.once('error', ({ code }: NodeJS.ErrnoException) =>
-        resolve(code === 'ENOENT' ? EXIT_NOT_FOUND : EXIT_NOT_RUN),
+        resolve(code === 'ENOENT' ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE),
       );
       child.once('exit', (code, signal) => {
         const exitCode = signal === null ? (code ?? 1) : exitCodeOf(signal);
@@ -97,7 +98,7 @@ export class Child {
     });
   }
 
-  /** What it has left running in the background may keep its output open for ever. */
+  /** A background process of the command can keep its output open, so wait 500 ms at most. */
   async #outputEnded(): Promise<void> {
     const closed = new AbortController();
     this.#child.once('close', () => closed.abort());
@@ -107,17 +108,18 @@ export class Child {
 }
 
 /**
- * Finds out before anybody is made to wait.
+ * Checks the command before the pause, so that no request waits for a typing error.
  *
- * @throws CommandFailure with 127 or 126, as a shell.
+ * @throws CommandFailure with exit code 127 or 126, as in a shell.
  */
 export function checkCommand(file: string): void {
-  const places = file.includes('/')
+  const candidates = file.includes('/')
     ? [file]
     : (process.env['PATH'] ?? '').split(path.delimiter).map((folder) => path.join(folder, file));
-  const found = places.filter((place) => statSync(place, { throwIfNoEntry: false })?.isFile());
+  const found = candidates.filter((place) => statSync(place, { throwIfNoEntry: false })?.isFile());
   if (found.length === 0) throw new CommandFailure(`${file}: not found.`, EXIT_NOT_FOUND);
-  if (!found.some(isExecutable)) throw new CommandFailure(`${file}: not executable.`, EXIT_NOT_RUN);
+  if (!found.some(isExecutable))
+    throw new CommandFailure(`${file}: not executable.`, EXIT_NOT_EXECUTABLE);
 }
 
 function isExecutable(place: string): boolean {

@@ -1,7 +1,4 @@
-/**
- * `antract run --dry-run`: what a pause would meet, from the traffic of the last minutes. Changes
- * nothing.
- */
+/** `antract run --dry-run`: estimates from recent traffic what a pause would do. Changes nothing. */
 import { formatMs } from '../../common/format.js';
 import type { AdminClient, Body } from '../client/admin-client.ts';
 import { RefusedError } from '../client/client-errors.ts';
@@ -41,15 +38,15 @@ function dryRunLines(snapshot: AppSnapshot, traffic: Body, drainTimeout: number)
   const period = windowMs === null ? 'lately' : `in the last ${formatMs(windowMs)}`;
   return [
     ...statusLines(snapshot),
-    ...(rate === null ? [] : [`Traffic ${period}: ${round(rate)} requests a second.`]),
-    ...(slowest === null ? [] : [`The slowest took ${formatMs(slowest)}.`]),
-    ...(expected === null ? [] : [`A pause of 30 s would hold about ${round(expected)}.`]),
+    ...(rate === null ? [] : [`Traffic ${period}: ${round(rate)} requests per second.`]),
+    ...(slowest === null ? [] : [`The slowest request took ${formatMs(slowest)}.`]),
+    ...(expected === null ? [] : [`A pause of 30 s would hold about ${round(expected)} requests.`]),
     ...(slowest !== null && slowest > drainTimeout
-      ? [
-          `A drain may take longer than --drain-timeout (${formatMs(drainTimeout)}) and be tried again.`,
-        ]
+      ? [`The drain may exceed --drain-timeout (${formatMs(drainTimeout)}) and be retried.`]
       : []),
-    ...(snapshot.phase === 'running' ? [] : ['It is not running: `antract run` would refuse.']),
+    ...(snapshot.phase === 'running'
+      ? []
+      : ['The app is not running, so `antract run` would refuse.']),
     'Nothing was changed.',
   ];
 }

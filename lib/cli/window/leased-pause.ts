@@ -1,7 +1,7 @@
 /**
- * A pause of our own: begun under a lease that is renewed until it ends, so that it ends by itself
- * should this process be killed or lose the connection. Every call names the pause by its id, so that
- * nobody else's is ever ended. Knows no command.
+ * The pause of one `antract run`. Its lease is renewed while the run lasts, so that the pause ends by
+ * itself if this process is killed or loses the connection. Every call names the pause by its id, so
+ * that it never ends a pause of another operator.
  */
 import { formatMs } from '../../common/format.js';
 import type { Clock } from '../../common/clock.ts';
@@ -11,7 +11,7 @@ import { CommandFailure } from '../cli-error.ts';
 import { delay } from '../delay.ts';
 import { readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
 
-export interface LeasedPauseOptions {
+export interface LeasedPauseDeps {
   readonly client: AdminClient;
   readonly app: string;
   /** In milliseconds. */
@@ -19,39 +19,39 @@ export interface LeasedPauseOptions {
   readonly maxTime: string | undefined;
   readonly only: string | undefined;
   readonly reason: string;
-  /** Takes over a pause, or a stop, that is there already. */
+  /** Whether to take over an app that is already paused or stopped. */
   readonly force: boolean;
   readonly clock: Clock;
   readonly print: (line: string) => void;
-  /** Gives up the answer to the first call; whether that has begun a pause is not known then. */
+  /** Aborts the first call. It is unknown then whether the app is paused. */
   readonly signal?: AbortSignal;
 }
 
-/** How a call that ends the pause went. */
-export type End = 'done' | 'ended before' | CommandFailure;
+/** The result of a call that ends the pause. */
+export type EndResult = 'done' | 'ended before' | CommandFailure;
 
-/** A call that ends the pause is tried so often; then the lease has to end it. */
-const TRIES = 3;
-const BETWEEN_TRIES = 500;
-const END_TIMEOUT = 5000;
+/** The attempts to end the pause. If all fail, the lease ends it. */
+const END_ATTEMPTS = 3;
+const RETRY_DELAY_MS = 500;
+const END_TIMEOUT_MS = 5000;
 
 export class LeasedPause {
-  readonly #options: LeasedPauseOptions;
+  readonly #deps: LeasedPauseDeps;
   readonly #id: string;
-  readonly #over = new AbortController();
+  readonly #ending = new AbortController();
   readonly #lost = new AbortController();
   readonly #renewing: Promise<void>;
-  /** When a renewal was last known to hold. */
+  /** When the last successful renewal was sent. */
   #renewedAt: number;
-  /** What the server answered last. */
+  /** The last response of the server. */
   #last: AppSnapshot;
   #wasStoreLost = false;
-  /** It was said that the gateway has ended. */
-  #isGone = false;
+  /** Whether it was printed that the gateway has ended. */
+  #hasPrintedGone = false;
 
-  /** @throws CommandFailure also when somebody else has paused the app. */
-  static async begin(options: LeasedPauseOptions): Promise<LeasedPause> {
-    const { client, app, lease, maxTime, only, reason, force, clock, signal } = options;
+  /** @throws CommandFailure, also if the app is already paused or stopped. */
+  static async begin(deps: LeasedPauseDeps): Promise<LeasedPause> {
+    const { client, app, lease, maxTime, only, reason, force, clock, signal } = deps;
     const sentAt = clock.now();
     const ifPause = force ? undefined : 'none';
     try {
@@ -62,32 +62,30 @@ export class LeasedPause {
       );
       const snapshot = readSnapshot(body);
       const { pauseId } = snapshot;
-      if (pauseId === null) throw new CommandFailure('This server does not know leases.');
-      return new LeasedPause(options, pauseId, sentAt, snapshot);
+      if (pauseId === null)
+        throw new CommandFailure(
+          'The server does not support leases. Update antract on the server.',
+        );
+      return new LeasedPause(deps, pauseId, sentAt, snapshot);
     } catch (error) {
-      // To say how to take it over is of no use to whoever has tried.
-      throw isConflict(error) && !force ? await alreadyPausedError(options) : error;
+      // The message suggests --force, which is useless with --force.
+      throw isConflict(error) && !force ? await alreadyPausedError(deps) : error;
     }
   }
 
-  private constructor(
-    options: LeasedPauseOptions,
-    id: string,
-    begunAt: number,
-    begun: AppSnapshot,
-  ) {
-    this.#options = options;
+  private constructor(deps: LeasedPauseDeps, id: string, begunAt: number, begun: AppSnapshot) {
+    this.#deps = deps;
     this.#id = id;
     this.#renewedAt = begunAt;
     this.#last = begun;
-    this.#renewing = this.#renewUntilOver();
+    this.#renewing = this.#renewUntilEnd();
   }
 
   get id(): string {
     return this.#id;
   }
 
-  /** Aborted when it is found that the pause has ended, and not by us. */
+  /** Aborted when a call finds that the pause has ended and this run did not end it. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
@@ -97,102 +95,101 @@ export class LeasedPause {
     return this.#last.hasStore;
   }
 
-  /** The last call reached one process alone. */
+  /** Whether the last call reached only one process, because the store did not answer. */
   get isStoreLost(): boolean {
     return this.#last.isStoreLost;
   }
 
-  /** The store did not answer during a part of the pause. */
+  /** Whether the store failed to answer during a part of the pause. */
   get wasStoreLost(): boolean {
     return this.#wasStoreLost;
   }
 
-  /** Asks the server whether the pause goes on, and renews it. */
+  /** Renews the lease, and returns whether the pause is still in force. */
   async check(): Promise<boolean> {
     if (!this.lost.aborted) await this.#renew();
     return !this.lost.aborted;
   }
 
-  /** Lets people through. */
-  async resume(): Promise<End> {
-    this.#over.abort();
+  /** Ends the pause and releases its requests. */
+  async resume(): Promise<EndResult> {
+    this.#ending.abort();
     return this.#end('disable', {});
   }
 
-  /** Turns people away. */
-  async stop(): Promise<End> {
-    this.#over.abort();
+  /** Ends the pause and rejects its requests. */
+  async stop(): Promise<EndResult> {
+    this.#ending.abort();
     return this.#end('stop', {});
   }
 
-  /** Leaves it to its longest time. */
-  async keep(): Promise<End> {
-    this.#over.abort();
-    // A renewal on its way would put the lease back.
+  /** Removes the lease, so that the pause lasts until `maxTime`. */
+  async keep(): Promise<EndResult> {
+    this.#ending.abort();
+    // A renewal in progress would restore the lease.
     await this.#renewing;
     return this.#end('enable', { lease: '0' });
   }
 
-  async #end(endpoint: string, parameters: Parameters): Promise<End> {
+  async #end(endpoint: string, parameters: Parameters): Promise<EndResult> {
     if (this.lost.aborted) return 'ended before';
-    const { client, app, clock } = this.#options;
+    const { client, app, clock } = this.#deps;
     for (let attempt = 1; ; attempt++) {
       try {
-        const timeout = END_TIMEOUT;
         const ending = { app, ...parameters, if_pause: this.#id };
-        this.#last = readSnapshot((await client.call(endpoint, ending, { timeout })).body);
+        this.#last = readSnapshot(
+          (await client.call(endpoint, ending, { timeout: END_TIMEOUT_MS })).body,
+        );
         return 'done';
       } catch (error) {
-        // The answer to the first attempt may have been lost on its way.
+        // After a lost response, the conflict shows that an earlier attempt has ended the pause.
         if (isConflict(error)) return attempt === 1 ? 'ended before' : 'done';
         if (!(error instanceof CommandFailure)) throw error;
-        if (!(error instanceof UnreachableError) || attempt === TRIES) return error;
-        await delay(clock, BETWEEN_TRIES);
+        if (!(error instanceof UnreachableError) || attempt === END_ATTEMPTS) return error;
+        await delay(clock, RETRY_DELAY_MS);
       }
     }
   }
 
-  async #renewUntilOver(): Promise<void> {
-    const { lease, clock } = this.#options;
+  async #renewUntilEnd(): Promise<void> {
+    const { lease, clock } = this.#deps;
     let wait = lease / 3;
     let hasFailed = false;
     for (;;) {
-      await delay(clock, wait, this.#over.signal);
-      if (this.#over.signal.aborted || this.lost.aborted) return;
-      hasFailed = await this.#renewAloud(hasFailed);
+      await delay(clock, wait, this.#ending.signal);
+      if (this.#ending.signal.aborted || this.lost.aborted) return;
+      hasFailed = await this.#renewAndReport(hasFailed);
       wait = hasFailed ? Math.min(lease / 3, 1000) : lease / 3;
     }
   }
 
-  /** Returns whether it has failed; says so the first time, and when it works again. */
-  async #renewAloud(hadFailed: boolean): Promise<boolean> {
-    const { print, lease, clock } = this.#options;
+  /** Returns whether the renewal failed. Prints the first failure, and the next success. */
+  async #renewAndReport(hadFailed: boolean): Promise<boolean> {
+    const { print, lease, clock } = this.#deps;
     try {
       await this.#renew();
-      this.#isGone = false;
-      if (hadFailed && !this.lost.aborted) print('antract answers again; the pause goes on.');
-      this.#sayStore();
+      this.#hasPrintedGone = false;
+      if (hadFailed && !this.lost.aborted) print('antract answers again; the app is still paused.');
+      this.#reportStoreLost();
       return false;
     } catch (error) {
-      if (this.#over.signal.aborted) return true;
+      if (this.#ending.signal.aborted) return true;
       if (error instanceof UnreachableError && error.isGone) {
-        if (!this.#isGone) print(gatewayGoneText(this.#options, this.hasStore));
-        this.#isGone = true;
+        if (!this.#hasPrintedGone) print(gatewayGoneText(this.#deps, this.hasStore));
+        this.#hasPrintedGone = true;
         return true;
       }
       if (hadFailed) return true;
       const left = formatMs(Math.max(0, this.#renewedAt + lease - clock.now()));
-      print(
-        `${(error as Error).message} The pause ends by itself in ${left} unless it answers again.`,
-      );
+      print(`${(error as Error).message} The pause ends in ${left} unless antract answers before.`);
       return true;
     }
   }
 
-  #sayStore(): void {
+  #reportStoreLost(): void {
     if (!this.isStoreLost || this.#wasStoreLost) return;
     this.#wasStoreLost = true;
-    const { print } = this.#options;
+    const { print } = this.#deps;
     print(
       'The store does not answer, so it is not known whether other gateways still hold requests.',
     );
@@ -200,7 +197,7 @@ export class LeasedPause {
 
   /** @throws UnreachableError, RefusedError. */
   async #renew(): Promise<void> {
-    const { client, app, lease, clock } = this.#options;
+    const { client, app, lease, clock } = this.#deps;
     const sentAt = clock.now();
     try {
       const timeout = Math.max(1000, lease / 3);
@@ -209,34 +206,34 @@ export class LeasedPause {
       this.#renewedAt = sentAt;
     } catch (error) {
       if (!isConflict(error)) throw error;
-      if (!this.#over.signal.aborted) this.#lost.abort();
+      if (!this.#ending.signal.aborted) this.#lost.abort();
     }
   }
 }
 
-/** Where the connection is refused. */
+/** The message for a refused connection. */
 export function gatewayGoneText(
-  { client, lease }: Pick<LeasedPauseOptions, 'client' | 'lease'>,
+  { client, lease }: Pick<LeasedPauseDeps, 'client' | 'lease'>,
   hasStore: boolean,
 ): string {
-  const gone = `Nothing listens at ${client.url.shown} any more: the gateway has ended, and`;
+  const gone = `Nothing listens at ${client.url.shown} any more: the gateway has ended, and the requests that it held are lost.`;
   return hasStore
-    ? `${gone} the requests that it held are lost. Other gateways end the pause within ${formatMs(lease)}, because nobody renews it.`
-    : `${gone} its pause and the requests that it held with it.`;
+    ? `${gone} Other gateways end the pause within ${formatMs(lease)}, because its lease is not renewed.`
+    : `${gone} The pause has ended with it.`;
 }
 
 function isConflict(error: unknown): boolean {
   return error instanceof RefusedError && error.status === 409;
 }
 
-async function alreadyPausedError({ client, app }: LeasedPauseOptions): Promise<CommandFailure> {
+async function alreadyPausedError({ client, app }: LeasedPauseDeps): Promise<CommandFailure> {
   const { body } = await client.call('status', { app });
   const { app: name, phase, pausedForMs, stoppedForMs, reason, message } = readSnapshot(body);
   const forMs = pausedForMs ?? stoppedForMs;
   const since = forMs === null ? '' : ` for ${formatMs(forMs)}`;
   const why = reason ?? message;
   return new CommandFailure(
-    `App ${name} is ${phase} already${since}${why === null ? '' : `, reason: ${why}`}. ` +
-      'Wait until whoever did that is done, or take over with --force.',
+    `App ${name} is already ${phase}${since}${why === null ? '' : `, reason: ${why}`}. ` +
+      'Wait until it runs again, or take it over with --force.',
   );
 }

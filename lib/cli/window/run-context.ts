@@ -8,7 +8,7 @@ import type { RunReport } from './run-report.ts';
 import type { Terminal } from '../terminal.ts';
 import { endByHangup, exitCodeOf, type Interruption } from '../signals.ts';
 
-/** Durations are in milliseconds. */
+/** Durations are in milliseconds, but for `maxTime`, which is sent as it was given. */
 export interface RunOptions {
   readonly app: string;
   readonly command: readonly string[];
@@ -24,9 +24,9 @@ export interface RunOptions {
   readonly killAfter: number;
   readonly force: boolean;
   readonly tty: boolean;
-  /** Whether standard output is for the report alone. */
+  /** Whether standard output is reserved for the report. */
   readonly json: boolean;
-  /** What commands that are suggested need to reach the same server, such as `--url`. */
+  /** Flags such as `--url`, which the commands in messages need to reach the same server. */
   readonly clientFlags: readonly string[];
 }
 
@@ -36,16 +36,16 @@ export interface RunContext {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly interruption: Interruption;
-  /** Filled in as it goes. */
+  /** Filled in step by step. */
   readonly report: RunReport;
-  /** Whether other processes share the pause through a store; known once there is a pause. */
+  /** Whether other processes share the pause through a store. Set when the pause begins. */
   hasStore: boolean;
   readonly print: (line: string) => void;
 }
 
-/** The lease ends the pause then. */
+/** Exits without a call to the server; the lease ends the pause. */
 export function exitAtOnce({ interruption, print, options, report }: RunContext): void {
-  const text = 'leaving at once; a pause that is left ends by itself.';
+  const text = 'exiting at once; if the app is still paused, the pause ends by itself.';
   print(text);
   endByHangup(interruption);
   const exitCode = exitCodeOf(interruption.name ?? 'SIGTERM');
@@ -56,7 +56,7 @@ export function exitAtOnce({ interruption, print, options, report }: RunContext)
   process.exit(exitCode);
 }
 
-/** Thrown where it is not too late to go back. */
+/** Called before each step that a signal may still prevent. */
 export function throwIfInterrupted({ interruption, report }: RunContext): void {
   if (interruption.name === undefined) return;
   report.outcome = 'interrupted';

@@ -1,6 +1,4 @@
-/**
- * What `antract run` says once when it fails: what happened, what clients see now, and what to do.
- */
+/** The message of a failed `antract run`: what happened, what clients see now, and what to do next. */
 import { constants } from 'node:os';
 import { DEFAULT_APP } from '../../options/app-name.ts';
 import { formatCount, formatMs } from '../../common/format.js';
@@ -10,7 +8,7 @@ import type { AppSnapshot } from '../client/snapshot.ts';
 import type { RunContext, RunOptions } from './run-context.ts';
 import { behindText, clause } from '../format-status.ts';
 
-/** Completes the report, and makes the failure that ends the process. */
+/** Completes the report and returns the error that ends the process. */
 export async function describeFailure(
   context: RunContext,
   error: unknown,
@@ -20,11 +18,11 @@ export async function describeFailure(
   report.exitCode = exitCode;
   const hasPaused = report.drainTries > 0;
   const now = hasPaused ? await fetchStatus(context.client, context.options.app) : undefined;
-  if (hasPaused && (!now || now.isStoreLost)) forgetCounts(report);
+  if (hasPaused && (!now || now.isStoreLost)) clearCounts(report);
   else if (now && report.outcome !== 'pause lost') addStillHeld(context, now);
-  const happened = [whatHappened(context, message), ...report.problems];
+  const sentences = [whatHappened(context, message), ...report.problems];
   const parts = [
-    ...happened.filter((one, i) => !isRepeated(one, i, happened)),
+    ...sentences.filter((one, i) => !isRepeated(one, i, sentences)),
     ...(report.commandExitCode === null ? [`${report.command} was not run.`] : []),
     ...(hasPaused ? [describeNow(context, now)] : []),
   ];
@@ -35,15 +33,15 @@ export async function describeFailure(
   });
 }
 
-/** Whether another sentence says it too. */
+/** Whether another sentence contains this one, or an earlier one equals it. */
 function isRepeated(sentence: string, index: number, all: readonly string[]): boolean {
   return all.some(
     (other, i) => i !== index && other.includes(sentence) && (i < index || other !== sentence),
   );
 }
 
-/** Without the server or its store it is not known how many requests wait elsewhere. */
-function forgetCounts(report: RunReport): void {
+/** Without the server or its store, the counts of other processes are unknown. */
+function clearCounts(report: RunReport): void {
   for (const name of ['held', 'released', 'abandoned', 'rejected', 'stillHeld'] as const) {
     report[name] = null;
   }
@@ -51,7 +49,7 @@ function forgetCounts(report: RunReport): void {
   report.medianHoldMs = null;
 }
 
-/** Requests that still wait have no ended wait in the server's report yet. */
+/** The report of the server covers only waits that have ended. */
 function addStillHeld({ report }: RunContext, { held, oldestHoldMs }: AppSnapshot): void {
   report.stillHeld = held;
   if (oldestHoldMs !== null) {
@@ -69,9 +67,9 @@ function whatHappened({ options, report }: RunContext, message: string): string 
     case 'interrupted':
       return `${message} ${command} ended with exit code ${codeText(code)}${after}.`;
     case 'health timed out':
-      return `${command} was done, but not every client was served again within ${formatMs(options.probeTimeout)}.`;
+      return `${command} succeeded, but the app was not running again within ${formatMs(options.probeTimeout)}.`;
     case 'store lost':
-      return `${command} was done, but not every gateway is known to have resumed.`;
+      return `${command} succeeded, but some gateways may not have resumed.`;
     case 'failed':
       return `${command} ended with exit code ${codeText(code)}${after}. ${message}`;
     default:
@@ -79,7 +77,7 @@ function whatHappened({ options, report }: RunContext, message: string): string 
   }
 }
 
-/** As a shell gives it: 128 and the number of the signal that ended the command. */
+/** Names the signal for an exit code above 128, such as `143 (SIGTERM)`. */
 function codeText(code: number): string {
   const names = Object.entries(constants.signals);
   const [name] = names.find(([, number]) => code === 128 + number) ?? [];
@@ -95,20 +93,23 @@ function describeNow(context: RunContext, now: AppSnapshot | undefined): string 
   if (behind === undefined) return `${state} Next: ${nextText(now, command)}`;
   const repair = now.isStoreLost
     ? 'bring the store back'
-    : 'restart what is not heard of, or its connection to the store';
+    : 'restart these processes, or repair their connection to the store';
   const name = now.phase === 'stopped' ? 'stop' : 'resume';
   // Each gateway has a URL of its own.
   const each = commandFor(name, { ...options, clientFlags: [] });
   return `${state} ${behind} Next: ${repair}, or run \`${each}\` at each gateway (--url).`;
 }
 
-/** A failure to reach it has been told. */
 function describeNoAnswer({ hasStore }: RunContext, status: string): string {
   const others = hasStore ? ' Other gateways may still hold requests.' : '';
-  return `antract does not answer, so what clients see is not known.${others} Next: check that the gateway runs, start it if not, then ${status}.`;
+  return `antract does not answer, so what clients see is unknown.${others} Next: start the gateway if it does not run, then run ${status}.`;
 }
 
-/** What clients see. @param isHere of this gateway alone, as others may not follow. */
+/**
+ * What clients see.
+ *
+ * @param isHere whether this is known only of this gateway, because others may not have followed.
+ */
 function stateText(now: AppSnapshot, isHere: boolean): string {
   const { app, phase, held, endsInMs } = now;
   const here = isHere ? ' at this gateway' : '';
@@ -129,11 +130,11 @@ function stateText(now: AppSnapshot, isHere: boolean): string {
 
 function runningText({ app, backend: { summary, next } }: AppSnapshot, isHere: boolean): string {
   if (summary !== null) {
-    const passed = isHere ? `This gateway passes requests to ${app} on` : `Requests to ${app} pass`;
+    const passed = isHere ? `This gateway passes requests to ${app}` : `Requests to ${app} pass`;
     return `${passed}, but ${clause(summary)}.${next === null ? '' : ` ${next}`}`;
   }
   return isHere
-    ? `This gateway passes requests to ${app} on.`
+    ? `This gateway passes requests to ${app} to the backend.`
     : `Requests to ${app} reach the backend again.`;
 }
 
@@ -158,7 +159,7 @@ function nextText({ phase }: AppSnapshot, command: (name: string) => string): st
     case 'running':
       return `${command('pause')} holds them, ${command('stop')} answers 503.`;
     case 'releasing':
-      return `${command('status --watch')} shows when they are out, ${command('stop')} answers 503.`;
+      return `${command('status --watch')} shows when they are released, ${command('stop')} answers 503.`;
     case 'pausing':
     case 'paused':
       return `${command('resume')} releases them, ${command('stop')} answers 503.`;
@@ -177,7 +178,7 @@ function commandFor(
   return ['antract', name, ...words].join(' ');
 }
 
-/** As a shell needs it. */
+/** Quotes a word for the shell. */
 function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -1,7 +1,4 @@
-/**
- * What came of one `antract run`: added up over its tries to drain, and put into words. Knows how a
- * server is asked, and nothing of how the run went on.
- */
+/** The report of one `antract run`: its figures, added up over all attempts to drain, and its text. */
 import { formatMs } from '../../common/format.js';
 import type { Clock } from '../../common/clock.ts';
 import type { Straggler } from '../../gate/in-flight.ts';
@@ -28,34 +25,34 @@ export type RunOutcome =
   | 'interrupted'
   | 'failed';
 
-/** Durations are whole milliseconds; null where there is nothing to measure, or nobody tells. */
+/** Durations are whole milliseconds. Null: not applicable, or the server did not report it. */
 export interface RunReport {
   app: string;
-  /** Without its arguments, which may be secret. */
+  /** Without its arguments, which may hold secrets. */
   command: string;
   startedAt: string;
   outcome: RunOutcome;
   exitCode: number;
-  /** Null where it was not run. */
+  /** Null if the command was not run. */
   commandExitCode: number | null;
   commandMs: number | null;
   drainTries: number;
-  /** Of the last try. */
+  /** Of the last attempt. */
   drainedAfterMs: number | null;
-  /** What the drain waited for. */
+  /** The requests that the drain waited for. */
   stragglers: readonly Straggler[];
-  /** Over all tries, as are the counts and the longest wait. */
+  /** Over all attempts, like the counts and the longest wait. */
   pausedForMs: number | null;
   held: number | null;
   released: number | null;
   abandoned: number | null;
   rejected: number | null;
   longestHoldMs: number | null;
-  /** Requests that still wait at the end of a run that failed; null where the server could not tell. */
+  /** The requests that are still held at the end of a failed run. Null if unknown. */
   stillHeld: number | null;
-  /** Of the last try in which somebody waited. */
+  /** Of the last attempt that held a request. */
   medianHoldMs: number | null;
-  /** All that went otherwise than it should. */
+  /** Everything that went wrong, one sentence each. */
   problems: string[];
 }
 
@@ -63,7 +60,7 @@ export function createRunReport(app: string, command: string, clock: Clock): Run
   return {
     app,
     command,
-    // oxlint-disable-next-line no-restricted-globals -- Formats a time, and asks for none.
+    // oxlint-disable-next-line no-restricted-globals -- Formats a given time.
     startedAt: new Date(clock.date()).toISOString(),
     outcome: 'failed',
     exitCode: 1,
@@ -84,54 +81,56 @@ export function createRunReport(app: string, command: string, clock: Clock): Run
   };
 }
 
-/** How long the last of those released may take to be counted. */
-const COUNTING_TIME = 2000;
-const EVERY = 100;
+/** The time that the server gets to count the last released requests. */
+const COMPLETION_MS = 2000;
+const POLL_MS = 100;
 
-/** The server's report on a pause; undefined where it has none, or no longer. */
+/** The report of the server on a pause. Undefined if it has none, or does not answer. */
 export async function fetchReport(
   client: AdminClient,
   app: string,
   pauseId: string,
   clock: Clock,
 ): Promise<Body | undefined> {
-  const end = clock.now() + COUNTING_TIME;
+  const end = clock.now() + COMPLETION_MS;
   try {
     for (;;) {
-      const { report } = (await client.call('report', { app }, { timeout: COUNTING_TIME })).body;
+      const { report } = (await client.call('report', { app }, { timeout: COMPLETION_MS })).body;
       if (!isPlainObject(report) || report['pauseId'] !== pauseId) return undefined;
-      // A pause that goes on, as it was asked to, is not going to be complete.
-      const isAll = report['complete'] === true || report['endedBy'] === null;
-      if (isAll || clock.now() >= end) return report;
-      await delay(clock, EVERY);
+      // The report of a pause that is still in force (--on-failure keep) can't become complete.
+      const isFinal = report['complete'] === true || report['endedBy'] === null;
+      if (isFinal || clock.now() >= end) return report;
+      await delay(clock, POLL_MS);
     }
   } catch (error) {
-    // The figures are missing then; what matters has been done and said.
+    // The report then lacks these figures, and the run is not affected.
     if (error instanceof CommandFailure) return undefined;
     throw error;
   }
 }
 
-const ANSWER_TIME = 2000;
+const STATUS_TIMEOUT_MS = 2000;
 
-/** The app's state; undefined where the server does not answer. */
+/** The state of the app. Undefined if the server does not answer. */
 export async function fetchStatus(
   client: AdminClient,
   app: string,
 ): Promise<AppSnapshot | undefined> {
   try {
-    return readSnapshot((await client.call('status', { app }, { timeout: ANSWER_TIME })).body);
+    return readSnapshot(
+      (await client.call('status', { app }, { timeout: STATUS_TIMEOUT_MS })).body,
+    );
   } catch (error) {
     if (error instanceof CommandFailure) return undefined;
     throw error;
   }
 }
 
-/** @param pause undefined where the server did not tell: then the sums are not known either. */
+/** @param pause the report of the server. Without it the sums are unknown, too. */
 export function addPause(report: RunReport, pause: Body | undefined): void {
   for (const name of ['pausedForMs', 'held', 'released', 'abandoned', 'rejected'] as const) {
-    const [sum, more] = [report[name], readNumber(pause?.[name])];
-    report[name] = sum === null || more === null ? null : sum + more;
+    const [sum, value] = [report[name], readNumber(pause?.[name])];
+    report[name] = sum === null || value === null ? null : sum + value;
   }
   if (!pause) return;
   const longest = readNumber(pause['longestHoldMs']);
@@ -142,19 +141,19 @@ export function addPause(report: RunReport, pause: Body | undefined): void {
 }
 
 const ENDED_BY: Readonly<Record<string, string>> = {
-  resume: 'somebody resumed the app',
-  maxTime: 'its longest time was over (--max-time)',
+  resume: 'another command resumed the app',
+  maxTime: 'it reached its maximum duration (--max-time)',
   lease: 'its lease was not renewed in time',
-  stop: 'somebody stopped the app',
+  stop: 'another command stopped the app',
 };
 
-/** Why a pause has ended that should not have. */
+/** Why a pause ended although this run did not end it. */
 export function endReasonText(pause: Body | undefined, isStoreLost: boolean): string {
-  const why =
+  const reason =
     ENDED_BY[readText(pause?.['endedBy']) ?? ''] ??
-    'somebody ended it and began another, or the server was restarted';
-  // With `onStoreError: 'open'` the server resumes by itself then.
-  return isStoreLost ? `the store does not answer (--on-store-error), or ${why}` : why;
+    'another command ended it and paused the app again, or the server was restarted';
+  // With `onStoreError: 'open'` the server resumes the app when the store is lost.
+  return isStoreLost ? `the store does not answer (--on-store-error), or ${reason}` : reason;
 }
 
 export function reportLines(report: RunReport): string[] {
@@ -164,7 +163,7 @@ export function reportLines(report: RunReport): string[] {
     ...(drainedAfterMs === null ? [] : [`drained after ${formatMs(drainedAfterMs)}`]),
     ...(commandMs === null ? [] : [`the command took ${formatMs(commandMs)}`]),
   ];
-  // Of a failure it is said at the very end what happened.
+  // The message of a failed run, which follows the report, says what happened.
   const what = outcome === 'done' ? [outcome] : [];
   const figures = parts.length === 0 ? [] : [parts.join(', ')];
   return [
@@ -178,7 +177,8 @@ export function reportLines(report: RunReport): string[] {
 
 function countsLine(report: RunReport): string {
   const { held, released, abandoned, rejected, stillHeld, longestHoldMs, medianHoldMs } = report;
-  if (held === null) return 'How many waited is not known: the server could not tell.';
+  if (held === null)
+    return 'The number of held requests is unknown, because the server did not report it.';
   const waits =
     longestHoldMs === null
       ? ''

@@ -1,15 +1,13 @@
-/**
- * How a maintenance window ends: its pause is ended, waited out, and reported.
- */
+/** The end of a maintenance window: ends the pause, waits until the app runs again, and reports. */
 import { formatMs } from '../../common/format.js';
 import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
 import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
-import { gatewayGoneText, type End, type LeasedPause } from './leased-pause.ts';
+import { gatewayGoneText, type EndResult, type LeasedPause } from './leased-pause.ts';
 import { addPause, fetchReport, fetchStatus, endReasonText } from './run-report.ts';
 import { PausedAgainError, waitUntilBack } from '../client/wait-until-back.ts';
 import { isHealthTimeout, throwIfInterrupted, type RunContext } from './run-context.ts';
 
-/** The pause has ended, and this run did not end it. */
+/** The pause ended early. */
 export class PauseLostError extends CommandFailure {
   constructor(message: string) {
     super(message, EXIT_FAILED, { code: 'ERR_ANTRACT_PAUSE_LOST' });
@@ -37,8 +35,8 @@ export async function endWindow(context: RunContext, pause: LeasedPause): Promis
     await addPauseReport(context, pause);
     report.outcome = 'pause lost';
     const maybe = end === 'ended before' ? 'not' : 'maybe not';
-    const done = `${report.command} was done, but ${maybe} all of it within the pause.`;
-    throw new PauseLostError([...report.problems, done].join(' '));
+    const result = `${report.command} succeeded, but ${maybe} all of it ran during the pause.`;
+    throw new PauseLostError([...report.problems, result].join(' '));
   }
   try {
     await waitForBackend(context);
@@ -49,8 +47,8 @@ export async function endWindow(context: RunContext, pause: LeasedPause): Promis
 }
 
 /**
- * Ends the pause and waits until clients are served again, so that the report covers that time too.
- * Never fails: what goes wrong is noted, and the lease does the rest.
+ * Ends the pause and waits until the app runs again, so that the report covers the release. Never
+ * throws: a failure becomes a problem in the report, and the lease ends the pause.
  */
 export async function resume(
   context: RunContext,
@@ -75,7 +73,7 @@ async function waitWhileReleasing(context: RunContext, patience: number): Promis
 
 async function waitForBackend(context: RunContext): Promise<void> {
   const { options, interruption, report, print } = context;
-  print('resumed; waiting until those held are out.');
+  print('resumed; waiting until all held requests are released.');
   try {
     await waitUntilBack(
       { ...context, app: options.app },
@@ -86,7 +84,7 @@ async function waitForBackend(context: RunContext): Promise<void> {
     throwIfInterrupted(context);
     if (isHealthTimeout(error)) report.outcome = 'health timed out';
     if (error instanceof StoreLostError) report.outcome = 'store lost';
-    // The window is over all the same, and what comes after it is not ours.
+    // This run is done, and the new pause belongs to another command.
     if (error instanceof PausedAgainError) return print(error.message);
     throw error;
   }
@@ -103,20 +101,19 @@ async function stopOrKeep(
   await addPauseReport(context, pause);
 }
 
-function notAppliedText(how: 'stop' | 'keep', end: End): string {
-  const mayBe = end instanceof UnreachableError && end.mayBeDone;
-  const what = how === 'stop' ? 'The stop that you asked for' : 'Your --on-failure keep';
-  return `${what} ${mayBe ? 'may not have been' : 'was not'} applied.`;
+function notAppliedText(how: 'stop' | 'keep', end: EndResult): string {
+  const isUnknown = end instanceof UnreachableError && end.mayBeDone;
+  return `--on-failure ${how} ${isUnknown ? 'may not have been' : 'was not'} applied.`;
 }
 
-/** Adds to the report's problems what went wrong with a pause that ends. */
-async function recordEnd(context: RunContext, pause: LeasedPause, end: End): Promise<void> {
+/** Adds a problem to the report if the pause did not end as it should. */
+async function recordEnd(context: RunContext, pause: LeasedPause, end: EndResult): Promise<void> {
   const { report } = context;
   if (end === 'done') {
     if (pause.wasStoreLost) report.problems.push(STORE_WAS_LOST);
   } else if (end === 'ended before') {
     if (report.outcome === 'failed') report.outcome = 'pause lost';
-    // Where it was found earlier, it has been noted.
+    // If it was found earlier, the report has it already.
     if (!pause.lost.aborted) await recordEarlyEnd(context, pause);
   } else {
     report.problems.push(notEndedText(context, pause, end));
@@ -134,7 +131,7 @@ function notEndedText(
   const { lease } = options;
   if (end instanceof UnreachableError && end.isGone)
     return gatewayGoneText({ client, lease }, pause.hasStore);
-  return `THE PAUSE COULD NOT BE ENDED: ${end.message} Nobody renews it any more, so it ends within ${formatMs(lease)}.`;
+  return `THE PAUSE COULD NOT BE ENDED: ${end.message} Its lease is no longer renewed, so it ends within ${formatMs(lease)}.`;
 }
 
 async function addPauseReport(
@@ -144,7 +141,7 @@ async function addPauseReport(
   addPause(report, await fetchReport(client, options.app, pause.id, clock));
 }
 
-/** Adds to the report's problems why the pause has ended, and returns it. */
+/** Adds the reason why the pause ended early to the report's problems, and returns it. */
 export async function recordEarlyEnd(
   { client, clock, options, report }: RunContext,
   pause: LeasedPause,

@@ -1,8 +1,8 @@
 /**
- * The maintenance window of `antract run`: pause, drain, run the command, resume, wait until the
- * backend answers. Knows no flag.
+ * The maintenance window of `antract run`: pause, drain, run the command, resume, and wait until the app
+ * runs again.
  *
- * However a step ends, the pause it began is ended: by a call, or else by its lease.
+ * Whatever fails, the pause ends: by a call, or else by its lease.
  */
 import { formatMs } from '../../common/format.js';
 import type { Timer } from '../../common/clock.ts';
@@ -18,13 +18,14 @@ import { endWindow, recordEarlyEnd, PauseLostError, resume } from './window-end.
 import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
 import { missingText, nameAll, STORE_LOST_DRAIN } from '../format-status.ts';
 
-const ANSWER_TIME = 10_000;
-/** How long an answer is waited for when somebody wants us to leave. */
-const LAST_ANSWER = 1000;
-/** How long people are let through before the next try, where the drain itself was given longer. */
-const BREATHER = 5000;
+/** How much longer than the requested wait the server may take to respond. */
+const RESPONSE_MARGIN_MS = 10_000;
+/** After a signal, the response to the first call is awaited for this long. */
+const LAST_RESPONSE_MS = 1000;
+/** The longest time in which requests pass between two attempts to drain. */
+const BETWEEN_DRAINS_MS = 5000;
 
-/** @throws CommandFailure with the exit code, after everything that had to be undone was undone. */
+/** @throws CommandFailure with the exit code, after the pause has been ended. */
 export async function runWindow(context: RunContext): Promise<void> {
   const pause = await pauseAndDrain(context);
   try {
@@ -58,29 +59,34 @@ async function pauseAndDrain(context: RunContext): Promise<LeasedPause> {
   }
 }
 
-/** Only the answer tells the id by which a pause can be ended, so it gets a moment when we leave. */
+/**
+ * Only the response holds the id, without which the pause can't be ended. So after a signal the response
+ * is awaited a little longer.
+ */
 async function beginPause(context: RunContext): Promise<LeasedPause> {
   const { options, client, clock, interruption, print } = context;
-  const overdue = new AbortController();
+  const giveUp = new AbortController();
   let timer: Timer | undefined;
   const onInterrupt = (): void => {
-    timer = clock.after(LAST_ANSWER, () => overdue.abort(), { ref: true });
+    timer = clock.after(LAST_RESPONSE_MS, () => giveUp.abort(), { ref: true });
   };
   interruption.signal.addEventListener('abort', onInterrupt);
   try {
-    const { signal } = overdue;
+    const { signal } = giveUp;
     const pause = await LeasedPause.begin({ ...options, client, clock, print, signal });
     context.hasStore = pause.hasStore;
     return pause;
   } catch (error) {
-    if (overdue.signal.aborted) {
+    if (giveUp.signal.aborted) {
       const lease = formatMs(options.lease);
-      print(`antract has not answered; a pause that it may have begun ends within ${lease}.`);
+      print(`antract did not answer; if it has paused the app, the pause ends within ${lease}.`);
     }
     throwIfInterrupted(context);
     if (error instanceof UnreachableError && error.mayBeDone) {
       const lease = formatMs(options.lease);
-      context.report.problems.push(`A pause that it may have begun ends within ${lease}.`);
+      context.report.problems.push(
+        `If antract has paused the app, the pause ends within ${lease}.`,
+      );
     }
     throw error;
   } finally {
@@ -89,25 +95,25 @@ async function beginPause(context: RunContext): Promise<LeasedPause> {
   }
 }
 
-/** False when it took too long. */
+/** Returns false if the drain took too long. */
 async function drain(context: RunContext, pause: LeasedPause): Promise<boolean> {
   const { options, interruption, report, print } = context;
   const { app, drainTimeout, lost } = options;
   throwIfInterrupted(context);
   if (pause.isStoreLost) throw storeLost(context);
-  print('paused; waiting until nothing is in flight.');
+  print('paused; waiting until no request is in flight.');
   const progress = new Progress({ ...context, app });
   try {
     const { body } = await progress.wait(
       'drain',
       { app, wait: `${drainTimeout}ms`, lost },
-      { timeout: drainTimeout + ANSWER_TIME, signal: interruption.signal },
+      { timeout: drainTimeout + RESPONSE_MARGIN_MS, signal: interruption.signal },
     );
-    const waiting = body['drained'] === true ? progress.lastWaiting : readSnapshot(body);
-    report.stragglers = waiting?.stragglers ?? [];
+    const snapshot = body['drained'] === true ? progress.lastWithStragglers : readSnapshot(body);
+    report.stragglers = snapshot?.stragglers ?? [];
     if (body['drained'] !== true) {
       const { missing, stragglers } = readSnapshot(body);
-      // Another try would only interrupt the traffic again: the operator has to act first.
+      // A retry would only hold requests again: the operator has to act first.
       if (missing.length > 0 && stragglers.length === 0) throw processMissing(context, missing);
       return false;
     }
@@ -119,7 +125,7 @@ async function drain(context: RunContext, pause: LeasedPause): Promise<boolean> 
   } finally {
     progress.stop();
   }
-  // The last moment to find out: from here on somebody relies on it.
+  // From here on the command relies on the pause, so check that it is still in force.
   if (!(await pause.check())) throw new PauseLostError(await recordEarlyEnd(context, pause));
   throwIfInterrupted(context);
   return true;
@@ -128,17 +134,17 @@ async function drain(context: RunContext, pause: LeasedPause): Promise<boolean> 
 function reportNextTry({ options, report, print }: RunContext): void {
   const { drainTimeout, drainTries } = options;
   print(
-    `not drained within ${formatMs(drainTimeout)}${waitsForText(report.stragglers)}; ` +
-      `letting people through, then try ${report.drainTries + 1} of ${drainTries}.`,
+    `not drained within ${formatMs(drainTimeout)}${stillInFlight(report.stragglers)}. ` +
+      `Requests pass again until try ${report.drainTries + 1} of ${drainTries}.`,
   );
 }
 
-function waitsForText(stragglers: readonly Straggler[]): string {
-  return stragglers.length === 0 ? '' : `; in the way: ${nameAll(stragglers)}`;
+function stillInFlight(stragglers: readonly Straggler[]): string {
+  return stragglers.length === 0 ? '' : `; still in flight: ${nameAll(stragglers)}`;
 }
 
 async function waitBetweenDrains({ options, clock, interruption }: RunContext): Promise<void> {
-  await delay(clock, Math.min(BREATHER, options.drainTimeout), interruption.signal);
+  await delay(clock, Math.min(BETWEEN_DRAINS_MS, options.drainTimeout), interruption.signal);
 }
 
 function notDrained({ options, report }: RunContext): CommandFailure {
@@ -146,7 +152,7 @@ function notDrained({ options, report }: RunContext): CommandFailure {
   const { app, drainTries, drainTimeout } = options;
   const tries = drainTries === 1 ? '' : ` in any of ${drainTries} tries`;
   return new CommandFailure(
-    `${app} did not drain within ${formatMs(drainTimeout)}${tries}${waitsForText(report.stragglers)}.`,
+    `${app} did not drain within ${formatMs(drainTimeout)}${tries}${stillInFlight(report.stragglers)}.`,
     EXIT_DRAIN_TIMEOUT,
   );
 }
@@ -157,12 +163,12 @@ function processMissing({ report }: RunContext, missing: readonly string[]): Com
 }
 
 function storeLost({ report }: RunContext): CommandFailure {
+  const { stragglers } = report;
+  const waiting = stragglers.length === 0 ? '' : ` Still in flight: ${nameAll(stragglers)}.`;
   report.outcome = 'not drained';
-  return new CommandFailure(
-    `Not drained: ${STORE_LOST_DRAIN}${waitsForText(report.stragglers)}`,
-    EXIT_DRAIN_TIMEOUT,
-    { code: 'ERR_ANTRACT_STORE_LOST' },
-  );
+  return new CommandFailure(`Not drained: ${STORE_LOST_DRAIN}${waiting}`, EXIT_DRAIN_TIMEOUT, {
+    code: 'ERR_ANTRACT_STORE_LOST',
+  });
 }
 
 // ---- The command ------------------------------------------------------------------------------
@@ -172,17 +178,17 @@ async function runCommand(context: RunContext, pause: LeasedPause): Promise<void
   print(`drained; running ${report.command}.`);
   const start = clock.now();
   const child = new Child({ ...context, ...options, outputToStderr: options.json });
-  // With --tty the terminal is the command's: it may be asking something.
+  // With --tty the command owns the terminal, and may ask a question there.
   const progress = options.tty ? undefined : new Progress({ ...context, app: options.app });
   const onInterrupt = (): void => {
     const { name = 'SIGTERM' } = interruption;
-    if (!options.tty) print(`${name}: ending the command; again kills it.`);
+    if (!options.tty) print(`${name}: ending the command; a second signal kills it.`);
     void child.end(name, options.killAfter);
   };
   const onLost = async (): Promise<void> => {
     print(`${await recordEarlyEnd(context, pause)} The command still runs.`);
   };
-  interruption.onRepeat = (times) => (times === 2 ? child.kill() : exitAtOnce(context));
+  interruption.onRepeat = (count) => (count === 2 ? child.kill() : exitAtOnce(context));
   interruption.signal.addEventListener('abort', onInterrupt);
   pause.lost.addEventListener('abort', () => void onLost());
   if (interruption.signal.aborted) onInterrupt();

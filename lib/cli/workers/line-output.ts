@@ -1,7 +1,4 @@
-/**
- * Several streams of lines become one in which no line has another one within. Knows nothing of what
- * they say.
- */
+/** Merges several streams of lines into one stream, without mixing two lines. */
 import type { Readable, Writable } from 'node:stream';
 
 const NEWLINE = 0x0a;
@@ -9,40 +6,40 @@ const NEWLINE = 0x0a;
 export class LineOutput {
   readonly #target: Writable;
   readonly #sources = new Set<Readable>();
-  #isGone = false;
+  #isClosed = false;
 
   constructor(target: Writable) {
     this.#target = target;
     target.on('drain', () => {
       for (const source of this.#sources) source.resume();
     });
-    // Whoever read the lines has gone (`antract serve | head`): that is no reason to stop serving, and
-    // those who write them must not be stopped by a full pipe.
+    // The reader has ended (`antract serve | head`). Keep serving, and keep reading the sources, so that
+    // a full pipe does not block a worker.
     target.on('error', () => {
-      this.#isGone = true;
+      this.#isClosed = true;
       for (const source of this.#sources) source.resume();
     });
   }
 
   add(source: Readable | null): void {
     if (!source) return;
-    let rest: Buffer = Buffer.alloc(0);
+    let incomplete: Buffer = Buffer.alloc(0);
     this.#sources.add(source);
     source.on('data', (chunk: Buffer) => {
-      const all = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      const all = incomplete.length === 0 ? chunk : Buffer.concat([incomplete, chunk]);
       const end = all.lastIndexOf(NEWLINE) + 1;
-      rest = all.subarray(end);
+      incomplete = all.subarray(end);
       this.#write(all.subarray(0, end));
     });
     source.once('close', () => {
       this.#sources.delete(source);
-      // It was killed within a line.
-      if (rest.length > 0) this.#write(Buffer.concat([rest, Buffer.from('\n')]));
+      // A killed worker may have written a part of a line.
+      if (incomplete.length > 0) this.#write(Buffer.concat([incomplete, Buffer.from('\n')]));
     });
   }
 
   #write(lines: Buffer): void {
-    if (this.#isGone || lines.length === 0) return;
+    if (this.#isClosed || lines.length === 0) return;
     if (this.#target.write(lines)) return;
     for (const source of this.#sources) source.pause();
   }

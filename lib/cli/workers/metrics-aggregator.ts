@@ -1,93 +1,100 @@
 /**
- * The primary's part in a scrape of all workers: asks each for its metrics, and remembers what those
- * had counted that are gone. Knows no metric.
+ * Runs in the primary: collects the metrics of all workers for a scrape, and keeps the counters of workers
+ * that have exited.
  */
 import { loadPromClient, type MetricsJson } from '../../admin/metrics/prom-client.ts';
 import { systemClock } from '../../common/clock.ts';
 import type { WorkerHandle } from './worker-handle.ts';
 import { onWorkerMessage, sendToWorker, type FromWorker } from './worker-messages.ts';
 
-/** A scrape is given up after 10 s by default. */
-const ANSWER_MS = 2000;
+/** Prometheus gives up a scrape after 10 s by default. */
+const RESPONSE_TIMEOUT_MS = 2000;
 
-type Tell = (own: MetricsJson | undefined) => void;
+type Respond = (own: MetricsJson | undefined) => void;
 
 export class MetricsAggregator {
   readonly #warn: (message: string) => void;
-  /** What each has told last. */
-  readonly #workers = new Map<WorkerHandle, MetricsJson>();
-  readonly #pending = new Map<number, { worker: WorkerHandle; tell: Tell }>();
-  /** What was counted by those that are gone: a sum that shrinks looks as if it began anew. */
-  #past: readonly MetricsJson[] = [];
-  #joining: Promise<void> = Promise.resolve();
-  #last = 0;
+  /** The last metrics of each worker. */
+  readonly #lastMetrics = new Map<WorkerHandle, MetricsJson>();
+  readonly #pending = new Map<number, { handle: WorkerHandle; respond: Respond }>();
+  /** The counters of workers that have exited: a sum that shrinks would look like a counter reset. */
+  #exited: readonly MetricsJson[] = [];
+  #merging: Promise<void> = Promise.resolve();
+  #lastId = 0;
 
   constructor(warn: (message: string) => void) {
     this.#warn = warn;
   }
 
-  add(worker: WorkerHandle): void {
-    this.#workers.set(worker, []);
-    onWorkerMessage(worker.worker, (message) => {
-      if (message.type === 'own metrics') this.#pending.get(message.id)?.tell(message.own);
-      if (message.type === 'metrics') void this.#answer(worker, message);
+  add(handle: WorkerHandle): void {
+    this.#lastMetrics.set(handle, []);
+    onWorkerMessage(handle.worker, (message) => {
+      if (message.type === 'own metrics') this.#pending.get(message.id)?.respond(message.own);
+      if (message.type === 'metrics') void this.#sendOthers(handle, message);
     });
   }
 
-  remove(worker: WorkerHandle): void {
-    const counted = countersOf(this.#workers.get(worker) ?? []);
-    this.#workers.delete(worker);
-    for (const one of this.#pending.values()) if (one.worker === worker) one.tell(undefined);
+  remove(handle: WorkerHandle): void {
+    const counted = countersOf(this.#lastMetrics.get(handle) ?? []);
+    this.#lastMetrics.delete(handle);
+    for (const one of this.#pending.values()) if (one.handle === handle) one.respond(undefined);
     if (counted.length === 0) return;
-    this.#past = [...this.#past, counted];
-    this.#joining = this.#joining.then(() => this.#joinPast());
+    this.#exited = [...this.#exited, counted];
+    this.#merging = this.#merging.then(() => this.#mergeExited());
   }
 
-  /** It grows with each that dies. Whoever has told any metrics has prom-client. */
-  async #joinPast(): Promise<void> {
-    const past = this.#past;
-    const joined = await loadPromClient().AggregatorRegistry.aggregate(past).getMetricsAsJSON();
-    this.#past = [joined, ...this.#past.slice(past.length)];
+  /** Merges the counters, so that they don't grow with every exit. Workers with metrics have prom-client. */
+  async #mergeExited(): Promise<void> {
+    const exited = this.#exited;
+    const merged = await loadPromClient().AggregatorRegistry.aggregate(exited).getMetricsAsJSON();
+    this.#exited = [merged, ...this.#exited.slice(exited.length)];
   }
 
-  async #answer(asker: WorkerHandle, { id, own }: FromWorker & { type: 'metrics' }): Promise<void> {
-    this.#workers.set(asker, own);
-    const others = [...this.#workers.keys()].filter(
-      (worker) => worker !== asker && worker.isListening,
+  async #sendOthers(
+    requester: WorkerHandle,
+    { id, own }: FromWorker & { type: 'metrics' },
+  ): Promise<void> {
+    this.#lastMetrics.set(requester, own);
+    const others = [...this.#lastMetrics.keys()].filter(
+      (handle) => handle !== requester && handle.isListening,
     );
-    const told = await Promise.all(others.map((worker) => this.#ask(worker)));
-    sendToWorker(asker.worker, { type: 'metrics', id, others: [...told, ...this.#past] });
+    const collected = await Promise.all(others.map((handle) => this.#fetch(handle)));
+    sendToWorker(requester.worker, {
+      type: 'metrics',
+      id,
+      others: [...collected, ...this.#exited],
+    });
   }
 
-  /** Of one that does not answer, what it had counted when it did. */
-  async #ask(worker: WorkerHandle): Promise<MetricsJson> {
-    const own = await this.#waitFor(worker);
-    if (own) this.#workers.set(worker, own);
-    else if (this.#workers.has(worker)) {
+  /** If the worker does not answer, returns the counters of its last answer. */
+  async #fetch(handle: WorkerHandle): Promise<MetricsJson> {
+    const own = await this.#request(handle);
+    if (own) this.#lastMetrics.set(handle, own);
+    else if (this.#lastMetrics.has(handle)) {
       this.#warn(
-        `WRN_ANTRACT_METRICS: worker ${worker.pid} did not tell its metrics within ${ANSWER_MS} ms; ` +
-          'what it holds now is missing in them.',
+        `WRN_ANTRACT_METRICS: worker ${handle.pid} did not send its metrics within ${RESPONSE_TIMEOUT_MS} ms; ` +
+          'its gauges are missing from this scrape.',
       );
     }
-    return own ?? countersOf(this.#workers.get(worker) ?? []);
+    return own ?? countersOf(this.#lastMetrics.get(handle) ?? []);
   }
 
-  #waitFor(worker: WorkerHandle): Promise<MetricsJson | undefined> {
-    const id = ++this.#last;
+  #request(handle: WorkerHandle): Promise<MetricsJson | undefined> {
+    const id = ++this.#lastId;
     return new Promise((resolve) => {
-      const tell: Tell = (own) => {
+      const respond: Respond = (own) => {
         timer.cancel();
         this.#pending.delete(id);
         resolve(own);
       };
-      const timer = systemClock.after(ANSWER_MS, () => tell(undefined));
-      this.#pending.set(id, { worker, tell });
-      sendToWorker(worker.worker, { type: 'own metrics', id });
+      const timer = systemClock.after(RESPONSE_TIMEOUT_MS, () => respond(undefined));
+      this.#pending.set(id, { handle, respond });
+      sendToWorker(handle.worker, { type: 'own metrics', id });
     });
   }
 }
 
-/** Without gauges, which say how it is now. */
+/** Without gauges, which describe the moment. */
 function countersOf(metrics: MetricsJson): MetricsJson {
   return metrics.filter(({ type }) => type === 'counter' || type === 'histogram');
 }

@@ -1,6 +1,6 @@
 /**
- * `serve --workers`: the primary of a cluster whose workers are gateways. It keeps what they share,
- * replaces those that end, and passes on what they print. Knows no flag.
+ * `serve --workers`: the primary process of a cluster whose workers are gateways. It runs the store that
+ * they share, replaces workers that end, and forwards their output.
  */
 import cluster from 'node:cluster';
 import { availableParallelism } from 'node:os';
@@ -17,9 +17,9 @@ import { endOnSignals, stderrLogger } from '../run-gateway.ts';
 
 export interface WorkersOptions {
   readonly count: number;
-  /** Each is to have the same, also one that starts later. */
+  /** The configuration of every worker, also of one that starts later. */
   readonly config: RawConfig;
-  /** Shared with other machines. Undefined where this one is alone. */
+  /** Shared with other machines. Undefined if this machine is alone. */
   readonly store: Store | undefined;
 }
 
@@ -32,30 +32,38 @@ export async function runWorkers({
   setUpCluster();
   const output = new LineOutput(process.stdout);
   const metrics = new MetricsAggregator(stderrLogger.warn);
-  const pool = new WorkerPool({
-    count,
-    setup: { config: withFormat(config), umask: process.umask(SOCKET_UMASK) },
-    joined: (worker) => {
-      output.add(worker.worker.process.stdout);
-      metrics.add(worker);
+  const pool = new WorkerPool(
+    {
+      count,
+      setup: { config: withFormat(config), umask: process.umask(SOCKET_UMASK) },
+      warn: stderrLogger.warn,
     },
-    left: (worker) => metrics.remove(worker),
-    warn: stderrLogger.warn,
-  });
+    {
+      onFork: (handle) => {
+        output.add(handle.worker.process.stdout);
+        metrics.add(handle);
+      },
+      onExit: (handle) => metrics.remove(handle),
+    },
+  );
   const close = async (): Promise<number> => {
-    const endedWell = await pool.close();
+    const exitedCleanly = await pool.close();
     await primary.stop();
     await store?.close?.();
-    return endedWell ? 0 : EXIT_FAILED;
+    return exitedCleanly ? 0 : EXIT_FAILED;
   };
   endOnSignals(close, () => pool.kill());
   return pool.start();
 }
 
-/** More than that no machine has use for; a typing error might. */
+/** Catches typing errors: no machine needs more workers. */
 const MAX_WORKERS = 256;
 
-/** @throws AntractError. Undefined where there are to be none. */
+/**
+ * Reads `workers`. Undefined: a single process without workers.
+ *
+ * @throws AntractError with `ERR_ANTRACT_OPTION`.
+ */
 export function readWorkers(value: unknown): number | undefined {
   if (value === undefined) return undefined;
   if (value === 'auto') return availableParallelism();
@@ -65,26 +73,26 @@ export function readWorkers(value: unknown): number | undefined {
 }
 
 /**
- * It is this process that makes the file of a Unix socket for the admin endpoints, and nothing else:
- * nobody but its owner may use it, from its first moment on.
+ * The primary creates no file but the Unix socket of the admin endpoints. With this umask, only its owner
+ * can use the socket from the moment it exists.
  */
 const SOCKET_UMASK = 0o177;
 
 function setUpCluster(): void {
-  // Workers take connections themselves. One that is handed over by the primary, to a worker that dies
-  // just then, is closed by nobody: its client would wait for ever.
+  // Workers accept connections themselves. If the primary passed a connection to a worker that ends at
+  // that moment, no process would close it, and its client would wait without end.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({
     exec: process.argv[1] as string,
     args: ['worker'],
-    // JSON has no RegExp.
+    // The configuration may hold regular expressions, which JSON can't carry.
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });
 }
 
-/** Workers write to a pipe, and can't see where it ends. */
+/** The output of a worker is a pipe, so only the primary knows whether it ends at a terminal. */
 function withFormat({ accessLog = 'auto', ...rest }: RawConfig): RawConfig {
-  const shown = process.stdout.isTTY ? 'pretty' : 'json';
-  return { ...rest, accessLog: accessLog === 'auto' ? shown : accessLog };
+  const format = process.stdout.isTTY ? 'pretty' : 'json';
+  return { ...rest, accessLog: accessLog === 'auto' ? format : accessLog };
 }

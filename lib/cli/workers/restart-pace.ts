@@ -1,20 +1,17 @@
-/**
- * How long to wait before a worker that has ended is started again: longer each time that it ends soon
- * after its start. Pure.
- */
+/** The delay before an ended worker is replaced. It grows while workers end soon after their start. */
 
-/** Who lives so long was well, whatever it died of. */
-export const WELL_MS = 10_000;
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 30_000;
+/** A worker that ran this long started well, so the next delay is 0. */
+export const STABLE_MS = 10_000;
+const FIRST_DELAY_MS = 250;
+const LONGEST_DELAY_MS = 30_000;
 
 export class RestartPace {
-  #pause = 0;
+  #delayMs = 0;
 
-  /** @param livedMs from its start on. */
-  next(livedMs: number): number {
-    if (livedMs >= WELL_MS) this.#pause = 0;
-    else this.#pause = Math.min(Math.max(FIRST_PAUSE_MS, this.#pause * 2), LONGEST_PAUSE_MS);
-    return this.#pause;
+  /** @param ranMs how long the worker ran. Returns milliseconds. */
+  next(ranMs: number): number {
+    if (ranMs >= STABLE_MS) this.#delayMs = 0;
+    else this.#delayMs = Math.min(Math.max(FIRST_DELAY_MS, this.#delayMs * 2), LONGEST_DELAY_MS);
+    return this.#delayMs;
   }
 }

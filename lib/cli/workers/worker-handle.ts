@@ -1,6 +1,4 @@
-/**
- * One worker, as its primary sees it: from being forked until it is gone. Knows nothing of the others.
- */
+/** One worker process, as the primary sees it. */
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { AntractError } from '../../common/errors.ts';
@@ -15,19 +13,19 @@ import {
 
 export class WorkerHandle {
   readonly worker: Worker;
-  /** Rejects when it is gone before, with what it said of it. */
+  /** Resolves when the worker listens. Rejects if it exits before, with the reason that it gave. */
   readonly listens: Promise<GatewayAddress>;
-  /** How it ended, in words. Never rejects. */
-  readonly gone: Promise<string>;
-  /** Whether it ended as it was told to. */
-  endedWell = false;
+  /** Resolves when the process has exited, with how it ended as text. Never rejects. */
+  readonly exited: Promise<string>;
+  /** Whether it exited with 0. */
+  exitedCleanly = false;
   isListening = false;
   #isClosing = false;
   #failure: WorkerFailure | undefined;
 
   constructor(setup: WorkerSetup) {
     this.worker = cluster.fork();
-    this.gone = this.#waitForEnd();
+    this.exited = this.#waitForEnd();
     this.listens = new Promise((resolve, reject) => {
       onWorkerMessage(this.worker, (message) => {
         if (message.type === 'ready') this.#setUp(setup);
@@ -36,9 +34,9 @@ export class WorkerHandle {
         this.isListening = true;
         resolve(message.address);
       });
-      void this.gone.then((how) => reject(this.#whyNot(how)));
+      void this.exited.then((ending) => reject(this.#toStartError(ending)));
     });
-    // Whoever waits is told; it may be nobody.
+    // Without this, a rejection that nothing awaits would end the primary.
     this.listens.catch(() => undefined);
   }
 
@@ -46,10 +44,10 @@ export class WorkerHandle {
     return this.worker.process.pid;
   }
 
-  /** One that is not ready yet is told when it is. */
+  /** A worker that is not ready yet gets the message when it is. */
   close(): void {
     this.#isClosing = true;
-    this.#tellToClose();
+    this.#sendClose();
   }
 
   kill(): void {
@@ -57,36 +55,36 @@ export class WorkerHandle {
   }
 
   #setUp(setup: WorkerSetup): void {
-    if (this.#isClosing) this.#tellToClose();
+    if (this.#isClosing) this.#sendClose();
     else sendToWorker(this.worker, { type: 'set up', setup });
   }
 
-  #tellToClose(): void {
+  #sendClose(): void {
     sendToWorker(this.worker, { type: 'close' });
   }
 
   async #waitForEnd(): Promise<string> {
     const { process: child } = this.worker;
     const failed = new Promise<string>((resolve) => {
-      // It could not be started: then no other event comes.
+      // If the process could not be started, no `close` event follows.
       this.worker.on('error', ({ message }: Error) => {
         if (this.pid === undefined) resolve(`could not be started: ${message}`);
       });
     });
-    // After what it has said by then.
+    // `close` comes after the last message of the worker.
     const ended = once(child, 'close').then(([code, signal]: (number | string | null)[]) => {
-      this.endedWell = code === 0;
+      this.exitedCleanly = code === 0;
       const { message } = this.#failure ?? {};
-      if (message !== undefined) return `has ended: ${message}`;
-      return signal === null ? `has ended with ${code}` : `was killed by ${signal}`;
+      if (message !== undefined) return `exited: ${message}`;
+      return signal === null ? `exited with code ${code}` : `was killed by ${signal}`;
     });
-    const how = await Promise.race([failed, ended]);
+    const ending = await Promise.race([failed, ended]);
     this.isListening = false;
-    return how;
+    return ending;
   }
 
-  #whyNot(how: string): Error {
-    if (!this.#failure) return new CommandFailure(`A worker ${how} before it listened.`);
+  #toStartError(ending: string): Error {
+    if (!this.#failure) return new CommandFailure(`A worker ${ending} before it listened.`);
     const { message, exitCode, namesOptions } = this.#failure;
     return namesOptions
       ? new AntractError('ERR_ANTRACT_OPTION', message)

@@ -1,6 +1,6 @@
 /**
- * What the workers of `serve --workers` and their primary say to each other. The cluster's store uses
- * the same channel, so each message bears a mark.
+ * The messages between the primary and the workers of `serve --workers`. Each one carries a mark, because
+ * the cluster store uses the same channel.
  */
 import cluster, { type Worker } from 'node:cluster';
 import type { MetricsJson } from '../../admin/metrics/prom-client.ts';
@@ -12,25 +12,24 @@ const MARK = 'antract:worker';
 export interface WorkerFailure {
   readonly exitCode: number;
   readonly message: string;
-  /** Whether it names options, by the names that they have in the configuration. */
+  /** Whether the message names options, as the configuration does. */
   readonly namesOptions: boolean;
 }
 
-/** What a worker is. */
 export interface WorkerSetup {
   readonly config: RawConfig;
-  /** Of the files that it makes; the primary has another. */
+  /** The umask of the worker; the primary has another one. */
   readonly umask: number;
 }
 
 export type FromWorker =
-  /** It listens to its primary from now on. */
+  /** The worker now handles messages. */
   | { readonly type: 'ready' }
   | { readonly type: 'listens'; readonly address: GatewayAddress }
   | { readonly type: 'failed'; readonly failure: WorkerFailure }
-  /** What it was asked for. */
+  /** The response to `own metrics`. */
   | { readonly type: 'own metrics'; readonly id: number; readonly own: MetricsJson }
-  /** Asks for those of all others, and tells its own. */
+  /** Requests the metrics of all other workers. */
   | { readonly type: 'metrics'; readonly id: number; readonly own: MetricsJson };
 
 export type ToWorker =
@@ -39,12 +38,12 @@ export type ToWorker =
   | { readonly type: 'own metrics'; readonly id: number }
   | { readonly type: 'metrics'; readonly id: number; readonly others: readonly MetricsJson[] };
 
-/** One that dies just now needs no message. */
+/** Does nothing if the worker has disconnected; its exit is handled elsewhere. */
 export function sendToWorker(worker: Worker, message: ToWorker): void {
   if (worker.isConnected()) worker.send({ mark: MARK, ...message }, () => undefined);
 }
 
-/** In a worker. A primary that is gone is noticed otherwise. */
+/** Called in a worker. The `disconnect` event reports a primary that has ended. */
 export function sendToPrimary(message: FromWorker, sent: () => void = () => undefined): void {
   cluster.worker?.process.send?.({ mark: MARK, ...message }, undefined, undefined, sent);
 }

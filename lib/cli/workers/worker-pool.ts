@@ -1,7 +1,4 @@
-/**
- * The workers of a gateway: as many as were asked for, and for each that ends another one. Knows
- * neither flags nor signals.
- */
+/** Keeps a number of workers running: replaces each one that ends. */
 import { formatMs } from '../../common/format.js';
 import { systemClock } from '../../common/clock.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
@@ -10,82 +7,81 @@ import { delay } from '../delay.ts';
 import { RestartPace } from './restart-pace.ts';
 import type { WorkerSetup } from './worker-messages.ts';
 
-export interface WorkerPoolOptions {
+export interface WorkerPoolDeps {
   readonly count: number;
   readonly setup: WorkerSetup;
-  /** One was forked. */
-  readonly joined: (worker: WorkerHandle) => void;
-  /** One is gone. */
-  readonly left: (worker: WorkerHandle) => void;
   readonly warn: (message: string) => void;
 }
 
+export interface WorkerPoolListener {
+  onFork(handle: WorkerHandle): void;
+  onExit(handle: WorkerHandle): void;
+}
+
 export class WorkerPool {
-  readonly #options: WorkerPoolOptions;
+  readonly #deps: WorkerPoolDeps;
+  readonly #listener: WorkerPoolListener;
   readonly #workers = new Set<WorkerHandle>();
   readonly #closing = new AbortController();
 
-  constructor(options: WorkerPoolOptions) {
-    this.#options = options;
-  }
-
-  get workers(): Iterable<WorkerHandle> {
-    return this.#workers;
+  constructor(deps: WorkerPoolDeps, listener: WorkerPoolListener) {
+    this.#deps = deps;
+    this.#listener = listener;
   }
 
   /**
-   * Resolves when all listen. The first one goes ahead: what is wrong with the configuration is wrong
-   * for all, and said once.
+   * Resolves when all workers listen. The others start after the first one, so that an error in the
+   * configuration is reported once.
    */
   async start(): Promise<GatewayAddress> {
     const first = this.#fork();
     const address = await first.listens;
     void this.#keep(first, () => undefined);
-    const others = Array.from({ length: this.#options.count - 1 }, () => {
+    const others = Array.from({ length: this.#deps.count - 1 }, () => {
       return new Promise<void>((resolve) => void this.#keep(this.#fork(), resolve));
     });
     await Promise.all(others);
     return address;
   }
 
-  /** Resolves when all are gone, with whether they ended well. */
+  /** Resolves when all workers have exited, with whether all exited cleanly. */
   async close(): Promise<boolean> {
     this.#closing.abort();
     const all = [...this.#workers];
-    for (const worker of all) worker.close();
-    await Promise.all(all.map(({ gone }) => gone));
-    return all.every(({ endedWell }) => endedWell);
+    for (const handle of all) handle.close();
+    await Promise.all(all.map(({ exited }) => exited));
+    return all.every(({ exitedCleanly }) => exitedCleanly);
   }
 
   kill(): void {
     this.#closing.abort();
-    for (const worker of this.#workers) worker.kill();
+    for (const handle of this.#workers) handle.kill();
   }
 
   #fork(): WorkerHandle {
-    const worker = new WorkerHandle(this.#options.setup);
-    this.#workers.add(worker);
-    this.#options.joined(worker);
-    void worker.gone.then(() => {
-      this.#workers.delete(worker);
-      this.#options.left(worker);
+    const handle = new WorkerHandle(this.#deps.setup);
+    this.#workers.add(handle);
+    this.#listener.onFork(handle);
+    void handle.exited.then(() => {
+      this.#workers.delete(handle);
+      this.#listener.onExit(handle);
     });
-    return worker;
+    return handle;
   }
 
-  /** In one place there is one at a time. */
+  /** Keeps one place of the pool filled. */
   async #keep(first: WorkerHandle, onListens: () => void): Promise<void> {
-    const { warn } = this.#options;
+    const { warn } = this.#deps;
     const pace = new RestartPace();
-    for (let worker = first; ; worker = this.#fork()) {
+    for (let handle = first; ; handle = this.#fork()) {
       const start = systemClock.now();
-      void worker.listens.then(onListens, () => undefined);
-      const how = await worker.gone;
+      void handle.listens.then(onListens, () => undefined);
+      const ending = await handle.exited;
       if (this.#closing.signal.aborted) return;
-      const pause = pace.next(systemClock.now() - start);
-      const when = pause > 0 ? `in ${formatMs(pause)}` : 'now';
-      warn(`WRN_ANTRACT_WORKER_LOST: worker ${worker.pid} ${how}; another one starts ${when}.`);
-      await delay(systemClock, pause, this.#closing.signal);
+      const delayMs = pace.next(systemClock.now() - start);
+      const when = delayMs > 0 ? `in ${formatMs(delayMs)}` : 'now';
+      warn(`WRN_ANTRACT_WORKER_LOST: worker ${handle.pid} ${ending}; a new worker starts ${when}.`);
+      await delay(systemClock, delayMs, this.#closing.signal);
       if (this.#closing.signal.aborted) return;
     }
   }

@@ -1,25 +1,23 @@
 /**
- * Where the admin token comes from: a file or the environment, and never the arguments, which any
- * user of the machine can see (`ps`).
- *
- * Messages name the source and the line, and never show a token.
+ * Reads admin tokens from a file or the environment. Messages name the source and the line, and never
+ * show a token, because messages end up in logs.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { isToken } from '../../admin/access/token.ts';
 import { AntractError } from '../../common/errors.ts';
 import { UsageError } from '../cli-error.ts';
-import type { Source } from '../config/read-flags.ts';
+import type { Source } from './read-flags.ts';
 
 export interface TokenSources {
   readonly file: unknown;
-  /** Where `file` was named. */
+  /** Where the path of the file was set. */
   readonly fileSource: Source | undefined;
   /** `ANTRACT_ADMIN_TOKEN`. */
   readonly variable: string | undefined;
   readonly warn: (message: string) => void;
 }
 
-/** A file named in the arguments comes first, then the variable, then a file named elsewhere. */
+/** The order: a file set by an argument, then the variable, then a file set elsewhere. */
 export function readAdminTokens({
   file,
   fileSource,
@@ -29,20 +27,20 @@ export function readAdminTokens({
   if (variable !== undefined && fileSource !== 'cli') {
     const tokens = parse(variable, 'ANTRACT_ADMIN_TOKEN', (line) => line.split(','));
     if (tokens.length > 0) return tokens;
-    // Going on without a token would open what the variable was meant to guard.
+    // Without a token, the admin endpoints would be open to everyone.
     throw new UsageError(
-      'Expected a token in ANTRACT_ADMIN_TOKEN, which is set but has none. Unset it to do without.',
+      'Expected a token in ANTRACT_ADMIN_TOKEN, but it is empty. Unset it to run without a token.',
     );
   }
   if (file === undefined) return undefined;
-  // Whoever reads the message knows the option by the name that they gave it.
+  // `serve` replaces the option's name by the flag or variable that set it.
   if (isBlank(file)) {
     throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `adminTokenFile` to be a path.');
   }
   return readTokenFile(file as string, warn);
 }
 
-/** One token a line. Blank lines, and lines that start with `#`, are skipped. */
+/** One token per line. Blank lines and lines that start with `#` are skipped. */
 export function readTokenFile(path: string, warn: (message: string) => void): string[] {
   const tokens = parse(readText(path, warn), path, (line) => [line]);
   if (tokens.length > 0) return tokens;
@@ -65,7 +63,7 @@ function parse(text: string, where: string, split: (line: string) => string[]): 
 function readText(path: string, warn: (message: string) => void): string {
   try {
     if ((statSync(path).mode & 0o077) !== 0) {
-      warn(`WRN_ANTRACT_TOKEN_FILE: others can read ${path}; \`chmod 600\` it.`);
+      warn(`WRN_ANTRACT_TOKEN_FILE: other users can read ${path}. Run \`chmod 600\` on it.`);
     }
     return readFileSync(path, 'utf8');
   } catch (error) {
