@@ -12,6 +12,7 @@ import {
   type AppOf,
 } from '../../lib/index.ts';
 import { closeAll, listen, request, type Answer } from '../support/http.ts';
+import { eventually } from '../support/eventually.ts';
 import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
 import { nextEvent } from '../support/next-event.ts';
 
@@ -366,6 +367,7 @@ describe('JSON', () => {
       held: 1,
       inFlight: 0,
       longLived: 0,
+      spooledBytes: 0,
       heldDelta: null,
       backend: UNKNOWN_BACKEND,
       probe: null,
@@ -382,6 +384,20 @@ describe('JSON', () => {
       details: ['Drained: nothing is in flight. New requests are held.', 'Reason: new disk'],
     });
     expect(Object.keys(status)).toEqual(Object.keys(site.antract.status()));
+  });
+
+  it('status counts the bytes that are kept of the bodies of held requests', async () => {
+    const site = await start();
+    await site.antract.enable();
+    const upload = request(`${site.url}/`, { method: 'POST', body: Buffer.alloc(102_400) });
+    await eventually('the body is kept', () => site.antract.status().spooledBytes === 102_400);
+    expect(await json(site, '/status?app=default')).toMatchObject({
+      spooledBytes: 102_400,
+      details: expect.arrayContaining(['Bodies of held requests: 100 KiB, in memory and on disk.']),
+    });
+    await site.antract.disable();
+    await upload;
+    expect(site.antract.status()).toMatchObject({ held: 0, spooledBytes: 0 });
   });
 
   it('status names the stragglers while draining', async () => {

@@ -8,6 +8,7 @@ export const statusFields = (given: Partial<StatusFields>): StatusFields => ({
   held: 0,
   inFlight: 0,
   longLived: 0,
+  spooledBytes: 0,
   oldestHoldMs: null,
   heldDelta: null,
   pausedForMs: null,

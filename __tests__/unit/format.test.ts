@@ -1,7 +1,7 @@
 /** Durations and counts as people read them, on the server and in the dashboard. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { formatCount, formatMs } from '../../lib/common/format.js';
+import { formatBytes, formatCount, formatMs } from '../../lib/common/format.js';
 import { createDashboard } from '../../lib/admin/views/dashboard-page.ts';
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -64,4 +64,15 @@ describe('a count', () => {
       '1,200 requests',
     ]);
   });
+});
+
+describe('a size', () => {
+  it.each([
+    [0, '0 bytes'],
+    [1, '1 byte'],
+    [1023, '1,023 bytes'],
+    [1024, '1 KiB'],
+    [1_572_864, '1.5 MiB'],
+    [1024 ** 3, '1 GiB'],
+  ])('of %d bytes is shown as %s', (bytes, shown) => expect(formatBytes(bytes)).toBe(shown));
 });

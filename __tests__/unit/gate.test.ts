@@ -88,6 +88,7 @@ describe('a pause', () => {
       held: 1,
       inFlight: 0,
       longLived: 0,
+      spooledBytes: 0,
       oldestHoldMs: 2000,
       heldDelta: null,
       pausedForMs: 3000,

@@ -1,6 +1,7 @@
 /** The sentences of a status, which text answers, the command line and the dashboard show. */
 import { describe, expect, it } from '@jest/globals';
 import { describeStatus } from '../../lib/gate/status-text.ts';
+import { sumCounts } from '../../lib/gate/status.ts';
 import type { ProbeStatus, LostProcessStatus, StatusFields } from '../../lib/gate/status.ts';
 import { statusFields } from '../support/status-fields.ts';
 
@@ -69,6 +70,12 @@ describe('the details of a status', () => {
     ]);
   });
 
+  it('say how much of the bodies of held requests is kept', () => {
+    expect(details({ spooledBytes: 1_572_864 })).toEqual([
+      'Bodies of held requests: 1.5 MiB, in memory and on disk.',
+    ]);
+  });
+
   it('name each process that an operator must not overlook', () => {
     const processes = [
       { host: 'h', pid: 2, held: 0, inFlight: 0, acknowledged: false, drained: true, seenMs: 4000 },
@@ -88,5 +95,17 @@ describe('the details of a status', () => {
     expect(lost({ ended: true })).toEqual([
       'Process 1 on h has ended. The requests it held are lost.',
     ]);
+  });
+});
+
+describe('the counts of several processes', () => {
+  it('are added up, and one that an older version does not report counts as 0', () => {
+    const older = { held: 1, inFlight: 2, longLived: 0 };
+    expect(sumCounts([{ ...older, spooledBytes: 7 }, older])).toEqual({
+      held: 2,
+      inFlight: 4,
+      longLived: 0,
+      spooledBytes: 7,
+    });
   });
 });

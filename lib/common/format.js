@@ -56,6 +56,19 @@ export function formatCount(n, noun) {
   return `${formatNumber(n)} ${noun}${n === 1 ? '' : 's'}`;
 }
 
+/**
+ * `850 bytes`, `64 KiB`, `1.5 MiB`, as the options for sizes read them.
+ *
+ * @param {number} bytes
+ * @returns {string}
+ */
+export function formatBytes(bytes) {
+  if (bytes < 1024) return formatCount(bytes, 'byte');
+  const power = Math.min(4, Math.floor(Math.log2(bytes) / 10));
+  const unit = ['', 'KiB', 'MiB', 'GiB', 'TiB'][power];
+  return `${Number((bytes / 1024 ** power).toPrecision(3))} ${unit}`;
+}
+
 const UNPRINTABLE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**

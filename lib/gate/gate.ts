@@ -127,6 +127,7 @@ export class Gate {
       held: this.held,
       inFlight: this.inFlight,
       longLived: this.#parts.inFlight.countLongLived(),
+      spooledBytes: this.#parts.held.countSpooledBytes(),
       oldestSince: this.#parts.held.head?.since,
       heldAtResume: this.release.heldAtStart,
       isDrained: this.drain.isDrained,

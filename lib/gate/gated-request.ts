@@ -64,6 +64,8 @@ export class Ticket implements Queued {
   queued = false;
   /** Whether the request was released and its next handler has been called. */
   passed = false;
+  /** Keeps the body of the request. */
+  spool: { readonly bytes: number } | undefined = undefined;
 
   readonly gated: GatedRequest;
   readonly since: number;

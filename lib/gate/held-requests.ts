@@ -52,6 +52,12 @@ export class HeldRequests {
     return this.#queue[Symbol.iterator]();
   }
 
+  countSpooledBytes(): number {
+    let bytes = 0;
+    for (const { spool } of this.#queue) bytes += spool?.bytes ?? 0;
+    return bytes;
+  }
+
   /** Adds a new request at the tail. */
   add(gated: GatedRequest, arrival: Arrival): Ticket {
     return this.#hold(gated, arrival, (ticket) => this.#queue.add(ticket));

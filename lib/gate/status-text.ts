@@ -2,7 +2,7 @@
  * Writes the sentences of an app's status. Text answers, the command line and the dashboard show them
  * as they are.
  */
-import { formatCount, formatMs, formatNumber } from '../common/format.js';
+import { formatBytes, formatCount, formatMs, formatNumber } from '../common/format.js';
 import type { Straggler } from './in-flight.ts';
 import type {
   AppStatus,
@@ -69,13 +69,16 @@ function backendFigures({ state, forMs, seenMs }: BackendStatus): string[] {
 // ---- The details ------------------------------------------------------------------------------
 
 function detailsOf(status: StatusFields): string[] {
-  const { reason, message, leaseEndsInMs, backend, store } = status;
+  const { reason, message, leaseEndsInMs, backend, store, spooledBytes } = status;
   const { processes = [], lostProcesses = [] } = status;
   return [
     ...phaseSentences(status),
     ...(reason === null ? [] : [`Reason: ${reason}`]),
     ...(message === null ? [] : [`Clients are told: ${message}`]),
     ...(leaseEndsInMs === null ? [] : ['The pause ends unless its lease is renewed.']),
+    ...(spooledBytes === 0
+      ? []
+      : [`Bodies of held requests: ${formatBytes(spooledBytes)}, in memory and on disk.`]),
     ...(backend.summary === null ? [] : [backend.summary]),
     ...(backend.next === null ? [] : [backend.next]),
     ...processes.filter(({ acknowledged }) => !acknowledged).map(behindSentence),

@@ -30,6 +30,8 @@ export interface StatusFields {
   /** WebSockets, event streams and long polls among those in flight. */
   longLived: number;
   /** How long the first request in the queue has waited; null if the queue is empty. */
+  /** Bytes of the bodies of held requests that are kept, in memory and on disk. */
+  spooledBytes: number;
   oldestHoldMs: number | null;
   /**
    * During a release, how many more are held than when it began; negative as it gets on, and not while
@@ -76,7 +78,12 @@ export interface StatusFields {
 }
 
 /** With a `store`, these figures are sums over all processes. */
-const COUNTS = ['held', 'inFlight', 'longLived'] as const satisfies (keyof StatusFields)[];
+const COUNTS = [
+  'held',
+  'inFlight',
+  'longLived',
+  'spooledBytes',
+] as const satisfies (keyof StatusFields)[];
 
 export type Counts = Pick<StatusFields, (typeof COUNTS)[number]>;
 

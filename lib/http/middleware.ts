@@ -141,6 +141,7 @@ function startSpool({ gate, ticket, req, res, spooler }: Hold): Spool {
     if (state === 'too-large') gate.reject(ticket, 'too-large');
   };
   const spool = spooler.begin(req, { res, onOverflow: check });
+  ticket.spool = spool;
   check(spool.state);
   return spool;
 }
