@@ -303,14 +303,14 @@ describe('the dashboard', () => {
       const serving = await serve(['--target', target]);
       const { page, complaints } = await openPage(serving.adminUrl);
       const { port } = new URL(serving.url);
-      const stale = page.getByText('Out of touch with the server');
+      const stale = page.getByText('Connection to the server lost');
       await shows(field(page, 'phase'), 'running');
       expect(await stale.isVisible()).toBe(false);
       await button(page, 'Pause…').click();
 
       serving.cli.signal('SIGKILL');
       await stale.waitFor();
-      await shows(page.getByRole('status').first(), 'out of touch');
+      await shows(page.getByRole('status').first(), 'connection lost');
       expect(await button(page, 'Pause').isDisabled()).toBe(true);
       await button(page, 'Cancel').click();
       expect(await button(page, 'Pause…').isDisabled()).toBe(true);
@@ -335,10 +335,10 @@ describe('the dashboard', () => {
       const { page } = await openPage(serving.adminUrl);
       await shows(field(page, 'phase'), 'running');
       serving.cli.signal('SIGSTOP');
-      await page.getByText('Out of touch with the server').waitFor({ timeout: 15_000 });
+      await page.getByText('Connection to the server lost').waitFor({ timeout: 15_000 });
       serving.cli.signal('SIGCONT');
       await page
-        .getByText('Out of touch with the server')
+        .getByText('Connection to the server lost')
         .waitFor({ state: 'hidden', timeout: 15_000 });
     },
     40_000,

@@ -239,7 +239,7 @@ describe.each(MODULES)('on %s', (_name, express) => {
     const answer = await request(`${site.admin}/status?app=default`);
     expect(answer.status).toBe(500);
     expect(answer.body).toBe(
-      'Something went wrong here; the log says what.\nERR_ANTRACT_ADMIN_FAULT\n',
+      'The admin endpoint failed. The log of the server has the error.\nERR_ANTRACT_ADMIN_FAULT\n',
     );
     expect(site.errors).toEqual([expect.stringContaining('secret thing')]);
   });

@@ -15,7 +15,7 @@ const { badgeOf, commandsFor, questionFor } = (await load('words')) as {
 const { History } = (await load('history')) as {
   History: new () => {
     add(time: number, held: number, inFlight: number): void;
-    breakOff(): void;
+    addGap(): void;
     start(now: number): number;
     columns(now: number): [number[], (number | null)[], (number | null)[]];
   };
@@ -95,8 +95,8 @@ describe("a chart's memory", () => {
   it('has a gap where nothing was known', () => {
     const history = new History();
     history.add(0, 1, 1);
-    history.breakOff();
-    history.breakOff();
+    history.addGap();
+    history.addGap();
     history.add(60, 2, 2);
     expect(history.columns(61)).toEqual([
       [0, 0, 60, 61],

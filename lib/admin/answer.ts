@@ -1,5 +1,5 @@
 /**
- * Writes a whole answer in the form that was asked for. Knows HTTP and no state.
+ * Writes an answer as text, JSON or HTML, by the `Accept` header of the request.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Negotiator from 'negotiator';
@@ -46,7 +46,7 @@ function send(res: ServerResponse, status: number, type: string, body: string): 
   for (const name of res.getHeaderNames()) {
     if (isUnwanted(name)) res.removeHeader(name);
   }
-  // The request may have a body that is still arriving, as when its token was refused.
+  // The body of the request may still be arriving, for example if its token was refused.
   if (res.req.httpVersionMajor < 2) lingerOnClose(res.req.socket);
   res.statusCode = status;
   res.setHeader('Content-Type', type);
@@ -66,7 +66,7 @@ function setHeader(res: ServerResponse, name: string, value: string | string[]):
   if (!res.headersSent) res.setHeader(name, value);
 }
 
-/** What an application has set for its own answers. Its CORS rules are not meant for these either. */
+/** Headers that the application sets on its own responses. Its CORS rules must not apply here. */
 function isUnwanted(name: string): boolean {
   return name === 'x-powered-by' || name === 'etag' || name.startsWith('access-control-');
 }

@@ -1,5 +1,5 @@
 /**
- * What each admin endpoint does: calls on the registry, rendered. Knows neither routes nor access.
+ * Runs each admin endpoint: calls the registry and renders the result.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isDisconnected, onDisconnect } from '../http/disconnect.ts';
@@ -32,17 +32,17 @@ import type { Base, Page, Rendered } from './views/rendered.ts';
 import { renderList, renderStatus } from './views/status-text.ts';
 import { renderTraffic } from './views/traffic-text.ts';
 
-/** The part of a registry that the endpoints use. */
+/** The part of the registry that the endpoints use. */
 export type AdminRegistry = Pick<
   PauseRegistry,
   'enable' | 'disable' | 'stop' | 'status' | 'list' | 'waitForRelease' | 'report' | 'traffic'
 > &
   StreamedRegistry;
 
-/** What a router has one of, for all its requests. */
+/** Shared by all requests of a router. */
 export interface Views {
   readonly streams: EventStreams;
-  /** Throws where prom-client is not installed. */
+  /** @throws AntractError if prom-client is not installed. */
   readonly metrics: () => MetricsText;
   readonly dashboard: () => Page;
 }
@@ -60,11 +60,11 @@ export interface Call {
 
 export interface Endpoint {
   /**
-   * Which requests of browsers are refused, as another site's page may have sent them. Undefined
-   * accepts all: the answer is small, changes nothing, and other sites can't read it.
+   * Refuses requests that a page of another site may have made a browser send. Undefined accepts all: the
+   * answer is small, changes nothing, and other sites can't read it.
    */
   readonly crossSite?: CrossSiteCheck;
-  /** Undefined when whoever asked has left, or is answered bit by bit. */
+  /** Resolves with undefined if the client has disconnected, or gets a stream. */
   run(call: Call): Promise<Rendered | Page | undefined>;
 }
 
@@ -77,7 +77,7 @@ export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
   report: { run: report },
   traffic: { run: traffic },
   events: { crossSite: whyNotOwnStream, run: events },
-  // The first request for it starts the counting, and it may ask other processes.
+  // The first request starts the counting, and each may ask other processes.
   metrics: { crossSite: whyForeign, run: metrics },
   index: { run: index },
 };
@@ -122,7 +122,7 @@ async function status({ registry, parameters, base }: Call): Promise<Rendered> {
   return renderList(apps, mainApp(apps), base);
 }
 
-/** Where no app is called `default`, the one that an operator is most likely to ask about. */
+/** Without an app called `default`: the app that an operator most likely asks about. */
 function mainApp(apps: readonly AppStatus[]): AppStatus {
   const main =
     apps.find(({ app }) => app === DEFAULT_APP) ??
@@ -160,11 +160,12 @@ async function index({ base, views }: Call): Promise<Rendered> {
   return { ...renderIndex(base), html: views.dashboard };
 }
 
-/** Throws when there is nothing to wait for any more. */
+/** @throws AntractError if the pause ends, or antract is closed, during the wait. */
 async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
   const { app = DEFAULT_APP, wait: timeout, lost } = call.parameters;
-  // Where `adminPath` is not where this router is mounted, the drain may wait for this very request.
-  const result = await whilePresent(call, (signal) =>
+  // If `adminPath` is not the path of this router, this request is in flight itself: the drain must not
+  // wait for it.
+  const result = await untilDisconnect(call, (signal) =>
     call.drains.waitFor(call.req, app, { timeout, signal, lost }),
   );
   return result && refuseEndedPause(result);
@@ -172,24 +173,24 @@ async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
 
 async function waitForRelease(call: Call): Promise<ReleaseResult | undefined> {
   const { app, wait: timeout } = call.parameters;
-  const result = await whilePresent(call, (signal) =>
+  const result = await untilDisconnect(call, (signal) =>
     call.registry.waitForRelease(app, { timeout, signal }),
   );
   return result && refuseEndedRelease(result);
 }
 
-/** Undefined when whoever asked leaves meanwhile: what they asked for stays, only the wait ends. */
-async function whilePresent<T>(
+/** Resolves with undefined if the client disconnects: its command stays in force, only the wait ends. */
+async function untilDisconnect<T>(
   call: Call,
   wait: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
-  const leaving = new AbortController();
-  const stop = onDisconnect(call.req, call.res, () => leaving.abort());
-  if (isDisconnected(call.req, call.res)) leaving.abort();
+  const disconnected = new AbortController();
+  const stop = onDisconnect(call.req, call.res, () => disconnected.abort());
+  if (isDisconnected(call.req, call.res)) disconnected.abort();
   try {
-    return await wait(leaving.signal);
+    return await wait(disconnected.signal);
   } catch (error) {
-    if (leaving.signal.aborted) return undefined;
+    if (disconnected.signal.aborted) return undefined;
     throw error;
   } finally {
     stop();
@@ -228,7 +229,7 @@ function refuseEndedPause(result: DrainResult): DrainResult {
     case 'resumed':
       throw new AntractError(
         'ERR_ANTRACT_NOT_PAUSED',
-        'The pause was ended while this request waited for the drain: by `disable`, or because its longest time was over. Requests reach the backend again.',
+        'The pause ended while this request waited for the drain: by `disable`, or because `maxTime` was over. Requests reach the backend again.',
         { status: 409 },
       );
     case 'closed':

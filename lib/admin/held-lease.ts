@@ -1,7 +1,7 @@
 /**
- * Renews a lease while its holder waits for the answer to `enable?lease&wait`: only the answer tells the
- * `pauseId` that the holder needs to renew the lease itself. The open connection shows that the holder
- * is alive.
+ * Renews a lease while its holder waits for the answer to `enable?lease&wait`. The holder needs the
+ * `pauseId` to renew the lease itself, and learns it from the answer. Until then, the open connection
+ * shows that the holder is alive.
  */
 import { systemClock, type Timer } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
@@ -26,21 +26,22 @@ export class HeldLease {
     this.#renewLater();
   }
 
-  /** The holder has left: the lease runs out unless somebody else renews it. */
+  /** Stops the renewal. The lease expires unless a client renews it. */
   stop(): void {
     this.#isOver = true;
     this.#timer?.cancel();
   }
 
-  /** Gives the holder the whole lease from now on. Does nothing if the pause has ended meanwhile. */
+  /** Starts the whole lease anew. Does nothing if the pause has ended. */
   async renew(): Promise<void> {
     const { pauseId, leaseEndsInMs } = this.#registry.status(this.#app);
-    // Somebody may have taken the lease off: then it must not come back.
+    // An operator may have removed the lease: then it must not come back.
     if (pauseId === null || pauseId !== this.#pauseId || leaseEndsInMs === null) return;
     try {
       await this.#registry.enable(this.#app, { lease: this.#leaseMs, ifPause: pauseId });
     } catch (error) {
-      // It has ended in another process, the store is busy, or antract was closed: the wait finds out.
+      // The pause has ended in another process, the store is busy, or antract was closed. The wait for the
+      // drain reports it.
       if (!(error instanceof AntractError)) throw error;
     }
   }

@@ -1,8 +1,7 @@
 /**
- * The parameters of an admin request: from the query and, with POST, from a small body. Knows what
- * each of them may be, and no registry.
+ * Reads the parameters of an admin request: from the query and, with POST, from a small body.
  *
- * Nothing is overlooked: a misspelt `app` that was ignored would pause another backend.
+ * Every unknown name is an error: if a misspelt `app` were ignored, another backend would be paused.
  */
 import type { IncomingMessage } from 'node:http';
 import { AntractError } from '../common/errors.ts';
@@ -33,7 +32,7 @@ export interface Parameters {
 
 export type ParameterName = keyof Parameters;
 
-/** Which endpoint takes which. */
+/** The parameters of each endpoint. */
 export const ENDPOINT_PARAMETERS = {
   enable: ['app', 'max_time', 'lease', 'only', 'reason', 'wait', 'lost', 'if_pause'],
   disable: ['app', 'wait', 'if_pause'],
@@ -66,13 +65,13 @@ const MAX_BODY = 4096;
 const NOT_UTF8 = 'Expected the body to be UTF-8, and not compressed.';
 const UNREADABLE = 'The body could not be read: it is cut off or malformed.';
 
-/** What was sent, by name, before anything is known of its meaning. */
+/** The parameters as they were sent, not yet checked. */
 type Given = readonly (readonly [name: string, value: unknown])[];
 
-/** `body`: what a parser of the application has made of the body. */
+/** `body` is set if a parser of the application has read the body. */
 type ParsedRequest = IncomingMessage & { body?: unknown };
 
-/** Rejects with what a 400, 413 or 415 has to say. */
+/** @throws AntractError, ProblemError for a response with 400, 413 or 415. */
 export async function readRequest(
   endpoint: EndpointName,
   req: ParsedRequest,
@@ -98,14 +97,14 @@ function readValue(name: ParameterName, value: unknown): unknown {
   return (readers[name] satisfies Reader<unknown>)(name, value);
 }
 
-// Not `req.query`: what that makes of `app=a&app=b` or `app[x]=a` is up to the application's settings.
+// Not `req.query`: how it reads `app=a&app=b` or `app[x]=a` depends on the application's settings.
 function queryOf(req: IncomingMessage): Given {
   const url = req.url ?? '';
   const start = url.indexOf('?');
   return start < 0 ? [] : [...new URLSearchParams(url.slice(start + 1))];
 }
 
-/** What the body gives, if there is one. */
+/** The parameters in the body, if there is one. */
 async function bodyOf(req: ParsedRequest): Promise<Given> {
   if (!hasBody(req)) return [];
   if (req.method !== 'POST')
@@ -113,7 +112,7 @@ async function bodyOf(req: ParsedRequest): Promise<Given> {
   const [type = '', ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(';');
   const parse = PARSERS.get(type.trim());
   if (!parse) throw badBody(415, `Expected the body to be ${[...PARSERS.keys()].join(' or ')}.`);
-  // A stream that can't be read any more was read by the application, which may have parsed it.
+  // The application has read the stream already, and may have parsed it.
   if (!req.readable) return entriesOf(req.body);
   if (!isPlainUtf8(req, parameters)) throw badBody(415, NOT_UTF8);
   const text = await readText(req);
@@ -130,7 +129,7 @@ function isPlainUtf8({ headers }: IncomingMessage, parameters: readonly string[]
   return encoding === 'identity' && (charset === undefined || charset === 'utf-8');
 }
 
-/** Rejects when the body is too large or is cut off. The response can still be sent. */
+/** @throws ProblemError if the body is too large or is cut off. The response can still be sent. */
 function readText(req: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -162,7 +161,7 @@ function parseJson(text: string): Given {
   return entries;
 }
 
-// The parser's own message quotes the body, so it is not passed on.
+// The parser's own message quotes the body, so the client does not get it.
 function fromJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -172,19 +171,19 @@ function fromJson(text: string): unknown {
 }
 
 function entriesOf(body: unknown): Given {
-  // Undefined where something ahead of this router has read the body and kept it.
+  // Undefined if a middleware ahead of this router has read the body without parsing it.
   if (!isPlainObject(body)) {
     throw badBody(400, 'Expected the body to be a form, or JSON that is an object.');
   }
   const entries = Object.entries(body);
   for (const [name, value] of entries) {
-    // The parser of a form collects what was given twice in an array.
+    // A form parser collects repeated values in an array.
     if (Array.isArray(value)) throw givenTwice(name);
   }
   return entries;
 }
 
-/** How many names of values valid JSON has. JSON.parse() keeps the last of those that are the same. */
+/** How many names valid JSON has. JSON.parse() silently keeps the last of several equal names. */
 function countNames(json: string): number {
   const strings = json.matchAll(/"(?:[^"\\]|\\.)*"(?<colon>\s*:)?/g);
   return [...strings].filter(({ groups }) => groups?.['colon'] !== undefined).length;

@@ -1,5 +1,5 @@
 /**
- * What the admin endpoints answer when they do not do what was asked. Values and types only.
+ * The error responses of the admin endpoints.
  */
 import { STATUS_CODES } from 'node:http';
 import { AntractError, type AntractErrorCode } from '../common/errors.ts';
@@ -7,12 +7,12 @@ import { AntractError, type AntractErrorCode } from '../common/errors.ts';
 export interface Problem {
   readonly status: number;
   readonly code: AntractErrorCode;
-  /** A sentence for whoever asked. */
+  /** A sentence for the client. */
   readonly detail: string;
   readonly headers?: Readonly<Record<string, string | string[]>>;
 }
 
-/** Thrown where a problem is found too deep down to hand it back. */
+/** Thrown where a problem can't be returned. */
 export class ProblemError extends Error {
   readonly problem: Problem;
 
@@ -22,7 +22,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** The problem that an error stands for; undefined for a fault, of which nobody outside is told. */
+/** The problem that an error stands for; undefined for a fault, whose details the client must not see. */
 export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof ProblemError) return error.problem;
   if (error instanceof AntractError) {
@@ -34,7 +34,7 @@ export function problemOf(error: unknown): Problem | undefined {
 export const FAULT: Problem = Object.freeze({
   status: 500,
   code: 'ERR_ANTRACT_ADMIN_FAULT',
-  detail: 'Something went wrong here; the log says what.',
+  detail: 'The admin endpoint failed. The log of the server has the error.',
 });
 
 /** The shape of RFC 9457. */

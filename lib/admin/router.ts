@@ -1,9 +1,8 @@
 /**
- * `admin()`: a middleware with the admin endpoints. Knows paths and methods; what the endpoints do,
- * and who may use them, is decided elsewhere.
+ * `admin()`: routes requests to the admin endpoints.
  *
- * It answers every request itself and never passes one on: what is mounted after it must not see
- * requests that were refused here, tokens included.
+ * It responds to every request and never calls the next handler: handlers after it must not see
+ * refused requests, because they contain tokens.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
@@ -60,7 +59,7 @@ export function createAdminRouter(
     if (rendered) answerer.answer(req, res, rendered);
   };
 
-  // Ends a request that went wrong; tells the log of what must not be told outside.
+  // Only the log gets the details of a fault.
   const fail = (req: IncomingMessage, res: ServerResponse, error: unknown): void => {
     const problem = problemOf(error) ?? FAULT;
     if (problem === FAULT) logger.error(`An admin request failed: ${inspect(error)}`);
@@ -68,7 +67,7 @@ export function createAdminRouter(
   };
 
   return function antractAdmin(req, res) {
-    // Without the missing headers nobody can tell a proxy's or another site's request.
+    // The missing headers may be those that identify a request of a proxy or of another site.
     if (mayLackHeaders(req)) return answerer.refuse(req, res, LACKS_HEADERS);
     serve(req, res).catch((error: unknown) => fail(req, res, error));
   };
@@ -92,7 +91,7 @@ function createViews(
   };
 }
 
-/** In any case, and with a slash at the end or without, as Express takes paths by default. */
+/** Ignores upper and lower case and a trailing slash, as Express does by default. */
 function endpointOf({ url }: IncomingMessage): EndpointName | undefined {
   return ENDPOINT_OF_PATH.get(
     pathOf({ url })
@@ -111,19 +110,19 @@ const ENDPOINT_OF_PATH: ReadonlyMap<string, EndpointName> = new Map(
 type MountedRequest = IncomingMessage & { baseUrl?: string; originalUrl?: string };
 
 /**
- * Where this router is mounted. Only Express has `baseUrl`, and only for what Express has taken off the
- * URL itself; middie and Connect keep the whole URL in `originalUrl` instead.
+ * The path where this router is mounted. Express has `baseUrl` for the part of the URL that it removed;
+ * middie and Connect keep the whole URL in `originalUrl` instead.
  */
 function mountPathOf({ url, originalUrl, baseUrl = '' }: MountedRequest): string {
   const whole = pathOf({ url: originalUrl ?? url });
   const rest = pathOf({ url });
   if (whole.endsWith(rest)) return whole.slice(0, -rest.length);
-  // Mounted at `/_antract` and asked for without a slash at the end: then the rest is `/`.
+  // A request for the mount path itself, without a trailing slash: the rest is `/`.
   return rest === '/' ? whole : baseUrl;
 }
 
 function whyNot({ crossSite }: Endpoint, req: IncomingMessage): Problem | undefined {
-  // HEAD included: what only asks must change nothing.
+  // HEAD is refused too: it must change nothing.
   if (req.method !== 'GET' && req.method !== 'POST') return WRONG_METHOD;
   const detail = crossSite?.(req);
   return detail === undefined

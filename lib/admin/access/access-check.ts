@@ -1,6 +1,5 @@
 /**
- * Who may use the admin endpoints: the options that say so, and the rule without them. Knows no
- * endpoint, and no state that an answer could give away.
+ * Decides who may use the admin endpoints: by the options, or by the loopback rule without them.
  */
 import type { IncomingMessage } from 'node:http';
 import type { AntractRequest, Logger } from '../../options/options.ts';
@@ -14,37 +13,48 @@ import { createTokenCheck, readTokens } from './token.ts';
 import { WrongTokens } from './wrong-tokens.ts';
 
 /**
- * Without any of these only direct loopback connections are served: from a loopback address, to a
- * loopback name, through no proxy that says so. Either option replaces that rule; with both, both
- * must agree. Changes and event streams that another site's page asks for are refused whatever is set.
+ * Without `token` and `authorize`, only direct loopback connections are served: from a loopback address,
+ * to a loopback name, without the headers of a proxy. Either option replaces this rule; with both, both
+ * must allow the request. Commands and event streams that a page of another site requests are always
+ * refused.
  */
 export interface AdminOptions {
   /**
-   * The secret, or several while one is being replaced. Clients send it as `Authorization: Bearer`,
-   * or as the password of `Basic` with any user name. Default none.
+   * The secret, or several while you replace one. Clients send it as `Authorization: Bearer`, or as the
+   * password of `Basic` with any user name.
+   *
+   * @default none
    */
   token?: string | readonly string[] | undefined;
   /**
-   * Whether this request may use the admin endpoints: exactly `true` is yes, a promise for it too;
-   * an error is no, and logged. Default none.
+   * Whether this request may use the admin endpoints. Only `true`, or a promise for `true`, allows it. An
+   * error refuses the request and is logged.
+   *
+   * @default none
    */
   authorize?: ((req: AntractRequest) => boolean | Promise<boolean>) | undefined;
   /**
-   * What `metrics` is made of. Given, even as `{}`, it counts from now on and prom-client must be
-   * installed; default: from the first request for it on.
+   * Options of the `metrics` endpoint. If they are given, even as `{}`, counting starts at once, and
+   * prom-client must be installed.
+   *
+   * @default counting starts with the first request for `metrics`
    */
   metrics?: MetricsOptions | undefined;
-  /** Other processes whose metrics are added to these. Default none. */
+  /**
+   * Other processes whose metrics are added to those of this process.
+   *
+   * @default none
+   */
   metricsPeers?: MetricsPeers | undefined;
 }
 
-/** What keeps this request out; undefined lets it in. */
+/** Resolves with the reason to refuse the request; undefined allows it. */
 export type AccessCheck = (req: IncomingMessage) => Promise<Problem | undefined>;
 
 const UNAUTHORIZED: Problem = Object.freeze({
   status: 401,
   code: 'ERR_ANTRACT_ADMIN_TOKEN',
-  detail: 'A token is needed: as Authorization: Bearer, or as the password of Basic.',
+  detail: 'Send the token as Authorization: Bearer, or as the password of Basic.',
   headers: {
     'WWW-Authenticate': ['Bearer realm="antract"', 'Basic realm="antract", charset="UTF-8"'],
   },
@@ -58,10 +68,10 @@ const FORBIDDEN: Problem = Object.freeze({
 
 const NOT_LOOPBACK: Problem = Object.freeze({
   ...FORBIDDEN,
-  detail: `${FORBIDDEN.detail} Without a token, only direct loopback connections may.`,
+  detail: `${FORBIDDEN.detail} No token is set, so only direct loopback connections are allowed.`,
 });
 
-/** @param closed the end of the registry. */
+/** @param closed aborted when the registry is closed. */
 export function createAccessCheck(
   options: AdminOptions | undefined,
   logger: Logger,
@@ -73,7 +83,7 @@ export function createAccessCheck(
   const wrongTokens = new WrongTokens(logger, closed);
   return async (req) => {
     if (!hasToken(req)) {
-      // A browser asks without one first, to be asked for it.
+      // A browser sends its first request without a token. That is no wrong token.
       if (req.headers.authorization !== undefined) wrongTokens.add(req.socket.remoteAddress);
       return UNAUTHORIZED;
     }
@@ -82,8 +92,8 @@ export function createAccessCheck(
 }
 
 /**
- * Warns at the first request that it decides on: then somebody does use the endpoints, and one that
- * was refused finds the reason in the log, where strangers can't read it.
+ * Warns at the first request, because only then the endpoints are in use. The log has the reason of a
+ * refusal, which strangers must not see.
  */
 function createLoopbackRule(logger: Logger): AccessCheck {
   let hasWarned = false;
@@ -96,11 +106,11 @@ function createLoopbackRule(logger: Logger): AccessCheck {
 }
 
 function loopbackWarning(why: string | undefined): string {
-  const refused = why === undefined ? '' : ` A request was just refused: ${why}.`;
+  const refused = why === undefined ? '' : ` A request was refused: ${why}.`;
   return (
-    'WRN_ANTRACT_ADMIN_LOOPBACK: the admin endpoints serve whoever connects directly over loopback, ' +
-    'as admin() was given neither `token` nor `authorize`. In production set a token, or serve them ' +
-    `on a listener of their own.${refused}`
+    'WRN_ANTRACT_ADMIN_LOOPBACK: the admin endpoints serve every direct loopback connection, because ' +
+    'admin() was given neither `token` nor `authorize`. In production, set a token, or serve them on ' +
+    `a listener of their own.${refused}`
   );
 }
 
@@ -110,12 +120,12 @@ async function isAuthorized(
   logger: Logger,
 ): Promise<boolean> {
   try {
-    // Whatever is merely truthy (a user, a response object) was not meant as a yes.
+    // A truthy value such as a user object may not be meant as permission.
     const answer: unknown = await authorize(req);
     return answer === true;
   } catch (error) {
     logger.error(
-      `The admin option \`authorize\` failed, so a request was refused: ${String(error)}`,
+      `The admin option \`authorize\` failed, so the admin request was refused: ${String(error)}`,
     );
     return false;
   }
@@ -137,7 +147,7 @@ const readers: Readers<AdminSettings> = {
   metricsPeers: readPeers,
 };
 
-/** Validates what a user passed to `admin()`; throws `ERR_ANTRACT_OPTION`. */
+/** @throws AntractError `ERR_ANTRACT_OPTION`. */
 export function readAdminOptions(options: AdminOptions | undefined): AdminSettings {
   return readObject('admin.', options ?? {}, readers, {
     token: [],

@@ -1,18 +1,18 @@
 /**
- * Whether a browser sent this request without its user meaning it: for a page of another site, or
- * ahead of a click that may never come. Knows no token: it is asked whoever is calling, as browsers
- * send loopback connections and remembered passwords along for any page.
+ * Recognizes requests that a browser sends without the intent of its user: for a page of another site,
+ * or as a prefetch. A valid token is no proof of intent, because browsers send remembered passwords, and
+ * open loopback connections, for any page.
  *
- * `Host` is compared as it arrives, so a proxy that rewrites it makes a browser's POST look foreign:
- * it is then refused, which is the safe side.
+ * `Host` is compared as it arrives. If a proxy rewrites it, a browser's POST looks like one of another
+ * site and is refused, which is safe.
  */
 import type { IncomingMessage } from 'node:http';
 import { hostOf } from './request-headers.ts';
 
-/** Sent with prefetches and prerenders, by the standard name and those that came before it. */
+/** The headers of prefetches and prerenders: the standard one and its predecessors. */
 const SPECULATIVE = ['sec-purpose', 'purpose', 'x-purpose', 'x-moz'];
 
-/** Decides whether to refuse a request; returns the reason as a sentence, or undefined to accept it. */
+/** Returns the reason to refuse the request, as a sentence; undefined accepts it. */
 export type CrossSiteCheck = (req: IncomingMessage) => string | undefined;
 
 /** For an endpoint that changes state. */
@@ -20,22 +20,22 @@ export const whyNotMeant: CrossSiteCheck = (req) =>
   whyForeign(req) ?? (isUnattributed(req) ? UNATTRIBUTED : undefined);
 
 /**
- * For an event stream, which takes a place as long as it is open. The dashboard opens it with
- * EventSource, which always sends this Accept header, and adds an Origin on another site's page. A
- * frame or a link can't set Accept; fetch() can, and then `Cross-Origin-Resource-Policy` closes the
+ * For an event stream, because the number of open streams is limited. The dashboard opens it with
+ * EventSource, which always sends this Accept header, and adds an Origin on a page of another site. A
+ * frame or a link can't set Accept. fetch() can, but then `Cross-Origin-Resource-Policy` closes the
  * connection.
  */
 export const whyNotOwnStream: CrossSiteCheck = (req) =>
   whyForeign(req) ??
   (isUnattributed(req) && req.headers.accept !== 'text/event-stream' ? UNATTRIBUTED : undefined);
 
-/** For an endpoint that changes nothing but costs something: refuses what is known to be foreign. */
+/** For an endpoint that changes nothing but is expensive: refuses only what certainly is cross-site. */
 export const whyForeign: CrossSiteCheck = (req) => {
   if (SPECULATIVE.some((name) => req.headers[name] !== undefined)) {
     return 'A prefetch or prerender cannot use this endpoint.';
   }
   const site = req.headers['sec-fetch-site'];
-  // `none` is an address typed in, or a bookmark.
+  // `none` means that the user typed the address or used a bookmark.
   if (site !== undefined && site !== 'same-origin' && site !== 'none') {
     return 'A page of another site cannot use this endpoint (Sec-Fetch-Site).';
   }
@@ -46,11 +46,12 @@ export const whyForeign: CrossSiteCheck = (req) => {
   return undefined;
 };
 
-const UNATTRIBUTED = 'This browser does not say which page asks. Use HTTPS, POST or curl.';
+const UNATTRIBUTED =
+  'This browser does not say which page sent the request. Use HTTPS, POST or curl.';
 
-// Towards plain HTTP on other machines browsers leave Sec-Fetch-* out, and a GET has no Origin: an
-// image of another site, fetched with the password that the browser remembers, looks like this. No
-// page can change its browser's User-Agent without adding an Origin.
+// For plain HTTP to other machines, browsers omit Sec-Fetch-*, and a GET has no Origin. An image on a page
+// of another site, fetched with a remembered password, looks like this. No page can change the User-Agent
+// of its browser without adding an Origin.
 function isUnattributed({ headers }: IncomingMessage): boolean {
   return (
     headers['sec-fetch-site'] === undefined &&
@@ -59,7 +60,7 @@ function isUnattributed({ headers }: IncomingMessage): boolean {
   );
 }
 
-// The scheme can't be compared: behind a proxy that ends TLS it is not known here.
+// The scheme is not compared, because it is unknown behind a proxy that terminates TLS.
 function isOwnOrigin(origin: string, host: string | undefined): boolean {
   if (host === undefined || !/^https?:\/\/[^/?#@\\\s]+$/i.test(origin)) return false;
   const scheme = origin.slice(0, origin.indexOf(':'));

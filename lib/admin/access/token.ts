@@ -1,6 +1,6 @@
 /**
- * Whether a request carries one of the tokens: as Bearer, or as the password of Basic, which is what
- * a browser can be made to ask for. Keeps digests only. Knows no rule and no answer.
+ * Checks the token of a request: Bearer, or the password of Basic, for which a browser asks its user.
+ * Only digests of the tokens are kept in memory.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -8,7 +8,7 @@ import { AntractError } from '../../common/errors.ts';
 import type { Reader } from '../../common/validate.ts';
 import { countHeader } from './request-headers.ts';
 
-/** Returns the check. All tokens are always compared, so that time does not tell which is near. */
+/** Every request is compared with all tokens, so that timing reveals nothing. */
 export function createTokenCheck(tokens: readonly string[]): (req: IncomingMessage) => boolean {
   const digests = tokens.map((token) => digest(Buffer.from(token)));
   return (req) => {
@@ -19,18 +19,18 @@ export function createTokenCheck(tokens: readonly string[]): (req: IncomingMessa
   };
 }
 
-// Equal lengths, whatever was given: timingSafeEqual() throws on any other.
+// Digests have equal lengths. timingSafeEqual() throws for different ones.
 function digest(bytes: Buffer): Buffer {
   return createHash('sha256').update(bytes).digest();
 }
 
-/** The bytes that stand where a token belongs. */
+/** The token that the client sent, as bytes. */
 function credential(req: IncomingMessage): Buffer | undefined {
-  // Node shows the first of several; a proxy in front may have checked another.
+  // Of several headers Node shows the first, but a proxy in front may have checked another one.
   if (countHeader(req, 'authorization') > 1) return undefined;
   const [, scheme, value] = /^(bearer|basic) +(\S.*)$/i.exec(req.headers.authorization ?? '') ?? [];
   if (scheme === undefined || value === undefined) return undefined;
-  // Header values arrive as latin1, a character for each byte.
+  // Node decodes header values as latin1, one character per byte.
   return scheme.toLowerCase() === 'bearer' ? Buffer.from(value, 'latin1') : passwordOf(value);
 }
 
@@ -40,7 +40,7 @@ function passwordOf(userAndPassword: string): Buffer | undefined {
   return colon < 0 ? undefined : bytes.subarray(colon + 1);
 }
 
-/** Reads a token or several. Messages show no value: they end up in logs. */
+/** Reads one token or several. Messages must not show the value, because they are logged. */
 export const readTokens: Reader<readonly string[]> = (name, value) => {
   const tokens: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (tokens.length > 0 && tokens.every(isToken)) return tokens;

@@ -1,24 +1,24 @@
 /**
- * Logs requests that came with a wrong token, whether or not there is an access log. At most one line
- * a minute, with the addresses, so that an attacker can't flood the log.
+ * Logs requests with a wrong token, with their addresses: at most one line a minute, so that an attacker
+ * can't flood the log.
  */
 import { systemClock, type Clock, type Timer } from '../../common/clock.ts';
 import type { Logger } from '../../options/options.ts';
 
 const INTERVAL_MS = 60_000;
-/** How many addresses a line names; requests from others are counted together. */
+/** How many addresses a line names. Requests from other addresses are counted together. */
 const MAX_ADDRESSES = 10;
 const OTHERS = 'others';
 
 export class WrongTokens {
   readonly #logger: Logger;
   readonly #clock: Clock;
-  /** Requests by address since the last line. */
+  /** Requests by address, since the last line. */
   readonly #counts = new Map<string, number>();
   #timer: Timer | undefined;
 
   /**
-   * @param closed the end of the registry, with which the timer ends.
+   * @param closed aborted when the registry is closed; ends the timer.
    * @param clock replaced in tests.
    */
   constructor(logger: Logger, closed: AbortSignal, clock: Clock = systemClock) {
@@ -30,13 +30,13 @@ export class WrongTokens {
     });
   }
 
-  /** @param address of the peer; undefined for a Unix socket. */
+  /** @param address the peer's address; undefined for a Unix socket. */
   add(address: string | undefined): void {
     const shown = address?.replace(/^::ffff:/i, '') ?? 'a Unix socket';
     const isKnown = this.#counts.has(shown) || this.#counts.size < MAX_ADDRESSES;
     const key = isKnown ? shown : OTHERS;
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
-    // The first is logged at once, those of the next minute together.
+    // The first request is logged at once, the requests of the next minute together.
     if (!this.#timer) this.#logAndWait();
   }
 

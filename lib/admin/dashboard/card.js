@@ -79,7 +79,7 @@ export class Card {
   /** @param {boolean} isLive */
   setLive(isLive) {
     /** @type {HTMLFieldSetElement} */ (this.#field('actions')).disabled = !isLive;
-    if (!isLive) this.#history.breakOff();
+    if (!isLive) this.#history.addGap();
   }
 
   /** For keyboard users whose button has disappeared. */

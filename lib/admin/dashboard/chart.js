@@ -1,5 +1,5 @@
 /**
- * An app's held and in flight over the last minutes, drawn by uPlot in the page's colours.
+ * Draws an app's held requests and requests in flight over the last minutes, with uPlot.
  */
 const HEIGHT = 140;
 
@@ -11,10 +11,10 @@ export class Chart {
   /** @type {import('./history.js').History} */
   #history;
   #resized = new ResizeObserver(() => this.#resize());
-  // With hundreds of apps to draw, the page would be busy with nothing else.
-  #isSeen = false;
-  #seen = new IntersectionObserver((entries) => {
-    this.#isSeen = entries.at(-1)?.isIntersecting === true;
+  // Only charts in view are drawn, because hundreds of charts would keep the page busy.
+  #isInView = false;
+  #inView = new IntersectionObserver((entries) => {
+    this.#isInView = entries.at(-1)?.isIntersecting === true;
     this.draw(Date.now() / 1000);
   });
   #restyle = () => this.#redraw();
@@ -28,13 +28,13 @@ export class Chart {
     this.#host = host;
     this.#history = history;
     this.#resized.observe(host);
-    this.#seen.observe(host);
+    this.#inView.observe(host);
     this.#dark.addEventListener('change', this.#restyle);
   }
 
   /** @param {number} now in seconds */
   draw(now) {
-    if (!this.#isSeen) return;
+    if (!this.#isInView) return;
     const width = this.#host.clientWidth;
     if (width === 0) return;
     this.#plot ??= new uPlot(options(width), [[], [], []], this.#host);
@@ -44,7 +44,7 @@ export class Chart {
 
   remove() {
     this.#resized.disconnect();
-    this.#seen.disconnect();
+    this.#inView.disconnect();
     this.#dark.removeEventListener('change', this.#restyle);
     this.#plot?.destroy();
     this.#plot = undefined;
@@ -56,7 +56,7 @@ export class Chart {
     else this.draw(Date.now() / 1000);
   }
 
-  /** uPlot takes its colours once. */
+  /** uPlot reads its colours only when it is created. */
   #redraw() {
     this.#plot?.destroy();
     this.#plot = undefined;

@@ -1,11 +1,10 @@
 /**
- * The stream of snapshots: opens it, opens it again, and tells when it went quiet. Knows no element
- * of the page.
+ * Keeps the stream of snapshots open, and reports when the connection is lost.
  */
 
 import { printable } from '../../common/format.js';
 
-/** The server gives a sign of life every few seconds. */
+/** The server sends a snapshot at least every four seconds. */
 const QUIET_MS = 10_000;
 const RETRY_MS = 2000;
 
@@ -31,7 +30,7 @@ export class Connection {
     this.#onSnapshot = onSnapshot;
     this.#onChange = onChange;
     this.#open();
-    // What was on its way when the tab was put to sleep says nothing about now.
+    // After the device slept, the old connection may be dead without an error.
     addEventListener('online', () => this.#open());
   }
 
@@ -49,7 +48,7 @@ export class Connection {
     });
     source.addEventListener('error', () => {
       this.#onChange(false);
-      // The browser gives up for good on an answer that is no stream, such as 401 or 503.
+      // The browser does not retry after a response that is no stream, such as 401 or 503.
       this.#openAgainIn(source.readyState === EventSource.CLOSED ? RETRY_MS : QUIET_MS);
     });
   }

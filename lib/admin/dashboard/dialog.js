@@ -1,5 +1,5 @@
 /**
- * Asks before it does anything: the one dialog, and the POST that follows a yes.
+ * The dialog that confirms a command, and the POST after the confirmation.
  */
 import { printable } from '../../common/format.js';
 import { questionFor } from './words.js';
@@ -20,8 +20,8 @@ export class CommandDialog {
   /**
    * @param {HTMLDialogElement} dialog
    * @param {URL} base
-   * @param {(message: string) => void} onDone told what the server says it has done
-   * @param {(app: string) => void} onClose told about which app the question was
+   * @param {(message: string) => void} onDone gets the server's result
+   * @param {(app: string) => void} onClose gets the app of the command
    */
   constructor(dialog, base, onDone, onClose) {
     this.#dialog = dialog;
@@ -53,7 +53,7 @@ export class CommandDialog {
     button.className = command === 'stop' ? 'main risky' : 'main';
     this.#showFailure('');
     this.#dialog.showModal();
-    // A field has the focus first; where there is none, a yes needs a key of its own.
+    // The first field gets the focus. Without a field, Cancel gets it, so that Enter alone confirms nothing.
     (
       this.#fields()
         .find((field) => !field.hidden)
@@ -61,7 +61,7 @@ export class CommandDialog {
     ).focus();
   }
 
-  /** Nothing can be sent while the server is out of touch. @param {boolean} isLive */
+  /** No command can be sent while the connection is lost. @param {boolean} isLive */
   setLive(isLive) {
     this.#part('confirm').disabled = !isLive;
   }
@@ -79,7 +79,7 @@ export class CommandDialog {
     }
   }
 
-  /** What the server says it has done. Rejects with what it says it has not. */
+  /** Resolves with the server's result; rejects with its reason. */
   async #send() {
     const body = new URLSearchParams({ app: this.#app });
     for (const field of this.#fields()) {

@@ -1,8 +1,8 @@
 /**
- * The last minutes of one app's counts, for its chart. Pure: time is told to it, in seconds.
+ * Keeps one app's counts of the last minutes for its chart. All times are in seconds.
  */
 
-/** How far back a chart looks, once there is as much to see. */
+/** The longest time span of a chart. */
 export const SPAN = 300;
 
 const SHORTEST_SPAN = 60;
@@ -21,7 +21,7 @@ export class History {
    * @param {number} inFlight
    */
   add(time, held, inFlight) {
-    // In a step chart only changes are worth a point.
+    // A step chart needs a point only for a change.
     const last = this.#times.length - 1;
     const isSame = this.#held[last] === held && this.#inFlight[last] === inFlight;
     if (
@@ -36,7 +36,7 @@ export class History {
   }
 
   /**
-   * From where on there is something to see.
+   * The start of the chart's time span.
    *
    * @param {number} now
    */
@@ -45,14 +45,14 @@ export class History {
     return Math.max(now - SPAN, Math.min(first, now - SHORTEST_SPAN));
   }
 
-  /** Nothing is known of the time until the next point. */
-  breakOff() {
+  /** Leaves a gap until the next point, because the connection is lost. */
+  addGap() {
     const last = this.#times.at(-1);
     if (last !== undefined && !Number.isNaN(this.#held.at(-1))) this.#push(last, NaN, NaN);
   }
 
   /**
-   * Columns for uPlot, the last values carried on to `now`.
+   * Columns for uPlot. The last values continue until `now`.
    *
    * @param {number} now
    * @returns {[number[], (number | null)[], (number | null)[]]}
@@ -77,7 +77,7 @@ export class History {
     this.#inFlight.push(inFlight);
   }
 
-  /** Keeps one point from before, from which the line comes in. @param {number} start */
+  /** Keeps one point before `start`, where the line begins. @param {number} start */
   #forget(start) {
     const first = this.#times.findIndex((time) => time > start);
     if (first < 2) return;

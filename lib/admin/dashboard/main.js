@@ -1,5 +1,5 @@
 /**
- * The dashboard: puts snapshots on the page, and says so when there are none.
+ * Shows snapshots on the page, and says when the connection is lost.
  */
 import { formatMs } from '../../common/format.js';
 import { Card } from './card.js';
@@ -7,14 +7,13 @@ import { Connection } from './connection.js';
 import { CommandDialog } from './dialog.js';
 import { badgeOf, isAlarming } from './words.js';
 
-/** From here on one has to look for an app. */
+/** With this many apps the page has a search field. */
 const MANY = 7;
 
 const part = (/** @type {string} */ name) =>
   /** @type {HTMLElement} */ (document.querySelector(`[data-part="${name}"]`));
 
-// The page is served with and without a slash at the end; and an address may hold a password, which
-// fetch() would refuse.
+// The address may lack the trailing slash. It may also contain a password, which fetch() refuses.
 const base = new URL(location.origin + location.pathname.replace(/\/?$/, '/'));
 
 /** @type {Map<string, Card>} */
@@ -55,7 +54,7 @@ function show({ apps }) {
 }
 
 /**
- * What there is to say of it to somebody who does not see it change.
+ * Returns what a screen reader should announce.
  *
  * @param {import('./snapshot.d.ts').Status} status
  * @returns {string[]}
@@ -103,7 +102,7 @@ function setLive(live) {
   dialog.setLive(live);
   const link = part('link');
   link.dataset['state'] = live ? 'live' : 'lost';
-  link.textContent = live ? 'live' : 'out of touch';
+  link.textContent = live ? 'live' : 'connection lost';
   part('stale').hidden = live;
   tick();
 }
@@ -117,13 +116,13 @@ function tick() {
 }
 
 /**
- * The browser puts the focus back on the button that opened the dialog, if that is still there.
+ * The browser returns the focus to the button that opened the dialog, if the button is still visible.
  *
  * @param {string} app
  */
 function keepFocus(app) {
   const at = document.activeElement;
-  // Still in the dialog, which is closed: the browser notices that only when it draws next.
+  // The focus may still be in the closed dialog: the browser moves it only at the next frame.
   if (!at || at === document.body || at.closest('dialog')) cards.get(app)?.focus();
 }
 

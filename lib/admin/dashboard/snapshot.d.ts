@@ -1,6 +1,6 @@
 /**
- * What `events` sends, as far as the page reads it. Written out again, as the page must not see the
- * types of Node; a test holds it to the original.
+ * The part of a snapshot that the page reads. Declared here because the page must not use the types of
+ * Node. A test compares it with `AppStatus`.
  */
 export interface Status {
   app: string;

@@ -1,7 +1,7 @@
 /**
- * Apps as labels. Each label is a time series for as long as the process runs, and names may come
- * from what clients send. Declared apps always have a label of their own. Of all other names the
- * first hundred have one, and the rest share one.
+ * Limits the number of app labels. Each label is a time series until the process ends, and clients may
+ * choose names. Every declared app has its own label. Of all other names, the first hundred have one, and
+ * the rest share `other`.
  */
 const MAX_LABELS = 100;
 

@@ -1,20 +1,19 @@
 /**
- * The metrics of several processes as one answer: of those between which a scrape chooses at random.
- * Knows no transport.
+ * Adds the metrics of several processes together, because a scrape reaches only one of them, at random.
  */
 import { loadPromClient, type MetricsJson, type MetricsRegister } from './prom-client.ts';
 
-/** The others, of which each tells its own when it is asked. */
+/** The other processes. */
 export interface MetricsPeers {
-  /** Resolves with what they have; those that do not answer in time are left out. Never rejects. */
+  /** Resolves with their metrics; processes that do not answer in time are left out. Never rejects. */
   ask(own: MetricsJson): Promise<readonly MetricsJson[]>;
-  /** How they get those of this process; called once. */
+  /** Sets the function that answers other processes; called once. */
   answer(tell: () => Promise<MetricsJson>): void;
 }
 
 export type MetricsText = Pick<MetricsRegister, 'contentType' | 'metrics'>;
 
-/** Added up, or as each metric says. */
+/** Sums, unless a metric has another aggregator. */
 export function withPeers(register: MetricsRegister, peers: MetricsPeers): MetricsText {
   const { contentType } = register;
   return {

@@ -1,6 +1,6 @@
 /**
- * The registry as Prometheus metrics (https://prometheus.io/docs/practices/naming/): counters from
- * its events, gauges from its snapshots at the moment of a scrape. Knows no HTTP.
+ * Prometheus metrics (https://prometheus.io/docs/practices/naming/): counters from the registry's events,
+ * gauges from its status at the time of a scrape.
  */
 import type { AntractEvents } from '../../gate/events.ts';
 import type { RegistryCore } from '../../registry/registry-core.ts';
@@ -11,8 +11,10 @@ import { loadPromClient, type MetricsRegister, type PromClient } from './prom-cl
 /** Options of the metrics. */
 export interface MetricsOptions {
   /**
-   * A `Registry` of prom-client for antract's metrics to join; `metrics` then answers with all that
-   * is in it. Default: one of its own.
+   * The prom-client `Registry` that antract adds its metrics to. The `metrics` endpoint then returns all
+   * metrics in it.
+   *
+   * @default a new `Registry`
    */
   register?: MetricsRegister | undefined;
 }
@@ -30,17 +32,17 @@ export type MeasuredCore = Pick<
   'listOwn' | 'gates' | 'statusOf' | 'isLeader' | 'events' | 'closed'
 >;
 
-/** What became of a request: let through at once, or what its wait ended in. */
+/** The outcome of a request: passed at once, or the end of its wait. */
 const OUTCOMES = ['passed', 'released', 'abandoned', 'rejected'] as const;
 
-/** What kind of reason a pause has. */
+/** Why requests are held. */
 const REASONS = ['asked', 'lease', 'unplanned'] as const;
 
 type Reason = (typeof REASONS)[number];
 
 const BACKEND_UP = { up: 1, down: 0, unknown: undefined } as const;
 
-/** From what a person may lose in a page's loading time to the longest pauses. */
+/** From a delay that users barely notice to the longest pauses. */
 const HOLD_BUCKETS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
 /** @internal @throws AntractError `ERR_ANTRACT_METRICS` where prom-client is not installed. */
@@ -58,7 +60,7 @@ export function createMetrics(
   const labels = new AppLabels((app) => core.gates.isDeclared(app));
 
   addGauges(core, client, named, labels);
-  // A gauge of the whole process: what is spooled is limited as a whole.
+  // Without an app label, because the limit `spool.maxTotal` applies to the whole process.
   const spooled = new client.Gauge({
     ...named('antract_spooled_bytes', "Bytes of held requests' bodies that are kept.", []),
     collect: () => spooled.set({}, spooledBytes()),
@@ -66,7 +68,7 @@ export function createMetrics(
   const stop = addCounters(core, client, named, labels);
   core.closed.addEventListener('abort', () => {
     stop();
-    // A joined register lives on; gauges of a registry that is closed would only mislead.
+    // The user's register continues to exist. Gauges of a closed registry would mislead.
     for (const name of names) register.removeSingleMetric(name);
   });
   return register;
@@ -80,9 +82,9 @@ type Named = (
 
 function addGauges(core: MeasuredCore, client: PromClient, named: Named, labels: AppLabels): void {
   /**
-   * @param aggregator what those of several processes come to.
-   * @param read undefined where there is no value.
-   * @param join what two apps that share a label come to.
+   * @param read returns undefined if there is no value.
+   * @param aggregator joins the values of several processes.
+   * @param join joins the values of two apps that share a label.
    */
   const add = (
     name: string,
@@ -104,7 +106,7 @@ function addGauges(core: MeasuredCore, client: PromClient, named: Named, labels:
             values.set(app, before === undefined ? value : join(before, value));
           }
         }
-        // An app that was forgotten has no value any more, rather than its last one for ever.
+        // Otherwise an evicted app would keep its last value.
         gauge.reset();
         for (const [app, value] of values) gauge.set({ app }, value);
       },
@@ -124,18 +126,18 @@ function addGauges(core: MeasuredCore, client: PromClient, named: Named, labels:
   );
   add(
     'antract_outage',
-    'Whether requests are held for a backend that refuses connections with nobody having paused: 1, else 0.',
+    'Whether requests are held because the backend refuses connections, without a pause: 1, else 0.',
     ({ probe }) => (probe?.unplanned ? 1 : 0),
     'max',
   );
   add(
     'antract_backend_up',
-    'Whether the backend answers, as all processes see it: 1, else 0; no value while that is unknown.',
+    'Whether the backend answers, as all processes see it: 1, else 0; no value while unknown.',
     ({ app }) => BACKEND_UP[statusOf(core, app).backend.state],
     'min',
     Math.min,
   );
-  add('antract_held', 'Requests that wait here.', ({ held }) => held);
+  add('antract_held', 'Held requests.', ({ held }) => held);
   add(
     'antract_in_flight',
     'Requests that were let through and whose response has not ended.',
@@ -143,24 +145,24 @@ function addGauges(core: MeasuredCore, client: PromClient, named: Named, labels:
   );
   add(
     'antract_oldest_hold_seconds',
-    'How long the request that has waited longest has done so; 0 where none waits.',
+    'How long the oldest held request has waited; 0 without held requests.',
     ({ oldestHoldMs }) => (oldestHoldMs ?? 0) / 1000,
     'max',
     Math.max,
   );
 }
 
-/** Returns what takes the listeners off again. */
+/** Returns a function that removes the listeners. */
 function addCounters(
   core: MeasuredCore,
   client: PromClient,
   named: Named,
   labels: AppLabels,
 ): () => void {
-  /** How many of each app have been counted. */
+  /** How many passed requests of each app have been counted. */
   const passed = new Map<string, number>();
   const begun = new Set<string>();
-  /** Each series is there from the start: a rate can't be had of one whose first value is 1. */
+  /** Creates each series with 0, because a series whose first value is 1 has no rate. */
   const labelOf = (name: string): string => {
     const app = labels.of(name);
     if (begun.has(app)) return app;
@@ -179,20 +181,16 @@ function addCounters(
     passed.set(name, total);
   };
   const requests = new client.Counter({
-    ...named('antract_requests_total', 'Requests, by what became of them.', ['app', 'outcome']),
+    ...named('antract_requests_total', 'Requests, by outcome.', ['app', 'outcome']),
     collect,
   });
   const holds = new client.Histogram({
-    ...named('antract_hold_duration_seconds', 'How long requests waited, however it ended.'),
+    ...named('antract_hold_duration_seconds', 'How long requests were held, with any outcome.'),
     buckets: HOLD_BUCKETS,
     collect,
   });
   const pauses = new client.Counter({
-    ...named(
-      'antract_pauses_total',
-      'Pauses, and unplanned holds, by what kind of reason began them.',
-      ['app', 'reason'],
-    ),
+    ...named('antract_pauses_total', 'Pauses and unplanned holds, by reason.', ['app', 'reason']),
     collect,
   });
 
@@ -200,7 +198,7 @@ function addCounters(
     return ({ app: name, heldMs }: { app: string; heldMs: number }): void => {
       const app = labelOf(name);
       requests.inc({ app, outcome });
-      // 0 is one that was refused at once and never waited.
+      // 0 means that the request was rejected at once and never held.
       if (outcome !== 'rejected' || heldMs > 0) holds.observe({ app }, heldMs / 1000);
     };
   };
@@ -212,12 +210,11 @@ function addCounters(
     abandoned: end('abandoned'),
     rejected: end('rejected'),
     paused: ({ app }) => {
-      // Of several processes that see the same, one counts it, so that they can be added up.
+      // All processes get this event. Only the leader counts it, so that sums are right.
       if (core.isLeader) begin(app, kindOfPause(statusOf(core, app)));
     },
-    // Nobody has paused, and yet requests are held.
     unreachable: ({ app }) => begin(app, 'unplanned'),
-    // Should it come back, it counts from 0 again.
+    // If the app returns, its count starts at 0 again.
     evicted: ({ app, passed: total }) => {
       countPassed(app, total);
       passed.delete(app);
@@ -236,8 +233,8 @@ function statusOf(core: MeasuredCore, app: string): StatusFields {
 }
 
 /**
- * What kind of reason a pause has, as what an operator types is without bounds: a lease is how a
- * deploy asks, all else somebody asked for.
+ * The label must have few values, so it can't be the operator's text. Deploys use a lease; a pause without
+ * a lease is one that an operator asked for.
  */
 function kindOfPause({ leaseEndsInMs }: StatusFields): Reason {
   return leaseEndsInMs === null ? 'asked' : 'lease';

@@ -1,11 +1,10 @@
 /**
- * prom-client, an optional peer dependency: loaded when metrics are asked for and not before.
- * Describes the little of it that is used, so that no type of it is part of what this package
- * exports. Knows no metric.
+ * Loads prom-client, an optional peer dependency, when metrics are first needed. Its types are declared
+ * here, so that the exported types do not depend on it.
  */
 import { loadOptionalPackage } from '../../common/optional-package.ts';
 
-/** What a `Registry` has, to be sent to another process. */
+/** The metrics of a `Registry`, to send to another process. */
 export type MetricsJson = readonly MetricJson[];
 
 /** One metric, as prom-client exports it. */
@@ -37,11 +36,11 @@ interface MetricOptions {
   help: string;
   labelNames?: readonly string[];
   registers: readonly MetricsRegister[];
-  /** How those of several processes are joined. Default: by adding them up. */
+  /** How the values of several processes are joined. @default 'sum' */
   aggregator?: 'sum' | 'max' | 'min';
   /** Called before the metric is read. */
   collect?: () => void;
-  /** Of a histogram. */
+  /** Upper bounds of a histogram's buckets. */
   buckets?: readonly number[];
 }
 
@@ -56,14 +55,14 @@ export interface Counter {
 
 export interface Histogram {
   observe(labels: Labels, value: number): void;
-  /** Makes the series; those that are there it sets back. */
+  /** Creates the series, or resets it. */
   zero(labels: Labels): void;
 }
 
 export interface PromClient {
   readonly Registry: new () => MetricsRegister;
   readonly AggregatorRegistry: {
-    /** Joins those of several processes. */
+    /** Joins the metrics of several processes. */
     aggregate(all: readonly MetricsJson[], contentType?: string): MetricsRegister;
   };
   readonly Gauge: new (options: MetricOptions) => Gauge;
@@ -71,7 +70,7 @@ export interface PromClient {
   readonly Histogram: new (options: MetricOptions) => Histogram;
 }
 
-/** @throws AntractError `ERR_ANTRACT_METRICS` where it is not installed. */
+/** @throws AntractError `ERR_ANTRACT_METRICS` if it is not installed. */
 export function loadPromClient(): PromClient {
   return loadOptionalPackage({
     name: 'prom-client',

@@ -1,5 +1,5 @@
 /**
- * What there is under the admin path, for those who ask for nothing in particular. Pure.
+ * Renders the list of endpoints.
  */
 import { ENDPOINT_PARAMETERS, type EndpointName } from '../params.ts';
 import { rendered, type Base, type Rendered } from './rendered.ts';
@@ -7,11 +7,11 @@ import { rendered, type Base, type Rendered } from './rendered.ts';
 const PURPOSES: Readonly<Record<EndpointName, string>> = {
   index: 'this list; the dashboard, in a browser',
   enable: 'hold new requests; with wait, answer once nothing is in flight',
-  disable: 'let those held go, in order, and everybody after them',
-  stop: 'answer requests 503, those held too',
-  status: 'what goes on: all apps, or one',
+  disable: 'release held requests, in order, and let new ones pass',
+  stop: 'answer 503 to held and new requests',
+  status: 'the state of all apps, or of one',
   drain: 'answer once nothing is in flight',
-  report: 'what came of the last pause, or does so far',
+  report: 'what the last or current pause did',
   traffic: 'what to expect of a pause, from the last minutes',
   events: 'status as server-sent events',
   metrics: 'Prometheus metrics',

@@ -1,5 +1,5 @@
 /**
- * What came of a pause, as text and as JSON. Pure: knows no request and no registry.
+ * Renders what a pause did.
  */
 import { formatMs } from '../../common/format.js';
 import type { PauseReport } from '../../gate/pause-report.ts';
@@ -24,20 +24,20 @@ function reportLines(app: string, report: PauseReport): string[] {
 
 const ENDED_BY = {
   resume: 'ended',
-  maxTime: 'ended by itself, as its longest time was over,',
-  lease: 'ended by itself, as nobody renewed its lease,',
+  maxTime: 'ended because `maxTime` was over,',
+  lease: 'ended because its lease was not renewed,',
   stop: 'ended with a stop',
 } as const satisfies Record<NonNullable<PauseReport['endedBy']>, string>;
 
 function endLine(app: string, { endedBy, pausedForMs, complete }: PauseReport): string {
-  if (endedBy === null) return `The pause of app ${app} goes on.`;
+  if (endedBy === null) return `App ${app} is still paused.`;
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
-  const rest = complete ? '' : '; not every client is served again yet';
+  const rest = complete ? '' : '; some requests are still held';
   return `The last pause of app ${app} ${ENDED_BY[endedBy]}${after}${rest}.`;
 }
 
 function drainLines({ drainedAfterMs, stragglers }: PauseReport): string[] {
-  if (drainedAfterMs === null) return ['It did not drain.'];
+  if (drainedAfterMs === null) return ['Not drained.'];
   return [
     `Drained after: ${formatMs(drainedAfterMs)}`,
     ...stragglers.map(

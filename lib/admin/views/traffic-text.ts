@@ -1,5 +1,5 @@
 /**
- * The last minutes' traffic, as text and as JSON. Pure.
+ * Renders the traffic of the last minutes.
  */
 import { formatMs } from '../../common/format.js';
 import type { TrafficReport } from '../../gate/traffic-stats.ts';
