@@ -21,7 +21,7 @@ export interface DesiredState {
   readonly only?: 'writes' | undefined;
   /** Why the app is paused. */
   readonly reason?: string | undefined;
-  /** What the clients of a stopped app are told. */
+  /** The message in the responses of a stopped app. */
   readonly message?: string | undefined;
   /** What ended the previous pause or stop, if it ended by itself. */
   readonly endedBy?: 'maxTime' | 'lease' | undefined;

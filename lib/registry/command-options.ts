@@ -60,7 +60,7 @@ export interface StopOptions extends PauseCondition {
    * @default until `disable` or `enable`
    */
   maxTime?: Duration | undefined;
-  /** What clients are told. At most 500 characters. */
+  /** The message in the responses to clients. At most 500 characters. */
   message?: string | undefined;
 }
 

@@ -38,7 +38,8 @@ export class GateFactory {
       ...(sharing && {
         isInformed: () => sharing.isInformed,
         changed: () => sharing.onStateChange(gate),
-        answered: () => sharing.onBackendAnswer(),
+        // Other processes then ask the backend soon too.
+        answered: () => sharing.reportNow(),
         share: () => sharing.others.paceShare(app),
       }),
     });

@@ -80,7 +80,7 @@ export class OtherProcesses {
     return this.#missing(gate).map((one) => lostStatus(one, true, now));
   }
 
-  /** An operator says that the missing processes have ended. All processes are told. */
+  /** An operator says that the missing processes have ended. Tells all processes. */
   dismissMissing(gate: Gate): void {
     const { outage, membership } = this.#deps;
     if (outage.isActive) {

@@ -2,8 +2,8 @@
  * Joins the gates of this process to a store, through which all processes share the desired states and
  * report what they hold.
  *
- * No request waits for the store. Gates are told about changes, and keep the last known state while the
- * store does not answer.
+ * No request waits for the store. Gates adopt changes, and keep the last known state while the store does
+ * not answer.
  */
 import cluster from 'node:cluster';
 import { hostname } from 'node:os';
@@ -144,11 +144,6 @@ export class Sharing {
   /** A gate was made; it adopts the state that is known. */
   onGateCreated(gate: Gate): void {
     this.#states.informGate(gate);
-  }
-
-  /** The backend has answered a probe of this process. Other processes then ask it soon too. */
-  onBackendAnswer(): void {
-    this.#membership.reportNow();
   }
 
   /** Reports changed counts soon. */

@@ -2,6 +2,7 @@
  * The heartbeat of this process: reports to the store, reads it, and notices when it does not answer.
  */
 import type { Clock, Timer } from '../common/clock.ts';
+import type { Gate } from '../gate/gate.ts';
 import type { Settings } from '../options/settings.ts';
 import type { Store } from '../stores/store.ts';
 import { Completeness, TRUST_AFTER_MS } from './completeness.ts';
@@ -104,9 +105,9 @@ export class StoreSync {
   }
 
   async #leave(): Promise<void> {
-    const { calls, membership, outage, stalls } = this.#deps;
+    const { calls, clock, gates, membership, outage, stalls } = this.#deps;
     await this.joined;
-    const isDrained = await this.#untilEmpty();
+    const isDrained = await untilEmpty([...gates], clock);
     this.#isClosed = true;
     this.#setReady();
     this.#readyTimer?.cancel();
@@ -118,18 +119,6 @@ export class StoreSync {
     if (!outage.isActive && isDrained) await membership.leave().catch(ignore);
     await calls.call(async () => this.#unsubscribe?.()).catch(ignore);
     await calls.call(async (store) => store.close?.()).catch(ignore);
-  }
-
-  /** Resolves with whether nothing is in flight that a drain waits for. */
-  async #untilEmpty(): Promise<boolean> {
-    const gates = [...this.#deps.gates];
-    let timer: Timer | undefined;
-    const limit = new Promise<void>((resolve) => {
-      timer = this.#deps.clock.after(LEAVE_MS, resolve);
-    });
-    await Promise.race([limit, Promise.all(gates.map((gate) => gate.whenEmpty()))]);
-    timer?.cancel();
-    return gates.every((gate) => gate.drain.isDrained);
   }
 
   async #beat(): Promise<void> {
@@ -152,7 +141,7 @@ export class StoreSync {
   }
 
   /**
-   * Subscribes and reports before it reads: whoever publishes after the reading knows this process.
+   * Subscribes and reports before it reads: each process that publishes after the reading knows this one.
    *
    * @throws StoreUnavailableError
    */
@@ -230,6 +219,17 @@ export class StoreSync {
   #reconsiderGates(): void {
     for (const gate of this.#deps.gates) gate.release.reconsider();
   }
+}
+
+/** Resolves with whether nothing is in flight that a drain waits for. */
+async function untilEmpty(gates: readonly Gate[], clock: Clock): Promise<boolean> {
+  let timer: Timer | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = clock.after(LEAVE_MS, resolve);
+  });
+  await Promise.race([limit, Promise.all(gates.map((gate) => gate.whenEmpty()))]);
+  timer?.cancel();
+  return gates.every((gate) => gate.drain.isDrained);
 }
 
 function ignore(): void {}

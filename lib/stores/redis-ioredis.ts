@@ -105,7 +105,7 @@ class IoRedisSubscriber implements RedisSubscriber {
     client.on('message', (_channel: string, text: string) => message(text));
     const subscribed = new Promise<void>((resolve) => {
       client.on('ready', () => {
-        // `autoResubscribe` of ioredis causes an unhandled rejection if the connection closes meanwhile.
+        // `autoResubscribe` of ioredis causes an unhandled rejection if the connection closes at that moment.
         client.subscribe(channel).then(() => {
           if (this.#hasSubscribed) back();
           this.#hasSubscribed = true;
