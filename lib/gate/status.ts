@@ -32,6 +32,7 @@ export interface StatusFields {
   /** How long the first request in the queue has waited; null if the queue is empty. */
   /** Bytes of the bodies of held requests that are kept, in memory and on disk. */
   spooledBytes: number;
+  /** How long the first request in the queue has waited; null if the queue is empty. */
   oldestHoldMs: number | null;
   /**
    * During a release, how many more are held than when it began; negative as it gets on, and not while

@@ -11,6 +11,12 @@ import { TOO_MANY_HEADERS, type RejectionResponse } from './rejection-response.t
 import { readObject, type Readers } from '../common/validate.ts';
 import { removeForgedHeader } from './held-time.ts';
 
+/**
+ * Options of `pause()` and `upgrade()`.
+ *
+ * @example
+ * app.use(antract.pause({ app: 'shop' }));
+ */
 export interface PauseOptions {
   /**
    * The app that requests belong to, or a function that returns the app of a request. Set it to put
