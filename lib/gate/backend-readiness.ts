@@ -25,10 +25,7 @@ export interface BackendReadinessDeps {
   readonly answered?: (() => void) | undefined;
 }
 
-/**
- * `release`: the backend is ready, or its time is over: release held requests. `reject`: it did not
- * answer in time; reject them. `stop`: the same, and the app is to be stopped.
- */
+/** What to do with held requests: release them, reject them, or stop the app, which rejects them. */
 export type ReadinessOutcome = 'release' | 'reject' | 'stop';
 
 export interface BackendReadinessListener {
@@ -140,10 +137,9 @@ export class BackendReadiness {
   }
 
   /**
-   * The backend dropped a connection before it responded. Either the backend is gone and a proxy accepts
-   * connections for it, or the request made it fail. So requests are held while the probe finds out. Soon
-   * after a successful probe they are held only when the probe fails: otherwise a client that can make the
-   * backend drop connections could block all others.
+   * The backend dropped a connection before it responded: it is down behind a proxy, or the request made it
+   * fail. Requests are held while the probe finds out; soon after a successful probe, only if it fails.
+   * Otherwise a client that can make the backend drop connections could block all others.
    */
   afterDrop(since: number, isFromPause: boolean): void {
     // A request that was sent before the probe succeeded says nothing about the time after.

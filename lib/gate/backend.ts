@@ -1,27 +1,24 @@
-/**
- * What one app's backend was seen to do last: by the requests that were passed on, and by the probe.
- * Pure: is given the time.
- */
+/** What requests and the probe last showed about one app's backend. */
 export interface BackendFacts {
   readonly state: 'unknown' | 'up' | 'down';
-  /** What was seen of a backend that is down, such as `ECONNREFUSED`; else null. */
+  /** Why the backend is down, such as `ECONNREFUSED`. Null otherwise. */
   readonly reason: string | null;
-  /** When it came into this state. */
+  /** When this state began. */
   readonly since: number;
-  /** When it was last seen to be in this state. */
+  /** When the backend was last seen in this state. */
   readonly seenAt: number;
   /** The backend was seen down before the last command, and nothing was seen since. */
   readonly isOutdated: boolean;
-  /** When the backend last answered; null where it never did. */
+  /** When the backend last answered. Null if it never has. */
   readonly answeredAt: number | null;
-  /** What the backend answers to the health check, such as 404, where the check itself must be wrong. */
+  /** The status that shows that the health check itself is wrong, such as 404. Null otherwise. */
   readonly wrongCheck: string | null;
 }
 
-/** Any answer of a probe that more patience will not change. */
+/** Responses to a probe that waiting will not change. */
 const WRONG_CHECK = /^HTTP (1\d\d|4(?!08|25|29)\d\d)$/;
 
-/** What a probe saw may be any text of a user's function. */
+/** A user's probe function may report any text. */
 const MAX_REASON = 200;
 
 export class Backend {
@@ -37,7 +34,7 @@ export class Backend {
     return this.#state === 'down';
   }
 
-  /** It was seen down since the last command. */
+  /** The backend was seen down since the last command. */
   get isSeenDown(): boolean {
     return this.isDown && !this.#isOutdated;
   }
@@ -66,8 +63,8 @@ export class Backend {
   /**
    * The backend answered a request.
    *
-   * @param since when the request was passed on. One that is older than a failure says nothing about
-   *   the time after it: a process that shuts down still answers what it has.
+   * @param since when the request was passed on. A request older than a failure says nothing about the
+   *   time after it: a process that shuts down still answers its earlier requests.
    */
   noteAnswer(now: number, since = now): void {
     if (this.#state === 'down' && since < this.#seenAt) return;
@@ -81,8 +78,8 @@ export class Backend {
   /**
    * A request could not be passed on, or was not answered.
    *
-   * @param since when the request was passed on. Where the backend answered another one after that, it
-   *   is that request that failed, and not the backend.
+   * @param since when the request was passed on. If the backend has answered another request since, only
+   *   this request has failed, not the backend.
    */
   noteFailure(reason: string, now: number, since = now): void {
     if (this.#state === 'up' && since < this.#seenAt) return;
@@ -92,7 +89,7 @@ export class Backend {
     this.#isOutdated = false;
   }
 
-  /** A probe saw this. */
+  /** The result of one attempt of the probe. */
   noteProbe(what: string, isGood: boolean, now: number): void {
     const [, status] = WRONG_CHECK.exec(what) ?? [];
     this.#wrongCheck = status ?? null;

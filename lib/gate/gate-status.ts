@@ -1,6 +1,4 @@
-/**
- * One app's gate in words and numbers, made of what the gate knows. Pure: is given the time.
- */
+/** Makes the status of one app from the facts of its gate. */
 import type { BackendFacts } from './backend.ts';
 import { describeBackend } from './backend-status.ts';
 import type { Straggler } from './in-flight.ts';
@@ -13,7 +11,7 @@ export interface GateFacts extends Counts {
   readonly app: string;
   readonly now: number;
   readonly state: DesiredState;
-  /** When the one that has waited longest arrived; undefined where none waits. */
+  /** When the first request in the queue arrived. Undefined if the queue is empty. */
   readonly oldestSince: number | undefined;
   /** How many were held when the release began. */
   readonly heldAtResume: number;
@@ -22,7 +20,7 @@ export interface GateFacts extends Counts {
   readonly probe: ProbeStatus | null;
   readonly backend: BackendFacts;
   readonly settings: AppSettings;
-  /** Asked only where a drain waits for them. */
+  /** Called only during a drain. */
   readonly stragglers: () => Straggler[];
 }
 

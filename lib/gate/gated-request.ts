@@ -21,7 +21,7 @@ export interface GatedRequest {
   /** The last place of the request in the queue. Only the gate writes it. */
   ticket?: Ticket;
   /**
-   * Whether the request stays open until somebody ends it: a WebSocket, an event stream, a long poll.
+   * Whether the request stays open until one side ends it: a WebSocket, an event stream, a long poll.
    * Asked only during a drain, because for most requests only the response shows it.
    */
   isLongLived(): boolean;

@@ -1,13 +1,13 @@
 /**
- * The ordered tickets of one app, with a limit. Pure: knows neither requests nor time.
+ * The ordered tickets of one app, with a limit.
  *
- * A linked list rather than a `Set`: both remove in O(1) and keep their order, but finding the head
- * of a `Set` walks over the holes that earlier removals left, and nothing can be put back in front.
+ * A linked list instead of a `Set`: both remove in O(1) and keep the order. But a `Set` walks over the
+ * holes of earlier removals to find its head, and can't insert before the tail.
  */
 
-/** Links that a ticket carries while it is queued. Only the queue writes them. */
+/** The links of a queued ticket. Only the queue writes them. */
 export interface Queued {
-  /** Its place among all that arrived. */
+  /** The place of the ticket in the order of arrival. */
   readonly order: number;
   previous: this | undefined;
   next: this | undefined;
@@ -41,7 +41,7 @@ export class HoldQueue<T extends Queued> {
     for (let ticket = this.#head; ticket; ticket = ticket.next) yield ticket;
   }
 
-  /** Adds at the tail. The caller has asked {@link isFull}. */
+  /** Adds a ticket at the tail. The caller checks {@link isFull} first. */
   add(ticket: T): void {
     ticket.previous = this.#tail;
     ticket.next = undefined;
@@ -52,7 +52,7 @@ export class HoldQueue<T extends Queued> {
     this.#size++;
   }
 
-  /** Adds one that comes back before all that arrived after it. May exceed the limit. */
+  /** Inserts a ticket ahead of all that arrived later. May exceed the limit. */
   requeue(ticket: T): void {
     let next = this.#head;
     while (next && next.order < ticket.order) next = next.next;
@@ -66,7 +66,7 @@ export class HoldQueue<T extends Queued> {
     this.#size++;
   }
 
-  /** False when the ticket was not there (any more). */
+  /** False if the ticket is not queued. */
   remove(ticket: T): boolean {
     if (!ticket.queued) return false;
     if (ticket.previous) ticket.previous.next = ticket.next;

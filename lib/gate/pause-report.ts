@@ -1,8 +1,6 @@
 /**
- * What came of each app's last pause, gathered from the events alone. Pure: knows neither gate nor
- * time.
- *
- * Of fixed size, however many requests a pause holds: waits are kept as a histogram.
+ * Reports the last pause of each app, from its events. A report has a fixed size, however many requests the
+ * pause holds: waits are kept as a histogram.
  */
 import type { AntractEvents } from './events.ts';
 import { oldest, type Straggler } from './in-flight.ts';
@@ -58,7 +56,7 @@ interface ReportedApp {
 /** Undefined where the app is not known. */
 type FindApp = (app: string) => ReportedApp | undefined;
 
-/** The last pause of each app: its report replaces the one before. */
+/** The reports of all apps. A new pause replaces the report of the last one. */
 export class PauseReports {
   readonly #reports = new Map<string, ReportBuilder>();
   readonly #find: FindApp;
@@ -114,7 +112,7 @@ class ReportBuilder {
 
   record(event: keyof AntractEvents, payload: Payload): void {
     const report = this.#report;
-    // What happens to later requests has nothing to do with this pause.
+    // Later requests don't belong to this pause.
     if (this.#isComplete()) return;
     switch (event) {
       case 'held':
@@ -157,7 +155,7 @@ class ReportBuilder {
     };
   }
 
-  /** The first to say so knows why: `resumed` follows `expired`. */
+  /** The first event has the cause: `resumed` follows `expired`. */
   #ended(by: PauseReport['endedBy'], payload: Payload): void {
     this.#report.endedBy ??= by;
     this.#report.pausedForMs ??= (payload as AntractEvents['stopped'][0]).pausedForMs;
@@ -170,7 +168,7 @@ class ReportBuilder {
 
   #rejected({ reason, heldMs }: AntractEvents['rejected'][0]): void {
     this.#report.rejected++;
-    // A full queue turns away those who come; every other reason ends the wait of those who are there.
+    // A full queue rejects new requests. Every other reason ends the wait of a held one.
     if (reason !== 'full') this.#waitEnded(heldMs);
   }
 
@@ -180,7 +178,7 @@ class ReportBuilder {
   }
 }
 
-/** One pause, as several processes saw it: what each held adds up. */
+/** Joins the reports of several processes about one pause. */
 export function joinReports(
   { waits, ...own }: SharedPauseReport,
   others: readonly SharedPauseReport[],
@@ -199,7 +197,7 @@ export function joinReports(
   return { ...joined, longestHoldMs: all.longest, medianHoldMs: all.median() };
 }
 
-// Each bucket is 5 % wider than the one before, up to the 24 days that a pause can last.
+// Each bucket is 5 % wider than the previous one, up to the 24 days that a pause can last.
 const WIDTH = Math.log(1.05);
 const BUCKETS = Math.ceil(Math.log(2 ** 31) / WIDTH) + 1;
 
@@ -232,7 +230,7 @@ class Waits {
     let passed = 0;
     for (const [bucket, count] of this.#counts.entries()) {
       passed += count;
-      // The middle of a bucket may lie beyond the longest wait, which is known exactly.
+      // The middle of a bucket can exceed the longest wait, which is exact.
       if (passed * 2 > this.#total) {
         return Math.min(this.longest ?? 0, Math.round(Math.exp(bucket * WIDTH)));
       }

@@ -1,11 +1,9 @@
 /**
- * What the last minutes' traffic of one app was like, in memory of a fixed size. Pure: knows no
- * request, and time as it is told.
- *
- * A request costs it two additions at most; all arithmetic is left to whoever asks.
+ * The traffic of one app in the last minutes, in memory of a fixed size. A request costs two additions at
+ * most; the rest is computed when the traffic is reported.
  */
 
-/** What may be expected of a pause that began now. */
+/** What to expect of a pause that begins now. */
 export interface TrafficReport {
   /** The name of the app. */
   readonly app: string;
@@ -30,22 +28,22 @@ export interface TrafficSummary {
 const SECONDS = 300;
 
 export class TrafficStats {
-  /** How many were let through at once, since the app is known. */
+  /** How many requests passed without being held, since the gate was created. */
   passed = 0;
 
   readonly #begun: number;
   #second: number;
-  // Made with the first request that ends: there may be a thousand apps that never see one.
+  // Allocated when the first request ends, because up to a thousand apps may never have one.
   #counts: Uint32Array | undefined;
   #slowest: Float64Array | undefined;
 
-  /** Times are milliseconds on one clock that never goes back. */
+  /** Times are milliseconds on a monotonic clock. */
   constructor(now: number) {
     this.#begun = now;
     this.#second = secondOf(now);
   }
 
-  /** A request has ended that was let through `durationMs` ago. */
+  /** A request has ended that passed `durationMs` ago. */
   record(now: number, durationMs: number): void {
     this.#counts ??= new Uint32Array(SECONDS);
     this.#slowest ??= new Float64Array(SECONDS);
@@ -67,7 +65,7 @@ export class TrafficStats {
     };
   }
 
-  /** Empties the buckets of the seconds since, which hold what is too old by now. */
+  /** Empties the buckets of the seconds since the last one: their counts are too old. */
   #turnTo(second: number): void {
     const since = Math.max(this.#second, second - SECONDS) + 1;
     for (let each = since; each <= second; each++) {
@@ -98,7 +96,7 @@ export function reportTraffic(
   inFlight: number,
   oldestInFlightMs: number,
 ): TrafficReport {
-  // Of less than a second nothing can be said but what was counted.
+  // A window of less than a second has no rate: use the count.
   const perSecond = ended / Math.max(1, windowMs / 1000);
   return {
     app,

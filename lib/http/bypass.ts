@@ -1,19 +1,19 @@
 /**
- * Which requests are never held: the admin path, the health check path, a privileged user agent,
- * whatever the user's own function says. Knows no gate.
+ * Decides which requests are never held: the admin path, the health check path, a privileged user agent, and
+ * the requests that the user's `bypass` function selects.
  *
- * Such requests are not counted as in flight either: an operator who waits for the drain, or tries
- * the backend out before letting people in, must not be what the drain waits for.
+ * These requests are not counted as in flight. Otherwise a drain would wait for the operator who waits for
+ * the drain, or who tests the backend before the release.
  */
 import { hasDotSegment, matchesPath, originPathOf } from '../common/request.ts';
 import type { AntractRequest } from '../options/options.ts';
 import type { AppSettings } from '../options/settings.ts';
 
 /**
- * The path by which a request may be an admin request or a health check; undefined for one that can
- * be neither: any target but the origin form, and the handshake of a WebSocket, which would be a way
- * past the pause for all that is sent on it. Node hands a handshake to middleware where nothing
- * listens for `upgrade`; a wish for h2c is ignored there, as some clients send it with each request.
+ * The path that decides whether a request is an admin request or a health check. Undefined for a request
+ * that is neither: a target that is not in origin form, or a WebSocket handshake. A handshake that bypassed
+ * the pause would let everything on its connection bypass the pause. Middleware gets handshakes if nothing
+ * listens for `upgrade`. `Upgrade: h2c` is ignored, because some clients send it with every request.
  */
 export function bypassPath(req: AntractRequest): string | undefined {
   return asksForWebSocket(req) ? undefined : originPathOf(req);
@@ -23,18 +23,18 @@ function asksForWebSocket({ headers }: AntractRequest): boolean {
   return headers.upgrade !== undefined && /\bwebsocket\b/i.test(headers.upgrade);
 }
 
-/** Whether a path is the admin router's. */
+/** Whether a path belongs to the admin router. */
 export function isAdminPath(adminPath: string | false, path: string): boolean {
   return (
     adminPath !== false &&
     path.startsWith(adminPath) &&
     (path.length === adminPath.length || path[adminPath.length] === '/') &&
-    // A backend that resolves them would be reached through the pause.
+    // A backend that resolves dot segments would be reached despite the pause.
     !hasDotSegment(path)
   );
 }
 
-/** Whether a request asks how the backend is: GET or HEAD of exactly such a path. */
+/** Whether a request is a health check: GET or HEAD of exactly a configured path. */
 export function isHealthCheck(settings: AppSettings, req: AntractRequest, path: string): boolean {
   return (
     settings.healthCheckPath.length > 0 &&
@@ -43,12 +43,12 @@ export function isHealthCheck(settings: AppSettings, req: AntractRequest, path: 
   );
 }
 
-/** Whether a request comes from somebody who is never held. */
+/** Whether the user's options exempt a request from every pause. */
 export function isPrivileged(
   { privilegedUserAgent, bypass }: AppSettings,
   req: AntractRequest,
 ): boolean {
-  // A promise, as of an async function, would be taken for a yes, and let everybody through.
+  // Only `true` counts: the promise of an async function would be truthy for every request.
   return matchesUserAgent(privilegedUserAgent, req) || bypass?.(req) === true;
 }
 

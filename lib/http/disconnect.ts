@@ -1,16 +1,14 @@
-/**
- * Notices that a response has ended, or that its client has left. Knows no gate.
- */
+/** Notices when a response has ended or its client has disconnected. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * Calls `listener` when the response is over, in whatever way. It may be called twice. Returns a function
- * that removes the listener.
+ * Calls `listener` when the response has ended in any way, possibly twice. Returns a function that removes
+ * the listener.
  *
- * `res` 'close' is the event for that, and not `req` 'close', which fires as soon as a body has been
- * read. A pipelined request (RFC 9112, 9.3.2) has no socket yet while an earlier response is on its
- * way, and Node 22 and older then say nothing when the connection goes; only its socket does.
+ * The event is `res` 'close': `req` 'close' fires as soon as the body has been read. The response to a
+ * pipelined request (RFC 9112, 9.3.2) has no socket while an earlier one is being sent. If the connection
+ * closes then, Node 22 and older emit 'close' only on the socket.
  */
 export function onDisconnect(
   req: IncomingMessage,
@@ -29,19 +27,20 @@ export function onDisconnect(
   return forget;
 }
 
-/** Whether nobody is there any more to answer. */
+/** Whether the client has disconnected or the response has ended. */
 export function isDisconnected(req: IncomingMessage, res: ServerResponse): boolean {
   return res.closed || res.destroyed || req.socket.destroyed;
 }
 
-// One listener a socket: a client may pipeline any number of requests over one connection.
-const departures = new WeakMap<Socket, Set<() => void>>();
+// One listener for each socket, because a client may pipeline any number of requests. Module-wide although
+// instances share nothing: each entry belongs to one socket, and instances may share that socket.
+const closeListeners = new WeakMap<Socket, Set<() => void>>();
 
 function listenersOf(socket: Socket): Set<() => void> {
-  const known = departures.get(socket);
+  const known = closeListeners.get(socket);
   if (known) return known;
   const listeners = new Set<() => void>();
-  departures.set(socket, listeners);
+  closeListeners.set(socket, listeners);
   socket.once('close', () => {
     for (const listener of listeners) listener();
   });

@@ -1,25 +1,22 @@
-/**
- * Ends a connection as gently as it allows, within a time: a client that does not read must not hold
- * up a drain. Knows no protocol.
- */
+/** Ends a connection in order, within a time limit: a client that does not read must not delay a drain. */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../common/clock.ts';
 import { closeLingering, isReceivingBody } from './lingering-close.ts';
 
-/** How long a client has to take what is on its way to it, or to answer a close frame. */
+/** How long a client has to receive pending data, or to answer a close frame. */
 export const ENDING_MS = 1000;
 
 export interface EndLimit {
-  /** Something has moved: the time begins anew. */
+  /** The client has made progress: restarts the time. */
   restart(): void;
-  /** The end has come in another way. */
+  /** The connection ends in another way. */
   cancel(): void;
 }
 
 /**
- * Sends what was written, then closes: a `destroySoon()` for any stream, and with a limit. If a request
- * body is still arriving, nothing more of it reaches its handler, and the connection lingers.
+ * Sends pending data, then closes: a `destroySoon()` for any stream, with a time limit. If a request body is
+ * still arriving, the handler receives no more of it, and the connection lingers.
  */
 export function endSocket(socket: Duplex): void {
   const limit = limitEnd(socket);
@@ -37,11 +34,12 @@ export function endSocket(socket: Duplex): void {
   if (!socket.writableEnded) socket.end();
 }
 
+// Module-wide although instances share nothing: each entry belongs to one socket, which has one end.
 const limits = new WeakMap<Duplex, EndLimit>();
 
 /**
- * Destroys a socket that is not closed in time: since it last took something, where it is behind. A
- * second call for the same socket changes nothing: several events may say that its end has begun.
+ * Destroys a socket that does not close in time. While data is pending, the time restarts whenever the client
+ * receives some. A second call for the same socket changes nothing, because several events can begin its end.
  */
 export function limitEnd(socket: Duplex): EndLimit {
   const known = limits.get(socket);

@@ -8,10 +8,12 @@ import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { systemClock } from '../common/clock.ts';
 
-/** A client that is still sending by then is reset: it must not keep the connection open for longer. */
+/** After this time a client that is still sending is reset. */
 const LINGER_MS = 2000;
 
-/** Connections that have been ended on this side and wait for their client to end as well. */
+// Both sets are module-wide although instances share nothing: each entry belongs to one connection.
+
+/** Connections that this side has ended, and whose client has not ended them yet. */
 const lingering = new WeakSet<object>();
 
 /** Whether {@link closeLingering} is closing the connection. */
@@ -30,7 +32,7 @@ export function lingerOnClose(socket: Socket): void {
 
 const unread = new WeakSet<object>();
 
-/** The same for a connection whose further requests are discarded: it lingers in any case. */
+/** Like {@link lingerOnClose}, for a connection whose further requests are discarded: it always lingers. */
 export function lingerAlways(socket: Socket): void {
   unread.add(socket);
   lingerOnClose(socket);
@@ -53,13 +55,12 @@ export function isReceivingBody(socket: object): boolean {
 export function closeLingering(socket: Socket): void {
   if (socket.destroyed || lingering.has(socket)) return;
   lingering.add(socket);
-  // No request that follows is processed, as its response could not be sent; and an upload that ends
-  // early is no error. So the parser of Node's server hears no more, which a new listener takes off the
-  // connection itself.
+  // No further request is processed, because its response could not be sent. An upload that ends early is
+  // no error. So Node's parser gets no more data: a new 'data' listener detaches it from the connection.
   socket.removeAllListeners('data').removeAllListeners('end');
   socket.on('data', discard);
   socket.resume();
-  // The parser may have stopped the connection, as its request was not read: start it again.
+  // The parser may have paused the connection because its request was not read: resume it.
   socket._read(0);
   if (socket.writableFinished) limit(socket);
   else socket.once('finish', () => limit(socket));

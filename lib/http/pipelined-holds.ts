@@ -1,11 +1,11 @@
 /**
  * Limits how many held requests one HTTP/1 connection has. A client may send requests without waiting
- * for responses (pipelining, RFC 9112, 9.3.2): a few hundred KB are thousands of requests. They would
+ * for responses (pipelining, RFC 9112, 9.3.2). A few hundred KB are thousands of requests, which would
  * fill the queue. Node would also stop reading the connection once enough responses wait behind the held
- * one, and a connection that nobody reads does not report that its client left.
+ * one, and an unread connection does not report that its client has disconnected.
  *
- * So at the limit the connection takes no more requests: the last one is answered with
- * `Connection: close`, and what the client sends after it is read and discarded. The client sends those
+ * So at the limit the connection accepts no more requests. The response to the last one has
+ * `Connection: close`, and later data of the client is read and discarded. The client sends those
  * requests again, on another connection (RFC 9112, 9.3.1).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -16,7 +16,7 @@ const MAX_QUEUE = 16;
 
 type OnIncoming = (req: IncomingMessage, keepAlive: boolean) => number;
 
-/** The parts of Node's HTTP server that have no public counterpart, in Node 20 to 26. */
+/** Internal fields of Node's HTTP server without a public counterpart, in Node 20 to 26. */
 interface HttpSocket extends Socket {
   parser?: {
     /** Called with each request whose headers have arrived. */
@@ -24,10 +24,12 @@ interface HttpSocket extends Socket {
     incoming?: IncomingMessage | null;
     resume(): void;
   } | null;
-  /** Whether Node has stopped reading, as too much response data waits. */
+  /** Whether Node has stopped reading because too much response data waits. */
   _paused?: boolean;
 }
 
+// Module-wide although instances share nothing: each entry belongs to one connection, and the limit must
+// count the requests of all instances that hold on it.
 const connections = new WeakMap<Socket, HeldConnection>();
 
 /** Whether another request on the same connection must not be held. */
@@ -53,7 +55,7 @@ export function isHolding(socket: Socket): boolean {
   return connections.get(socket)?.isHolding ?? false;
 }
 
-/** Closes a connection that {@link isHolding} after this response, and takes no more requests on it. */
+/** Closes a connection with held requests after this response, and accepts no more requests on it. */
 export function endPipeline(req: IncomingMessage, res: ServerResponse): void {
   connections.get(req.socket)?.endWith(req, res);
 }
@@ -61,9 +63,9 @@ export function endPipeline(req: IncomingMessage, res: ServerResponse): void {
 class HeldConnection {
   readonly #socket: HttpSocket;
   #held = 0;
-  /** `next`: the connection takes one more request. */
+  /** `next`: the connection accepts one more request. */
   #lastRequest: 'none' | 'next' | 'taken' = 'none';
-  /** Node's own function, while {@link #takeRequest} stands in its place. */
+  /** Node's own function, while {@link #takeRequest} replaces it. */
   #original: OnIncoming | undefined;
   readonly #takeRequest: OnIncoming = (req, keepAlive) => this.#take(req, keepAlive);
 
@@ -86,7 +88,7 @@ class HeldConnection {
     else if (this.#socket.isPaused()) this.#socket.resume();
     if (!this.isFull || this.#lastRequest === 'taken') return;
     if (this.#socket.parser?.incoming === req) this.endWith(req, res);
-    // It was held late, and other requests have been taken since.
+    // The request was held late, and other requests have been accepted since.
     else this.#lastRequest = 'next';
   }
 
@@ -103,7 +105,7 @@ class HeldConnection {
   endWith(req: IncomingMessage, res: ServerResponse): void {
     this.#noteLast(req);
     res.shouldKeepAlive = false;
-    // Also where the handler asks for `keep-alive`, as a proxy may that copies its backend's headers.
+    // Even if the handler sets `keep-alive`, as a proxy does that copies the headers of its backend.
     res.once('finish', () => this.#socket.destroySoon());
   }
 
@@ -123,7 +125,7 @@ class HeldConnection {
     return result;
   }
 
-  /** The responses that wait are those of few requests: the connection takes one more. */
+  /** The waiting responses belong to few requests: the connection accepts one more. */
   #keepReading(): void {
     if (this.#lastRequest === 'none') this.#lastRequest = 'next';
     this.#socket._paused = false;
@@ -133,23 +135,23 @@ class HeldConnection {
 
   #noteLast(req: IncomingMessage): void {
     this.#lastRequest = 'taken';
-    // Proxies answer as the client asked.
+    // Proxies copy this into the response.
     req.headers.connection = 'close';
     lingerAlways(this.#socket);
   }
 }
 
-/** What `onIncoming` returns for an upgrade: the parser ends the message here, and parses nothing else. */
+/** The return value of `onIncoming` for an upgrade: the parser ends the message and stops parsing. */
 const STOP_PARSING = 2;
 
-/** For the first request after the last one: no handler sees it, nor anything that follows. */
+/** For the first request after the last one: no handler gets it, or any later request. */
 function discard(req: IncomingMessage): number {
   (req as { upgrade?: boolean }).upgrade = false;
   const { socket } = req;
-  // Reading goes on, so that the client is seen to leave. A new listener takes Node's parser off the
-  // connection itself, and from then on the parser hears through its own listener only.
+  // The connection is still read, to notice when the client disconnects. A new 'data' listener detaches
+  // Node's parser from the connection. From then on the parser gets data only through its own listener.
   socket.removeAllListeners('data').on('data', ignore);
-  // Node may have stopped the connection for its parser, and starts it only for that.
+  // Node may have paused the connection for its parser, and resumes it only for the parser.
   socket._read(0);
   return STOP_PARSING;
 }

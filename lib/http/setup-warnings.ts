@@ -1,10 +1,8 @@
-/**
- * Set-ups that can't work, told once each, when a held request gives them away. Knows no gate.
- */
+/** Warns once of each setup that can't work, when a request shows it. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { RegistryCore } from '../registry/registry-core.ts';
 
-/** Looks at a request that is being held. */
+/** Checks a held request. */
 export function warnOfSetup(core: RegistryCore, req: IncomingMessage & { body?: unknown }): void {
   const { server } = req.socket as { server?: Partial<Server> };
   if (hasParsedBody(req)) {
@@ -31,8 +29,8 @@ export function warnOfSetup(core: RegistryCore, req: IncomingMessage & { body?: 
 }
 
 /**
- * Looks at a request with an `Upgrade` header. Node treats a handshake as an ordinary request if the server
- * has no `upgrade` listener. A proxy then sends it on, and never hears of the backend's 101.
+ * Checks a request with an `Upgrade` header. Node treats a handshake as an ordinary request if the server
+ * has no `upgrade` listener. A proxy then passes it on, and never sees the backend's 101.
  */
 export function warnOfHandshake(core: RegistryCore, req: IncomingMessage): void {
   const { server } = req.socket as { server?: Partial<Server> };
@@ -51,7 +49,7 @@ function hasParsedBody({ body, headers }: IncomingMessage & { body?: unknown }):
   return hasBody && body !== undefined;
 }
 
-/** 0 is no limit. */
+/** 0 means no limit. */
 function isShorter(timeoutMs: number | undefined, pauseMs: number): boolean {
   return timeoutMs !== undefined && timeoutMs > 0 && timeoutMs < pauseMs;
 }

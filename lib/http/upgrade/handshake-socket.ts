@@ -1,6 +1,6 @@
 /**
- * The client's raw socket while an upgrade handshake is being answered: no HTTP parser reads it any
- * more, and no protocol reads it yet. A socket that nobody reads does not report that its client left.
+ * The client's raw socket between the handshake and its response. The HTTP parser does not read it any more,
+ * and the new protocol does not read it yet. An unread socket does not report that its client disconnected.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -8,18 +8,18 @@ import type { Duplex } from 'node:stream';
 import { systemClock } from '../../common/clock.ts';
 import { closeLingering } from '../lingering-close.ts';
 
-/** How many bytes a client may send ahead of the answer to its handshake. Most clients send none. */
+/** How many bytes a client may send before the response to its handshake. Most clients send none. */
 const MAX_EARLY_BYTES = 64 * 1024;
 
-/** How long the response to a refused handshake may take, from its status line to its end. */
-const LONGEST_REFUSAL_MS = 5000;
+/** How long the response to a rejected handshake may take, from its status line to its end. */
+const LONGEST_REJECTION_MS = 5000;
 
 export interface EarlyData {
   /** Stops reading, and returns what the client has sent so far. */
   stop(): readonly Buffer[];
 }
 
-/** Reads what the client sends ahead of the answer, and keeps it for whoever handles the upgrade. */
+/** Reads what the client sends before the response, and keeps it for the handler of the upgrade. */
 export function readEarlyData(socket: Duplex, onTooMuch: () => void): EarlyData {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -42,14 +42,14 @@ export function readEarlyData(socket: Duplex, onTooMuch: () => void): EarlyData 
 
 const NOTHING_EARLY: EarlyData = { stop: () => [] };
 
-/** {@link readEarlyData} for a socket that an upgrade listener was given. */
+/** {@link readEarlyData} for the socket that an upgrade listener got. */
 export function readEarlyDataOf(
   req: IncomingMessage,
   socket: Duplex,
   onTooMuch: () => void,
 ): EarlyData {
-  // Node 26 hands out a stream of its own where the request has a body, and reading that discards the
-  // body. There the server goes on reading the socket, and tells when the client leaves.
+  // If the request has a body, Node 26 passes a stream of it, and reading that stream discards the body.
+  // The server then still reads the socket, and reports when the client disconnects.
   return socket === req.socket ? readEarlyData(socket, onTooMuch) : NOTHING_EARLY;
 }
 
@@ -67,16 +67,16 @@ export function afterEarlierResponses(
   if (!pendingResponse(req)) return next(head);
   const { timeout = 0 } = req.socket;
   const destroy = (): void => void socket.destroy();
-  // Only a socket that is read tells that its client left, and nobody else listens for that now.
+  // Only a socket that is read reports that its client disconnected, and nothing else reads it now.
   const early = readEarlyDataOf(req, socket, destroy);
   socket.on('end', destroy).on('error', destroy);
   const check = (): void => {
     const pending = pendingResponse(req);
-    // Node assigns the next response from within the same event, and earlier.
+    // Node assigns the next response in an earlier listener of the same event.
     if (pending) return void pending.once('finish', check);
     const sent = early.stop();
     socket.off('end', destroy).off('error', destroy);
-    // The last response had the connection closed.
+    // The last response has closed the connection.
     if (!req.socket.writable) return;
     // After a response Node limits how long a connection may be idle.
     req.socket.setTimeout(timeout);
@@ -85,22 +85,23 @@ export function afterEarlierResponses(
   check();
 }
 
-/** Node's own field, in Node 20 to 26: the response that is written, or waited for, on a connection. */
+/** Node's internal field, in Node 20 to 26: the response that the connection is sending or waits for. */
 function pendingResponse({ socket }: IncomingMessage): ServerResponse | null | undefined {
   return (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
 }
 
+// Module-wide although instances share nothing: each entry belongs to one socket.
 const closing = new WeakSet<Duplex>();
 
 /**
- * For a handshake whose response is not 101: once the response has been sent, the connection closes.
- * Until then the client's data is discarded, so that the client is seen to leave. The time limit is for
- * a response that never ends and for a client that does not read.
+ * For a handshake whose response is not 101: closes the connection after the response. Until then the
+ * client's data is discarded, to notice when the client disconnects. The time limit covers a response that
+ * never ends and a client that does not read.
  */
 export function closeAfterRefusal(socket: Duplex): void {
   if (closing.has(socket)) return;
   closing.add(socket);
-  const timer = systemClock.after(LONGEST_REFUSAL_MS, () => socket.destroy());
+  const timer = systemClock.after(LONGEST_REJECTION_MS, () => socket.destroy());
   socket.once('close', () => timer.cancel());
   socket.once('end', () => {
     if (!socket.writableEnded) socket.destroy();

@@ -1,6 +1,6 @@
 /**
- * Where the frames of a WebSocket begin and end (RFC 6455, 5.2), as far as it takes to put one of our
- * own between two others. Pure: sees bytes, knows no socket.
+ * Finds the ends of a WebSocket's frames (RFC 6455, 5.2), so that a close frame can be sent between two
+ * others. Pure: it only sees bytes.
  */
 
 /** A close frame, from a server: 1012 is "service restart" in the IANA registry. */
@@ -16,35 +16,35 @@ const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})/;
 
 const SWITCHING = 101;
 
-/** More than any answer to a handshake: what is longer is none. */
+/** Longer than the response to any handshake. */
 const MAX_HEAD = 64 * 1024;
 
 /** The first two bytes of a frame say how long the rest of its header is. */
 const SHORTEST_HEADER = 2;
 
-/** The status of a response that begins with this text; 0 where it is none. */
+/** The status of a response that begins with this text. 0 if it is no HTTP response. */
 export function statusOf(head: string): number {
   return Number(STATUS_LINE.exec(head)?.[1] ?? 0);
 }
 
-/** Follows what a server sends: the answer to the handshake, then frames. Allocates for no frame. */
+/** Follows what a server sends: the response to the handshake, then frames. Allocates nothing per frame. */
 export class FrameTracker {
-  /** The handshake's answer seen so far; undefined once it has been seen whole. */
+  /** The head of the handshake's response so far. Undefined when it is complete. */
   #head: string | undefined = '';
   #status = 0;
-  /** How much has come of the header of the frame that is on its way, and how long it is. */
+  /** How many bytes of the current frame's header have passed, of how many. */
   #headerSeen = 0;
   #headerLength = SHORTEST_HEADER;
-  /** Up to where that header is the length of the payload; behind it comes the mask. */
+  /** Where the payload length ends in that header. The mask follows. */
   #lengthEnd = SHORTEST_HEADER;
   #payloadLeft = 0;
 
-  /** Whether the handshake has been answered, with whatever status. */
+  /** Whether the head of the handshake's response is complete, with any status. */
   get isAnswered(): boolean {
     return this.#head === undefined;
   }
 
-  /** Of the handshake's answer; 0 until it has been seen whole, and where it is none. */
+  /** The status of the handshake's response. 0 until its head is complete, or if it is no HTTP response. */
   get status(): number {
     return this.#status;
   }
@@ -59,7 +59,7 @@ export class FrameTracker {
     return this.isOpen && this.#headerSeen === 0 && this.#payloadLeft === 0;
   }
 
-  /** Takes bytes; stops behind the first frame that ends in them. Returns how many it took. */
+  /** Takes bytes up to the end of the first frame that ends in them. Returns how many it took. */
   take(bytes: Uint8Array): number {
     return this.#take(bytes, 0);
   }
@@ -94,7 +94,7 @@ export class FrameTracker {
       return bytes.length;
     }
     const status = end < 0 ? 0 : statusOf(text);
-    // The response that counts comes after the informational ones.
+    // The final response follows the informational ones.
     const isInformational = status >= 100 && status < 200 && status !== SWITCHING;
     this.#head = isInformational ? '' : undefined;
     this.#status = isInformational ? 0 : status;
