@@ -115,7 +115,7 @@ export function reasonInWords(reason: string): string {
   return words === undefined ? reason : `${words} (${reason})`;
 }
 
-/** The reason where whoever requeued a request did not give one. */
+/** The reason if a request was requeued without one. */
 export const UNREACHABLE = 'unreachable';
 
 function family(reason: string): string | undefined {

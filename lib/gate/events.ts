@@ -1,5 +1,5 @@
 /**
- * What the registry tells those who listen. Types only.
+ * The events of the registry.
  */
 import type { AntractErrorCode } from '../common/errors.ts';
 import type { RejectReason } from './phase.ts';
@@ -57,7 +57,7 @@ export interface ResumedEvent {
   readonly app: string;
   /** How long the pause lasted, in milliseconds. */
   readonly pausedForMs: number;
-  /** How many are about to be released. */
+  /** How many requests are held at this moment, and will be released. */
   readonly held: number;
 }
 
@@ -65,7 +65,7 @@ export interface ResumedEvent {
 export interface ExpiredEvent extends ResumedEvent {
   /** What has ended by itself. For a stop, `pausedForMs` is how long it lasted. */
   readonly ended: 'pause' | 'stop';
-  /** What was over: the longest time of a pause, or a lease that nobody renewed. */
+  /** What has ended it: `maxTime`, or a lease that was not renewed. */
   readonly cause: 'maxTime' | 'lease';
 }
 
@@ -75,9 +75,9 @@ export interface StoppedEvent {
   readonly app: string;
   /** What clients are told, if the operator said so. */
   readonly message: string | null;
-  /** How many held requests were refused. */
+  /** How many held requests were rejected. */
   readonly held: number;
-  /** How long the pause was that it ended; null where there was none. */
+  /** How long the pause had lasted, in milliseconds; null if the app was not paused. */
   readonly pausedForMs: number | null;
   /** The app resumes by itself after this long; null for a stop without an end. */
   readonly endsInMs: number | null;
@@ -95,9 +95,9 @@ export interface RejectedEvent extends EndedHoldEvent {
 export interface UnhealthyEvent {
   /** The app whose backend does not answer. */
   readonly app: string;
-  /** What the probe saw last. */
+  /** The result of the probe's last attempt. */
   readonly lastSeen: string | null;
-  /** What happens all the same: those held are let go, or refused. */
+  /** What happens now: held requests are released, or the app is stopped and they are rejected. */
   readonly action: 'release' | 'stop';
 }
 
@@ -105,7 +105,7 @@ export interface UnhealthyEvent {
 export interface UnreachableEvent {
   /** The app whose backend is unreachable. */
   readonly app: string;
-  /** How long requests are held for it; what is left of that where the probe was wrong to find it well. */
+  /** How long requests are held, in milliseconds. If the probe had succeeded wrongly, the rest of that time. */
   readonly endsInMs: number;
 }
 
@@ -115,7 +115,7 @@ export interface ReachableEvent {
   readonly app: string;
   /** How long the backend was unreachable, in milliseconds. */
   readonly afterMs: number;
-  /** How many are about to be released. */
+  /** How many requests are held at this moment, and will be released. */
   readonly held: number;
 }
 
@@ -123,7 +123,7 @@ export interface ReachableEvent {
 export interface EvictedEvent {
   /** The app that was evicted. */
   readonly app: string;
-  /** How many requests it had let through at once. */
+  /** How many requests it had passed without holding them. */
   readonly passed: number;
 }
 
@@ -135,30 +135,30 @@ export interface AntractEvents {
   drained: [DrainedEvent];
   /** A drain has ended a request in flight because its client was too slow. */
   tooSlow: [TooSlowEvent];
-  /** A request has begun to wait. */
+  /** A request is held. */
   held: [RequestEvent];
-  /** A request that waited was let through. */
+  /** A held request was released and continues. */
   released: [EndedHoldEvent];
-  /** The client of a request that waited has left. */
+  /** The client of a held request has disconnected. */
   abandoned: [EndedHoldEvent];
-  /** A request was refused: at once (`heldMs` 0), or after waiting. */
+  /** A request was rejected: on arrival (`heldMs` is 0), or after it was held. */
   rejected: [RejectedEvent];
-  /** A pause, or a stop, has reached its end; `resumed` follows. */
+  /** A pause or a stop has ended by itself; `resumed` follows. */
   expired: [ExpiredEvent];
-  /** A pause has ended; those held are let go. */
+  /** A pause has ended; held requests are released when the backend answers. */
   resumed: [ResumedEvent];
-  /** Requests are answered 503 from now on. */
+  /** Requests get a 503 from now on. */
   stopped: [StoppedEvent];
-  /** A pause has ended, and the backend did not answer in the time it had. */
+  /** A pause has ended, and the backend did not answer in time. */
   unhealthy: [UnhealthyEvent];
-  /** The backend refused a connection with nobody having paused; requests are held for it. */
+  /** The backend is unreachable although the app is not paused; requests are held. */
   unreachable: [UnreachableEvent];
   /**
-   * It answers again, as far as the probe sees; those held are let go. Where connections are refused all
-   * the same, `unreachable` comes once more, and the next of these when a request has been answered.
+   * The probe succeeds again; held requests are released. If the backend still refuses connections,
+   * `unreachable` follows once more. The next `reachable` then waits for an answered request.
    */
   reachable: [ReachableEvent];
-  /** An idle app has made room for another, see `maxApps`; it begins anew when it is asked for again. */
+  /** An idle app was evicted, see `maxApps`. The next request for it creates it again. */
   evicted: [EvictedEvent];
 }
 
@@ -168,6 +168,6 @@ export type AntractListener<K extends keyof AntractEvents> = (...args: AntractEv
 export type EmitEvent = <K extends keyof AntractEvents>(
   event: K,
   payload: AntractEvents[K][0],
-  /** The request that it is about; for tracing tools. */
+  /** The request that the event is about; for tracing tools. */
   request?: RequestLine,
 ) => void;

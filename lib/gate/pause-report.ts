@@ -16,29 +16,29 @@ export interface PauseReport {
    * requests that were held until then have stopped waiting.
    */
   complete: boolean;
-  /** Null while it goes on. */
+  /** How long the pause lasted; null until it ends. */
   pausedForMs: number | null;
-  /** How it ended. Null while it goes on. */
+  /** What ended the pause; null until it ends. */
   endedBy: 'resume' | 'maxTime' | 'lease' | 'stop' | null;
-  /** Requests that began to wait, in the pause or until clients were served again after it. */
+  /** Requests that were held, during the pause or until clients were served again after it. */
   held: number;
-  /** Those let through after waiting. */
+  /** Held requests that were released. */
   released: number;
-  /** Those whose clients left while they waited. */
+  /** Held requests whose client disconnected. */
   abandoned: number;
-  /** Those refused, at once or after waiting. */
+  /** Requests that were rejected, on arrival or after they were held. */
   rejected: number;
-  /** Of the waits that have ended, in whatever way. Null where there was none. */
+  /** The longest wait that has ended in any way; null if there was none. */
   longestHoldMs: number | null;
-  /** Exact to 3 %. */
+  /** The median wait, exact to 3 %; null if there was none. */
   medianHoldMs: number | null;
-  /** Null where it has not drained. */
+  /** How long the drain took; null if the app has not drained. */
   drainedAfterMs: number | null;
-  /** What was in flight when it began, the oldest first, at most 20: what the drain waited for. */
+  /** The requests in flight when the pause began, oldest first, at most 20. */
   stragglers: Straggler[];
 }
 
-/** The same for other processes, which know of other requests in the same pause. */
+/** A report for other processes, which hold other requests of the same pause. */
 export interface SharedPauseReport extends PauseReport {
   /** How many waits are in each bucket that has any. */
   readonly waits: readonly (readonly [bucket: number, count: number])[];

@@ -23,9 +23,9 @@ export interface StatusFields {
   app: string;
   /** The observed state of the app. */
   phase: Phase;
-  /** Requests that wait here. */
+  /** Requests that are held. */
   held: number;
-  /** Requests that were let through and whose response has not ended, those of `longLived` too. */
+  /** Requests that passed and whose response has not ended, including the long-lived ones. */
   inFlight: number;
   /** WebSockets, event streams and long polls among those in flight. */
   longLived: number;
@@ -35,34 +35,34 @@ export interface StatusFields {
   /** How long the first request in the queue has waited; null if the queue is empty. */
   oldestHoldMs: number | null;
   /**
-   * During a release, how many more are held than when it began; negative as it gets on, and not while
-   * more arrive than the pace lets go. Null otherwise.
+   * During a release: how many more requests are held than at its start. Negative while the queue shrinks,
+   * positive while more requests arrive than the pace releases. Null otherwise.
    */
   heldDelta: number | null;
   /** How long the app has been paused; null if it is not paused. */
   pausedForMs: number | null;
-  /** Since the app was stopped. */
+  /** How long the app has been stopped; null if it is not stopped. */
   stoppedForMs: number | null;
-  /** When the pause, or the stop, ends by itself. Null for a stop without an end. */
+  /** When the pause or the stop ends by itself; null for a stop without `maxTime`. */
   endsInMs: number | null;
-  /** When it ends unless its lease is renewed; null for a pause without one. */
+  /** When the pause ends unless its lease is renewed; null without a lease. */
   leaseEndsInMs: number | null;
-  /** Tells this pause from any other. Null while there is none. */
+  /** Identifies the pause; null without a pause. */
   pauseId: string | null;
-  /** What the pause is limited to; null when all requests wait. */
+  /** Which requests the pause holds; null for all requests. */
   only: 'writes' | null;
-  /** Why the app is paused, as whoever paused it said. */
+  /** Why the app is paused, in the operator's words. */
   reason: string | null;
   /** What clients of a stopped app are told. */
   message: string | null;
   /**
-   * While the backend is asked whether it answers: else null. Nobody is let through until then, or
-   * until the time is over.
+   * The running probe; null if none runs. Requests wait until the probe succeeds, or until its time is
+   * over.
    */
   probe: ProbeStatus | null;
   /** Whether the backend answers, as far as is known. */
   backend: BackendStatus;
-  /** While draining: the requests it waits for, the oldest first, at most 20. */
+  /** During a drain: the requests that it waits for, oldest first, at most 20. */
   stragglers?: Straggler[];
   /** With a `store`: the processes that share it, this one included. Counts are sums over them. */
   processes?: ProcessStatus[];
@@ -134,43 +134,42 @@ export interface LostProcessStatus {
 /** Whether the backend answers, as far as is known. */
 export interface BackendStatus {
   /**
-   * As the last request that was passed on found it, or the probe. `unknown` where nothing was seen
-   * since the app was last paused, resumed or stopped; but a backend that was down before stays `down`
-   * until it is seen to answer. A middleware sees the probe and requests that are taken back, and
-   * nothing else.
+   * What the last request or the last probe showed. `unknown` if there was none since the app was last
+   * paused, resumed or stopped. A backend that was down before stays `down` until it answers. The middleware
+   * learns only from the probe and from requeued requests.
    */
   state: 'unknown' | 'up' | 'down';
-  /** What was seen of a backend that is down, such as `ECONNREFUSED` or `HTTP 502`; else null. */
+  /** Why the backend is down, such as `ECONNREFUSED` or `HTTP 502`; null if it is not down. */
   reason: string | null;
-  /** How long it has been in this state; null where that is unknown. */
+  /** How long the backend has been in this state; null if the state is unknown. */
   forMs: number | null;
-  /** How long ago it was last seen to be in this state; null where that is unknown. */
+  /** How long ago the backend was last seen in this state; null if the state is unknown. */
   seenMs: number | null;
-  /** Whether a probe asks it until it answers. */
+  /** Whether a probe is running. */
   probing: boolean;
-  /** What is wrong and why, as a sentence to show; null where nothing is known to be wrong. */
+  /** A sentence that says what is wrong and why; null if nothing is known to be wrong. */
   summary: string | null;
-  /** What happens next, likewise. */
+  /** A sentence that says what happens next; null if `summary` is null. */
   next: string | null;
 }
 
 /** The running probe of the backend. */
 export interface ProbeStatus {
-  /** What the probe saw last, such as `ECONNREFUSED`; null until it has. */
+  /** The result of the last attempt, such as `ECONNREFUSED`; null before the first one ends. */
   lastSeen: string | null;
-  /** Since it began to ask. */
+  /** How long the backend has been in doubt. */
   forMs: number;
-  /** When those held are let go, or refused, all the same; 0 when they were, and it is asked on. */
+  /** When held requests are released or rejected without an answer; 0 if that time is over. */
   endsInMs: number;
-  /** Nobody had paused: a connection to the backend was refused. */
+  /** Whether the probe follows an outage instead of a pause. */
   unplanned: boolean;
 }
 
 /** How the wait for a release ended. */
 export interface ReleaseResult {
   /**
-   * `reopened`: nobody is held and the backend answers. `timeout`: not yet. `paused`, `stopped`: the
-   * release was broken off. `closed`: antract was closed.
+   * `reopened`: no request is held, and the backend answers. `timeout`: not yet. `paused`, `stopped`: a
+   * command has ended the release. `closed`: antract was closed.
    */
   outcome: 'reopened' | 'timeout' | 'paused' | 'stopped' | 'closed';
   /** How long the call waited, in milliseconds. */
@@ -181,22 +180,22 @@ export interface ReleaseResult {
 export interface CommandResult {
   /** The app that the command was for. */
   app: string;
-  /** False when the app was in that state already. */
+  /** False if the app was in that state already. */
   changed: boolean;
-  /** How many requests were held when it was called. */
+  /** How many requests were held when the command was given. */
   held: number;
-  /** The state after it. */
+  /** The status after the command. */
   status: AppStatus;
-  /** With a `store`: false when it does not answer, and only this process was told. */
+  /** With a `store`: false if the store does not answer, so only this process has the command. */
   shared?: boolean;
 }
 
 /** How the wait for a drain ended. */
 export interface DrainResult {
   /**
-   * `drained`: nothing is in flight. `timeout`: something still is. `lost`: nothing is in flight in
-   * the processes that are heard of, but others are missing, or the store does not answer. `resumed`: the pause ended meanwhile.
-   * `closed`: antract was closed.
+   * `drained`: nothing is in flight. `timeout`: requests are still in flight. `lost`: nothing is in flight in
+   * the processes that report, but others are missing, or the store does not answer. `resumed`: the pause
+   * has ended. `closed`: antract was closed.
    */
   outcome: 'drained' | 'timeout' | 'lost' | 'resumed' | 'closed';
   /** How long the call waited, in milliseconds. */
@@ -205,7 +204,7 @@ export interface DrainResult {
   missing?: LostProcessStatus[];
   /** With a `store`: whether it answers. While it does not, no other process can be asked. */
   store?: 'connected' | 'lost';
-  /** Those still in flight, the oldest first, at most 20. */
+  /** The requests that are still in flight, oldest first, at most 20. */
   stragglers: Straggler[];
 }
 
