@@ -324,5 +324,5 @@ it('a `resume --wait --json` that takes too long tells the state of the app', as
   const resume = site.antract('resume', '--wait', '300ms', '--json');
   const { phase, error } = await printed(resume);
   expect(phase).toBe('releasing');
-  expect(error).toMatchObject({ code: 'ERR_ANTRACT_HEALTH_TIMEOUT', exitCode: 4 });
+  expect(error).toMatchObject({ code: 'ERR_ANTRACT_PROBE_TIMEOUT', exitCode: 4 });
 });

@@ -306,7 +306,7 @@ describe('`antract run` whose drain takes too long', () => {
   });
 });
 
-it('`antract run` exits with 4 when requests are still held after --health-timeout', async () => {
+it('`antract run` exits with 4 when requests are still held after --probe-timeout', async () => {
   const site = await operate('--release-per-second', '0.1');
   const limit = ['--probe-timeout', '100ms', '--report', file('report.json')];
   const run = site.antract('run', ...limit, '--', ...waitForFile('go'));
@@ -315,7 +315,7 @@ it('`antract run` exits with 4 when requests are still held after --health-timeo
   for (const { answer } of held) answer.catch(() => undefined);
   go();
   expect((await run.exited).code).toBe(4);
-  expect(report()).toMatchObject({ outcome: 'health timed out', commandExitCode: 0 });
+  expect(report()).toMatchObject({ outcome: 'probe timed out', commandExitCode: 0 });
 });
 
 describe('`antract run` whose pause ends early', () => {

@@ -340,7 +340,7 @@ describe('a wrong health check path', () => {
     const gateway = await openGateway({ target, healthCheckPath: '/up' });
     const sentence = 'The backend answers, but the health check path /up answers 404.';
     expect(await warned(gateway)).toBe(
-      `WRN_ANTRACT_HEALTH_CHECK: app 'default': ${sentence} Correct the health check, such as ` +
+      `WRN_ANTRACT_PROBE_PATH: app 'default': ${sentence} Correct the health check, such as ` +
         '`healthCheckPath`. Otherwise held requests wait after a pause until their time for it is over.',
     );
     expect(await text(gateway)).toContain(`\n${sentence}\n`);
@@ -349,7 +349,7 @@ describe('a wrong health check path', () => {
       /\nNot released after .* still held\.\n(.*\n)*The backend answers, but the health check path \/up answers 404\.\n/,
     );
     // It is the same news.
-    expect(gateway.warnings.join().match(/HEALTH_CHECK/g)).toHaveLength(1);
+    expect(gateway.warnings.join().match(/PROBE_PATH/g)).toHaveLength(1);
     expect(stateOf(gateway).state).not.toBe('down');
   });
 

@@ -6,7 +6,7 @@ import { printableJson } from '../common/printable.ts';
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 export const EXIT_DRAIN_TIMEOUT = 3;
-export const EXIT_HEALTH_TIMEOUT = 4;
+export const EXIT_PROBE_TIMEOUT = 4;
 
 /** The arguments, the environment or the configuration file are wrong. Exit code 2. */
 export class UsageError extends Error {}
@@ -35,7 +35,7 @@ export interface FailureOptions extends ErrorOptions {
 const CODES: Readonly<Record<number, AntractErrorCode>> = {
   [EXIT_USAGE]: 'ERR_ANTRACT_OPTION',
   [EXIT_DRAIN_TIMEOUT]: 'ERR_ANTRACT_DRAIN_TIMEOUT',
-  [EXIT_HEALTH_TIMEOUT]: 'ERR_ANTRACT_HEALTH_TIMEOUT',
+  [EXIT_PROBE_TIMEOUT]: 'ERR_ANTRACT_PROBE_TIMEOUT',
 };
 
 export interface Failure {

@@ -89,6 +89,6 @@ export class GateFactory {
     else this.#misconfigured.delete(app);
     if (!isNew || !(sharing?.isLeader ?? true)) return;
     const { summary, next } = gate.status().backend;
-    settings.logger.warn(`WRN_ANTRACT_HEALTH_CHECK: app '${app}': ${summary} ${next}`);
+    settings.logger.warn(`WRN_ANTRACT_PROBE_PATH: app '${app}': ${summary} ${next}`);
   }
 }

@@ -2,7 +2,7 @@
 import { formatMs } from '../../common/format.js';
 import type { Body } from './admin-client.ts';
 import { RefusedError } from './client-errors.ts';
-import { CommandFailure, EXIT_FAILED, EXIT_HEALTH_TIMEOUT } from '../cli-error.ts';
+import { CommandFailure, EXIT_FAILED, EXIT_PROBE_TIMEOUT } from '../cli-error.ts';
 import { delay } from '../delay.ts';
 import { Progress, type ProgressDeps } from './progress.ts';
 import { readSnapshot } from './snapshot.ts';
@@ -18,7 +18,7 @@ export class PausedAgainError extends CommandFailure {}
 /**
  * Resolves with the last response of the server.
  *
- * @throws PausedAgainError, CommandFailure with `EXIT_HEALTH_TIMEOUT`, or what a call throws.
+ * @throws PausedAgainError, CommandFailure with `EXIT_PROBE_TIMEOUT`, or what a call throws.
  */
 export async function waitUntilBack(
   deps: ProgressDeps,
@@ -87,7 +87,7 @@ function notBack(wait: number, body: Body): CommandFailure {
   const sentences = [summary, ...details, 'Held requests continue to wait.'];
   return new CommandFailure(
     `Not running again within ${formatMs(wait)}. ${sentences.join(' ')}`,
-    EXIT_HEALTH_TIMEOUT,
+    EXIT_PROBE_TIMEOUT,
     { details: body },
   );
 }

@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../../common/clock.ts';
 import type { AdminClient } from '../client/admin-client.ts';
-import { CommandFailure, EXIT_HEALTH_TIMEOUT, failureJson } from '../cli-error.ts';
+import { CommandFailure, EXIT_PROBE_TIMEOUT, failureJson } from '../cli-error.ts';
 import type { RunReport } from './run-report.ts';
 import type { Terminal } from '../terminal.ts';
 import { endByHangup, exitCodeOf, type Interruption } from '../signals.ts';
@@ -65,6 +65,6 @@ export function throwIfInterrupted({ interruption, report }: RunContext): void {
   });
 }
 
-export function isHealthTimeout(error: unknown): boolean {
-  return error instanceof CommandFailure && error.exitCode === EXIT_HEALTH_TIMEOUT;
+export function isProbeTimeout(error: unknown): boolean {
+  return error instanceof CommandFailure && error.exitCode === EXIT_PROBE_TIMEOUT;
 }

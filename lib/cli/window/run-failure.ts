@@ -66,7 +66,7 @@ function whatHappened({ options, report }: RunContext, message: string): string 
       return `${command} failed with exit code ${codeText(code)}${after}.`;
     case 'interrupted':
       return `${message} ${command} ended with exit code ${codeText(code)}${after}.`;
-    case 'health timed out':
+    case 'probe timed out':
       return `${command} succeeded, but the app was not running again within ${formatMs(options.probeTimeout)}.`;
     case 'store lost':
       return `${command} succeeded, but some gateways may not have resumed.`;

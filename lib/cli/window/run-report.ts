@@ -19,7 +19,7 @@ export type RunOutcome =
   | 'done'
   | 'command failed'
   | 'not drained'
-  | 'health timed out'
+  | 'probe timed out'
   | 'pause lost'
   | 'store lost'
   | 'interrupted'

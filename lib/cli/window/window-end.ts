@@ -5,7 +5,7 @@ import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
 import { gatewayGoneText, type EndResult, type LeasedPause } from './leased-pause.ts';
 import { addPause, fetchReport, fetchStatus, endReasonText } from './run-report.ts';
 import { PausedAgainError, waitUntilBack } from '../client/wait-until-back.ts';
-import { isHealthTimeout, throwIfInterrupted, type RunContext } from './run-context.ts';
+import { isProbeTimeout, throwIfInterrupted, type RunContext } from './run-context.ts';
 
 /** The pause ended early. */
 export class PauseLostError extends CommandFailure {
@@ -82,7 +82,7 @@ async function waitForBackend(context: RunContext): Promise<void> {
     );
   } catch (error) {
     throwIfInterrupted(context);
-    if (isHealthTimeout(error)) report.outcome = 'health timed out';
+    if (isProbeTimeout(error)) report.outcome = 'probe timed out';
     if (error instanceof StoreLostError) report.outcome = 'store lost';
     // This run is done, and the new pause belongs to another command.
     if (error instanceof PausedAgainError) return print(error.message);
