@@ -8,7 +8,7 @@ import { createAntract } from '../../lib/index.ts';
 import type { Ticket } from '../../lib/gate/gated-request.ts';
 import { readOptions } from '../../lib/options/read-options.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { createGate, gatedRequest, hold } from '../support/gate.ts';
+import { createGate, gatedRequest, hold, enable } from '../support/gate.ts';
 import { closeAll, connect, listen, readUntil } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
 
@@ -28,7 +28,7 @@ function holdCounting(gate: Gate): { ticket: Ticket; beats: () => number } {
 describe('a heartbeat', () => {
   it('uses one timer for all held requests, and none without them', () => {
     const gate = createGate({ heartbeat: { every: '10s' } }, { clock });
-    gate.enable({ maxTime: 3_600_000 });
+    enable(gate, { maxTime: 3_600_000 });
     expect(clock.pendingTimers).toBe(1); // the pause's end
     const all = [holdCounting(gate), holdCounting(gate)];
     expect(clock.pendingTimers).toBe(2);

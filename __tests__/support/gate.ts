@@ -1,4 +1,5 @@
 /** A gate on its own, requests with nothing behind them, and what becomes of both. */
+import { newPauseId, type PauseTerms, type StopTerms } from '../../lib/gate/desired-state.ts';
 import { Gate, type GateDeps } from '../../lib/gate/gate.ts';
 import type { RequestLine } from '../../lib/common/request.ts';
 import { type GatedRequest, Ticket } from '../../lib/gate/gated-request.ts';
@@ -50,3 +51,15 @@ export const verdictOf = (ticket: Ticket): Promise<unknown> =>
 
 export const verdictsOf = (tickets: Ticket[]): Promise<unknown[]> =>
   Promise.all(tickets.map(verdictOf));
+
+export function enable(gate: Gate, terms: PauseTerms = {}): boolean {
+  return gate.apply({ type: 'enable', terms, pauseId: newPauseId(Math.random()) });
+}
+
+export function disable(gate: Gate): boolean {
+  return gate.apply({ type: 'disable' });
+}
+
+export function stop(gate: Gate, terms: StopTerms = {}): boolean {
+  return gate.apply({ type: 'stop', terms });
+}

@@ -12,6 +12,9 @@ import {
   hold,
   passes,
   verdictOf,
+  disable,
+  enable,
+  stop,
 } from '../support/gate.ts';
 
 let clock: FakeClock;
@@ -50,7 +53,7 @@ function createGate(options: AppOptions = {}, parts: Partial<GateDeps> = {}): Ga
 /** Holds a request during a pause and releases it. It is in flight then. */
 async function release(gate: Gate): Promise<RequestLine> {
   const ticket = hold(gate);
-  gate.disable();
+  disable(gate);
   await probes.at(-1)?.healthy();
   expect(gate.pass(ticket)).toBe(true);
   return ticket.request;
@@ -59,7 +62,7 @@ async function release(gate: Gate): Promise<RequestLine> {
 describe('a release', () => {
   it('at the end of a pause that was forgotten waits for nobody, and is over when the backend answers', async () => {
     const gate = createGate({ maxTime: 1000 });
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
     clock.advance(1000);
     expect([await verdictOf(ticket), gate.isOpen, gate.release.isReopened]).toEqual([
@@ -81,7 +84,7 @@ describe('a release', () => {
 
   it('at the end of a stop waits until the backend answers', async () => {
     const gate = createGate({ maxTime: 5000 });
-    gate.stop({ maxTime: 1000 });
+    stop(gate, { maxTime: 1000 });
     clock.advance(1000);
     expect([gate.desiredKind, gate.isOpen]).toEqual(['running', false]);
     expect(gate.status().probe).toMatchObject({ endsInMs: 5000 });
@@ -93,9 +96,9 @@ describe('a release', () => {
 
   it('waits until the backend answers, newcomers too', async () => {
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
-    gate.disable();
+    disable(gate);
     probes[0]?.seen('ECONNREFUSED');
     clock.advance(1000);
     expect(gate.status()).toMatchObject({
@@ -112,8 +115,8 @@ describe('a release', () => {
 
   it('shows as releasing while nobody is held but the backend is asked', async () => {
     const gate = createGate();
-    gate.enable({});
-    gate.disable();
+    enable(gate);
+    disable(gate);
     expect(gate.status().phase).toBe('releasing');
     await probes[0]?.healthy();
     expect(gate.status().phase).toBe('running');
@@ -121,10 +124,10 @@ describe('a release', () => {
 
   it('goes on without an answer when its patience is over: what was left of the pause', async () => {
     const gate = createGate({ maxTime: '60s' });
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
     clock.advance(50_000);
-    gate.disable();
+    disable(gate);
     clock.advance(9_999);
     expect(await verdictOf(ticket)).toBeUndefined();
     clock.advance(1);
@@ -137,8 +140,8 @@ describe('a release', () => {
     const told: string[] = [];
     for (const isAskedFirst of [true, false]) {
       const gate = createGate({ probe: { timeout: '5s' } });
-      gate.enable({});
-      gate.disable();
+      enable(gate);
+      disable(gate);
       gate.release.watch((outcome) => told.push(outcome));
       clock.advance(5000);
       expect(gate.status()).toMatchObject({ phase: 'running', probe: { endsInMs: 0 } });
@@ -153,9 +156,9 @@ describe('a release', () => {
 
   it('stops the app instead, where asked to', async () => {
     const gate = createGate({ probe: { timeout: '5s', onTimeout: 'stop' } });
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
-    gate.disable();
+    disable(gate);
     clock.advance(5000);
     expect(await verdictOf(ticket)).toBe('reject');
     expect(gate.status().phase).toBe('stopped');
@@ -163,10 +166,10 @@ describe('a release', () => {
 
   it('is broken off by another pause, and the probe with it', async () => {
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
-    gate.disable();
-    gate.enable({});
+    disable(gate);
+    enable(gate);
     expect(probes[0]?.signal.aborted).toBe(true);
     await probes[0]?.healthy();
     expect(await verdictOf(ticket)).toBeUndefined();
@@ -175,9 +178,9 @@ describe('a release', () => {
 
   it('strands nobody, however slow its pace: after the longest time all go', async () => {
     const gate = createGate({ maxTime: '60s', release: { concurrency: 1 } });
-    gate.enable({});
+    enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate)];
-    gate.disable();
+    disable(gate);
     await probes[0]?.healthy();
     clock.advance(59_999);
     expect(gate.held).toBe(2);
@@ -190,9 +193,9 @@ describe('a release', () => {
 describe('a slow start', () => {
   it('is no faster for clients that leave before they are answered', async () => {
     const gate = createGate({ release: { strategy: 'slow-start', initial: 2 } });
-    gate.enable({});
+    enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate), hold(gate), hold(gate), hold(gate)];
-    gate.disable();
+    disable(gate);
     await probes[0]?.healthy();
     for (const ticket of tickets.slice(0, 2)) {
       gate.pass(ticket);
@@ -207,9 +210,9 @@ describe('a slow start', () => {
 describe('a request that could not be handed over', () => {
   it('goes back to its place, and everybody waits until the backend answers', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
-    gate.enable({});
+    enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
-    gate.disable();
+    disable(gate);
     await probes[0]?.healthy();
     gate.pass(first);
     expect(await verdictOf(second)).toBeUndefined();
@@ -223,9 +226,9 @@ describe('a request that could not be handed over', () => {
   it('has its place in a queue that is full, unless it has never been in it', async () => {
     const gate = createGate({ maxQueue: 2, release: { concurrency: 1 } });
     const newcomer = enter(gate);
-    gate.enable({});
+    enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
-    gate.disable();
+    disable(gate);
     await probes[0]?.healthy();
     gate.pass(first);
     hold(gate);
@@ -239,9 +242,9 @@ describe('a request that could not be handed over', () => {
   it('fails when it has waited its longest and was let go for that, whatever is waited for', async () => {
     for (const intent of ['running', 'paused']) {
       const gate = createGate({ maxWait: '1s', onMaxWait: 'release' });
-      gate.enable({});
+      enable(gate);
       const ticket = hold(gate);
-      if (intent === 'running') gate.disable();
+      if (intent === 'running') disable(gate);
       clock.advance(1000);
       expect(gate.pass(ticket)).toBe(true);
       expect(gate.requeue(ticket.request)).toBeUndefined();
@@ -256,7 +259,7 @@ describe('a request that could not be handed over', () => {
   it('waits with the others when the app has been paused meanwhile, and ends the drain', async () => {
     const gate = createGate();
     const one = enter(gate);
-    gate.enable({});
+    enable(gate);
     const ticket = gate.requeue(one) as Ticket;
     expect(gate.status()).toMatchObject({ phase: 'paused', held: 1 });
     expect(events).toContain('drained');
@@ -266,14 +269,14 @@ describe('a request that could not be handed over', () => {
   it('is refused when the app has been stopped meanwhile', () => {
     const gate = createGate();
     const one = enter(gate);
-    gate.stop({ message: 'Closed.' });
+    stop(gate, { message: 'Closed.' });
     expect(gate.requeue(one)).toMatchObject({ reason: 'stopped', message: 'Closed.' });
     expect(gate.inFlight).toBe(0);
   });
 
   it('may be taken back more than once, and is counted once', async () => {
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     const one = await release(gate);
     for (let round = 0; round < 3; round++) {
       const ticket = gate.requeue(one) as Ticket;
@@ -344,11 +347,11 @@ describe('a cover', () => {
   it('ends with a pause, which then takes over', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
-    gate.enable({});
+    enable(gate);
     clock.advance(20_000);
     expect(await verdictOf(ticket)).toBeUndefined();
     expect(gate.status()).toMatchObject({ phase: 'paused', held: 1 });
-    gate.disable();
+    disable(gate);
     await probes.at(-1)?.healthy();
     expect(await verdictOf(ticket)).toBe('proceed');
   });
@@ -383,10 +386,10 @@ describe('a probe that says yes while connections are refused', () => {
     expect(pauses).toEqual([250, 375, 563, 844, 1000, 1000, 1000, 1000]);
     // One at a time, and none when it does not matter any more.
     gate.requeue(one);
-    gate.enable({});
+    enable(gate);
     clock.advance(2000);
     expect(probes).toHaveLength(9);
-    gate.disable();
+    disable(gate);
     await probes.at(-1)?.healthy();
     expect(clock.pendingTimers).toBe(0);
   });
@@ -500,7 +503,7 @@ describe('a probe that says yes while connections are refused', () => {
 
   it('does not prolong the time after a pause; then those held go all the same', async () => {
     const gate = createGate({ probe: { timeout: '5s' }, maxTime: '20s' });
-    gate.enable({});
+    enable(gate);
     const one = await release(gate);
     while (clock.now() < 4000) await again(gate, one);
     const ticket = gate.requeue(one) as Ticket;
@@ -517,9 +520,9 @@ describe('a probe that says yes while connections are refused', () => {
 
   it('stops the app where that is asked for, be it by a request that is refused too late', async () => {
     const gate = createGate({ probe: { timeout: '5s', onTimeout: 'stop' } });
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
-    gate.disable();
+    disable(gate);
     clock.advance(4900);
     await probes[0]?.healthy();
     gate.pass(ticket);
@@ -536,9 +539,9 @@ describe('an outage after the release of a pause is over', () => {
     'is bounded by the cover, although the %s had time left and no request was answered',
     async (before) => {
       const gate = createGate(COVER);
-      if (before === 'stop') gate.stop();
-      else gate.enable({});
-      gate.disable();
+      if (before === 'stop') stop(gate);
+      else enable(gate);
+      disable(gate);
       await probes.at(-1)?.healthy();
       clock.advance(1000);
       const ticket = refuse(gate) as Ticket;
@@ -551,8 +554,8 @@ describe('an outage after the release of a pause is over', () => {
 
   it('fails its request at once without a cover, and does not stop the app', async () => {
     const gate = createGate({ probe: { timeout: '1s', onTimeout: 'stop' } });
-    gate.enable({});
-    gate.disable();
+    enable(gate);
+    disable(gate);
     clock.advance(900);
     await probes.at(-1)?.healthy();
     clock.advance(200);
@@ -578,10 +581,10 @@ describe('an outage after the release of a pause is over', () => {
 
   it('has the time of the pause while a request that the pause had held still waits', async () => {
     const gate = createGate({ ...COVER, release: { concurrency: 1 } });
-    gate.enable({});
+    enable(gate);
     const [one, two] = [hold(gate), hold(gate)];
     clock.advance(10_000);
-    gate.disable();
+    disable(gate);
     await probes.at(-1)?.healthy();
     gate.pass(one);
     gate.requeue(one.request);
@@ -593,7 +596,7 @@ describe('an outage after the release of a pause is over', () => {
 
   it('has the time of the release when a request that the pause had held is refused after a later one', async () => {
     const gate = createGate(COVER);
-    gate.enable({});
+    enable(gate);
     const one = await release(gate);
     refuse(gate);
     expect(gate.status().probe).toMatchObject({ unplanned: true });
@@ -607,7 +610,7 @@ describe('an outage after the release of a pause is over', () => {
     'is unplanned once the clients of the requests that the pause had held have left (%j)',
     async (options) => {
       const gate = createGate({ maxTime: '5m', ...options });
-      gate.enable({});
+      enable(gate);
       const one = await release(gate);
       const again = gate.requeue(one) as Ticket;
       gate.onClientDisconnect(again.gated);
@@ -639,12 +642,12 @@ describe('the end of a release', () => {
   it('is told when everybody is through, or when it is broken off', async () => {
     const told: string[] = [];
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     hold(gate);
-    gate.disable();
+    disable(gate);
     gate.release.watch((outcome) => told.push(outcome));
-    gate.enable({});
-    gate.disable();
+    enable(gate);
+    disable(gate);
     gate.release.watch((outcome) => told.push(outcome));
     expect(told).toEqual(['paused']);
     await probes.at(-1)?.healthy();
@@ -665,7 +668,7 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
 
   it('waits until the backend answers, with newcomers of its kind, and not for the end of the pause', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    gate.enable({ only: 'writes' });
+    enable(gate, { only: 'writes' });
     const refused = refuse(gate);
     expect(passes(gate)).toBe(false);
     const newcomer = hold(gate);
@@ -686,7 +689,7 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
 
   it('fails when the cover is over, while writes wait on', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    gate.enable({ only: 'writes' });
+    enable(gate, { only: 'writes' });
     const held = hold(gate, write());
     const refused = refuse(gate);
     clock.advance(10_000);
@@ -696,7 +699,7 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
 
   it('fails at once without a cover', () => {
     const gate = createGate();
-    gate.enable({ only: 'writes' });
+    enable(gate, { only: 'writes' });
     const read = enter(gate);
     expect(gate.requeue(read)).toBeUndefined();
   });
@@ -704,19 +707,19 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
   it('goes on where it had been held before the pause began', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const refused = refuse(gate);
-    gate.enable({ only: 'writes' });
+    enable(gate, { only: 'writes' });
     expect(await verdictOf(refused)).toBe('proceed');
   });
 
   it('is held with all others when a pause of all follows, and goes with them', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    gate.enable({ only: 'writes' });
+    enable(gate, { only: 'writes' });
     const refused = refuse(gate);
-    gate.disable();
-    gate.enable({});
+    disable(gate);
+    enable(gate);
     await probes.at(-1)?.healthy();
     expect(await verdictOf(refused)).toBeUndefined();
-    gate.disable();
+    disable(gate);
     await probes.at(-1)?.healthy();
     expect(await verdictOf(refused)).toBe('proceed');
   });
@@ -809,7 +812,7 @@ describe('a connection that the backend drops before it responds', () => {
     expect(gate.isOpen).toBe(true);
     const covered = createGate({ holdOnOutage: '10s' });
     const one = enter(covered);
-    covered.enable({});
+    enable(covered);
     covered.backend.noteDrop(one);
     expect(covered.status().probe).toBeNull();
     expect(probes).toHaveLength(0);
@@ -817,10 +820,10 @@ describe('a connection that the backend drops before it responds', () => {
 
   it('during a release stops it until the probe has answered', async () => {
     const gate = createGate({ release: { strategy: 'fixed', concurrency: 1 } });
-    gate.enable({});
+    enable(gate);
     const first = hold(gate);
     const second = hold(gate);
-    gate.disable();
+    disable(gate);
     await healthy();
     expect(gate.pass(first)).toBe(true);
     clock.advance(5000);

@@ -14,6 +14,9 @@ import {
   passes,
   verdictOf,
   verdictsOf,
+  disable,
+  enable,
+  stop,
 } from '../support/gate.ts';
 import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
 
@@ -33,7 +36,7 @@ describe('a pause', () => {
   it('holds new requests and lets those in flight end', async () => {
     const gate = createGate();
     const before = enter(gate);
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
     expect(gate.status()).toMatchObject({ phase: 'pausing', held: 1, inFlight: 1 });
     gate.onResponseEnd(before);
@@ -57,7 +60,7 @@ describe('a pause', () => {
     enter(gate, get('/old?token=secret'));
     clock.advance(500);
     enter(gate, get('/new'));
-    gate.enable({});
+    enable(gate);
     clock.advance(100);
     expect(gate.status().stragglers).toEqual([
       { method: 'GET', path: '/old', ageMs: 600 },
@@ -71,14 +74,14 @@ describe('a pause', () => {
       clock.advance(100 * Math.PI);
       const emit: EmitEvent = (_event, payload) =>
         ends.push('endsInMs' in payload && payload.endsInMs);
-      gateWith({ maxTime: '1m' }, { clock, emit }).enable({});
+      enable(gateWith({ maxTime: '1m' }, { clock, emit }));
     }
     expect(new Set(ends.filter((end) => end !== false))).toEqual(new Set([60_000]));
   });
 
   it('tells how long it has lasted, the oldest hold, and when it ends by itself', () => {
     const gate = createGate({ maxTime: '1m' });
-    gate.enable({ reason: 'migration' });
+    enable(gate, { reason: 'migration' });
     clock.advance(1000);
     hold(gate);
     clock.advance(2000);
@@ -106,7 +109,7 @@ describe('a pause', () => {
 
   it('ends by itself at its longest time, and lets those held go', async () => {
     const gate = createGate({ maxTime: '1m' });
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
     clock.advance(59_999);
     expect(await verdictOf(ticket)).toBeUndefined();
@@ -118,11 +121,11 @@ describe('a pause', () => {
 
   it('is extended by enabling again with a longest time, and only then', () => {
     const gate = createGate({ maxTime: '1m' });
-    gate.enable({ reason: 'first' });
+    enable(gate, { reason: 'first' });
     clock.advance(50_000);
-    expect(gate.enable({})).toBe(false);
+    expect(enable(gate)).toBe(false);
     expect(gate.status()).toMatchObject({ endsInMs: 10_000, reason: 'first' });
-    expect(gate.enable({ maxTime: 30_000, reason: 'second' })).toBe(false);
+    expect(enable(gate, { maxTime: 30_000, reason: 'second' })).toBe(false);
     expect(gate.status()).toMatchObject({
       endsInMs: 30_000,
       reason: 'second',
@@ -136,8 +139,8 @@ describe('a pause', () => {
 
   it('can be shortened', () => {
     const gate = createGate({ maxTime: '1m' });
-    gate.enable({});
-    gate.enable({ maxTime: 1000 });
+    enable(gate);
+    enable(gate, { maxTime: 1000 });
     clock.advance(1000);
     expect(gate.desiredKind).toBe('running');
   });
@@ -145,7 +148,7 @@ describe('a pause', () => {
   it('lets a request pass at a second mount of the gate that it has passed already', () => {
     const gate = createGate();
     const request = enter(gate);
-    gate.enable({});
+    enable(gate);
     expect(gate.admit(gatedRequest({ request }))).toBe('pass');
     gate.onResponseEnd(request);
     expect(gate.inFlight).toBe(0);
@@ -155,11 +158,11 @@ describe('a pause', () => {
 describe('a release', () => {
   it('lets those held go first in, first out, and counts them in the same step', async () => {
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     const order: number[] = [];
     const tickets = [0, 1, 2].map(() => hold(gate));
     const done = tickets.map((ticket, i) => ticket.verdict.then(() => order.push(i)));
-    gate.disable();
+    disable(gate);
     expect(gate.status()).toMatchObject({ held: 0, inFlight: 3 });
     await Promise.all(done);
     expect(order).toEqual([0, 1, 2]);
@@ -167,9 +170,9 @@ describe('a release', () => {
 
   it('makes newcomers queue behind those held until the queue is empty', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
-    gate.enable({});
+    enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
-    gate.disable();
+    disable(gate);
     const newcomer = hold(gate);
     expect(gate.status().phase).toBe('releasing');
     expect(await verdictsOf([first, second, newcomer])).toEqual(['proceed', undefined, undefined]);
@@ -182,22 +185,22 @@ describe('a release', () => {
 
   it('holds the rest, in their order, when it is paused again', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
-    gate.enable({});
+    enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate)];
-    gate.disable();
-    gate.enable({});
+    disable(gate);
+    enable(gate);
     tickets.push(hold(gate));
     for (const ticket of tickets.slice(0, 1)) gate.onResponseEnd(ticket.request);
     expect(await verdictsOf(tickets)).toEqual(['proceed', undefined, undefined, undefined]);
-    gate.disable();
+    disable(gate);
     expect(await verdictsOf(tickets)).toEqual(['proceed', 'proceed', undefined, undefined]);
   });
 
   it('keeps to a rate', async () => {
     const gate = createGate({ release: { perSecond: 10 } });
-    gate.enable({});
+    enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate)];
-    gate.disable();
+    disable(gate);
     expect(await verdictsOf(tickets)).toEqual(['proceed', undefined, undefined]);
     clock.advance(100);
     expect(await verdictsOf(tickets)).toEqual(['proceed', 'proceed', undefined]);
@@ -210,20 +213,20 @@ describe('a release', () => {
 describe('a client that leaves', () => {
   it('is out of the queue at once', async () => {
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
     gate.onClientDisconnect(first.gated);
     expect(gate.held).toBe(1);
-    gate.disable();
+    disable(gate);
     expect(await verdictsOf([first, second])).toEqual(['gone', 'proceed']);
     expect(events.filter((event) => event === 'abandoned')).toHaveLength(1);
   });
 
   it('is abandoned, not released, when it leaves between its verdict and the next handler', () => {
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
-    gate.disable();
+    disable(gate);
     gate.onClientDisconnect(ticket.gated);
     expect(gate.pass(ticket)).toBe(false);
     expect(gate.inFlight).toBe(0);
@@ -232,9 +235,9 @@ describe('a client that leaves', () => {
 
   it('frees its place in the pace', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
-    gate.enable({});
+    enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
-    gate.disable();
+    disable(gate);
     gate.onClientDisconnect(first.gated);
     expect(await verdictOf(second)).toBe('proceed');
   });
@@ -245,7 +248,7 @@ describe('a request that cannot be held', () => {
 
   it('is refused beyond the limit', () => {
     const gate = createGate({ maxQueue: 1 });
-    gate.enable({});
+    enable(gate);
     hold(gate);
     expect(refused(gate)).toMatchObject({ reason: 'full' });
     expect(gate.held).toBe(1);
@@ -253,7 +256,7 @@ describe('a request that cannot be held', () => {
 
   it('is refused after its longest hold, each in its turn', async () => {
     const gate = createGate({ maxWait: 1000 });
-    gate.enable({});
+    enable(gate);
     const first = hold(gate);
     clock.advance(400);
     const second = hold(gate);
@@ -266,7 +269,7 @@ describe('a request that cannot be held', () => {
 
   it('is let through after its longest hold where that is asked for', async () => {
     const gate = createGate({ maxWait: 1000, onMaxWait: 'release' });
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
     clock.advance(1000);
     expect(await verdictOf(ticket)).toBe('proceed');
@@ -275,9 +278,9 @@ describe('a request that cannot be held', () => {
 
   it('is refused while stopped, those already held too, with the message', async () => {
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
-    gate.stop({ message: 'Back on Monday.' });
+    stop(gate, { message: 'Back on Monday.' });
     expect(await ticket.verdict).toMatchObject({
       kind: 'reject',
       rejection: { reason: 'stopped', message: 'Back on Monday.' },
@@ -292,16 +295,16 @@ describe('a request that cannot be held', () => {
 
   it('is refused while stopped, and told when to ask again where the stop has an end', () => {
     const gate = createGate();
-    gate.stop({ maxTime: 10_000 });
+    stop(gate, { maxTime: 10_000 });
     expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: 10_000 });
-    gate.disable();
-    gate.stop();
+    disable(gate);
+    stop(gate);
     expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: undefined });
   });
 
   it('is refused when shutting down, those already held too', async () => {
     const gate = createGate();
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
     gate.close();
     expect(await verdictOf(ticket)).toBe('reject');
@@ -313,7 +316,7 @@ describe('a request that cannot be held', () => {
 describe('a stop', () => {
   it('ends by itself after its longest time, and not before', () => {
     const gate = createGate();
-    gate.stop({ maxTime: 1000 });
+    stop(gate, { maxTime: 1000 });
     expect(gate.status()).toMatchObject({ stoppedForMs: 0, endsInMs: 1000, pausedForMs: null });
     clock.advance(999);
     expect(gate.status()).toMatchObject({ phase: 'stopped', stoppedForMs: 999, endsInMs: 1 });
@@ -324,7 +327,7 @@ describe('a stop', () => {
 
   it('has no end where none is given', () => {
     const gate = createGate({ maxTime: 1000 });
-    gate.stop();
+    stop(gate);
     clock.advance(1_000_000);
     expect(gate.status()).toMatchObject({ phase: 'stopped', stoppedForMs: 1_000_000 });
     expect(gate.status().endsInMs).toBe(null);
@@ -332,14 +335,14 @@ describe('a stop', () => {
 
   it('of a stopped app changes only what is named, and starts the countdown anew', () => {
     const gate = createGate();
-    gate.stop({ message: 'Soon.' });
+    stop(gate, { message: 'Soon.' });
     clock.advance(500);
-    expect(gate.stop({ maxTime: 1000 })).toBe(false);
+    expect(stop(gate, { maxTime: 1000 })).toBe(false);
     expect(gate.status()).toMatchObject({ message: 'Soon.', stoppedForMs: 500, endsInMs: 1000 });
     clock.advance(500);
-    gate.stop({ message: 'Later.' });
+    stop(gate, { message: 'Later.' });
     expect(gate.status()).toMatchObject({ message: 'Later.', endsInMs: 500 });
-    gate.stop({ maxTime: 1000 });
+    stop(gate, { maxTime: 1000 });
     clock.advance(999);
     expect(gate.desiredKind).toBe('stopped');
     clock.advance(1);
@@ -348,13 +351,13 @@ describe('a stop', () => {
 
   it('takes neither the end nor the lease of the pause before it', () => {
     const gate = createGate({ maxTime: 1000 });
-    gate.enable({ lease: 500 });
-    gate.stop();
+    enable(gate, { lease: 500 });
+    stop(gate);
     clock.advance(10_000);
     expect(gate.desiredKind).toBe('stopped');
-    gate.disable();
-    gate.enable({});
-    gate.stop({ maxTime: 5000 });
+    disable(gate);
+    enable(gate);
+    stop(gate, { maxTime: 5000 });
     clock.advance(4999);
     expect(gate.desiredKind).toBe('stopped');
     clock.advance(1);
@@ -363,8 +366,8 @@ describe('a stop', () => {
 
   it('leaves its end behind where a pause follows it', () => {
     const gate = createGate({ maxTime: 5000 });
-    gate.stop({ maxTime: 1000 });
-    gate.enable({});
+    stop(gate, { maxTime: 1000 });
+    enable(gate);
     expect(gate.status()).toMatchObject({ pausedForMs: 0, stoppedForMs: null, endsInMs: 5000 });
     clock.advance(1000);
     expect(gate.desiredKind).toBe('paused');
@@ -376,17 +379,17 @@ describe('a stop', () => {
 describe('timers', () => {
   it('are one for an app, however many are held', () => {
     const gate = createGate({ maxWait: '10s', release: { perSecond: 1 } });
-    gate.enable({});
+    enable(gate);
     for (let i = 0; i < 100; i++) hold(gate);
     expect(clock.pendingTimers).toBe(1);
-    gate.disable();
+    disable(gate);
     expect(clock.pendingTimers).toBe(1);
   });
 
   it('are gone when nothing is awaited', () => {
     const gate = createGate();
-    gate.enable({});
-    gate.disable();
+    enable(gate);
+    disable(gate);
     expect(clock.pendingTimers).toBe(0);
   });
 });
@@ -400,7 +403,7 @@ describe('many that are long-lived', () => {
     let ends = 0;
     const sockets = Array.from({ length: 50 }, () => longLived(() => ends++));
     for (const socket of sockets) enter(gate, socket);
-    gate.enable({});
+    enable(gate);
     for (const { request } of sockets) gate.onResponseEnd(request);
     expect(ends).toBe(50);
     expect(events).toEqual(['paused', 'drained']);
@@ -410,14 +413,14 @@ describe('many that are long-lived', () => {
     const gate = createGate({ longLived: 'ignore' });
     const sockets = Array.from({ length: 50 }, () => longLived(() => undefined));
     for (const socket of sockets) enter(gate, socket);
-    gate.enable({});
+    enable(gate);
     for (const { request } of sockets) gate.onResponseEnd(request);
     expect(events).toEqual(['paused', 'drained']);
   });
 
   it('are told of once more when something had been let through in between', () => {
     const gate = createGate({ maxWait: 1000, onMaxWait: 'release' });
-    gate.enable({});
+    enable(gate);
     const ticket = hold(gate);
     clock.advance(1000);
     gate.onResponseEnd(ticket.request);
@@ -430,7 +433,7 @@ describe('a pause of writes', () => {
 
   it('lets those pass that only read, and holds the others', () => {
     const gate = createGate();
-    gate.enable({ only: 'writes' });
+    enable(gate, { only: 'writes' });
     const safe = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
     // As Node has them, and what it may learn; a method in lower case is another one.
     for (const method of [...METHODS, 'UNKNOWN', 'get']) {
@@ -444,7 +447,7 @@ describe('a pause of writes', () => {
     const [read, write] = [request('GET'), request('POST')];
     enter(gate, read);
     enter(gate, write);
-    gate.enable({ only: 'writes' });
+    enable(gate, { only: 'writes' });
     expect(gate.status()).toMatchObject({ phase: 'pausing', stragglers: [{ method: 'POST' }] });
     gate.onResponseEnd(write.request);
     expect(gate.status()).toMatchObject({ phase: 'paused', inFlight: 1 });
@@ -453,17 +456,17 @@ describe('a pause of writes', () => {
 
   it('lasts no longer than itself', () => {
     const gate = createGate();
-    gate.enable({ only: 'writes' });
-    gate.disable();
-    gate.enable({});
+    enable(gate, { only: 'writes' });
+    disable(gate);
+    enable(gate);
     expect(passes(gate, request('GET'))).toBe(false);
     expect(gate.status().only).toBeNull();
   });
 
   it('refuses everything once stopped', () => {
     const gate = createGate();
-    gate.enable({ only: 'writes' });
-    gate.stop(undefined);
+    enable(gate, { only: 'writes' });
+    stop(gate, undefined);
     expect(passes(gate, request('GET'))).toBe(false);
   });
 });
@@ -471,10 +474,10 @@ describe('a pause of writes', () => {
 describe('the heldDelta of a release', () => {
   it('shows whether it gets on, or more arrive than go', () => {
     const gate = createGate({ release: { perSecond: 1 } });
-    gate.enable({});
+    enable(gate);
     for (let i = 0; i < 5; i++) hold(gate);
     expect(gate.status().heldDelta).toBeNull();
-    gate.disable();
+    disable(gate);
     expect(gate.status().heldDelta).toBe(-1);
     for (let i = 0; i < 3; i++) hold(gate);
     expect(gate.status().heldDelta).toBe(2);

@@ -13,15 +13,7 @@ import {
   type ReadinessOutcome,
 } from './backend-readiness.ts';
 import { BackendReports } from './backend-reports.ts';
-import {
-  applyCommand,
-  newPauseId,
-  running,
-  type Command,
-  type DesiredState,
-  type PauseTerms,
-  type StopTerms,
-} from './desired-state.ts';
+import { applyCommand, running, type Command, type DesiredState } from './desired-state.ts';
 import { Drain } from './drain.ts';
 import { GateState, type GateStateDeps } from './gate-state.ts';
 import { describeGate } from './gate-status.ts';
@@ -242,19 +234,11 @@ export class Gate {
 
   // ---- What operators ask for -----------------------------------------------------------------
 
-  /** False if the app was paused already. Then only the given terms change. */
-  enable(terms: PauseTerms): boolean {
-    return this.#apply({ type: 'enable', terms, pauseId: newPauseId(this.#parts.clock.random()) });
-  }
-
-  /** False if the app was running already. */
-  disable(): boolean {
-    return this.#apply({ type: 'disable' });
-  }
-
-  /** False if the app was stopped already. Then only the given terms change. */
-  stop(terms: StopTerms = {}): boolean {
-    return this.#apply({ type: 'stop', terms });
+  /** Carries out a command. False if the app was in that state already: then only its terms change. */
+  apply(command: Command): boolean {
+    const { app, settings } = this;
+    const now = this.#parts.clock.now();
+    return this.adopt(applyCommand(this.state, command, { app, settings, now }), now);
   }
 
   /** See {@link StateTransitions.apply}. */
@@ -278,12 +262,6 @@ export class Gate {
     return this.#parts.inFlight.whenEmpty();
   }
 
-  #apply(command: Command): boolean {
-    const { app, settings } = this;
-    const now = this.#parts.clock.now();
-    return this.adopt(applyCommand(this.state, command, { app, settings, now }), now);
-  }
-
   #onPauseEnd(cause: 'maxTime' | 'lease', now: number): void {
     this.adopt(running(now, cause));
     this.#parts.changed?.();
@@ -296,7 +274,7 @@ export class Gate {
       case 'reject':
         return this.release.rejectUnreachable();
       case 'stop':
-        this.stop();
+        this.apply({ type: 'stop', terms: {} });
         return this.#parts.changed?.();
       default:
         return outcome satisfies never;

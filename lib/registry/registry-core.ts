@@ -4,7 +4,7 @@
  */
 import { systemClock, type Clock } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
-import { applyCommand, type Command } from '../gate/desired-state.ts';
+import type { Command } from '../gate/desired-state.ts';
 import type { DrainedEvent, EmitEvent } from '../gate/events.ts';
 import type { Gate } from '../gate/gate.ts';
 import { PauseReports } from '../gate/pause-report.ts';
@@ -119,7 +119,7 @@ export class RegistryCore {
     const held = gate.held + (sharing?.others.held(app) ?? 0);
     const result = sharing
       ? await sharing.execute(gate, command)
-      : this.#executeHere(gate, command);
+      : { changed: gate.apply(command) };
     return { app, held, ...result, status: this.statusOf(gate) };
   }
 
@@ -141,13 +141,6 @@ export class RegistryCore {
     for (const gate of this.gates) gate.close();
     this.#closing.abort();
     await this.sharing?.close();
-  }
-
-  #executeHere(gate: Gate, command: Command): { changed: boolean } {
-    const { app, settings } = gate;
-    const now = this.clock.now();
-    const next = applyCommand(gate.state, command, { app, settings, now });
-    return { changed: gate.adopt(next, now) };
   }
 
   #create(app: string): Gate {
