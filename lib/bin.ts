@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { failureJson, toFailure } from './cli/cli-error.ts';
 import { FLAGS } from './cli/config/flags.ts';
+import { flushOutput } from './cli/flush-output.ts';
 import { createProgram } from './cli/program.ts';
 import { ignoreLostOutput } from './cli/signals.ts';
 import { printableLines } from './common/printable.ts';
@@ -28,6 +29,7 @@ try {
   const { exitCode, message } = toFailure(error);
   if (message !== undefined) console.error(printableLines(`antract: ${message}`));
   if (exitCode !== 0 && args.includes('--json')) console.log(failureJson(error));
+  await flushOutput(process.stdout);
   // The failed command may have left a server or a connection open, which would keep the process.
   process.exit(exitCode);
 }

@@ -396,6 +396,17 @@ describe('antract called with invalid arguments exits with 2 and', () => {
   });
 });
 
+/** Once nothing listens any more, the gateway is about to exit. */
+async function expectRefused(url: string): Promise<void> {
+  for (;;) {
+    const isListening = await request(url).then(
+      () => true,
+      () => false,
+    );
+    if (!isListening) return;
+  }
+}
+
 describe('a gateway process', () => {
   it('exits with 1 and a sentence when the port is in use', async () => {
     const other = createServer().listen(0, '127.0.0.1');
@@ -429,6 +440,22 @@ describe('a gateway process', () => {
       expect(await cli.exited).toEqual({ code: 0, signal: null });
     },
   );
+
+  it('writes its whole access log before it exits, also to a reader that is behind', async () => {
+    const backend = await startBackend();
+    const { cli, url } = await serve(['--target', backend.url, '--access-log', 'json']);
+    cli.readSlowly();
+    const path = `/${'y'.repeat(490)}`;
+    const headers = { 'user-agent': 'x'.repeat(500) };
+    // About 350 kB, which is more than a pipe and the buffer of its reader take.
+    for (let i = 0; i < 300; i++) await request(url + path, { headers });
+    cli.signal('SIGTERM');
+    await cli.saw('stderr', /SIGTERM: closing/);
+    await expectRefused(url);
+    cli.readOn();
+    expect(await cli.exited).toEqual({ code: 0, signal: null });
+    expect(cli.stdout.match(/"path":"\/y/g)).toHaveLength(300);
+  });
 
   it('ends by SIGHUP when its terminal is closed, after it has answered the held requests', async () => {
     const backend = await startBackend();

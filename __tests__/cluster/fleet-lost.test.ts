@@ -178,7 +178,7 @@ describeWithRedis('a gateway that the others can not reach', () => {
       expect(body).toMatch(
         /^Not drained after .*: the store does not answer, so other processes may still send requests to the backend\.\n/,
       );
-      expect(body).toContain('/_antract/drain?lost=ignore goes on without them');
+      expect(body).toContain('/_antract/drain?lost=ignore drains without them');
       expect((await request(`${second.url}/served`)).status).toBe(200);
       expect(await command(first, 'drain?wait=10min&lost=ignore')).toMatchObject({
         status: 200,

@@ -10,6 +10,7 @@ import {
 } from '../gateway/server/gateway.ts';
 import type { Logger } from '../options/options.ts';
 import { EXIT_FAILED } from './cli-error.ts';
+import { flushOutput } from './flush-output.ts';
 import { endBySignal } from './signals.ts';
 
 /** Standard output is reserved for the access log. */
@@ -56,7 +57,8 @@ export function endOnSignals(
     isClosing = true;
     stderrLogger.info(`${signal}: closing; a second signal ends the process at once.`);
     close().then(
-      (code) => {
+      async (code) => {
+        await flushOutput(process.stdout);
         if (signal === 'SIGHUP' && isOnTerminal()) endBySignal(signal);
         else process.exit(code);
       },

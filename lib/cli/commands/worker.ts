@@ -4,13 +4,12 @@
  */
 import cluster, { type Worker } from 'node:cluster';
 import type { Command } from 'commander';
-import { systemClock } from '../../common/clock.ts';
 import { AntractError } from '../../common/errors.ts';
 import { createGateway, type Gateway } from '../../gateway/server/gateway.ts';
 import { ClusterStore } from '../../stores/cluster-store.ts';
 import { EXIT_FAILED, EXIT_USAGE, toFailure, UsageError } from '../cli-error.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
-import { delay } from '../delay.ts';
+import { flushOutput } from '../flush-output.ts';
 import { CLOSING_SIGNALS, stderrLogger } from '../run-gateway.ts';
 import { WorkerMetrics } from '../workers/worker-metrics.ts';
 import {
@@ -43,7 +42,7 @@ function runWorker(worker: Worker): void {
     if (isClosing) return;
     isClosing = true;
     const code = await close(gateway);
-    await Promise.race([flush(process.stdout), delay(systemClock, FLUSH_MS)]);
+    await flushOutput(process.stdout);
     process.exit(code);
   };
   worker.on('disconnect', () => {
@@ -100,11 +99,4 @@ async function close(gateway: Gateway | undefined): Promise<number> {
     stderrLogger.error(String(error));
     return EXIT_FAILED;
   }
-}
-
-/** A reader that reads nothing must not keep this process running. */
-const FLUSH_MS = 1000;
-
-function flush(stream: NodeJS.WritableStream): Promise<void> {
-  return new Promise((resolve) => stream.write('', () => resolve()));
 }
