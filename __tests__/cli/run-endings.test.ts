@@ -82,6 +82,7 @@ describeWithRedis('while the store does not answer', () => {
     expect({ outcome, drainTries }).toEqual({ outcome: 'not drained', drainTries: 1 });
     expect(error).toMatchObject({ code: 'ERR_ANTRACT_STORE_LOST', exitCode: 3 });
     expect(error.message).toMatch(/^Not drained: the store does not answer, so other gateways/);
+    expect(error.message).toMatch(/--ignore-lost does not help here, because no lease ends/);
     expect(error.message).toMatch(
       /touch was not run\..*Next: bring the store back, or run `antract/,
     );
@@ -114,9 +115,37 @@ describeWithRedis('while the store does not answer', () => {
     expect(phase).toMatch(/^paus/);
     expect(error).toMatchObject({ code: 'ERR_ANTRACT_STORE_LOST', exitCode: 3 });
     expect(error.message).toMatch(
-      /^App default is not drained: the store does not answer.*--ignore-lost does not help here\.\nIt stays paus\w+ at this gateway/,
+      /^App default is not drained: the store does not answer.*If no other gateway serves requests, add --ignore-lost\.\nIt stays paus\w+ at this gateway/,
     );
     expect(cli.stderr).not.toContain('still in flight');
+  });
+
+  it.each(['pause', 'drain'])(
+    '`%s --wait --ignore-lost` drains this gateway, not the gateways that can not be asked',
+    async (command) => {
+      const [site] = await operateTwo();
+      if (command === 'drain') await site.admin('enable');
+      await loseStore(site);
+      // Until the other gateway counts as silent, the drain waits for it.
+      const cli = site.antract(command, '--wait', '30s', '--ignore-lost');
+      expect(await cli.exited).toMatchObject({ code: 0 });
+      expect(cli.stdout).toMatch(/Drained after [\d.]+ m?s: nothing is in flight\./);
+      expect(cli.stdout).toMatch(/the others can't be asked, because the store does not answer/);
+    },
+  );
+
+  it('`drain --ignore-lost` still waits for the requests in flight at this gateway', async () => {
+    const [site] = await operateTwo();
+    await site.begin();
+    await site.admin('enable');
+    await loseStore(site);
+    const cli = site.antract('drain', '--wait', '3s', '--ignore-lost', '--json');
+    const { error } = await printed(cli);
+    expect(error).toMatchObject({ code: 'ERR_ANTRACT_DRAIN_TIMEOUT', exitCode: 3 });
+    expect(error.message).toMatch(
+      /did not drain within .*; 1 request still in flight:\n.*GET \/hang/,
+    );
+    expect(error.message).not.toContain('--ignore-lost');
   });
 
   it('`resume --wait` gives up, and says that other gateways may still hold requests', async () => {

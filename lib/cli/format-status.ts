@@ -29,14 +29,14 @@ export function stragglerLines(snapshot: AppSnapshot): string[] {
 export function missingText(missing: readonly string[]): string {
   return (
     `${missing.join(', ')} can't be heard, and may still send requests to the backend. ` +
-    'Restart it or its connection to the store, then try again; if it has ended, --ignore-lost goes on without it.'
+    'Restart it or its connection to the store, then try again; if it has ended, add --ignore-lost.'
   );
 }
 
 /** Why a drain can't be done without the store, and what the operator can do. */
 export const STORE_LOST_DRAIN =
   'the store does not answer, so other gateways may still send requests to the backend. ' +
-  'Bring the store back, then try again; --ignore-lost does not help here.';
+  'Bring the store back, then try again.';
 
 /** Why a command may not have reached every gateway; undefined where it has. */
 export function behindText({

@@ -19,6 +19,8 @@ export interface ProgressDeps {
   readonly app: string;
   readonly terminal: Terminal;
   readonly clock: Clock;
+  /** Whether to keep waiting while the store does not answer. */
+  readonly ignoresLostStore?: boolean;
 }
 
 export class Progress {
@@ -42,8 +44,8 @@ export class Progress {
   }
 
   /**
-   * Makes a call that waits at the server, and ends it when the store stays lost: without the store the
-   * call can't succeed.
+   * Makes a call that waits at the server, and ends it when the store stays lost, unless the operator has
+   * said that this doesn't matter: without the store the call can't succeed.
    *
    * @throws StoreLostError, and what {@link AdminClient.call} throws.
    */
@@ -57,7 +59,8 @@ export class Progress {
       ...options,
       signal: AbortSignal.any(signals),
     });
-    if (answer.status === 202 && readSnapshot(answer.body).isStoreLost) {
+    const { ignoresLostStore = false } = this.#deps;
+    if (answer.status === 202 && !ignoresLostStore && readSnapshot(answer.body).isStoreLost) {
       throw new StoreLostError(answer.body);
     }
     return answer;
@@ -85,7 +88,7 @@ export class Progress {
   }
 
   #checkStore({ isStoreLost }: AppSnapshot, body: Body): void {
-    if (!isStoreLost) {
+    if (!isStoreLost || this.#deps.ignoresLostStore === true) {
       this.#storeLostAt = undefined;
       return;
     }

@@ -5,7 +5,6 @@ import {
   addClientOptions,
   createClient,
   createIgnoreLost,
-  lostParameter,
   type ClientOptions,
   type IgnoreLost,
 } from '../client/client-options.ts';
@@ -26,5 +25,5 @@ export function addDrain(program: Command): void {
 
 async function drain(app: string, flags: DrainFlags): Promise<void> {
   const client = createClient(flags);
-  return waitForDrain(client, 'drain', { app, lost: lostParameter(flags) }, flags.wait, flags);
+  return waitForDrain(client, 'drain', { app }, flags.wait, flags);
 }

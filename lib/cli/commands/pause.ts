@@ -37,8 +37,8 @@ async function pause(app: string, flags: PauseFlags): Promise<void> {
   const client = createClient(flags);
   const { wait, maxTime, only, reason } = flags;
   if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
-  const parameters = { app, max_time: maxTime, only, reason, lost: lostParameter(flags) };
+  const parameters = { app, max_time: maxTime, only, reason };
   if (wait !== undefined) return waitForDrain(client, 'enable', parameters, wait, flags);
-  const { body } = await client.call('enable', parameters);
+  const { body } = await client.call('enable', { ...parameters, lost: lostParameter(flags) });
   printResult(flags, body);
 }

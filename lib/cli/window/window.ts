@@ -20,6 +20,9 @@ import { missingText, nameAll, STORE_LOST_DRAIN } from '../format-status.ts';
 
 /** How much longer than the requested wait the server may take to respond. */
 const RESPONSE_MARGIN_MS = 10_000;
+/** Why `--ignore-lost` does not replace the store here, although `antract drain` accepts it. */
+const LEASE_NEEDS_STORE =
+  '--ignore-lost does not help here, because no lease ends while the store is away.';
 /** After a signal, the response to the first call is awaited for this long. */
 const LAST_RESPONSE_MS = 1000;
 /** The longest time in which requests pass between two attempts to drain. */
@@ -166,9 +169,13 @@ function storeLost({ report }: RunContext): CommandFailure {
   const { stragglers } = report;
   const waiting = stragglers.length === 0 ? '' : ` Still in flight: ${nameAll(stragglers)}.`;
   report.outcome = 'not drained';
-  return new CommandFailure(`Not drained: ${STORE_LOST_DRAIN}${waiting}`, EXIT_DRAIN_TIMEOUT, {
-    code: 'ERR_ANTRACT_STORE_LOST',
-  });
+  return new CommandFailure(
+    `Not drained: ${STORE_LOST_DRAIN} ${LEASE_NEEDS_STORE}${waiting}`,
+    EXIT_DRAIN_TIMEOUT,
+    {
+      code: 'ERR_ANTRACT_STORE_LOST',
+    },
+  );
 }
 
 // ---- The command ------------------------------------------------------------------------------
