@@ -24,7 +24,7 @@ export const FLAGS: readonly Flag[] = [
   flag(
     'healthCheckPath',
     '<path>',
-    'path that is never held; may be given several times',
+    'path whose GET and HEAD requests are never held; may be given several times',
     undefined,
     list,
   ),
