@@ -8,6 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemClock, type Clock, type Timer } from '../common/clock.ts';
 import { isDisconnected, onDisconnect } from '../http/disconnect.ts';
+import { RETRY_SOON } from '../http/rejection-response.ts';
 import { AntractError } from '../common/errors.ts';
 import type { AntractEvents } from '../gate/events.ts';
 import type { AppStatus } from '../gate/status.ts';
@@ -185,5 +186,5 @@ const BUSY = Object.freeze({
   status: 503,
   code: 'ERR_ANTRACT_ADMIN_BUSY',
   detail: `All ${MAX_STREAMS} event streams are in use. Each open dashboard uses one: close one, then try again.`,
-  headers: { 'Retry-After': '5' },
+  headers: { 'Retry-After': String(RETRY_SOON) },
 });

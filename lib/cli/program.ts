@@ -28,10 +28,12 @@ const COMMANDS: readonly AddCommand[] = [
 
 export function createProgram(version: string, childCommand: readonly string[]): Command {
   const program = new Command('antract')
-    .description('Holds HTTP requests while a backend is away, and lets them go once it is back.')
+    .description(
+      'Holds HTTP requests while a backend is down, and releases them in order when it is back.',
+    )
     .version(version)
     // Show the usage that each sub-command defines: `run` takes its command after `--`, and Commander
-    // knows nothing of that argument.
+    // does not list that argument.
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
     .exitOverride()
     .showHelpAfterError('(--help tells more)');

@@ -196,13 +196,14 @@ export class Gate {
   /**
    * A response has begun, which frees a place in the pace of the release.
    *
-   * @param isFromBackend whether it shows that the backend works.
+   * @param isGood whether the status is none of a backend that has a problem.
+   * @param showsBackendWorks whether the response can only come from a working backend.
    */
-  onResponseStart(request: RequestLine, good: boolean, isFromBackend = good): void {
+  onResponseStart(request: RequestLine, isGood: boolean, showsBackendWorks = isGood): void {
     // A requeued request that is rejected here is not in flight.
-    const entry = isFromBackend && this.#parts.inFlight.get(request);
+    const entry = showsBackendWorks && this.#parts.inFlight.get(request);
     if (entry) this.backend.noteGoodResponse(entry);
-    if (this.#parts.outstanding.onResponse(request, good)) this.release.releaseNext();
+    if (this.#parts.outstanding.onResponse(request, isGood)) this.release.releaseNext();
   }
 
   /** The response has ended, in any way. May be called twice. */

@@ -27,7 +27,7 @@ export type ProbeCause = 'release' | 'outage';
  */
 type RequestHandling = 'held' | 'passed' | 'gave-up' | 'background';
 
-/** An attempt, or the success of the whole probe (`ready`), which takes `healthThreshold` attempts. */
+/** An attempt, or the success of the whole probe (`ready`), which takes `probe.threshold` attempts. */
 export type ProbeResult =
   | { readonly kind: 'attempt'; readonly seen: string; readonly isGood: boolean }
   | { readonly kind: 'ready'; readonly isFirst: boolean };

@@ -29,7 +29,6 @@ export interface StatusFields {
   inFlight: number;
   /** WebSockets, event streams and long polls among those in flight. */
   longLived: number;
-  /** How long the first request in the queue has waited; null if the queue is empty. */
   /** Bytes of the bodies of held requests that are kept, in memory and on disk. */
   spooledBytes: number;
   /** How long the first request in the queue has waited; null if the queue is empty. */

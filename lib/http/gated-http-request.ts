@@ -16,6 +16,7 @@ import {
   sendRejection,
   statusOf,
   type RejectionResponse,
+  RETRY_SOON,
 } from './rejection-response.ts';
 
 const LONG_POLL_ENDED: RejectionResponse = Object.freeze(
@@ -32,7 +33,7 @@ const TOO_SLOW: RejectionResponse = Object.freeze({
   code: 'ERR_ANTRACT_BODY_TIMEOUT',
   title: 'Request timeout',
   detail: 'The body of this request arrived too slowly for the maintenance that is about to begin.',
-  retryAfter: 5,
+  retryAfter: RETRY_SOON,
   close: true,
 });
 

@@ -21,6 +21,10 @@ export interface RejectionResponse {
   readonly close?: boolean | undefined;
 }
 
+/** Seconds of `Retry-After` where nothing better is known: the reason ends soon, or lasts. */
+export const RETRY_SOON = 5;
+const RETRY_LATER = 30;
+
 export const TOO_MANY_HEADERS: RejectionResponse = Object.freeze({
   status: 431,
   code: 'ERR_ANTRACT_TOO_MANY_HEADERS',
@@ -95,23 +99,27 @@ const TEXTS = {
   timeout: {
     title: 'Still under maintenance',
     detail: 'The maintenance takes longer than this request could wait.',
-    retryAfter: 5,
+    retryAfter: RETRY_SOON,
   },
-  stopped: { title: 'Out of service', detail: 'The service has been stopped.', retryAfter: 30 },
+  stopped: {
+    title: 'Out of service',
+    detail: 'The service has been stopped.',
+    retryAfter: RETRY_LATER,
+  },
   full: {
     title: 'Under maintenance',
     detail: 'Too many requests wait for the end of the maintenance.',
-    retryAfter: 5,
+    retryAfter: RETRY_SOON,
   },
   shutdown: {
     title: 'Restarting',
     detail: 'The gateway is shutting down and will be back shortly.',
-    retryAfter: 5,
+    retryAfter: RETRY_SOON,
   },
   unreachable: {
     title: 'Bad gateway',
     detail: 'The service behind this gateway could not be reached.',
-    retryAfter: 5,
+    retryAfter: RETRY_SOON,
   },
   'long-poll': {
     title: 'Ask again',
@@ -122,7 +130,7 @@ const TEXTS = {
   'too-large': {
     title: 'Content too large',
     detail: 'The service is under maintenance, and this body is too large to be kept meanwhile.',
-    retryAfter: 30,
+    retryAfter: RETRY_LATER,
   },
 } as const satisfies Record<
   RejectReason,

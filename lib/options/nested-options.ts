@@ -3,6 +3,11 @@
  */
 import type { Duration } from '../common/validate.ts';
 
+/** The names of the release strategies. `gate/pacing/` implements them. */
+export const RELEASE_STRATEGIES = ['immediate', 'fixed', 'slow-start'] as const;
+
+export type ReleaseStrategy = (typeof RELEASE_STRATEGIES)[number];
+
 /**
  * The pace of a release.
  *
@@ -17,7 +22,7 @@ export interface ReleaseOptions {
    *
    * @default 'fixed' if a limit is set, else 'immediate'; in the gateway 'slow-start'
    */
-  strategy?: 'immediate' | 'fixed' | 'slow-start' | undefined;
+  strategy?: ReleaseStrategy | undefined;
   /**
    * Requests with which a slow start begins.
    *

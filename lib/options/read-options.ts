@@ -11,13 +11,13 @@ import type {
   ReleaseOptions,
 } from './options.ts';
 import { ONE_CHECK, readProbe } from './probe-option.ts';
+import { RELEASE_STRATEGIES } from './nested-options.ts';
 import { printableLogger } from '../common/printable.ts';
 import { isPlainPath, pathOf } from '../common/request.ts';
 import { matchesPattern, readRequestPattern } from '../common/request-pattern.ts';
 import {
   DEFAULT_APP_SETTINGS,
   DEFAULT_SETTINGS,
-  RELEASE_STRATEGIES,
   type AppSettings,
   type HeartbeatSettings,
   type ReleaseSettings,

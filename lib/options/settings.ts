@@ -3,13 +3,9 @@
  */
 import type { BackendCheck } from '../probe/backend-probe.ts';
 import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
+import type { ReleaseStrategy } from './nested-options.ts';
 import { DEFAULT_SPOOL_SETTINGS, type SpoolSettings } from './spool-settings.ts';
 import type { Store } from '../stores/store.ts';
-
-/** The names of the release strategies. `gate/pacing/` implements them. */
-export const RELEASE_STRATEGIES = ['immediate', 'fixed', 'slow-start'] as const;
-
-export type ReleaseStrategy = (typeof RELEASE_STRATEGIES)[number];
 
 export interface ReleaseSettings {
   readonly strategy: ReleaseStrategy;
@@ -67,7 +63,7 @@ export interface Settings extends AppSettings {
   readonly logger: Logger;
 }
 
-/** The only place for defaults. A test compares the documentation with them. */
+/** The defaults of the options of an app. A test compares the documentation with them. */
 export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   maxTime: 5 * 60_000,
   healthCheckPath: Object.freeze([]),

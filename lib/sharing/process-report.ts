@@ -27,7 +27,7 @@ export interface AppReport
   readonly isDrained: boolean;
   /** How the process sees the backend. Missing if that is unknown. */
   readonly backend?: BackendStatus;
-  /** No request is held, and as far as it is known the backend answers. */
+  /** No request is held, the backend answers as far as it is known, and no probe is running. */
   readonly isOpen: boolean;
   /** The process releases requests, or waits for their responses. It takes part in the pace. */
   readonly sharesPace: boolean;

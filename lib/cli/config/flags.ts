@@ -3,6 +3,7 @@
  * the place of the value in the configuration.
  */
 import { DEFAULT_CORE_OPTIONS, DEFAULT_GATEWAY_SETTINGS } from '../../gateway/config/config.ts';
+import { RELEASE_STRATEGIES } from '../../options/nested-options.ts';
 import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../../options/settings.ts';
 import { boolean, flag, list, number, textOrRegExp, type Flag } from './flag.ts';
 
@@ -78,12 +79,7 @@ export const FLAGS: readonly Flag[] = [
     'what happens after --max-wait: reject or release',
     defaults.onMaxWait,
   ),
-  flag(
-    'release.strategy',
-    '<strategy>',
-    'immediate, fixed or slow-start',
-    defaults.release.strategy,
-  ),
+  flag('release.strategy', '<strategy>', RELEASE_STRATEGIES.join(', '), defaults.release.strategy),
   flag(
     'release.initial',
     '<number>',

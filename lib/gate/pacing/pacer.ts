@@ -1,5 +1,5 @@
 /** Says how many held requests may be released now. One pacer serves one release. */
-import type { ReleaseStrategy } from '../../options/settings.ts';
+import type { ReleaseStrategy } from '../../options/nested-options.ts';
 import { fixed } from './fixed.ts';
 import { immediate } from './immediate.ts';
 import type { PaceCounts, Strategy, StrategyDeps } from './pace-rule.ts';

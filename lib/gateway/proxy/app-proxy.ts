@@ -37,7 +37,7 @@ export class AppProxy {
     const connections = new BackendConnections({
       target: route.target,
       timeoutMs: route.proxyTimeout,
-      isUnconfirmed: () => gate.isUnconfirmed(),
+      needsAcceptCheck: () => gate.needsAcceptCheck(),
     });
     this.#connections = connections;
     this.#lateBodies = new LateBodies(exchanges);

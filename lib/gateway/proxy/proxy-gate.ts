@@ -20,7 +20,7 @@ export interface ProxyGate {
   /** Whether the request, which the gate let pass, would be held if it arrived now. */
   wouldHold(req: IncomingMessage): boolean;
   /** Whether the backend may fail at any moment, as during a release. */
-  isUnconfirmed(): boolean;
+  needsAcceptCheck(): boolean;
 }
 
 /** Tells the gate of an error, unless it tells nothing about the backend. */

@@ -2,7 +2,7 @@
  * The responses of the gateway itself. They reveal neither the address of the backend nor what it
  * sent.
  */
-import type { RejectionResponse } from '../../http/rejection-response.ts';
+import { RETRY_SOON, type RejectionResponse } from '../../http/rejection-response.ts';
 
 export const BAD_GATEWAY: RejectionResponse = Object.freeze({
   status: 502,
@@ -37,7 +37,7 @@ export const TOO_MANY_CONNECTIONS: RejectionResponse = Object.freeze({
   code: 'ERR_ANTRACT_TOO_MANY_CONNECTIONS',
   title: 'Too many connections',
   detail: 'The gateway has reached the limit of open connections of its system.',
-  retryAfter: 5,
+  retryAfter: RETRY_SOON,
   close: true,
 });
 
@@ -46,6 +46,6 @@ export const SHUTTING_DOWN: RejectionResponse = Object.freeze({
   code: 'ERR_ANTRACT_SHUTDOWN',
   title: 'Restarting',
   detail: 'The gateway is shutting down and will be back shortly.',
-  retryAfter: 5,
+  retryAfter: RETRY_SOON,
   close: true,
 });

@@ -109,7 +109,7 @@ export class AppRoute implements Destination {
       onConnectionLost: (req) => gate().backend.noteDrop(req),
       wouldHold: (req) => gate().wouldHold(req),
       // Asked for each new connection. Not from the status, which counts everything in flight.
-      isUnconfirmed: () => {
+      needsAcceptCheck: () => {
         const { release } = gate();
         return release.isReleasing || release.sharesPace;
       },

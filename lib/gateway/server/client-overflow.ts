@@ -5,10 +5,10 @@
  */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { RETRY_SOON } from '../../http/rejection-response.ts';
 import { descriptorOf, type DescriptorLimits } from '../../common/descriptors.ts';
 
-const RESPONSE =
-  'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n';
+const RESPONSE = `HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: ${RETRY_SOON}\r\nContent-Length: 0\r\n\r\n`;
 
 export class ClientOverflow {
   readonly #limits: DescriptorLimits;

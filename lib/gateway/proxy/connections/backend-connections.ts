@@ -39,7 +39,7 @@ export interface BackendConnectionsDeps {
   /** The longest silence; 0 for no limit. */
   readonly timeoutMs: number;
   /** Whether the backend may fail at any moment, as during a release. */
-  readonly isUnconfirmed: () => boolean;
+  readonly needsAcceptCheck: () => boolean;
 }
 
 export class BackendConnections {
@@ -96,14 +96,14 @@ export class BackendConnections {
   }
 
   readonly #open: OpenConnection = (options, callback) => {
-    const { target, timeoutMs, isUnconfirmed } = this.#deps;
+    const { target, timeoutMs, needsAcceptCheck } = this.#deps;
     const socket = this.#connect(options) as Socket;
     this.#pending.add(socket);
     limitDescriptor(socket, this.#maxDescriptor);
     const attempt = {
       readyEvent: target.protocol === 'http:' ? 'connect' : 'secureConnect',
       timeoutMs,
-      acceptCheck: isUnconfirmed() ? this.#acceptCheck : undefined,
+      acceptCheck: needsAcceptCheck() ? this.#acceptCheck : undefined,
     } as const;
     whenUsable(socket, attempt, (failure) => {
       this.#pending.delete(socket);
