@@ -1,11 +1,10 @@
 /**
- * What a restart that nobody announced costs the clients, through antract, through Caddy with
- * `lb_try_duration`, and through a plain http-proxy-middleware: `node bench/caddy.mjs [rounds]`.
+ * What an unplanned restart costs the clients: through antract, through Caddy with `lb_try_duration`, and
+ * through http-proxy-middleware alone. `node bench/caddy.mjs [rounds]`.
  *
- * The backend takes 30 ms for an answer. It is killed by SIGKILL under load from 50 clients (GET, and
- * POST of 100 KB, by turns), and
- * is started again two seconds later. Counted are the requests that did not come to 200; those of which
- * the backend had read the first bytes, which nobody may send again; and those that it got twice.
+ * The backend answers after 30 ms. SIGKILL ends it under load from 50 clients (alternating GET, and POST of
+ * 100 KB). It starts again two seconds later. The bench counts requests without a 200; requests of which the
+ * backend had read the first bytes, which must not be sent again; and requests that it received twice.
  * Needs `caddy` (`apt-get install caddy`); without it, its rows are left out.
  */
 import { fork, spawn, spawnSync } from 'node:child_process';

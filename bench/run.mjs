@@ -1,9 +1,9 @@
 /**
  * What the gate costs, measured side by side in one run: `npm run bench [-- rounds [seconds]]`.
  *
- * Machines are noisy, so the rivals take turns within each round, and what is printed is the median
- * of their ratios. Processor time for each request, user and system, is what to compare: other
- * programs take requests a second away from whoever runs at that moment.
+ * Machines are noisy, so the servers take turns within each round, and the result is the median of
+ * their ratios. Compare the processor time for each request (user and system): other programs reduce the
+ * requests per second of the server that runs at that moment.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

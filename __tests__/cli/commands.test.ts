@@ -499,7 +499,7 @@ describe('the address of the server', () => {
   });
 
   it.each<[string, string[], RegExp]>([
-    ['a port that nobody listens on', ['--url', 'http://127.0.0.1:9'], /connection refused/],
+    ['a port without a listener', ['--url', 'http://127.0.0.1:9'], /connection refused/],
     ['a socket that is not there', ['--url', 'unix:/nowhere.sock'], /no such socket/],
     ['a name that is none', ['--url', 'http://nowhere.invalid'], /host/],
   ])('that leads to %s makes a command exit with 1 and the reason', async (_what, args, reason) => {

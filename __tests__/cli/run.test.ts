@@ -385,7 +385,7 @@ describe('`antract run` whose pause ends early', () => {
     go();
     expect((await run.exited).code).toBe(1);
     expect(run.stderr).toContain('sh succeeded, but maybe not all of it ran during the pause.');
-    // Not 0: nobody is there to tell.
+    // Not 0: no process is left to report to.
     expect(report()).toMatchObject({ pausedForMs: null, held: null, abandoned: null });
     expect(run.stderr).toContain('The number of held requests is unknown');
   });

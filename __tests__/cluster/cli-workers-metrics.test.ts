@@ -66,7 +66,7 @@ describe('the metrics of several workers', () => {
   it('keep the counts of workers that died', async () => {
     const gateway = await afterAPause();
     const before = await scrape(gateway);
-    // One stays, or there is nobody to ask until the next one listens.
+    // One stays: without it no worker would answer until the next one listens.
     for (const pid of (await workersOf(gateway, 3)).slice(1)) {
       process.kill(pid, 'SIGKILL');
       await gateway.gateway.saw('stderr', new RegExp(`worker ${pid} was killed by SIGKILL`));

@@ -154,10 +154,10 @@ describe('several workers', () => {
     expect(after.lostProcesses).toMatchObject([{ pid: killed.pid, ended: true }]);
     expect(await gateway.admin('enable?wait=10s')).toMatchObject({ drained: true });
     const { processes: now } = await gateway.status();
-    const newcomer = now?.find(({ pid }) => !pids.includes(pid));
-    expect(newcomer).toMatchObject({ acknowledged: true, drained: true, inFlight: 0 });
+    const newRequest = now?.find(({ pid }) => !pids.includes(pid));
+    expect(newRequest).toMatchObject({ acknowledged: true, drained: true, inFlight: 0 });
     const more = await holdInEach(gateway, {}, ends.length - killed.held);
-    expect(more.processes.map(({ pid }) => pid)).toContain(newcomer?.pid);
+    expect(more.processes.map(({ pid }) => pid)).toContain(newRequest?.pid);
     await gateway.admin('disable');
     const all = await Promise.all(ends);
     expect(all.filter((end) => end === 'ECONNRESET')).toHaveLength(killed.held);

@@ -1,6 +1,6 @@
 /**
  * Several gateways on one Redis, as they are meant to be used: all are processes, the load never stops,
- * backend and Redis are really killed. Nobody may be answered anything but 200, nor served twice.
+ * backend and Redis are really killed. Each request has to get a 200, and to be served once.
  */
 import { afterEach, expect, it } from '@jest/globals';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
@@ -86,7 +86,7 @@ class Fleet {
     await this.reopen(resumeAt);
   }
 
-  /** The backend is back: resumes at one gateway, and waits until nobody is held in any. */
+  /** The backend is back: resumes at one gateway, and waits until no gateway holds a request. */
   async reopen(index: number): Promise<void> {
     await this.backend.start();
     expect((await this.command(index, 'disable?wait=30s')).status).toBe(200);

@@ -107,7 +107,7 @@ describe('a request that waits for a new connection', () => {
     await until(() => lookups.count() === 1);
     await backend.answer('/first');
     await backend.has('/second');
-    // Nobody waits when the connection is ready.
+    // No request waits when the connection is ready.
     lookups.finish();
     await until(() => backend.connections.length === 2);
     const third = request(`${gateway.url}/third`);

@@ -185,7 +185,7 @@ describe('enable with wait', () => {
     expect(site.antract.status().phase).toBe('pausing');
   });
 
-  it('counts those held at the time of the answer', async () => {
+  it('counts the requests held at the time of the response', async () => {
     const site = await start();
     await keepBusy(site);
     await site.antract.enable();
@@ -233,7 +233,7 @@ describe('enable with wait', () => {
     expect((await answer).body).toContain('ERR_ANTRACT_CLOSED');
   });
 
-  it('the wait ends when whoever asked leaves; the pause stays', async () => {
+  it('the wait ends when its client disconnects; the pause stays', async () => {
     const site = await start();
     await keepBusy(site);
     const leaving = new AbortController();

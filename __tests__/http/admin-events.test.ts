@@ -227,7 +227,7 @@ describe('over time, the event stream', () => {
     stream.leave();
   });
 
-  it('keeps no timer and no listener when nobody reads', async () => {
+  it('keeps no timer and no listener without a reader', async () => {
     const { clock, registry, streams, url } = await bench();
     const stream = await openStream(url);
     await stream.next();
@@ -252,7 +252,7 @@ describe('over time, the event stream', () => {
       enter(registry.gate(app(0)), get(`/${second}`));
       clock.advance(1000);
       waiting = Math.max(waiting, responses[0]?.writableLength ?? 0);
-      // Only whoever reads is told all of it.
+      // Only a client that reads gets all of it.
       await reader.until(({ inFlight }) => inFlight === second + 1);
     }
     expect(streams.size).toBe(1);

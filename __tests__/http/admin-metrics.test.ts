@@ -165,7 +165,7 @@ describe('the metrics', () => {
     await Promise.all(all.map(({ antract }) => antract.close()));
   });
 
-  it('tell what nobody had asked for from what somebody did', async () => {
+  it('tell unplanned holds from pauses that an operator asked for', async () => {
     const options = { probe: { check: () => false }, holdOnOutage: '10s' };
     const { antract, url, scrape } = await start(options, { metrics: {} });
     const pause = antract.pause();

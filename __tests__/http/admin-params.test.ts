@@ -338,7 +338,7 @@ describe.each([
     expect((await post(`${url}/enable`, FORM, 'app[x]=blog')).status).toBe(400);
   });
 
-  it('one in a GET is refused, as whoever sent it meant something by it', async () => {
+  it('one in a GET is rejected, because its sender expected it to have an effect', async () => {
     const { antract, url } = await start(express);
     const answer = await request(`${url}/enable`, {
       headers: { 'content-type': FORM, 'content-length': 8 },

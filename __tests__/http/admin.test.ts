@@ -199,7 +199,7 @@ describe.each(MODULES)('on %s', (_name, express) => {
     },
   );
 
-  it('every answer is kept by nobody, sniffed by nobody, and tells nothing of Express', async () => {
+  it('every response forbids caching and sniffing, and does not name Express', async () => {
     const site = await start({ express });
     const answers = [
       await request(`${site.admin}/status`),

@@ -305,7 +305,7 @@ describe.each(named())('%s', (_name, kind) => {
       if (end === 'is answered') mayAnswer.open();
       else exchange.leave();
       expect(await drained).toMatchObject({ outcome: 'drained', stragglers: [] });
-      // Its handler may answer all the same, to nobody.
+      // Its handler may still answer, although the client has disconnected.
       mayAnswer.open();
       expect(antract.status()).toMatchObject({ phase: 'paused', inFlight: 0 });
       expect(drains).toBe(1);
@@ -375,7 +375,7 @@ describe.each(named('http/1.1'))('%s: what only HTTP/1.1 has', (_name, kind) => 
     await antract.disable();
     expect(await text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
     expect(await text).toMatch(/\r\nConnection: close\r\n/i);
-    // HTTP/1.0 knows no chunks, and a response that ends with its connection needs none.
+    // HTTP/1.0 has no chunked encoding, and a response that ends with its connection needs none.
     if (head.includes('HTTP/1.0')) expect(await text).not.toMatch(/transfer-encoding/i);
     expect(served).toEqual(['/a']);
   });

@@ -259,7 +259,7 @@ describe('a held upgrade', () => {
     socket.write(HANDSHAKE);
     await site.held(1);
     const abandoned = nextEvent(site.antract, 'abandoned');
-    // Jest hides what would end any other process: an error that nobody listens for.
+    // Jest hides what would end any other process: an error without a listener.
     expect(site.accepted[0]?.listenerCount('error')).toBeGreaterThan(0);
     leave(socket);
     expect(await abandoned).toMatchObject([{ path: '/chat' }]);

@@ -95,10 +95,10 @@ class Twins {
         await registry[step.do]();
         return this.#model[step.do]();
       case 'arrive': {
-        const newcomer = await RawClient.connect(this.clients.length, step.body, port);
-        this.clients.push(newcomer);
-        this.#model.arrive(newcomer.id);
-        return newcomer.begin();
+        const newRequest = await RawClient.connect(this.clients.length, step.body, port);
+        this.clients.push(newRequest);
+        this.#model.arrive(newRequest.id);
+        return newRequest.begin();
       }
       case 'send':
         return client?.sendPart();
@@ -163,7 +163,7 @@ class Crowd {
     for (const client of this.present) client.sendRest();
     for (const client of this.clients) {
       const outcome = await outcomeOf(this.gate, client);
-      // Whoever left may have been heard of or not, and may have had an answer before.
+      // A client that disconnected may have been noticed or not, and may have had an answer before.
       if (!this.present.has(client)) continue;
       const last = this.gate.told.findLast(({ id }) => id === client.id)?.event;
       expect([client.id, outcome]).toEqual([client.id, last === 'served' ? 'answered' : last]);

@@ -160,7 +160,7 @@ describe('each request in a random run', () => {
           }
           expect(site.served).toEqual([...site.served].sort((a, b) => a - b));
           expect(registry.status()).toMatchObject({ phase: 'running', held: 0, inFlight: 0 });
-          // Files are deleted behind the back of whoever is served.
+          // Files are deleted while the request is being served.
           await site.spooler.close();
           expect(site.spooler).toMatchObject({ bytes: 0, files: 0 });
         } finally {

@@ -35,7 +35,7 @@ const server = createServer(async (req, res) => {
   try {
     for await (const chunk of req) bytes += chunk.length;
   } catch {
-    // Broken off: nobody is there to be answered.
+    // Aborted: the client has disconnected.
     return;
   }
   note({ method: req.method, url: req.url, bytes });
@@ -63,7 +63,7 @@ const server = createServer(async (req, res) => {
 });
 
 // Connections are taken by a listener of their own, which can be closed without touching those that
-// stand. What the kernel has made by then and nobody has accepted, it resets.
+// stand. The kernel resets connections that it has established and the process has not accepted.
 const listener = net.createServer((socket) => {
   if (++open >= limit) listener.close();
   socket.once('close', () => {
@@ -85,5 +85,5 @@ listener.listen(address, () => {
   process.send({ port: address.port });
 });
 process.on('message', () => process.send({ peak }));
-// A test run that was aborted leaves nobody behind.
+// An aborted test run leaves no process behind.
 process.on('disconnect', () => process.exit());

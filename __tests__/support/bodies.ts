@@ -1,6 +1,4 @@
-/**
- * Bodies, the clients that send them, and the handlers that read them. Knows nothing of spools.
- */
+/** Bodies, the clients that send them, and the handlers that read them. */
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';

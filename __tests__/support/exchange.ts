@@ -1,7 +1,4 @@
-/**
- * One request to a server of any kind, over HTTP/1.1 or http2, that can be sent in parts and broken
- * off. Knows no server beyond its address.
- */
+/** One request to any server, over HTTP/1.1 or http2. It can be sent in parts and aborted. */
 import { once } from 'node:events';
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import http2, { type ClientHttp2Session } from 'node:http2';
@@ -57,7 +54,7 @@ export class Client {
   send(asked: Asked, agent?: http.Agent): Exchange {
     const exchange =
       this.#site.kind.protocol === 'h2' ? this.#send2(asked) : this.#send1(asked, agent);
-    // Whoever breaks off looks at neither.
+    // A client that aborts looks at neither.
     exchange.answer.catch(() => undefined);
     exchange.sent.catch(() => undefined);
     return exchange;
@@ -96,7 +93,7 @@ export class Client {
     const req = kind.tls
       ? https.request({ ...options, ...secureOptions(kind) })
       : http.request(options);
-    // Its second failure, after an answer, is nobody's concern.
+    // A second failure, after a response, does not matter.
     this.#keep(req).on('error', () => undefined);
     const answer = (async (): Promise<Answer> => {
       const [res] = (await once(req, 'response')) as [IncomingMessage];

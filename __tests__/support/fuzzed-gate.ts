@@ -1,6 +1,6 @@
 /**
- * A real server with a gate and a spool, whose backend answers when it is told to; and the records of
- * what the backend saw and what the registry told. Knows no model.
+ * A real server with a gate and a spool. Its backend answers when a test says so. Records what the
+ * backend received and which events the registry emitted.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';

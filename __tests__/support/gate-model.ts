@@ -1,6 +1,6 @@
 /**
- * What a gate is meant to do, in the plainest words: lists instead of queues, no sockets, no promises,
- * time as a number. Knows nothing of lib/.
+ * A model of the gate for property tests: lists instead of queues, no sockets, no promises, time as a
+ * number. It shares no code with `lib/`.
  */
 
 export interface ModelSettings {

@@ -1,6 +1,4 @@
-/**
- * What can happen to a gate, drawn at random, and how to read the record of what did. Knows no server.
- */
+/** Random steps for a gate, and a reader for the record of what happened. */
 import fc from 'fast-check';
 import type { FuzzedGate } from './fuzzed-gate.ts';
 import type { ModelSettings } from './gate-model.ts';

@@ -1,6 +1,4 @@
-/**
- * A client that says exactly what it is told, byte by byte. Knows nothing of spools.
- */
+/** A client that sends exactly the bytes that a test gives it. */
 import { once } from 'node:events';
 import net from 'node:net';
 import { until } from './bodies.ts';

@@ -118,7 +118,7 @@ async function untilReady(child: ChildProcess): Promise<void> {
   const said: string[] = [];
   for await (const line of createInterface({ input: child.stdout! })) {
     if (line.includes('Ready to accept connections')) {
-      // Nobody reads the rest.
+      // The rest is not read.
       child.stdout!.resume();
       return;
     }

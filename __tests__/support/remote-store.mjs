@@ -85,6 +85,6 @@ process.on('message', async (message) => {
     tell({ id, error: { message: error.message, code: error.code } });
   }
 });
-// Whoever drives it has gone; what this does to the stores comes first.
+// The test process has ended; what this does to the stores comes first.
 process.on('disconnect', () => setImmediate(() => process.exit()));
 tell({ ready: true });

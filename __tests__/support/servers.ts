@@ -1,7 +1,6 @@
 /**
- * Every kind of server that `pause()` is promised to work in, each with its middleware mounted and its
- * answers sent as its own users do it. Knows nothing of what a test asks of it; clients are in
- * exchange.ts.
+ * Each kind of server that `pause()` supports, with the middleware mounted and responses sent as users of
+ * that server do. The clients are in exchange.ts.
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -184,7 +183,7 @@ function compat(
   return (req, res) => listener(req as never, res as never);
 }
 
-/** A backend that fails does so because its client has gone: there is nobody to tell. */
+/** A backend that fails does so because its client has disconnected: no response is possible. */
 function answer(text: Promise<string>, send: (text: string) => unknown): Promise<void> {
   return text.then(
     (ready) => void send(ready),

@@ -35,5 +35,5 @@ server.on('upgrade', (req, socket, head) => {
 });
 
 server.listen(Number(port), '127.0.0.1', () => process.send({ port: server.address().port }));
-// A test run that was aborted leaves nobody behind.
+// An aborted test run leaves no process behind.
 process.on('disconnect', () => process.exit());

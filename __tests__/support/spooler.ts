@@ -1,6 +1,4 @@
-/**
- * Spoolers and servers that go away after each test. Knows nothing of what is tested.
- */
+/** Spoolers and servers that are closed after each test. */
 import { afterEach } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { promises } from 'node:fs';

@@ -60,7 +60,7 @@ describe('the diagnostics channels', () => {
     expect(payloads).toEqual([{ app: 'default', method: 'GET', path: '/' }]);
   });
 
-  it('build no message where nobody listens', async () => {
+  it('build no message without a subscriber', async () => {
     const registry = new OpenRegistry();
     await registry.enable();
     let looked = 0;

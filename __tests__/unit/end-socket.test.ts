@@ -59,7 +59,7 @@ describe('the end of a connection', () => {
     expect(socket.destroyed).toBe(true);
   });
 
-  it('can be put off by whoever still has something to send', () => {
+  it('can be postponed by code that still has something to send', () => {
     const { socket } = connection();
     const limit = limitEnd(socket);
     jest.advanceTimersByTime(900);

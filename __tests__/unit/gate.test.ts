@@ -107,7 +107,7 @@ describe('a pause', () => {
     });
   });
 
-  it('ends by itself at its longest time, and lets those held go', async () => {
+  it('ends by itself after maxTime, and releases the held requests', async () => {
     const gate = createGate({ maxTime: '1m' });
     enable(gate);
     const ticket = hold(gate);
@@ -156,7 +156,7 @@ describe('a pause', () => {
 });
 
 describe('a release', () => {
-  it('lets those held go first in, first out, and counts them in the same step', async () => {
+  it('releases held requests first in, first out, and counts them in the same step', async () => {
     const gate = createGate();
     enable(gate);
     const order: number[] = [];
@@ -168,18 +168,22 @@ describe('a release', () => {
     expect(order).toEqual([0, 1, 2]);
   });
 
-  it('makes newcomers queue behind those held until the queue is empty', async () => {
+  it('makes new requests join the tail of the queue until it is empty', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
     enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
     disable(gate);
-    const newcomer = hold(gate);
+    const newRequest = hold(gate);
     expect(gate.status().phase).toBe('releasing');
-    expect(await verdictsOf([first, second, newcomer])).toEqual(['proceed', undefined, undefined]);
+    expect(await verdictsOf([first, second, newRequest])).toEqual([
+      'proceed',
+      undefined,
+      undefined,
+    ]);
     gate.onResponseStart(first.request, true);
-    expect(await verdictsOf([second, newcomer])).toEqual(['proceed', undefined]);
+    expect(await verdictsOf([second, newRequest])).toEqual(['proceed', undefined]);
     gate.onResponseEnd(second.request);
-    expect(await verdictOf(newcomer)).toBe('proceed');
+    expect(await verdictOf(newRequest)).toBe('proceed');
     enter(gate);
   });
 

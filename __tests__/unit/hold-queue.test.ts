@@ -33,7 +33,7 @@ describe('HoldQueue', () => {
     expect([queue.remove(item), queue.remove(item), queue.size]).toEqual([true, false, 0]);
   });
 
-  it('keeps the order of arrival whoever leaves in between', () => {
+  it('keeps the order of arrival when clients disconnect in between', () => {
     const step = fc.oneof(fc.constant('add' as const), fc.constant('shift' as const), fc.nat(50));
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {

@@ -40,7 +40,7 @@ describe('lines of several writers', () => {
     expect(readAll(target)).toMatch(/^(cut o\n)?whole\n$/);
   });
 
-  it('wait at their writers while nobody reads', async () => {
+  it('wait at their writers while the reader does not read', async () => {
     const { target, first } = start(new PassThrough({ highWaterMark: 10 }));
     first.write('a line that is long enough\n');
     await new Promise(setImmediate);
@@ -50,7 +50,7 @@ describe('lines of several writers', () => {
     expect(read).toBe('a line that is long enough\n');
   });
 
-  it('stop nobody once the reader has gone', async () => {
+  it('block no writer once the reader has ended', async () => {
     const target = new Writable({
       write(_chunk, _encoding, done) {
         done(Object.assign(new Error('gone'), { code: 'EPIPE' }));

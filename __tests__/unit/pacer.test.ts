@@ -67,7 +67,7 @@ describe('pacer', () => {
     expect(pacer.delay(5000, { held: 8, pending: 2 })).toBeGreaterThan(50);
   });
 
-  it('spreads those held over the jitter, in order, and never beyond it', () => {
+  it('spreads held requests over the jitter, in order, and never beyond it', () => {
     for (const chance of [0, 0.001, 0.5, 0.999]) {
       const times = releaseTimes({ ...unlimited, jitter: 1000 }, 20, () => chance);
       expect(times).toHaveLength(20);

@@ -127,7 +127,7 @@ describe('OpenRegistry', () => {
     }
   });
 
-  it('refuses a name that nobody uses, once every pause() has named its app', async () => {
+  it('rejects a name that no pause() uses, once every pause() has named its app', async () => {
     registry.core.gates.declare('api');
     expect(await codeOf(registry.enable('apl'))).toBe('ERR_ANTRACT_UNKNOWN_APP');
     expect(() => registry.status('apl')).toThrow('shop, api');
@@ -288,7 +288,7 @@ describe('during', () => {
     ['options that are text', () => undefined, '30s'],
     ['a duration that makes no sense', () => undefined, { drainTimeout: 'soon' }],
     ['a misspelt option', () => undefined, { drainTimout: '1s' }],
-    ['a lease, which nobody would renew', () => undefined, { lease: '1s' }],
+    ['a lease, which could not be renewed', () => undefined, { lease: '1s' }],
     ['a condition of its own', () => undefined, { ifPause: 'p1' }],
     ['a reason that is no text', () => undefined, { reason: 5 }],
   ])('is refused with %s before anything is paused', async (_name, fn, options) => {

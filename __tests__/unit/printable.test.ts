@@ -22,7 +22,7 @@ describe('text that is safe to print', () => {
     expect(JSON.parse(printableJson({ NASTY }))).toEqual({ NASTY });
   });
 
-  it('is all that a logger is given, whoever logs', async () => {
+  it('is all that a logger receives, from any part of the code', async () => {
     const lines: string[] = [];
     const log = (message: string): void => void lines.push(message);
     const logger = { info: log, warn: log, error: log };

@@ -559,7 +559,7 @@ describe('several processes on one store', () => {
     expect(states()).toEqual(['running', 'running']);
   });
 
-  it('do what one of two operators asked for last, whoever that is', async () => {
+  it('follow the last command, whichever of two operators gave it', async () => {
     const [a, b] = await joinAll(2);
     for (let i = 0; i < 20; i++) {
       const [enabled, disabled] = await Promise.all([a!.registry.enable(), b!.registry.disable()]);
@@ -719,7 +719,7 @@ describe('while the store does not answer', () => {
       'WRN_ANTRACT_STORE_LOST: the store does not answer (gone)',
     );
     expect(a!.registry.status().store).toBe('lost');
-    // Nobody could have renewed the lease.
+    // No process could have renewed the lease.
     await pass(20_000);
     expect(states()).toEqual(['paused', 'paused']);
     await pass(10_000);
@@ -1024,7 +1024,7 @@ describe('what could go wrong between them', () => {
     expect(passes(b.registry.gate('shop'))).toBe(false);
   });
 
-  it('nobody waits for the pace of others who can not be heard', async () => {
+  it('does not wait for the pace of processes that are silent', async () => {
     const all = await joinAll(3, { release: { concurrency: 1 } });
     await all[0]!.registry.enable();
     await settle();
@@ -1039,7 +1039,7 @@ describe('what could go wrong between them', () => {
     expect(inFlight()).toEqual([1, 1, 1]);
   });
 
-  it('one that joins does not take for over what nobody could have renewed', async () => {
+  it('one that joins does not end a lease that could not have been renewed', async () => {
     const [a] = await joinAll(1);
     await a!.registry.enable('default', { lease: '3s' });
     a!.store.mode = 'failing';
@@ -1285,7 +1285,7 @@ describe('what could go wrong between them', () => {
     expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
   });
 
-  it('one that leaves a store that fails closes it all the same', async () => {
+  it('one that leaves a failing store still closes it', async () => {
     const store = Object.assign(new FlakyStore(new MemoryStore(first, clock)), { closed: 0 });
     const { registry } = join({}, Object.assign(store, { close: async () => void store.closed++ }));
     await registry.ready;

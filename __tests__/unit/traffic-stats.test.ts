@@ -52,7 +52,7 @@ describe('traffic statistics', () => {
     expect(report(stats, 10)).toMatchObject({ requestsPerSecond: 1, expectedHeldIn30s: 30 });
   });
 
-  it('know nothing of an app that nobody has asked for', () => {
+  it('are empty for an app without requests', () => {
     expect(report(new TrafficStats(1000), 1000)).toEqual({
       app: 'shop',
       windowMs: 0,

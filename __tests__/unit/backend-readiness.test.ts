@@ -60,7 +60,7 @@ async function release(gate: Gate): Promise<RequestLine> {
 }
 
 describe('a release', () => {
-  it('at the end of a pause that was forgotten waits for nobody, and is over when the backend answers', async () => {
+  it('after a pause that reached maxTime releases at once, and is over when the backend answers', async () => {
     const gate = createGate({ maxTime: 1000 });
     enable(gate);
     const ticket = hold(gate);
@@ -94,7 +94,7 @@ describe('a release', () => {
     expect(events.slice(0, 4)).toEqual(['stopped', 'drained', 'expired', 'resumed']);
   });
 
-  it('waits until the backend answers, newcomers too', async () => {
+  it('waits until the backend answers, and new requests wait as well', async () => {
     const gate = createGate();
     enable(gate);
     const ticket = hold(gate);
@@ -107,13 +107,13 @@ describe('a release', () => {
       probe: { lastSeen: 'ECONNREFUSED', forMs: 1000, unplanned: false },
     });
     expect(passes(gate)).toBe(false);
-    const newcomer = hold(gate);
+    const newRequest = hold(gate);
     await probes[0]?.healthy();
-    expect([await verdictOf(ticket), await verdictOf(newcomer)]).toEqual(['proceed', 'proceed']);
+    expect([await verdictOf(ticket), await verdictOf(newRequest)]).toEqual(['proceed', 'proceed']);
     expect(gate.status()).toMatchObject({ phase: 'running', probe: null });
   });
 
-  it('shows as releasing while nobody is held but the backend is asked', async () => {
+  it('has the phase releasing while no request is held but the backend is probed', async () => {
     const gate = createGate();
     enable(gate);
     disable(gate);
@@ -176,7 +176,7 @@ describe('a release', () => {
     expect(gate.status().phase).toBe('paused');
   });
 
-  it('strands nobody, however slow its pace: after the longest time all go', async () => {
+  it('leaves no request held, however slow its pace: after maxTime all are released', async () => {
     const gate = createGate({ maxTime: '60s', release: { concurrency: 1 } });
     enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate)];
@@ -225,14 +225,14 @@ describe('a request that could not be handed over', () => {
 
   it('has its place in a queue that is full, unless it has never been in it', async () => {
     const gate = createGate({ maxQueue: 2, release: { concurrency: 1 } });
-    const newcomer = enter(gate);
+    const newRequest = enter(gate);
     enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
     disable(gate);
     await probes[0]?.healthy();
     gate.pass(first);
     hold(gate);
-    expect(gate.requeue(newcomer)).toMatchObject({ reason: 'full' });
+    expect(gate.requeue(newRequest)).toMatchObject({ reason: 'full' });
     const again = gate.requeue(first.request) as Ticket;
     clock.advance(250);
     await probes[1]?.healthy();
@@ -301,17 +301,17 @@ function answer(gate: Gate): void {
 }
 
 describe('a cover', () => {
-  it('holds for a backend that is gone with nobody having paused', async () => {
+  it('holds requests for a backend that is down although the app is not paused', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
-    const newcomer = hold(gate);
+    const newRequest = hold(gate);
     expect(gate.status()).toMatchObject({
       phase: 'releasing',
       held: 2,
       probe: { unplanned: true },
     });
     await probes[0]?.healthy();
-    expect([await verdictOf(ticket), await verdictOf(newcomer)]).toEqual(['proceed', 'proceed']);
+    expect([await verdictOf(ticket), await verdictOf(newRequest)]).toEqual(['proceed', 'proceed']);
     expect(events).toEqual(['unreachable', 'held', 'held', 'reachable']);
     expect(gate.isOpen).toBe(true);
   });
@@ -327,7 +327,7 @@ describe('a cover', () => {
     expect(gate.status().heldDelta).toBe(1);
   });
 
-  it('is over after its time: those held have failed, and so do others until it answers', async () => {
+  it('ends after its time: held requests fail, and so do others until the backend answers', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
     clock.advance(10_000);
@@ -399,11 +399,11 @@ describe('a probe that says yes while connections are refused', () => {
     const one = await letGo(gate);
     while (clock.now() < 10_000) await again(gate, one);
     const ticket = gate.requeue(one) as Ticket;
-    const newcomer = hold(gate);
+    const newRequest = hold(gate);
     const { endsInMs, forMs, unplanned } = gate.status().probe ?? {};
     expect([Number(endsInMs) + Number(forMs), unplanned]).toEqual([10_000, true]);
     clock.advance(endsInMs as number);
-    for (const held of [ticket, newcomer]) {
+    for (const held of [ticket, newRequest]) {
       expect(await held.verdict).toMatchObject({ rejection: { reason: 'unreachable' } });
     }
     const told = events.filter((event) => event.endsWith('reachable'));
@@ -501,7 +501,7 @@ describe('a probe that says yes while connections are refused', () => {
     expect(gate.status().probe).toMatchObject({ forMs: 0, endsInMs: 10_000 });
   });
 
-  it('does not prolong the time after a pause; then those held go all the same', async () => {
+  it('does not extend the time after a pause; then held requests are released anyway', async () => {
     const gate = createGate({ probe: { timeout: '5s' }, maxTime: '20s' });
     enable(gate);
     const one = await release(gate);
@@ -588,10 +588,10 @@ describe('an outage after the release of a pause is over', () => {
     await probes.at(-1)?.healthy();
     gate.pass(one);
     gate.requeue(one.request);
-    const newcomer = hold(gate);
+    const newRequest = hold(gate);
     expect(gate.status().probe).toMatchObject({ endsInMs: 290_000, unplanned: false });
     clock.advance(60_000);
-    expect(await Promise.all([two, newcomer].map(verdictOf))).toEqual([undefined, undefined]);
+    expect(await Promise.all([two, newRequest].map(verdictOf))).toEqual([undefined, undefined]);
   });
 
   it('has the time of the release when a request that the pause had held is refused after a later one', async () => {
@@ -616,9 +616,9 @@ describe('an outage after the release of a pause is over', () => {
       gate.onClientDisconnect(again.gated);
       if ('holdOnOutage' in options) {
         expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
-        const newcomer = hold(gate);
+        const newRequest = hold(gate);
         clock.advance(10_000);
-        expect(await verdictOf(newcomer)).toBe('reject');
+        expect(await verdictOf(newRequest)).toBe('reject');
       } else {
         expect(refuse(gate)).toBeUndefined();
         expect(gate.release.isReopened).toBe(false);
@@ -666,16 +666,16 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
     return ticket;
   };
 
-  it('waits until the backend answers, with newcomers of its kind, and not for the end of the pause', async () => {
+  it('waits until the backend answers, and so do new requests of its kind; it does not wait for the end of the pause', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     enable(gate, { only: 'writes' });
     const refused = refuse(gate);
     expect(passes(gate)).toBe(false);
-    const newcomer = hold(gate);
+    const newRequest = hold(gate);
     const held = hold(gate, write());
     expect(gate.status()).toMatchObject({ phase: 'paused', held: 3, probe: { unplanned: true } });
     await probes[0]?.healthy();
-    expect([await verdictOf(refused), await verdictOf(newcomer), await verdictOf(held)]).toEqual([
+    expect([await verdictOf(refused), await verdictOf(newRequest), await verdictOf(held)]).toEqual([
       'proceed',
       'proceed',
       undefined,
@@ -760,7 +760,7 @@ describe('a connection that the backend drops before it responds', () => {
     expect(events).toEqual(['unreachable', 'held', 'reachable']);
   });
 
-  it('soon after a false alarm holds nobody, unless the probe fails', async () => {
+  it('soon after a false alarm holds no request, unless the probe fails', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     await healthy();
