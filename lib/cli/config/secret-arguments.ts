@@ -12,7 +12,7 @@ interface SecretFlag {
 const hasCredentials = ({ username, password, search }: URL): boolean =>
   username !== '' || password !== '' || search !== '';
 
-/** The flags whose URL may hold a secret. `--target` and `--url` refuse credentials. */
+/** The flags whose URL may contain a password. `--target` and `--url` refuse credentials. */
 const SECRET_FLAGS: readonly SecretFlag[] = [
   {
     key: 'redis',
@@ -47,7 +47,7 @@ export function warnOfSecretArguments(
     if (sources.get(key) !== 'cli' || typeof value !== 'string' || !URL.canParse(value)) continue;
     if (!mayHoldSecret(new URL(value))) continue;
     warn(
-      `${code}: other users can see ${flag} in ps, and its URL may hold a secret. ` +
+      `${code}: other users can see ${flag} in ps, and its URL may contain a password. ` +
         `Set ${variable} or use the file of --config instead.`,
     );
   }
