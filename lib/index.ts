@@ -51,6 +51,7 @@ export type {
   Logger,
   LongLivedPolicy,
   ReleaseOptions,
+  ReleaseStrategy,
 } from './options/options.ts';
 export type { PauseRegistry } from './registry/pause-registry.ts';
 export type { PauseReport } from './gate/pause-report.ts';

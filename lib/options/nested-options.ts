@@ -6,6 +6,7 @@ import type { Duration } from '../common/validate.ts';
 /** The names of the release strategies. `gate/pacing/` implements them. */
 export const RELEASE_STRATEGIES = ['immediate', 'fixed', 'slow-start'] as const;
 
+/** How held requests are released, see {@link ReleaseOptions.strategy}. */
 export type ReleaseStrategy = (typeof RELEASE_STRATEGIES)[number];
 
 /**
