@@ -1,7 +1,7 @@
 /** How the admin endpoints put numbers and states into words. */
 import { describe, expect, it } from '@jest/globals';
 import { renderDrain } from '../../lib/admin/views/command-text.ts';
-import { renderList, renderStatus } from '../../lib/admin/views/status-text.ts';
+import { renderList, renderStatus } from '../../lib/admin/views/status-lines.ts';
 import { printable } from '../../lib/common/printable.ts';
 import { describeStatus } from '../../lib/gate/status-text.ts';
 import type { StatusFields } from '../../lib/gate/status.ts';

@@ -17,7 +17,7 @@ import {
 import { HeldLease } from './held-lease.ts';
 import type { EventStreams, StreamedRegistry } from './event-streams.ts';
 import type { MetricsText } from './metrics/metrics-peers.ts';
-import type { EndpointName, Parameters } from './params.ts';
+import type { EndpointName, RequestParameters } from './params.ts';
 import { renderIndex } from './views/index-text.ts';
 import { renderReport } from './views/report-text.ts';
 import {
@@ -29,7 +29,7 @@ import {
   renderStop,
 } from './views/command-text.ts';
 import type { Base, Page, Rendered } from './views/rendered.ts';
-import { renderList, renderStatus } from './views/status-text.ts';
+import { renderList, renderStatus } from './views/status-lines.ts';
 import { renderTraffic } from './views/traffic-text.ts';
 
 /** The part of the registry that the endpoints use. */
@@ -48,10 +48,10 @@ export interface Views {
 }
 
 /** One request to an endpoint. */
-export interface Call {
+export interface EndpointCall {
   readonly registry: AdminRegistry;
   readonly drains: RegistryCore['drains'];
-  readonly parameters: Partial<Parameters>;
+  readonly parameters: Partial<RequestParameters>;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly base: Base;
@@ -65,7 +65,7 @@ export interface Endpoint {
    */
   readonly crossSite?: CrossSiteCheck;
   /** Resolves with undefined if the client has disconnected, or gets a stream. */
-  run(call: Call): Promise<Rendered | Page | undefined>;
+  run(call: EndpointCall): Promise<Rendered | Page | undefined>;
 }
 
 export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
@@ -82,7 +82,7 @@ export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
   index: { run: index },
 };
 
-async function enable(call: Call): Promise<Rendered | undefined> {
+async function enable(call: EndpointCall): Promise<Rendered | undefined> {
   const { registry, parameters, base } = call;
   const { app, max_time: maxTime, lease, only, reason, wait, if_pause: ifPause } = parameters;
   if (parameters.lost !== undefined && wait === undefined) {
@@ -101,7 +101,7 @@ async function enable(call: Call): Promise<Rendered | undefined> {
   }
 }
 
-async function disable(call: Call): Promise<Rendered | undefined> {
+async function disable(call: EndpointCall): Promise<Rendered | undefined> {
   const { registry, parameters, base } = call;
   const result = await registry.disable(parameters.app, { ifPause: parameters.if_pause });
   if (parameters.wait === undefined) return renderDisable(result, base);
@@ -111,12 +111,12 @@ async function disable(call: Call): Promise<Rendered | undefined> {
   );
 }
 
-async function stop({ registry, parameters, base }: Call): Promise<Rendered> {
+async function stop({ registry, parameters, base }: EndpointCall): Promise<Rendered> {
   const { app, max_time: maxTime, message, if_pause: ifPause } = parameters;
   return renderStop(await registry.stop(app, { maxTime, message, ifPause }), base);
 }
 
-async function status({ registry, parameters, base }: Call): Promise<Rendered> {
+async function status({ registry, parameters, base }: EndpointCall): Promise<Rendered> {
   if (parameters.app !== undefined) return renderStatus(registry.status(parameters.app), base);
   const apps = registry.list();
   return renderList(apps, mainApp(apps), base);
@@ -132,36 +132,36 @@ function mainApp(apps: readonly AppStatus[]): AppStatus {
   return main;
 }
 
-async function drain(call: Call): Promise<Rendered | undefined> {
+async function drain(call: EndpointCall): Promise<Rendered | undefined> {
   const { registry, parameters, base } = call;
   const drained = await waitForDrain(call);
   return drained && renderDrain(drained, registry.status(parameters.app), base);
 }
 
-async function report({ registry, parameters }: Call): Promise<Rendered> {
+async function report({ registry, parameters }: EndpointCall): Promise<Rendered> {
   const { app = DEFAULT_APP } = parameters;
   return renderReport(app, registry.report(app));
 }
 
-async function traffic({ registry, parameters }: Call): Promise<Rendered> {
+async function traffic({ registry, parameters }: EndpointCall): Promise<Rendered> {
   return renderTraffic(registry.traffic(parameters.app));
 }
 
-async function events({ req, res, views }: Call): Promise<undefined> {
+async function events({ req, res, views }: EndpointCall): Promise<undefined> {
   views.streams.open(req, res);
 }
 
-async function metrics({ views }: Call): Promise<Page> {
+async function metrics({ views }: EndpointCall): Promise<Page> {
   const register = views.metrics();
   return { type: register.contentType, body: await register.metrics() };
 }
 
-async function index({ base, views }: Call): Promise<Rendered> {
+async function index({ base, views }: EndpointCall): Promise<Rendered> {
   return { ...renderIndex(base), html: views.dashboard };
 }
 
 /** @throws AntractError if the pause ends, or antract is closed, during the wait. */
-async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
+async function waitForDrain(call: EndpointCall): Promise<DrainResult | undefined> {
   const { app = DEFAULT_APP, wait: timeout, lost } = call.parameters;
   // If `adminPath` is not the path of this router, this request is in flight itself: the drain must not
   // wait for it.
@@ -171,7 +171,7 @@ async function waitForDrain(call: Call): Promise<DrainResult | undefined> {
   return result && refuseEndedPause(result);
 }
 
-async function waitForRelease(call: Call): Promise<ReleaseResult | undefined> {
+async function waitForRelease(call: EndpointCall): Promise<ReleaseResult | undefined> {
   const { app, wait: timeout } = call.parameters;
   const result = await untilDisconnect(call, (signal) =>
     call.registry.waitForRelease(app, { timeout, signal }),
@@ -181,7 +181,7 @@ async function waitForRelease(call: Call): Promise<ReleaseResult | undefined> {
 
 /** Resolves with undefined if the client disconnects: its command stays in force, only the wait ends. */
 async function untilDisconnect<T>(
-  call: Call,
+  call: EndpointCall,
   wait: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
   const disconnected = new AbortController();

@@ -18,7 +18,7 @@ import {
 import { ProblemError } from './problem.ts';
 
 /** Durations are in milliseconds. */
-export interface Parameters {
+export interface RequestParameters {
   readonly app: string;
   readonly max_time: number;
   readonly lease: number;
@@ -30,7 +30,7 @@ export interface Parameters {
   readonly message: string;
 }
 
-export type ParameterName = keyof Parameters;
+export type ParameterName = keyof RequestParameters;
 
 /** The parameters of each endpoint. */
 export const ENDPOINT_PARAMETERS = {
@@ -48,7 +48,7 @@ export const ENDPOINT_PARAMETERS = {
 
 export type EndpointName = keyof typeof ENDPOINT_PARAMETERS;
 
-const readers: Readers<Parameters> = {
+const readers: Readers<RequestParameters> = {
   app: (_name, value) => readAppName(value),
   max_time: durationWithUnit({ min: 1 }),
   lease: durationWithUnit(),
@@ -75,19 +75,19 @@ type ParsedRequest = IncomingMessage & { body?: unknown };
 export async function readRequest(
   endpoint: EndpointName,
   req: ParsedRequest,
-): Promise<Partial<Parameters>> {
+): Promise<Partial<RequestParameters>> {
   const body = await bodyOf(req);
   return readParameters(ENDPOINT_PARAMETERS[endpoint], [...queryOf(req), ...body]);
 }
 
-function readParameters(known: readonly ParameterName[], given: Given): Partial<Parameters> {
+function readParameters(known: readonly ParameterName[], given: Given): Partial<RequestParameters> {
   const parameters: Partial<Record<ParameterName, unknown>> = {};
   for (const [name, value] of given) {
     if (!isOneOf(known, name)) throw unknownName(name, name, known, 'parameter');
     if (name in parameters) throw givenTwice(name);
     parameters[name] = readValue(name, value);
   }
-  return parameters as Partial<Parameters>;
+  return parameters as Partial<RequestParameters>;
 }
 
 function readValue(name: ParameterName, value: unknown): unknown {

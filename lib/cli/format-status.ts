@@ -10,18 +10,18 @@ import type { AppSnapshot } from './client/snapshot.ts';
 const NAMED = 5;
 
 /** The summary, and below it the details and what a drain waits for. */
-export function statusLines(snapshot: AppSnapshot): string[] {
+export function snapshotLines(snapshot: AppSnapshot): string[] {
   const { summary, details, phase, endsInMs } = snapshot;
   const isEndless = phase === 'stopped' && endsInMs === null;
   return [
     summary,
     ...details.map((line) => `  ${line}`),
     ...(isEndless ? ['  Next: `antract resume` lets requests through.'] : []),
-    ...stragglerLines(snapshot),
+    ...snapshotStragglerLines(snapshot),
   ];
 }
 
-export function stragglerLines(snapshot: AppSnapshot): string[] {
+export function snapshotStragglerLines(snapshot: AppSnapshot): string[] {
   return linesOf(snapshot, NAMED);
 }
 

@@ -80,7 +80,7 @@ export function createPauseMiddleware(
   return Object.assign(antractPause, { requeue });
 }
 
-interface Hold {
+interface RequestHold {
   readonly gate: Gate;
   readonly ticket: Ticket;
   readonly req: AntractRequest;
@@ -89,7 +89,7 @@ interface Hold {
   readonly spooler: Spooler;
 }
 
-function hold(request: Hold): void {
+function hold(request: RequestHold): void {
   const { gate, ticket, req, res } = request;
   withholdContinue(req);
   if (isConnectionFull(req)) gate.reject(ticket, 'full');
@@ -98,10 +98,10 @@ function hold(request: Hold): void {
 }
 
 class HeldHttpExchange implements HeldExchange {
-  readonly #hold: Hold;
+  readonly #hold: RequestHold;
   readonly #spool: Spool;
 
-  constructor(hold: Hold, spool: Spool) {
+  constructor(hold: RequestHold, spool: Spool) {
     this.#hold = hold;
     this.#spool = spool;
   }
@@ -136,7 +136,7 @@ function onResponseStart(gate: Gate, req: AntractRequest, res: ServerResponse): 
 }
 
 /** Reads the body from now on, to notice when the client disconnects, and to avoid Node's timeout. */
-function startSpool({ gate, ticket, req, res, spooler }: Hold): Spool {
+function startSpool({ gate, ticket, req, res, spooler }: RequestHold): Spool {
   const check = (state: string): void => {
     if (state === 'too-large') gate.reject(ticket, 'too-large');
   };

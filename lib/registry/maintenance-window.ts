@@ -48,7 +48,7 @@ export interface MaintenanceWindow {
 
 /** The methods of the registry that `during` uses. */
 interface WindowCalls {
-  enable(app: string, options: PauseTerms & PauseCondition): Promise<CommandResult>;
+  enable(app: string, options: WindowPauseTerms & PauseCondition): Promise<CommandResult>;
   disable(app: string, condition: PauseCondition): Promise<unknown>;
   on(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
   off(event: 'resumed' | 'stopped', listener: (event: { app: string }) => void): this;
@@ -65,7 +65,7 @@ interface WindowDrains {
 
 const DEFAULT_DRAIN_TIMEOUT = 30_000;
 
-type PauseTerms = Pick<DuringOptions, 'maxTime' | 'reason'>;
+type WindowPauseTerms = Pick<DuringOptions, 'maxTime' | 'reason'>;
 
 interface WindowTerms {
   drainTimeout: number;
@@ -112,7 +112,7 @@ interface WindowPause {
 async function beginPause(
   calls: WindowCalls,
   app: string,
-  terms: PauseTerms,
+  terms: WindowPauseTerms,
 ): Promise<WindowPause> {
   const { status } = await calls.enable(app, { ...terms, ifPause: 'none' });
   const ended = new AbortController();

@@ -10,7 +10,7 @@ export function isBeingRead(req: SpoolRequest): boolean {
   return req.readableFlowing === true || req.listenerCount('readable') > 0;
 }
 
-export function hasBody(req: SpoolRequest): boolean {
+export function requestHasBody(req: SpoolRequest): boolean {
   if (isHttp2(req)) return !req.stream.endAfterHeaders;
   return 'transfer-encoding' in req.headers || contentLength(req) > 0;
 }

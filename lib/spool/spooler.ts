@@ -12,7 +12,7 @@ import {
   closeUnread,
   contentLength,
   fitsInNodeBuffer,
-  hasBody,
+  requestHasBody,
   isBodyPending,
   isHttp2,
 } from './node-request.ts';
@@ -100,7 +100,7 @@ class RequestSpooler implements Spooler {
     const before = this.#spools.get(req);
     if (before?.holdAgain(onOverflow)) return before;
     const keepForReader = (): void => this.#keeper.keepForReader(req, res);
-    if (!hasBody(req)) return unspooled('idle');
+    if (!requestHasBody(req)) return unspooled('idle');
     if (!isBodyPending(req)) return unspooled('idle', keepForReader);
     if (contentLength(req) > this.#settings.maxBody) return unspooled('too-large');
     if (fitsInNodeBuffer(req)) return unspooled('idle', keepForReader);

@@ -25,7 +25,7 @@ export interface Calls {
 export type Method = keyof Calls;
 
 /** A message of a worker. */
-export interface Call {
+export interface StoreCall {
   readonly mark: typeof MARK;
   /** The name of the store; a cluster may have several. */
   readonly name: string;
@@ -48,7 +48,7 @@ export interface Reply {
   };
 }
 
-export function toCall(call: Omit<Call, 'mark'>): Call {
+export function toCall(call: Omit<StoreCall, 'mark'>): StoreCall {
   return { mark: MARK, ...call };
 }
 
@@ -56,15 +56,15 @@ export function toReply(reply: Omit<Reply, 'mark'>): Reply {
   return { mark: MARK, ...reply };
 }
 
-export function readCall(message: unknown, name: string): Call | undefined {
+export function readCall(message: unknown, name: string): StoreCall | undefined {
   if (!isRecord(message) || message['mark'] !== MARK || message['name'] !== name) return undefined;
-  const { from, id, method, args } = message as Partial<Call>;
+  const { from, id, method, args } = message as Partial<StoreCall>;
   const isCall =
     typeof from === 'string' &&
     Number.isSafeInteger(id) &&
     typeof method === 'string' &&
     Array.isArray(args);
-  return isCall ? (message as unknown as Call) : undefined;
+  return isCall ? (message as unknown as StoreCall) : undefined;
 }
 
 export function readReply(message: unknown, to: string): Reply | undefined {

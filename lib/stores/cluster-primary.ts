@@ -9,7 +9,7 @@ import {
   readArgs,
   readCall,
   toReply,
-  type Call,
+  type StoreCall,
   type Calls,
   type Method,
   type Reply,
@@ -128,7 +128,7 @@ class WorkerLine {
     this.#store = store;
   }
 
-  async answer({ from, id, method, args }: Call): Promise<void> {
+  async answer({ from, id, method, args }: StoreCall): Promise<void> {
     let outcome: { value?: unknown; error?: string };
     try {
       outcome = { value: await this.#perform(from, method, args) };

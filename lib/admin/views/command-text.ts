@@ -8,7 +8,7 @@ import { formatCount, formatMs } from '../../common/format.js';
 import { processName } from '../../gate/status-text.ts';
 import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from '../../gate/status.ts';
 import { rendered, type Base, type Rendered } from './rendered.ts';
-import { statusLines } from './status-text.ts';
+import { answerLines } from './status-lines.ts';
 
 export function renderEnable(result: CommandResult, base: Base): Rendered {
   return renderResult(200, [enableLine(result.changed, result.held)], commandJson(result), base);
@@ -65,7 +65,7 @@ function renderResult(
   json: AppStatus,
   base: Base,
 ): Rendered {
-  return rendered(status, [...lines, ...statusLines(json, base)], {
+  return rendered(status, [...lines, ...answerLines(json, base)], {
     ...json,
     result: lines.join(' '),
   });

@@ -16,7 +16,7 @@ import { printable } from '../../common/printable.ts';
 export type Body = Readonly<Record<string, unknown>>;
 
 /** Strings only, because a duration that is a number would have no unit. */
-export type Parameters = Readonly<Record<string, string | undefined>>;
+export type QueryParameters = Readonly<Record<string, string | undefined>>;
 
 export interface CallOptions {
   /**
@@ -63,7 +63,7 @@ export class AdminClient {
   /** @throws {@link UnreachableError}, {@link RefusedError}, or the signal's reason. */
   async call(
     endpoint: string,
-    parameters: Parameters = {},
+    parameters: QueryParameters = {},
     { timeout = DEFAULT_TIMEOUT, signal }: CallOptions = {},
   ): Promise<AdminAnswer> {
     const limit = new AbortController();
@@ -85,7 +85,11 @@ export class AdminClient {
     }
   }
 
-  #send(endpoint: string, parameters: Parameters, signal: AbortSignal): Promise<IncomingMessage> {
+  #send(
+    endpoint: string,
+    parameters: QueryParameters,
+    signal: AbortSignal,
+  ): Promise<IncomingMessage> {
     const { secure, address, path } = this.url;
     return new Promise((resolve, reject) => {
       const request = (secure ? https : http).request({
@@ -143,7 +147,7 @@ export class AdminClient {
   }
 }
 
-function queryOf(parameters: Parameters): string {
+function queryOf(parameters: QueryParameters): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined) query.set(name, value);

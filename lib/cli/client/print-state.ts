@@ -1,6 +1,6 @@
 /** Prints what a command did and the state of the app, or the server's response as JSON. */
 import { printableJson } from '../../common/printable.ts';
-import { statusLines } from '../format-status.ts';
+import { snapshotLines } from '../format-status.ts';
 import type { Body } from './admin-client.ts';
 import type { ClientOptions } from './client-options.ts';
 import { readSnapshot, readText } from './snapshot.ts';
@@ -12,5 +12,5 @@ export function printResult(options: ClientOptions, body: Body): void {
 }
 
 export function printState({ json }: ClientOptions, body: Body): void {
-  console.log(json ? printableJson(body) : statusLines(readSnapshot(body)).join('\n'));
+  console.log(json ? printableJson(body) : snapshotLines(readSnapshot(body)).join('\n'));
 }

@@ -1,11 +1,17 @@
 /** Shows the state of an app during a wait: live on a terminal, elsewhere as an occasional line. */
 import type { Clock } from '../../common/clock.ts';
-import type { AdminAnswer, AdminClient, Body, CallOptions, Parameters } from './admin-client.ts';
+import type {
+  AdminAnswer,
+  AdminClient,
+  Body,
+  CallOptions,
+  QueryParameters,
+} from './admin-client.ts';
 import { StoreLostError } from './client-errors.ts';
 import { delay } from '../delay.ts';
 import type { Terminal } from '../terminal.ts';
 import { readSnapshot, type AppSnapshot } from './snapshot.ts';
-import { statusLines } from '../format-status.ts';
+import { snapshotLines } from '../format-status.ts';
 
 /** The time between two requests for the status. */
 const POLL_MS = { live: 500, plain: 2000 };
@@ -51,7 +57,7 @@ export class Progress {
    */
   async wait(
     endpoint: string,
-    parameters: Parameters,
+    parameters: QueryParameters,
     { signal, ...options }: CallOptions,
   ): Promise<AdminAnswer> {
     const signals = signal ? [signal, this.#storeLost.signal] : [this.#storeLost.signal];
@@ -101,7 +107,7 @@ export class Progress {
   #show(snapshot: AppSnapshot): void {
     const { terminal, clock } = this.#deps;
     if (snapshot.stragglers.length > 0) this.lastWithStragglers = snapshot;
-    terminal.show(statusLines(snapshot));
+    terminal.show(snapshotLines(snapshot));
     const now = clock.now();
     if (terminal.isLive) return;
     if (snapshot.phase === this.#linePhase && now < this.#lineAt + LINE_MS) return;

@@ -2,7 +2,7 @@
 import { formatCount, formatMs } from '../../common/format.js';
 import { systemClock } from '../../common/clock.ts';
 import { durationWithUnit } from '../../common/validate.ts';
-import type { AdminClient, Body, Parameters } from './admin-client.ts';
+import type { AdminClient, Body, QueryParameters } from './admin-client.ts';
 import { StoreLostError } from './client-errors.ts';
 import { lostParameter, type ClientOptions, type IgnoreLost } from './client-options.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from '../cli-error.ts';
@@ -12,7 +12,7 @@ import { exitCodeOf, watchInterruption } from '../signals.ts';
 import { phaseText } from '../../gate/status-text.ts';
 import { readNumber, readSnapshot } from './snapshot.ts';
 import { printResult } from './print-state.ts';
-import { missingText, STORE_LOST_DRAIN, stragglerLines } from '../format-status.ts';
+import { missingText, STORE_LOST_DRAIN, snapshotStragglerLines } from '../format-status.ts';
 
 /** How to drain one gateway without the store. */
 const DRAIN_ALONE = 'If no other gateway serves requests, add --ignore-lost.';
@@ -24,7 +24,7 @@ const RESPONSE_MARGIN_MS = 10_000;
 export async function waitForDrain(
   client: AdminClient,
   endpoint: string,
-  parameters: Parameters & { readonly app: string },
+  parameters: QueryParameters & { readonly app: string },
   wait: string,
   flags: ClientOptions & IgnoreLost,
 ): Promise<void> {
@@ -84,7 +84,7 @@ function whyNotDrained(body: Body, needsStore: boolean): string[] {
   const { app, only, inFlight, missing, unacknowledged, stragglers } = snapshot;
   const waited = formatMs(readNumber(body['waitedMs']) ?? 0);
   const stillInFlight = `${only === null ? formatCount(inFlight, 'request') : only} still in flight`;
-  const lines = stragglerLines(snapshot);
+  const lines = snapshotStragglerLines(snapshot);
   if (needsStore) {
     return [
       `App ${app} is not drained: ${STORE_LOST_DRAIN} ${DRAIN_ALONE}`,

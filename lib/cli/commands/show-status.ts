@@ -10,7 +10,7 @@ import { delay } from '../delay.ts';
 import { Terminal } from '../terminal.ts';
 import { readList, type AppSnapshot } from '../client/snapshot.ts';
 import { exitCodeOf, watchInterruption } from '../signals.ts';
-import { statusLines } from '../format-status.ts';
+import { snapshotLines } from '../format-status.ts';
 import { phaseText } from '../../gate/status-text.ts';
 
 interface StatusFlags extends ClientOptions {
@@ -75,7 +75,7 @@ function textOf(body: Body, { json }: StatusFlags): string {
   if (json) return printableJson(body);
   const apps = readList(body);
   const [first] = apps;
-  return (apps.length === 1 && first ? statusLines(first) : tableOf(apps)).join('\n');
+  return (apps.length === 1 && first ? snapshotLines(first) : tableOf(apps)).join('\n');
 }
 
 /** The time until the pause ends; without a pause, the time until the wait for the backend ends. */

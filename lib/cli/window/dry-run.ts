@@ -4,7 +4,7 @@ import type { AdminClient, Body } from '../client/admin-client.ts';
 import { RefusedError } from '../client/client-errors.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';
-import { statusLines } from '../format-status.ts';
+import { snapshotLines } from '../format-status.ts';
 import { readNumber, readSnapshot, type AppSnapshot } from '../client/snapshot.ts';
 
 export interface DryRunOptions {
@@ -37,7 +37,7 @@ function dryRunLines(snapshot: AppSnapshot, traffic: Body, drainTimeout: number)
   const expected = readNumber(traffic['expectedHeldIn30s']);
   const period = windowMs === null ? 'lately' : `in the last ${formatMs(windowMs)}`;
   return [
-    ...statusLines(snapshot),
+    ...snapshotLines(snapshot),
     ...(rate === null ? [] : [`Traffic ${period}: ${round(rate)} requests per second.`]),
     ...(slowest === null ? [] : [`The slowest request took ${formatMs(slowest)}.`]),
     ...(expected === null ? [] : [`A pause of 30 s would hold about ${round(expected)} requests.`]),

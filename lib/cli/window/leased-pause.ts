@@ -5,7 +5,7 @@
  */
 import { formatMs } from '../../common/format.js';
 import type { Clock } from '../../common/clock.ts';
-import type { AdminClient, Parameters } from '../client/admin-client.ts';
+import type { AdminClient, QueryParameters } from '../client/admin-client.ts';
 import { RefusedError, UnreachableError } from '../client/client-errors.ts';
 import { CommandFailure } from '../cli-error.ts';
 import { delay } from '../delay.ts';
@@ -131,7 +131,7 @@ export class LeasedPause {
     return this.#end('enable', { lease: '0' });
   }
 
-  async #end(endpoint: string, parameters: Parameters): Promise<EndResult> {
+  async #end(endpoint: string, parameters: QueryParameters): Promise<EndResult> {
     if (this.lost.aborted) return 'ended before';
     const { client, app, clock } = this.#deps;
     for (let attempt = 1; ; attempt++) {

@@ -127,7 +127,7 @@ export async function fetchStatus(
 }
 
 /** @param pause the report of the server. Without it the sums are unknown, too. */
-export function addPause(report: RunReport, pause: Body | undefined): void {
+export function addPauseToReport(report: RunReport, pause: Body | undefined): void {
   for (const name of ['pausedForMs', 'held', 'released', 'abandoned', 'rejected'] as const) {
     const [sum, value] = [report[name], readNumber(pause?.[name])];
     report[name] = sum === null || value === null ? null : sum + value;

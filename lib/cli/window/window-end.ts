@@ -3,7 +3,7 @@ import { formatMs } from '../../common/format.js';
 import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
 import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
 import { gatewayGoneText, type EndResult, type LeasedPause } from './leased-pause.ts';
-import { addPause, fetchReport, fetchStatus, endReasonText } from './run-report.ts';
+import { addPauseToReport, fetchReport, fetchStatus, endReasonText } from './run-report.ts';
 import { PausedAgainError, waitUntilBack } from '../client/wait-until-back.ts';
 import { isProbeTimeout, throwIfInterrupted, type RunContext } from './run-context.ts';
 
@@ -138,7 +138,7 @@ async function addPauseReport(
   { client, options, clock, report }: RunContext,
   pause: LeasedPause,
 ): Promise<void> {
-  addPause(report, await fetchReport(client, options.app, pause.id, clock));
+  addPauseToReport(report, await fetchReport(client, options.app, pause.id, clock));
 }
 
 /** Adds the reason why the pause ended early to the report's problems, and returns it. */

@@ -45,7 +45,10 @@ function prepareFraming({ headers }: IncomingMessage): boolean {
 }
 
 /** Whether a response has a body, which may be empty (RFC 9112, 6.3). */
-export function hasBody({ method }: IncomingMessage, { statusCode }: IncomingMessage): boolean {
+export function responseHasBody(
+  { method }: IncomingMessage,
+  { statusCode }: IncomingMessage,
+): boolean {
   return method !== 'HEAD' && statusCode !== 204 && statusCode !== 304;
 }
 

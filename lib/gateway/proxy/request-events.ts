@@ -13,7 +13,7 @@ import {
   rejectionForError,
   unframedBodyError,
 } from './backend-error.ts';
-import { hasBody, passInformation, prepareResponse } from './backend-response.ts';
+import { responseHasBody, passInformation, prepareResponse } from './backend-response.ts';
 import type { BackendConnections } from './connections/backend-connections.ts';
 import type { Exchange, Exchanges } from './exchange.ts';
 import { dropHopHeaders, isBodyFramed } from './proxy-headers.ts';
@@ -149,7 +149,7 @@ function passResponseTrailers(
   res: ServerResponse,
 ): void {
   // HTTP/1.0 has no chunks, and so no trailers.
-  if (req.httpVersionMinor > 0 && hasBody(req, proxyRes)) passTrailers(proxyRes, res);
+  if (req.httpVersionMinor > 0 && responseHasBody(req, proxyRes)) passTrailers(proxyRes, res);
   else delete proxyRes.headers.trailer;
 }
 
@@ -177,7 +177,7 @@ function isEndedByConnection(req: IncomingMessage, proxyRes: IncomingMessage): b
   return (
     req.httpVersionMinor === 0 &&
     proxyRes.headers['content-length'] === undefined &&
-    hasBody(req, proxyRes)
+    responseHasBody(req, proxyRes)
   );
 }
 

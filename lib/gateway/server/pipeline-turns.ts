@@ -16,7 +16,7 @@ const MAX_WAITING = 1000;
 
 type Serve = (req: IncomingMessage, res: ServerResponse) => void;
 
-type Exchange = readonly [IncomingMessage, ServerResponse];
+type PendingExchange = readonly [IncomingMessage, ServerResponse];
 
 export class PipelineTurns {
   readonly #serve: Serve;
@@ -44,8 +44,8 @@ class PipelinedConnection {
   readonly #socket: Socket;
   readonly #serve: Serve;
   #inFlight = 0;
-  #waiting: Exchange[] = [];
-  #latest: Exchange | undefined;
+  #waiting: PendingExchange[] = [];
+  #latest: PendingExchange | undefined;
 
   constructor(socket: Socket, serve: Serve) {
     this.#socket = socket;
@@ -55,7 +55,7 @@ class PipelinedConnection {
     socket.once('close', () => (this.#waiting = []));
   }
 
-  add(exchange: Exchange): void {
+  add(exchange: PendingExchange): void {
     this.#waiting.push(exchange);
     this.#startNext();
     this.#limitReading();
@@ -69,7 +69,7 @@ class PipelinedConnection {
     }
   }
 
-  #start(exchange: Exchange): void {
+  #start(exchange: PendingExchange): void {
     const [req, res] = exchange;
     this.#inFlight++;
     this.#latest = exchange;

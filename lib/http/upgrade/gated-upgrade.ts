@@ -10,7 +10,7 @@ import type { RequestLine } from '../../common/request.ts';
 import type { AntractRequest } from '../../options/options.ts';
 import type { GatedRequest } from '../../gate/gated-request.ts';
 import { closeAfterRefusal } from './handshake-socket.ts';
-import { FrameTracker, SERVICE_RESTART_FRAME, statusOf } from './web-socket-frames.ts';
+import { FrameTracker, SERVICE_RESTART_FRAME, parseStatus } from './web-socket-frames.ts';
 
 type Write = (chunk: unknown, ...rest: unknown[]) => boolean;
 type Done = () => void;
@@ -164,7 +164,7 @@ export class GatedUpgrade implements GatedRequest {
     frames?.takeAll(toBytes(chunk, rest));
     const hasRoom = this.#send(chunk, ...rest);
     if (this.#hasResponse) return hasRoom;
-    if (!frames) this.#onResponseHead(statusOf(toText(toBytes(chunk, rest))));
+    if (!frames) this.#onResponseHead(parseStatus(toText(toBytes(chunk, rest))));
     else if (frames.isAnswered) this.#onResponseHead(frames.status);
     return hasRoom;
   }

@@ -109,7 +109,7 @@ function reject(req: IncomingMessage, rejection: Rejection): void {
   sendUpgradeRejection(req, rejectionResponse(rejection));
 }
 
-interface Hold {
+interface UpgradeHold {
   readonly gate: Gate;
   readonly ticket: Ticket;
   readonly gated: GatedUpgrade;
@@ -117,16 +117,16 @@ interface Hold {
   readonly head: Buffer;
 }
 
-function hold(request: Hold): void {
+function hold(request: UpgradeHold): void {
   void awaitVerdict(request.gate, request.ticket, new HeldUpgradeExchange(request));
 }
 
 class HeldUpgradeExchange implements HeldExchange {
-  readonly #hold: Hold;
+  readonly #hold: UpgradeHold;
   readonly #early: EarlyData;
   #head: Buffer;
 
-  constructor(hold: Hold) {
+  constructor(hold: UpgradeHold) {
     const { gate, ticket, gated, head } = hold;
     this.#hold = hold;
     this.#head = head;

@@ -23,7 +23,7 @@ const MAX_HEAD = 64 * 1024;
 const SHORTEST_HEADER = 2;
 
 /** The status of a response that begins with this text. 0 if it is no HTTP response. */
-export function statusOf(head: string): number {
+export function parseStatus(head: string): number {
   return Number(STATUS_LINE.exec(head)?.[1] ?? 0);
 }
 
@@ -93,7 +93,7 @@ export class FrameTracker {
       this.#head = text;
       return bytes.length;
     }
-    const status = end < 0 ? 0 : statusOf(text);
+    const status = end < 0 ? 0 : parseStatus(text);
     // The final response follows the informational ones.
     const isInformational = status >= 100 && status < 200 && status !== SWITCHING;
     this.#head = isInformational ? '' : undefined;

@@ -11,7 +11,7 @@ import type { AppStatus, ProcessStatus } from '../../gate/status.ts';
 import { rendered, type Base, type Rendered } from './rendered.ts';
 
 export function renderStatus(status: AppStatus, base: Base): Rendered {
-  return rendered(200, [firstLine(status), ...statusLines(status, base)], status);
+  return rendered(200, [firstLine(status), ...answerLines(status, base)], status);
 }
 
 /** @param main the app whose lines come first; the original had only one app. */
@@ -19,7 +19,7 @@ export function renderList(apps: readonly AppStatus[], main: AppStatus, base: Ba
   const others = apps
     .filter(({ app }) => app !== main.app)
     .flatMap(({ summary, details }) => [summary, ...details.map((line) => `  ${line}`)]);
-  return rendered(200, [firstLine(main), ...statusLines(main, base), ...others], { apps });
+  return rendered(200, [firstLine(main), ...answerLines(main, base), ...others], { apps });
 }
 
 function firstLine({ phase, held, probe }: AppStatus): string {
@@ -32,7 +32,7 @@ function firstLine({ phase, held, probe }: AppStatus): string {
   return `Pause is disabled. ${wait}, for another ${formatMs(left)} at most.`;
 }
 
-export function statusLines(status: AppStatus, base: Base): string[] {
+export function answerLines(status: AppStatus, base: Base): string[] {
   const { summary, details, processes = [] } = status;
   return [
     summary,
