@@ -60,7 +60,7 @@ async function release(gate: Gate): Promise<RequestLine> {
 }
 
 describe('a release', () => {
-  it('after a pause that reached maxTime releases at once, and is over when the backend answers', async () => {
+  it('after a pause that reached maxTime starts at once and is over when the backend answers', async () => {
     const gate = createGate({ maxTime: 1000 });
     enable(gate);
     const ticket = hold(gate);
@@ -82,7 +82,7 @@ describe('a release', () => {
     ]);
   });
 
-  it('at the end of a stop waits until the backend answers', async () => {
+  it('at the end of a stop waits until the backend answers the probe', async () => {
     const gate = createGate({ maxTime: 5000 });
     stop(gate, { maxTime: 1000 });
     clock.advance(1000);
@@ -94,7 +94,7 @@ describe('a release', () => {
     expect(events.slice(0, 4)).toEqual(['stopped', 'drained', 'expired', 'resumed']);
   });
 
-  it('waits until the backend answers, and new requests wait as well', async () => {
+  it('makes held and new requests wait until the backend answers the probe', async () => {
     const gate = createGate();
     enable(gate);
     const ticket = hold(gate);
@@ -122,7 +122,7 @@ describe('a release', () => {
     expect(gate.status().phase).toBe('running');
   });
 
-  it('goes on without an answer when its patience is over: what was left of the pause', async () => {
+  it('starts without an answer to the probe after the rest of maxTime', async () => {
     const gate = createGate({ maxTime: '60s' });
     enable(gate);
     const ticket = hold(gate);
@@ -136,7 +136,7 @@ describe('a release', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('that did so asks on, and is told to be over when the backend answers', async () => {
+  it('that started without an answer keeps probing and is over when the backend answers', async () => {
     const told: string[] = [];
     for (const isAskedFirst of [true, false]) {
       const gate = createGate({ probe: { timeout: '5s' } });
@@ -154,7 +154,7 @@ describe('a release', () => {
     }
   });
 
-  it('stops the app instead, where asked to', async () => {
+  it("stops the app after the timeout of the probe if onTimeout is 'stop'", async () => {
     const gate = createGate({ probe: { timeout: '5s', onTimeout: 'stop' } });
     enable(gate);
     const ticket = hold(gate);
@@ -164,7 +164,7 @@ describe('a release', () => {
     expect(gate.status().phase).toBe('stopped');
   });
 
-  it('is broken off by another pause, and the probe with it', async () => {
+  it('is interrupted by another pause, which aborts the probe', async () => {
     const gate = createGate();
     enable(gate);
     const ticket = hold(gate);
@@ -176,7 +176,7 @@ describe('a release', () => {
     expect(gate.status().phase).toBe('paused');
   });
 
-  it('leaves no request held, however slow its pace: after maxTime all are released', async () => {
+  it('at a slow pace releases all remaining requests after maxTime', async () => {
     const gate = createGate({ maxTime: '60s', release: { concurrency: 1 } });
     enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate)];
@@ -191,7 +191,7 @@ describe('a release', () => {
 });
 
 describe('a slow start', () => {
-  it('is no faster for clients that leave before they are answered', async () => {
+  it('is not sped up by clients that disconnect before the response', async () => {
     const gate = createGate({ release: { strategy: 'slow-start', initial: 2 } });
     enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate), hold(gate), hold(gate), hold(gate)];
@@ -207,8 +207,8 @@ describe('a slow start', () => {
   });
 });
 
-describe('a request that could not be handed over', () => {
-  it('goes back to its place, and everybody waits until the backend answers', async () => {
+describe('a request that the backend refused', () => {
+  it('is requeued at its old place, and all held requests wait until the backend answers', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
     enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
@@ -223,7 +223,7 @@ describe('a request that could not be handed over', () => {
     expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
   });
 
-  it('has its place in a queue that is full, unless it has never been in it', async () => {
+  it('is requeued into a full queue only if it was held before', async () => {
     const gate = createGate({ maxQueue: 2, release: { concurrency: 1 } });
     const newRequest = enter(gate);
     enable(gate);
@@ -239,12 +239,12 @@ describe('a request that could not be handed over', () => {
     expect([await verdictOf(again), await verdictOf(second)]).toEqual(['proceed', undefined]);
   });
 
-  it('fails when it has waited its longest and was let go for that, whatever is waited for', async () => {
-    for (const intent of ['running', 'paused']) {
+  it('fails if it had been released because of maxWait', async () => {
+    for (const desired of ['running', 'paused']) {
       const gate = createGate({ maxWait: '1s', onMaxWait: 'release' });
       enable(gate);
       const ticket = hold(gate);
-      if (intent === 'running') disable(gate);
+      if (desired === 'running') disable(gate);
       clock.advance(1000);
       expect(gate.pass(ticket)).toBe(true);
       expect(gate.requeue(ticket.request)).toBeUndefined();
@@ -252,11 +252,11 @@ describe('a request that could not be handed over', () => {
     }
   });
 
-  it('fails when it is not in flight here', () => {
+  it('fails if it is not in flight at this gate', () => {
     expect(createGate({ holdOnOutage: '10s' }).requeue({})).toBeUndefined();
   });
 
-  it('waits with the others when the app has been paused meanwhile, and ends the drain', async () => {
+  it('is held by a pause that has begun meanwhile, and ends its drain', async () => {
     const gate = createGate();
     const one = enter(gate);
     enable(gate);
@@ -266,7 +266,7 @@ describe('a request that could not be handed over', () => {
     expect(await verdictOf(ticket)).toBeUndefined();
   });
 
-  it('is refused when the app has been stopped meanwhile', () => {
+  it('is rejected if the app has been stopped meanwhile', () => {
     const gate = createGate();
     const one = enter(gate);
     stop(gate, { message: 'Closed.' });
@@ -274,7 +274,7 @@ describe('a request that could not be handed over', () => {
     expect(gate.inFlight).toBe(0);
   });
 
-  it('may be taken back more than once, and is counted once', async () => {
+  it('is counted once although it is requeued three times', async () => {
     const gate = createGate();
     enable(gate);
     const one = await release(gate);
@@ -300,8 +300,8 @@ function answer(gate: Gate): void {
   gate.onResponseEnd(enter(gate, gatedRequest({ hasGoodResponse: () => true })));
 }
 
-describe('a cover', () => {
-  it('holds requests for a backend that is down although the app is not paused', async () => {
+describe('holdOnOutage', () => {
+  it('holds requests while the backend is down and the app is not paused', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
     const newRequest = hold(gate);
@@ -316,7 +316,7 @@ describe('a cover', () => {
     expect(gate.isOpen).toBe(true);
   });
 
-  it('shows by its heldDelta, too, how its release gets on', async () => {
+  it('shows in heldDelta whether its release makes the queue shorter', async () => {
     const gate = createGate({ holdOnOutage: '10s', release: { perSecond: 1 } });
     refuse(gate);
     for (let i = 0; i < 4; i++) hold(gate);
@@ -327,7 +327,7 @@ describe('a cover', () => {
     expect(gate.status().heldDelta).toBe(1);
   });
 
-  it('ends after its time: held requests fail, and so do others until the backend answers', async () => {
+  it('after its time rejects the held requests and holds no others until the backend answers', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
     clock.advance(10_000);
@@ -344,7 +344,7 @@ describe('a cover', () => {
     expect(refuse(createGate())).toBeUndefined();
   });
 
-  it('ends with a pause, which then takes over', async () => {
+  it('ends when a pause begins, which keeps the held requests', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const ticket = refuse(gate) as Ticket;
     enable(gate);
@@ -357,16 +357,16 @@ describe('a cover', () => {
   });
 });
 
-describe('a probe that says yes while connections are refused', () => {
-  /** Held because of a refusal, let go because of the probe. */
-  async function letGo(gate: Gate): Promise<RequestLine> {
+describe('a probe that succeeds while connections are refused', () => {
+  /** Holds a request that was refused, and releases it after a successful probe. */
+  async function refuseAndRelease(gate: Gate): Promise<RequestLine> {
     const ticket = refuse(gate) as Ticket;
     await probes.at(-1)?.healthy();
     expect(gate.pass(ticket)).toBe(true);
     return ticket.request;
   }
 
-  /** Refused again, and let go again once the probe has been asked. Returns after how long. */
+  /** Refuses and releases the request again. Returns the time until the next probe in ms. */
   async function again(gate: Gate, one: RequestLine): Promise<number> {
     const { length } = probes;
     const ticket = gate.requeue(one) as Ticket;
@@ -378,13 +378,13 @@ describe('a probe that says yes while connections are refused', () => {
     return ms;
   }
 
-  it('is asked again after a pause that grows', async () => {
+  it('is repeated after a delay that grows to one second', async () => {
     const gate = createGate({ holdOnOutage: '1m' });
-    const one = await letGo(gate);
+    const one = await refuseAndRelease(gate);
     const pauses: number[] = [];
     for (let i = 0; i < 8; i++) pauses.push(await again(gate, one));
     expect(pauses).toEqual([250, 375, 563, 844, 1000, 1000, 1000, 1000]);
-    // One at a time, and none when it does not matter any more.
+    // Only one probe runs at a time, and none during a pause.
     gate.requeue(one);
     enable(gate);
     clock.advance(2000);
@@ -394,9 +394,9 @@ describe('a probe that says yes while connections are refused', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('makes a cover no longer, and is told once', async () => {
+  it('does not extend holdOnOutage, and emits one pair of events', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    const one = await letGo(gate);
+    const one = await refuseAndRelease(gate);
     while (clock.now() < 10_000) await again(gate, one);
     const ticket = gate.requeue(one) as Ticket;
     const newRequest = hold(gate);
@@ -410,9 +410,9 @@ describe('a probe that says yes while connections are refused', () => {
     expect(told).toEqual(['unreachable', 'reachable', 'unreachable']);
   });
 
-  it('is given up at once where the time was over while the gate was open', async () => {
+  it('leads to a rejection at once if the time of holdOnOutage ended while the gate was open', async () => {
     const gate = createGate({ holdOnOutage: '10s', release: { concurrency: 1 } });
-    const one = await letGo(gate);
+    const one = await refuseAndRelease(gate);
     await again(gate, one);
     gate.requeue(one);
     const second = hold(gate);
@@ -426,9 +426,9 @@ describe('a probe that says yes while connections are refused', () => {
     expect(gate.isOpen).toBe(true);
   });
 
-  it('is not made true by a client that leaves', async () => {
+  it('is not confirmed by a client that disconnects', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    const one = await letGo(gate);
+    const one = await refuseAndRelease(gate);
     clock.advance(100);
     gate.onResponseEnd(one);
     refuse(gate);
@@ -436,13 +436,13 @@ describe('a probe that says yes while connections are refused', () => {
     expect(events.at(-2)).toBe('unreachable');
   });
 
-  it('is by an answer, of a request that had been held or not', async () => {
+  it('is confirmed by the answer to any request, held before or not', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    const one = await letGo(gate);
+    const one = await refuseAndRelease(gate);
     await again(gate, one);
     gate.onResponseStart(one, true);
     expect(events.at(-1)).toBe('reachable');
-    const two = await letGo(gate);
+    const two = await refuseAndRelease(gate);
     expect(gate.requeue(two)).toBeInstanceOf(Ticket);
     clock.advance(250);
     await probes.at(-1)?.healthy();
@@ -454,11 +454,11 @@ describe('a probe that says yes while connections are refused', () => {
     expect(gate.status().probe).toMatchObject({ forMs: 0, endsInMs: 10_000 });
   });
 
-  it('is not by what had been let through before, nor by an answer that means trouble', async () => {
+  it('is confirmed neither by a request that was sent before nor by an error of the backend', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const before = enter(gate, gatedRequest({ hasGoodResponse: () => true }));
     clock.advance(1);
-    const one = await letGo(gate);
+    const one = await refuseAndRelease(gate);
     await again(gate, one);
     gate.onResponseEnd(before);
     gate.onResponseStart(one, false);
@@ -470,7 +470,7 @@ describe('a probe that says yes while connections are refused', () => {
     expect(events.filter((event) => event === 'reachable')).toHaveLength(1);
   });
 
-  it('has more time with each answer, also while others are refused', async () => {
+  it('gets the full time of holdOnOutage again with each answer of the backend', async () => {
     const gate = createGate({ holdOnOutage: '10s', maxTime: '15s' });
     const [one, two] = [enter(gate), enter(gate)];
     const tickets = [gate.requeue(one), gate.requeue(two)] as Ticket[];
@@ -483,7 +483,7 @@ describe('a probe that says yes while connections are refused', () => {
     expect(gate.status().probe).toMatchObject({ forMs: 6000, endsInMs: 10_000 });
     await probes.at(-1)?.healthy();
     gate.pass(tickets[0]);
-    // Nor is there a pause: what is refused after an answer is new trouble.
+    // The probe starts without a delay: a refusal after an answer begins a new outage.
     const { length } = probes;
     gate.requeue(one);
     expect(probes).toHaveLength(length + 1);
@@ -491,9 +491,9 @@ describe('a probe that says yes while connections are refused', () => {
     expect([gate.held, gate.isOpen]).toEqual([0, true]);
   });
 
-  it('is believed when nothing was sent for a while: what is refused then is new trouble', async () => {
+  it('is confirmed after a while without requests, so that the next refusal begins a new outage', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
-    const one = await letGo(gate);
+    const one = await refuseAndRelease(gate);
     gate.onResponseEnd(one);
     clock.advance(5000);
     refuse(gate);
@@ -501,7 +501,7 @@ describe('a probe that says yes while connections are refused', () => {
     expect(gate.status().probe).toMatchObject({ forMs: 0, endsInMs: 10_000 });
   });
 
-  it('does not extend the time after a pause; then held requests are released anyway', async () => {
+  it('does not extend the timeout of the probe after a pause', async () => {
     const gate = createGate({ probe: { timeout: '5s' }, maxTime: '20s' });
     enable(gate);
     const one = await release(gate);
@@ -518,7 +518,7 @@ describe('a probe that says yes while connections are refused', () => {
     expect(gate.status().probe).toMatchObject({ endsInMs: left, unplanned: false });
   });
 
-  it('stops the app where that is asked for, be it by a request that is refused too late', async () => {
+  it("stops the app if onTimeout is 'stop' and a request is refused after the timeout", async () => {
     const gate = createGate({ probe: { timeout: '5s', onTimeout: 'stop' } });
     enable(gate);
     const ticket = hold(gate);
@@ -533,12 +533,12 @@ describe('a probe that says yes while connections are refused', () => {
 });
 
 describe('an outage after the release of a pause is over', () => {
-  const COVER = { holdOnOutage: '10s', maxTime: '5m' } as const;
+  const HELD_ON_OUTAGE = { holdOnOutage: '10s', maxTime: '5m' } as const;
 
   it.each(['pause', 'stop'])(
-    'is bounded by the cover, although the %s had time left and no request was answered',
+    'is limited by holdOnOutage, although the %s had time left and no request was answered',
     async (before) => {
-      const gate = createGate(COVER);
+      const gate = createGate(HELD_ON_OUTAGE);
       if (before === 'stop') stop(gate);
       else enable(gate);
       disable(gate);
@@ -552,7 +552,7 @@ describe('an outage after the release of a pause is over', () => {
     },
   );
 
-  it('fails its request at once without a cover, and does not stop the app', async () => {
+  it('fails its request at once without holdOnOutage, and does not stop the app', async () => {
     const gate = createGate({ probe: { timeout: '1s', onTimeout: 'stop' } });
     enable(gate);
     disable(gate);
@@ -564,8 +564,8 @@ describe('an outage after the release of a pause is over', () => {
     expect(events).not.toContain('unhealthy');
   });
 
-  it('is bounded by the cover while requests that it interrupted are released', async () => {
-    const gate = createGate({ ...COVER, release: { concurrency: 1 } });
+  it('is limited by holdOnOutage while the requests of an earlier outage are released', async () => {
+    const gate = createGate({ ...HELD_ON_OUTAGE, release: { concurrency: 1 } });
     const one = refuse(gate) as Ticket;
     const [two, three] = [hold(gate), hold(gate)];
     await probes.at(-1)?.healthy();
@@ -579,8 +579,8 @@ describe('an outage after the release of a pause is over', () => {
     expect(await verdictOf(three)).toBe('reject');
   });
 
-  it('has the time of the pause while a request that the pause had held still waits', async () => {
-    const gate = createGate({ ...COVER, release: { concurrency: 1 } });
+  it('is limited by maxTime while a request that the pause had held still waits', async () => {
+    const gate = createGate({ ...HELD_ON_OUTAGE, release: { concurrency: 1 } });
     enable(gate);
     const [one, two] = [hold(gate), hold(gate)];
     clock.advance(10_000);
@@ -594,8 +594,8 @@ describe('an outage after the release of a pause is over', () => {
     expect(await Promise.all([two, newRequest].map(verdictOf))).toEqual([undefined, undefined]);
   });
 
-  it('has the time of the release when a request that the pause had held is refused after a later one', async () => {
-    const gate = createGate(COVER);
+  it('is limited by maxTime once a request that the pause had held is refused', async () => {
+    const gate = createGate(HELD_ON_OUTAGE);
     enable(gate);
     const one = await release(gate);
     refuse(gate);
@@ -607,7 +607,7 @@ describe('an outage after the release of a pause is over', () => {
   });
 
   it.each([{ holdOnOutage: '10s' }, {}] as const)(
-    'is unplanned once the clients of the requests that the pause had held have left (%j)',
+    'is unplanned once the clients of the requests held by the pause have disconnected (%j)',
     async (options) => {
       const gate = createGate({ maxTime: '5m', ...options });
       enable(gate);
@@ -626,7 +626,7 @@ describe('an outage after the release of a pause is over', () => {
     },
   );
 
-  it('is bounded by the cover when requests had waited because the state was not known', async () => {
+  it('is limited by holdOnOutage if requests had waited because the desired state was unknown', async () => {
     let isInformed = false;
     const gate = createGate({ holdOnOutage: '10s' }, { isInformed: () => isInformed });
     const ticket = hold(gate);
@@ -639,7 +639,7 @@ describe('an outage after the release of a pause is over', () => {
 });
 
 describe('the end of a release', () => {
-  it('is told when everybody is through, or when it is broken off', async () => {
+  it('is reported when all requests are released or when a pause interrupts it', async () => {
     const told: string[] = [];
     const gate = createGate();
     enable(gate);
@@ -655,18 +655,18 @@ describe('the end of a release', () => {
   });
 });
 
-describe('who passes by a pause of writes, and is refused by the backend', () => {
+describe('a read that the backend refuses during a pause of writes', () => {
   const write = (): GatedRequest => {
     return gatedRequest({ request: { method: 'POST', url: '/' } });
   };
   const refuse = (gate: Gate): Ticket => {
     const read = enter(gate);
     const ticket = gate.requeue(read);
-    if (!(ticket instanceof Ticket)) throw new Error('It was not taken back.');
+    if (!(ticket instanceof Ticket)) throw new Error('The request was not requeued.');
     return ticket;
   };
 
-  it('waits until the backend answers, and so do new requests of its kind; it does not wait for the end of the pause', async () => {
+  it('waits with new reads until the backend answers, not for the end of the pause', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     enable(gate, { only: 'writes' });
     const refused = refuse(gate);
@@ -687,7 +687,7 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
     expect(events.filter((event) => event === 'drained')).toHaveLength(1);
   });
 
-  it('fails when the cover is over, while writes wait on', async () => {
+  it('fails when holdOnOutage is over, while writes stay held', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     enable(gate, { only: 'writes' });
     const held = hold(gate, write());
@@ -697,21 +697,21 @@ describe('who passes by a pause of writes, and is refused by the backend', () =>
     expect(passes(gate)).toBe(true);
   });
 
-  it('fails at once without a cover', () => {
+  it('fails at once without holdOnOutage', () => {
     const gate = createGate();
     enable(gate, { only: 'writes' });
     const read = enter(gate);
     expect(gate.requeue(read)).toBeUndefined();
   });
 
-  it('goes on where it had been held before the pause began', async () => {
+  it('is released if it was held before the pause began', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const refused = refuse(gate);
     enable(gate, { only: 'writes' });
     expect(await verdictOf(refused)).toBe('proceed');
   });
 
-  it('is held with all others when a pause of all follows, and goes with them', async () => {
+  it('is held by a following pause of all requests, and released with them', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     enable(gate, { only: 'writes' });
     const refused = refuse(gate);
@@ -739,7 +739,7 @@ describe('a connection that the backend drops before it responds', () => {
     await probes.at(-1)?.healthy();
   }
 
-  it('holds requests until the probe has answered, and says nothing if it was a false alarm', async () => {
+  it('holds requests until the probe has answered, and emits no outage event after a false alarm', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     const held = hold(gate);
@@ -749,7 +749,7 @@ describe('a connection that the backend drops before it responds', () => {
     expect(gate.status()).toMatchObject({ phase: 'running', probe: null });
   });
 
-  it('begins a cover if the probe fails', async () => {
+  it('begins an outage if the probe fails', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     probes[0]?.seen('ECONNRESET');
@@ -760,7 +760,7 @@ describe('a connection that the backend drops before it responds', () => {
     expect(events).toEqual(['unreachable', 'held', 'reachable']);
   });
 
-  it('soon after a false alarm holds no request, unless the probe fails', async () => {
+  it('soon after a false alarm holds no requests unless the probe fails', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     await healthy();
@@ -784,7 +784,7 @@ describe('a connection that the backend drops before it responds', () => {
     expect(gate.isOpen).toBe(false);
   });
 
-  it('is ignored if its request was sent before the probe found the backend well', async () => {
+  it('is ignored if its request was sent before the last successful probe', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const old = enter(gate);
     clock.advance(1000);
@@ -794,7 +794,7 @@ describe('a connection that the backend drops before it responds', () => {
     expect(probes).toHaveLength(1);
   });
 
-  it('is taken for an outage once another connection is refused', async () => {
+  it('begins an outage once another connection is refused', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     drop(gate);
     await healthy();
@@ -806,19 +806,19 @@ describe('a connection that the backend drops before it responds', () => {
     expect(events).toEqual(['unreachable', 'held']);
   });
 
-  it('changes nothing without a cover, nor while the app is paused', () => {
+  it('changes nothing without holdOnOutage or while the app is paused', () => {
     const gate = createGate({ holdOnOutage: 0 });
     drop(gate);
     expect(gate.isOpen).toBe(true);
-    const covered = createGate({ holdOnOutage: '10s' });
-    const one = enter(covered);
-    enable(covered);
-    covered.backend.noteDrop(one);
-    expect(covered.status().probe).toBeNull();
+    const holding = createGate({ holdOnOutage: '10s' });
+    const one = enter(holding);
+    enable(holding);
+    holding.backend.noteDrop(one);
+    expect(holding.status().probe).toBeNull();
     expect(probes).toHaveLength(0);
   });
 
-  it('during a release stops it until the probe has answered', async () => {
+  it('during a release interrupts the release until the probe has answered', async () => {
     const gate = createGate({ release: { strategy: 'fixed', concurrency: 1 } });
     enable(gate);
     const first = hold(gate);

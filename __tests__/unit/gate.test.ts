@@ -33,7 +33,7 @@ function createGate(options: AppOptions = {}): Gate {
 }
 
 describe('a pause', () => {
-  it('holds new requests and lets those in flight end', async () => {
+  it('holds new requests and lets the requests in flight end', async () => {
     const gate = createGate();
     const before = enter(gate);
     enable(gate);
@@ -45,7 +45,7 @@ describe('a pause', () => {
     expect(events).toEqual(['paused', 'held', 'drained']);
   });
 
-  it('counts each end of a response once, however often it is told', () => {
+  it('counts the end of each response once, even if it is reported twice', () => {
     const gate = createGate();
     const [one, other] = [enter(gate), enter(gate)];
     gate.onResponseEnd(one);
@@ -55,7 +55,7 @@ describe('a pause', () => {
     expect(gate.inFlight).toBe(0);
   });
 
-  it('names what it waits for while draining, the oldest first, without the query', () => {
+  it('lists the requests that the drain waits for, oldest first, without their query', () => {
     const gate = createGate();
     enter(gate, get('/old?token=secret'));
     clock.advance(500);
@@ -68,7 +68,7 @@ describe('a pause', () => {
     ]);
   });
 
-  it('is told in whole milliseconds, whatever fractions the clock has', () => {
+  it('has a whole number of milliseconds in its event, even if the clock counts fractions', () => {
     const ends: unknown[] = [];
     for (let i = 0; i < 100; i++) {
       clock.advance(100 * Math.PI);
@@ -79,7 +79,7 @@ describe('a pause', () => {
     expect(new Set(ends.filter((end) => end !== false))).toEqual(new Set([60_000]));
   });
 
-  it('tells how long it has lasted, the oldest hold, and when it ends by itself', () => {
+  it('shows its duration, the longest wait and the time left in the status', () => {
     const gate = createGate({ maxTime: '1m' });
     enable(gate, { reason: 'migration' });
     clock.advance(1000);
@@ -107,7 +107,7 @@ describe('a pause', () => {
     });
   });
 
-  it('ends by itself after maxTime, and releases the held requests', async () => {
+  it('ends after maxTime and releases the held requests', async () => {
     const gate = createGate({ maxTime: '1m' });
     enable(gate);
     const ticket = hold(gate);
@@ -119,7 +119,7 @@ describe('a pause', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('is extended by enabling again with a longest time, and only then', () => {
+  it('is extended by a second enable() only if that call names a maxTime', () => {
     const gate = createGate({ maxTime: '1m' });
     enable(gate, { reason: 'first' });
     clock.advance(50_000);
@@ -137,7 +137,7 @@ describe('a pause', () => {
     expect(gate.desiredKind).toBe('running');
   });
 
-  it('can be shortened', () => {
+  it('can be shortened by a second enable()', () => {
     const gate = createGate({ maxTime: '1m' });
     enable(gate);
     enable(gate, { maxTime: 1000 });
@@ -145,7 +145,7 @@ describe('a pause', () => {
     expect(gate.desiredKind).toBe('running');
   });
 
-  it('lets a request pass at a second mount of the gate that it has passed already', () => {
+  it('does not hold a request at the second mount of a gate that the request has passed', () => {
     const gate = createGate();
     const request = enter(gate);
     enable(gate);
@@ -156,7 +156,7 @@ describe('a pause', () => {
 });
 
 describe('a release', () => {
-  it('releases held requests first in, first out, and counts them in the same step', async () => {
+  it('releases held requests first in, first out, and counts them as in flight at once', async () => {
     const gate = createGate();
     enable(gate);
     const order: number[] = [];
@@ -168,7 +168,7 @@ describe('a release', () => {
     expect(order).toEqual([0, 1, 2]);
   });
 
-  it('makes new requests join the tail of the queue until it is empty', async () => {
+  it('makes new requests join the tail of the queue until the queue is empty', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
     enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
@@ -187,7 +187,7 @@ describe('a release', () => {
     enter(gate);
   });
 
-  it('holds the rest, in their order, when it is paused again', async () => {
+  it('interrupted by a second pause keeps the remaining requests in order', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
     enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate)];
@@ -200,7 +200,7 @@ describe('a release', () => {
     expect(await verdictsOf(tickets)).toEqual(['proceed', 'proceed', undefined, undefined]);
   });
 
-  it('keeps to a rate', async () => {
+  it('releases no more requests a second than perSecond', async () => {
     const gate = createGate({ release: { perSecond: 10 } });
     enable(gate);
     const tickets = [hold(gate), hold(gate), hold(gate)];
@@ -214,8 +214,8 @@ describe('a release', () => {
   });
 });
 
-describe('a client that leaves', () => {
-  it('is out of the queue at once', async () => {
+describe('a client that disconnects', () => {
+  it('is removed from the queue at once', async () => {
     const gate = createGate();
     enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
@@ -226,7 +226,7 @@ describe('a client that leaves', () => {
     expect(events.filter((event) => event === 'abandoned')).toHaveLength(1);
   });
 
-  it('is abandoned, not released, when it leaves between its verdict and the next handler', () => {
+  it('between its verdict and the next handler counts as abandoned, not as released', () => {
     const gate = createGate();
     enable(gate);
     const ticket = hold(gate);
@@ -237,7 +237,7 @@ describe('a client that leaves', () => {
     expect(events).toEqual(['paused', 'drained', 'held', 'resumed', 'abandoned']);
   });
 
-  it('frees its place in the pace', async () => {
+  it('frees its place in the concurrency of the release', async () => {
     const gate = createGate({ release: { concurrency: 1 } });
     enable(gate);
     const [first, second] = [hold(gate), hold(gate)];
@@ -247,10 +247,10 @@ describe('a client that leaves', () => {
   });
 });
 
-describe('a request that cannot be held', () => {
+describe('a request that arrives or waits', () => {
   const refused = (gate: Gate): unknown => gate.admit(gatedRequest());
 
-  it('is refused beyond the limit', () => {
+  it('is rejected if the queue is full', () => {
     const gate = createGate({ maxQueue: 1 });
     enable(gate);
     hold(gate);
@@ -258,7 +258,7 @@ describe('a request that cannot be held', () => {
     expect(gate.held).toBe(1);
   });
 
-  it('is refused after its longest hold, each in its turn', async () => {
+  it('is rejected after maxWait, counted from its own arrival', async () => {
     const gate = createGate({ maxWait: 1000 });
     enable(gate);
     const first = hold(gate);
@@ -271,7 +271,7 @@ describe('a request that cannot be held', () => {
     expect(await first.verdict).toMatchObject({ heldMs: 1000, rejection: { reason: 'timeout' } });
   });
 
-  it('is let through after its longest hold where that is asked for', async () => {
+  it("is released after maxWait if onMaxWait is 'release'", async () => {
     const gate = createGate({ maxWait: 1000, onMaxWait: 'release' });
     enable(gate);
     const ticket = hold(gate);
@@ -280,7 +280,7 @@ describe('a request that cannot be held', () => {
     expect(gate.status()).toMatchObject({ phase: 'pausing', inFlight: 1, held: 0 });
   });
 
-  it('is refused while stopped, those already held too, with the message', async () => {
+  it('is rejected with the message of the stop, also if it was held before the stop', async () => {
     const gate = createGate();
     enable(gate);
     const ticket = hold(gate);
@@ -297,7 +297,7 @@ describe('a request that cannot be held', () => {
     });
   });
 
-  it('is refused while stopped, and told when to ask again where the stop has an end', () => {
+  it('is rejected with a retry time only if the stop has an end', () => {
     const gate = createGate();
     stop(gate, { maxTime: 10_000 });
     expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: 10_000 });
@@ -306,7 +306,7 @@ describe('a request that cannot be held', () => {
     expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: undefined });
   });
 
-  it('is refused when shutting down, those already held too', async () => {
+  it('is rejected at shutdown, also if it was held before', async () => {
     const gate = createGate();
     enable(gate);
     const ticket = hold(gate);
@@ -318,7 +318,7 @@ describe('a request that cannot be held', () => {
 });
 
 describe('a stop', () => {
-  it('ends by itself after its longest time, and not before', () => {
+  it('ends after its maxTime and not before', () => {
     const gate = createGate();
     stop(gate, { maxTime: 1000 });
     expect(gate.status()).toMatchObject({ stoppedForMs: 0, endsInMs: 1000, pausedForMs: null });
@@ -329,7 +329,7 @@ describe('a stop', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('has no end where none is given', () => {
+  it('without a maxTime never ends by itself', () => {
     const gate = createGate({ maxTime: 1000 });
     stop(gate);
     clock.advance(1_000_000);
@@ -337,7 +337,7 @@ describe('a stop', () => {
     expect(gate.status().endsInMs).toBe(null);
   });
 
-  it('of a stopped app changes only what is named, and starts the countdown anew', () => {
+  it('of a stopped app changes only the named options and restarts the countdown', () => {
     const gate = createGate();
     stop(gate, { message: 'Soon.' });
     clock.advance(500);
@@ -353,7 +353,7 @@ describe('a stop', () => {
     expect(gate.desiredKind).toBe('running');
   });
 
-  it('takes neither the end nor the lease of the pause before it', () => {
+  it('inherits neither the end nor the lease of the pause before it', () => {
     const gate = createGate({ maxTime: 1000 });
     enable(gate, { lease: 500 });
     stop(gate);
@@ -368,7 +368,7 @@ describe('a stop', () => {
     expect(gate.desiredKind).toBe('running');
   });
 
-  it('leaves its end behind where a pause follows it', () => {
+  it('followed by a pause does not pass its end on to the pause', () => {
     const gate = createGate({ maxTime: 5000 });
     stop(gate, { maxTime: 1000 });
     enable(gate);
@@ -380,8 +380,8 @@ describe('a stop', () => {
   });
 });
 
-describe('timers', () => {
-  it('are one for an app, however many are held', () => {
+describe('an app', () => {
+  it('has one timer for any number of held requests', () => {
     const gate = createGate({ maxWait: '10s', release: { perSecond: 1 } });
     enable(gate);
     for (let i = 0; i < 100; i++) hold(gate);
@@ -390,7 +390,7 @@ describe('timers', () => {
     expect(clock.pendingTimers).toBe(1);
   });
 
-  it('are gone when nothing is awaited', () => {
+  it('has no timer when no deadline is left', () => {
     const gate = createGate();
     enable(gate);
     disable(gate);
@@ -398,11 +398,11 @@ describe('timers', () => {
   });
 });
 
-describe('many that are long-lived', () => {
+describe('a drain with 50 long-lived requests', () => {
   const longLived = (end: () => void): GatedRequest =>
     gatedRequest({ isLongLived: () => true, end });
 
-  it('are each ended once by a drain, however many leave', () => {
+  it('ends each of them once and emits one event', () => {
     const gate = createGate({ longLived: 'close' });
     let ends = 0;
     const sockets = Array.from({ length: 50 }, () => longLived(() => ends++));
@@ -413,7 +413,7 @@ describe('many that are long-lived', () => {
     expect(events).toEqual(['paused', 'drained']);
   });
 
-  it('do not tell of the drain again as they leave, where they are ignored', () => {
+  it('that ignores them emits no second event when they end', () => {
     const gate = createGate({ longLived: 'ignore' });
     const sockets = Array.from({ length: 50 }, () => longLived(() => undefined));
     for (const socket of sockets) enter(gate, socket);
@@ -422,7 +422,7 @@ describe('many that are long-lived', () => {
     expect(events).toEqual(['paused', 'drained']);
   });
 
-  it('are told of once more when something had been let through in between', () => {
+  it('is followed by a second drained event after a request was released in between', () => {
     const gate = createGate({ maxWait: 1000, onMaxWait: 'release' });
     enable(gate);
     const ticket = hold(gate);
@@ -435,7 +435,7 @@ describe('many that are long-lived', () => {
 describe('a pause of writes', () => {
   const request = (method: string): GatedRequest => gatedRequest({ request: { method, url: '/' } });
 
-  it('lets those pass that only read, and holds the others', () => {
+  it('lets only GET, HEAD, OPTIONS and TRACE pass', () => {
     const gate = createGate();
     enable(gate, { only: 'writes' });
     const safe = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
@@ -446,7 +446,7 @@ describe('a pause of writes', () => {
     expect(gate.status()).toMatchObject({ phase: 'paused', only: 'writes', inFlight: 4 });
   });
 
-  it('drains of writes alone', () => {
+  it('waits for the writes in flight alone', () => {
     const gate = createGate();
     const [read, write] = [request('GET'), request('POST')];
     enter(gate, read);
@@ -458,7 +458,7 @@ describe('a pause of writes', () => {
     expect(events).toEqual(['paused', 'drained']);
   });
 
-  it('lasts no longer than itself', () => {
+  it('leaves no exception for reads to the next pause', () => {
     const gate = createGate();
     enable(gate, { only: 'writes' });
     disable(gate);
@@ -467,7 +467,7 @@ describe('a pause of writes', () => {
     expect(gate.status().only).toBeNull();
   });
 
-  it('refuses everything once stopped', () => {
+  it('followed by a stop rejects reads too', () => {
     const gate = createGate();
     enable(gate, { only: 'writes' });
     stop(gate, undefined);
@@ -476,7 +476,7 @@ describe('a pause of writes', () => {
 });
 
 describe('the heldDelta of a release', () => {
-  it('shows whether it gets on, or more arrive than go', () => {
+  it('is negative while the queue shrinks and positive while it grows', () => {
     const gate = createGate({ release: { perSecond: 1 } });
     enable(gate);
     for (let i = 0; i < 5; i++) hold(gate);

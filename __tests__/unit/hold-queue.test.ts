@@ -18,7 +18,7 @@ class Item implements Queued {
 }
 
 describe('HoldQueue', () => {
-  it('is full at its limit and no sooner', () => {
+  it('is full when its limit is reached', () => {
     const queue = new HoldQueue<Item>(2);
     queue.add(new Item(1));
     expect(queue.isFull).toBe(false);
@@ -26,7 +26,7 @@ describe('HoldQueue', () => {
     expect(queue.isFull).toBe(true);
   });
 
-  it('says false for a ticket that is gone already', () => {
+  it('returns false for a ticket that was removed before', () => {
     const queue = new HoldQueue<Item>(2);
     const item = new Item(1);
     queue.add(item);
@@ -57,7 +57,7 @@ describe('HoldQueue', () => {
     );
   });
 
-  it('gives one that comes back its old place', () => {
+  it('puts a requeued ticket at its old place', () => {
     const order = fc.shuffledSubarray([0, 1, 2, 3, 4, 5, 6, 7], { minLength: 1 });
     fc.assert(
       fc.property(order, (leaving) => {

@@ -30,16 +30,16 @@ function releaseTimes(settings: ReleaseSettings, held: number, random = () => 0.
   return times;
 }
 
-describe('pacer', () => {
-  it('lets everybody go at once by default', () => {
+describe('the fixed release strategy', () => {
+  it('releases all held requests at once by default', () => {
     expect(releaseTimes(unlimited, 5)).toEqual([0, 0, 0, 0, 0]);
   });
 
-  it('lets no more go pending than the concurrency', () => {
+  it('has no more pending requests than concurrency', () => {
     expect(releaseTimes({ ...unlimited, concurrency: 3 }, 10)).toEqual([0, 0, 0]);
   });
 
-  it('waits for an answer, not for a time, once the concurrency is used up', () => {
+  it('sets no timer while all of its concurrency is in use', () => {
     const pacer = createPacer({
       settings: { ...unlimited, concurrency: 1 },
       start: 0,
@@ -50,11 +50,11 @@ describe('pacer', () => {
     expect(pacer.delay(0, { held: 2, pending: 0 })).toBe(0);
   });
 
-  it('spaces releases by the rate', () => {
+  it('spaces releases evenly at perSecond', () => {
     expect(releaseTimes({ ...unlimited, perSecond: 4 }, 4)).toEqual([0, 250, 500, 750]);
   });
 
-  it('does not burst after a process that slept', () => {
+  it('does not catch up in a burst after the process was frozen', () => {
     const pacer = createPacer({
       settings: { ...unlimited, perSecond: 10 },
       start: 0,
@@ -67,7 +67,7 @@ describe('pacer', () => {
     expect(pacer.delay(5000, { held: 8, pending: 2 })).toBeGreaterThan(50);
   });
 
-  it('spreads held requests over the jitter, in order, and never beyond it', () => {
+  it('spreads held requests over the jitter in order and never beyond it', () => {
     for (const chance of [0, 0.001, 0.5, 0.999]) {
       const times = releaseTimes({ ...unlimited, jitter: 1000 }, 20, () => chance);
       expect(times).toHaveLength(20);
@@ -79,7 +79,7 @@ describe('pacer', () => {
   });
 });
 
-describe('a slow start', () => {
+describe('the slow-start release strategy', () => {
   const settings: ReleaseSettings = { ...unlimited, strategy: 'slow-start', initial: 8 };
 
   /** A release in which nothing happens by itself. */
@@ -110,7 +110,7 @@ describe('a slow start', () => {
     };
   }
 
-  it('doubles with each round trip that goes well', () => {
+  it('doubles its concurrency with each successful round trip', () => {
     const release = begin();
     const sizes: number[] = [];
     for (let round = 0; round < 4; round++) {
@@ -121,7 +121,7 @@ describe('a slow start', () => {
     expect(sizes).toEqual([8, 16, 32, 64]);
   });
 
-  it('halves once for all that went wrong together', () => {
+  it('halves its concurrency once for all requests that fail together', () => {
     const release = begin({ initial: 16 });
     release.fill(0);
     while (release.open.length > 0) release.answer(10, false);
@@ -132,7 +132,7 @@ describe('a slow start', () => {
     expect(release.open).toHaveLength(4);
   });
 
-  it('grows by one with each round trip once it was too much for a backend that answers', () => {
+  it('grows by one a round trip once the backend was overloaded', () => {
     const release = begin({ initial: 16 });
     release.fill(0);
     for (let i = 0; i < 12; i++) release.answer(10);
@@ -146,7 +146,7 @@ describe('a slow start', () => {
     expect(sizes).toEqual([14, 14, 15, 16]);
   });
 
-  it('never ends up with none', () => {
+  it('never reduces its concurrency to zero', () => {
     const release = begin({ initial: 1 });
     for (let round = 0; round < 5; round++) {
       expect(release.fill(round)).toBe(1);
@@ -154,7 +154,7 @@ describe('a slow start', () => {
     }
   });
 
-  it('grows by itself after a second without any answer', () => {
+  it('grows after a second without an answer', () => {
     const release = begin({ initial: 2 });
     release.fill(0);
     expect(release.delay(400)).toBe(600);
@@ -165,7 +165,7 @@ describe('a slow start', () => {
     expect(release.delay(1500)).toBe(1000);
   });
 
-  it('keeps to the limits as well', () => {
+  it('never exceeds the configured concurrency', () => {
     const release = begin({ concurrency: 5 });
     release.fill(0);
     expect(release.open).toHaveLength(5);

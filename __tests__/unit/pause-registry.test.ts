@@ -33,14 +33,14 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
     (error: AntractError) => error.code,
   );
 
-describe('OpenRegistry', () => {
+describe('the registry', () => {
   it('pauses one app without touching another', async () => {
     await registry.enable('a');
     expect([registry.status('a').phase, registry.status('b').phase]).toEqual(['paused', 'running']);
     expect(passes(registry.gate('b'))).toBe(true);
   });
 
-  it('says whether a command changed anything, and how many were held when it was called', async () => {
+  it('returns whether a command changed the state, and how many requests were held before', async () => {
     expect(await registry.enable()).toMatchObject({ app: 'default', changed: true, held: 0 });
     hold(registry.gate('default'));
     expect(await registry.enable()).toMatchObject({ changed: false, held: 1 });
@@ -48,19 +48,19 @@ describe('OpenRegistry', () => {
     expect(await registry.disable()).toMatchObject({ changed: false, held: 0 });
   });
 
-  it('uses the options of the app', async () => {
+  it('uses the options of the app that a command names', async () => {
     const [shop, other] = [await registry.enable('shop'), await registry.enable('other')];
     expect([shop.status.endsInMs, other.status.endsInMs]).toEqual([1000, 300_000]);
   });
 
-  it('warns when a pause was forgotten', async () => {
+  it('logs a warning when a pause reaches its maxTime', async () => {
     await registry.enable('shop');
     clock.advance(1000);
     expect(warnings).toEqual([expect.stringContaining('WRN_ANTRACT_EXPIRED')]);
     expect(warnings[0]).toContain("'shop'");
   });
 
-  it('tells when a stop has ended by itself, and warns', async () => {
+  it('emits an event and logs a warning when a stop reaches its maxTime', async () => {
     const events: unknown[] = [];
     for (const name of ['stopped', 'expired', 'resumed'] as const) {
       registry.on(name, (event: unknown) => events.push([name, event]));
@@ -77,7 +77,7 @@ describe('OpenRegistry', () => {
   });
 
   it.each([{ maxTime: 'soon' }, { maxTime: 0 }, { max_time: '5m' }, { lease: '5m' }])(
-    'stops nothing with the options %j',
+    'rejects stop() with the options %j and stops no app',
     async (options) => {
       expect(await codeOf(registry.stop('a', options as never))).toBe('ERR_ANTRACT_OPTION');
       expect(registry.status('a').phase).toBe('running');
@@ -89,12 +89,12 @@ describe('OpenRegistry', () => {
     [{ maxtime: 5 }, 'ERR_ANTRACT_OPTION'],
     [{ reason: 'a\u001b[31m' }, 'ERR_ANTRACT_OPTION'],
     [{ reason: 'x'.repeat(501) }, 'ERR_ANTRACT_OPTION'],
-  ])('refuses %j', async (options, code) => {
+  ])('rejects enable() with the options %j and pauses no app', async (options, code) => {
     expect(await codeOf(registry.enable('a', options as object))).toBe(code);
     expect(registry.status('a').phase).toBe('running');
   });
 
-  it('refuses a name that is none', async () => {
+  it('rejects an invalid app name', async () => {
     for (const app of ['', 'a\nb', 'x'.repeat(254)]) {
       expect(await codeOf(registry.enable(app))).toBe('ERR_ANTRACT_APP_NAME');
     }
@@ -111,23 +111,26 @@ describe('OpenRegistry', () => {
     'traffic',
   ];
 
-  it.each([...CALLS, 'during'])('%s() without an app says where its name goes', async (call) => {
-    const run = async (argument: unknown): Promise<unknown> =>
-      await (registry as unknown as Record<string, (app: unknown) => unknown>)[call]?.(argument);
-    for (const argument of [{ maxTime: 5000 }, {}, () => undefined]) {
-      await expect(run(argument)).rejects.toMatchObject({
-        code: 'ERR_ANTRACT_APP_NAME',
-        message: expect.stringContaining(`Did you mean \`${call}('default', …)\`?`),
-      });
-    }
-    for (const argument of [5, null, true, ['shop']]) {
-      const error = await run(argument).catch((thrown: unknown) => thrown as Error);
-      expect(error).toMatchObject({ code: 'ERR_ANTRACT_APP_NAME' });
-      expect(String(error)).toMatch(/name of an app, got (5|null|true|an array)\.$/);
-    }
-  });
+  it.each([...CALLS, 'during'])(
+    'explains that %s() needs an app name as its first argument',
+    async (call) => {
+      const run = async (argument: unknown): Promise<unknown> =>
+        await (registry as unknown as Record<string, (app: unknown) => unknown>)[call]?.(argument);
+      for (const argument of [{ maxTime: 5000 }, {}, () => undefined]) {
+        await expect(run(argument)).rejects.toMatchObject({
+          code: 'ERR_ANTRACT_APP_NAME',
+          message: expect.stringContaining(`Did you mean \`${call}('default', …)\`?`),
+        });
+      }
+      for (const argument of [5, null, true, ['shop']]) {
+        const error = await run(argument).catch((thrown: unknown) => thrown as Error);
+        expect(error).toMatchObject({ code: 'ERR_ANTRACT_APP_NAME' });
+        expect(String(error)).toMatch(/name of an app, got (5|null|true|an array)\.$/);
+      }
+    },
+  );
 
-  it('rejects a name that no pause() uses, once every pause() has named its app', async () => {
+  it('rejects an app name that no pause() uses, if every pause() names its app', async () => {
     registry.core.gates.declare('api');
     expect(await codeOf(registry.enable('apl'))).toBe('ERR_ANTRACT_UNKNOWN_APP');
     expect(() => registry.status('apl')).toThrow('shop, api');
@@ -136,13 +139,13 @@ describe('OpenRegistry', () => {
     expect(await codeOf(registry.enable('apl'))).toBe('resolved');
   });
 
-  it('lists every app that is known, and the default one where there is none', async () => {
+  it('lists every known app, or the default app if there is none', async () => {
     await registry.enable('a');
     expect(registry.list().map(({ app }) => app)).toEqual(['shop', 'a']);
     expect(new OpenRegistry().list().map(({ app }) => app)).toEqual(['default']);
   });
 
-  it('forgets idle apps when there are too many, and never one that is in use', async () => {
+  it('evicts idle apps above maxApps, and never an app in use', async () => {
     enter('busy');
     await registry.enable('paused');
     for (let i = 0; i < 50; i++) {
@@ -155,7 +158,7 @@ describe('OpenRegistry', () => {
     expect(registry.status('paused').phase).toBe('paused');
   });
 
-  it('survives a listener that throws', async () => {
+  it('logs the error of a listener that throws, and executes the command', async () => {
     registry.on('paused', () => {
       throw new Error('oops');
     });
@@ -163,7 +166,7 @@ describe('OpenRegistry', () => {
     expect(warnings).toEqual([expect.stringContaining('oops')]);
   });
 
-  it('refuses commands once closed', async () => {
+  it('rejects commands after close()', async () => {
     await registry.enable();
     await registry.close();
     expect(await codeOf(registry.disable())).toBe('ERR_ANTRACT_CLOSED');
@@ -172,7 +175,7 @@ describe('OpenRegistry', () => {
 });
 
 describe('a pause of writes', () => {
-  it('is not taken for one of everything, nor the other way round', async () => {
+  it('cannot be joined by a pause of all requests, nor the reverse', async () => {
     await registry.enable('a', { only: 'writes' });
     expect(await codeOf(registry.enable('a'))).toBe('ERR_ANTRACT_ALREADY_PAUSED');
     expect(await codeOf(registry.enable('a', { only: 'writes', maxTime: '1m' }))).toBe('resolved');
@@ -186,7 +189,7 @@ describe('a pause of writes', () => {
   });
 });
 
-describe('drained', () => {
+describe('waitForDrain()', () => {
   it('resolves when the last response has ended', async () => {
     const requests = [enter('a'), enter('a')];
     await registry.enable('a');
@@ -204,7 +207,7 @@ describe('drained', () => {
     expect(await registry.waitForDrain('a')).toMatchObject({ outcome: 'drained' });
   });
 
-  it('names those still running when its time is up', async () => {
+  it('lists the requests in flight when its timeout is over', async () => {
     enter('a');
     await registry.enable('a');
     const drained = registry.waitForDrain('a', { timeout: 500 });
@@ -216,7 +219,7 @@ describe('drained', () => {
     });
   });
 
-  it('says so when the pause ends meanwhile', async () => {
+  it('resolves as resumed when the pause ends meanwhile', async () => {
     enter('a');
     await registry.enable('a');
     const drained = registry.waitForDrain('a');
@@ -224,7 +227,7 @@ describe('drained', () => {
     expect(await drained).toMatchObject({ outcome: 'resumed' });
   });
 
-  it('ends with the signal, and leaves no listener and no timer', async () => {
+  it('rejects when its signal is aborted, and leaves no listener and no timer', async () => {
     enter('a');
     await registry.enable('a');
     const controller = new AbortController();
@@ -238,7 +241,7 @@ describe('drained', () => {
   });
 
   it.each([null, '5s', { timeOut: '5s' }, { timeout: 'soon' }, { signal: {} }, { signal: 5 }])(
-    'refuses %j as options, and so does `released`',
+    'rejects the options %j, and so does waitForRelease()',
     async (options) => {
       await registry.enable('a');
       expect(await codeOf(registry.waitForDrain('a', options as never))).toBe('ERR_ANTRACT_OPTION');
@@ -248,13 +251,13 @@ describe('drained', () => {
     },
   );
 
-  it('refuses a running app, where it would mean nothing', async () => {
+  it('rejects an app that is neither paused nor stopped', async () => {
     expect(await codeOf(registry.waitForDrain('a'))).toBe('ERR_ANTRACT_NOT_PAUSED');
   });
 });
 
-describe('during', () => {
-  it('runs the function on an idle backend, and resumes', async () => {
+describe('during()', () => {
+  it('runs the function after the drain, and resumes the app', async () => {
     const request = enter('a');
     const result = registry.during('a', () => registry.status('a').phase);
     setImmediate(() => registry.gate('a').onResponseEnd(request));
@@ -262,7 +265,7 @@ describe('during', () => {
     expect(registry.status('a').phase).toBe('running');
   });
 
-  it('resumes when the function throws', async () => {
+  it('resumes the app when the function throws', async () => {
     const failing = registry.during('a', () => {
       throw new Error('migration failed');
     });
@@ -270,7 +273,7 @@ describe('during', () => {
     expect(registry.status('a').phase).toBe('running');
   });
 
-  it('resumes without running the function when the drain takes too long', async () => {
+  it('resumes the app without running the function when the drain times out', async () => {
     enter('a');
     let ran = false;
     const result = codeOf(registry.during('a', () => (ran = true), { drainTimeout: 100 }));
@@ -281,17 +284,17 @@ describe('during', () => {
   });
 
   it.each([
-    ['no function', undefined, undefined],
-    ['an options object in its place', { maxTime: '1m' }, undefined],
-    ['a promise in its place', Promise.resolve(), undefined],
-    ['options that are null', () => undefined, null],
-    ['options that are text', () => undefined, '30s'],
-    ['a duration that makes no sense', () => undefined, { drainTimeout: 'soon' }],
+    ['a missing function', undefined, undefined],
+    ['an options object instead of a function', { maxTime: '1m' }, undefined],
+    ['a promise instead of a function', Promise.resolve(), undefined],
+    ['null as options', () => undefined, null],
+    ['a string as options', () => undefined, '30s'],
+    ['an invalid duration', () => undefined, { drainTimeout: 'soon' }],
     ['a misspelt option', () => undefined, { drainTimout: '1s' }],
-    ['a lease, which could not be renewed', () => undefined, { lease: '1s' }],
-    ['a condition of its own', () => undefined, { ifPause: 'p1' }],
-    ['a reason that is no text', () => undefined, { reason: 5 }],
-  ])('is refused with %s before anything is paused', async (_name, fn, options) => {
+    ['a lease, which it could not renew,', () => undefined, { lease: '1s' }],
+    ['an ifPause condition', () => undefined, { ifPause: 'p1' }],
+    ['a reason that is not a string', () => undefined, { reason: 5 }],
+  ])('rejects %s before it pauses an app', async (_name, fn, options) => {
     const paused: unknown[] = [];
     registry.on('paused', (event) => paused.push(event));
     expect(await codeOf(registry.during('a', fn as never, options as never))).toBe(
@@ -300,7 +303,7 @@ describe('during', () => {
     expect(paused).toEqual([]);
   });
 
-  it('is refused with a name that is none before anything is paused', async () => {
+  it('rejects an invalid app name before it pauses an app', async () => {
     for (const app of [5, {}, null, '', () => undefined]) {
       expect(await codeOf(registry.during(app as never, () => undefined))).toBe(
         'ERR_ANTRACT_APP_NAME',
@@ -309,7 +312,7 @@ describe('during', () => {
     expect(registry.list().map(({ phase }) => phase)).toEqual(['running']);
   });
 
-  it('means the default app where none is named, and sees its pause end', async () => {
+  it('uses the default app if none is named, and aborts its signal when the pause ends', async () => {
     await registry.during(undefined, async ({ signal }) => {
       expect(registry.status().phase).toBe('paused');
       await registry.disable();
@@ -317,13 +320,13 @@ describe('during', () => {
     });
   });
 
-  it('does not end the pause of somebody else', async () => {
+  it('does not end a pause that another caller began', async () => {
     await registry.enable('a');
     expect(await codeOf(registry.during('a', () => undefined))).toBe('ERR_ANTRACT_ALREADY_PAUSED');
     expect(registry.status('a').phase).toBe('paused');
   });
 
-  it('tells the function when the pause ends under it, and leaves the next pause alone', async () => {
+  it('aborts its signal when its pause ends, and does not end the next pause', async () => {
     await registry.during('a', async ({ signal }) => {
       await registry.disable('a');
       expect(signal.aborted).toBe(true);

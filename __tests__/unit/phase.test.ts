@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { phaseOf } from '../../lib/gate/phase.ts';
 
-describe('phaseOf', () => {
+describe('the phase of an app', () => {
   it.each([
     ['running', 0, false, false, 'running'],
     ['running', 3, false, false, 'releasing'],
@@ -10,7 +10,7 @@ describe('phaseOf', () => {
     ['paused', 3, true, false, 'paused'],
     ['stopped', 0, false, false, 'stopped'],
   ] as const)(
-    'is derived: %s with %i held, drained: %s, awaiting the backend: %s is %s',
+    'that is %s with %i held requests, drained: %s, awaiting the backend: %s is %s',
     (desired, held, isDrained, isAwaitingBackend, phase) => {
       expect(phaseOf({ desired, held, isDrained, isAwaitingBackend })).toBe(phase);
     },
