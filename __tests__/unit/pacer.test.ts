@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createPacer } from '../../lib/gate/pacing/pacer.ts';
-import type { Share } from '../../lib/gate/pacing/pace-rule.ts';
-import type { ReleaseSettings } from '../../lib/options/settings.ts';
+import type { Share } from '../../lib/gate/pacing/strategy.ts';
+import type { ReleaseSettings } from '../../lib/gate/pacing/strategies.ts';
 
 const whole = (): Share => ({ index: 0, of: 1 });
 

@@ -21,7 +21,7 @@ import type { GatedRequest, Arrival, Ticket } from './gated-request.ts';
 import { HeldRequests } from './held-requests.ts';
 import { InFlight } from './in-flight.ts';
 import { OutstandingReleases } from './outstanding-releases.ts';
-import type { Share } from './pacing/pace-rule.ts';
+import type { Share } from './pacing/strategy.ts';
 import type { DesiredKind, Rejection, RejectReason } from './phase.ts';
 import { ReleaseQueue } from './release-queue.ts';
 import { StateTransitions } from './state-transitions.ts';

@@ -4,9 +4,9 @@
  */
 import type { Clock } from '../common/clock.ts';
 import type { RequestLine } from '../common/request.ts';
-import type { ReleaseSettings } from '../options/settings.ts';
-import type { PaceCounts, Share } from './pacing/pace-rule.ts';
 import { createPacer, type Pacer } from './pacing/pacer.ts';
+import type { ReleaseSettings } from './pacing/strategies.ts';
+import type { PaceCounts, Share } from './pacing/strategy.ts';
 
 interface Release {
   readonly pacer: Pacer | undefined;

@@ -2,12 +2,7 @@
  * The types of the options that are objects: `release`, `probe` and `heartbeat`.
  */
 import type { Duration } from '../common/validate.ts';
-
-/** The names of the release strategies. `gate/pacing/` implements them. */
-export const RELEASE_STRATEGIES = ['immediate', 'fixed', 'slow-start'] as const;
-
-/** How held requests are released, see {@link ReleaseOptions.strategy}. */
-export type ReleaseStrategy = (typeof RELEASE_STRATEGIES)[number];
+import type { ReleaseStrategy } from '../gate/pacing/strategies.ts';
 
 /**
  * The pace of a release.

@@ -10,12 +10,8 @@ import type { Duration } from '../common/validate.ts';
 
 export type { Logger } from '../common/logger.ts';
 export type { Duration } from '../common/validate.ts';
-export type {
-  HeartbeatOptions,
-  ProbeOptions,
-  ReleaseOptions,
-  ReleaseStrategy,
-} from './nested-options.ts';
+export type { HeartbeatOptions, ProbeOptions, ReleaseOptions } from './nested-options.ts';
+export type { ReleaseStrategy } from '../gate/pacing/strategies.ts';
 
 /** A request as antract reads it. Requests of `node:http`, Express and Connect match it. */
 export interface AntractRequest extends IncomingMessage {

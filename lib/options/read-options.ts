@@ -11,16 +11,16 @@ import type {
   ReleaseOptions,
 } from './options.ts';
 import { ONE_CHECK, readProbe } from './probe-option.ts';
-import { RELEASE_STRATEGIES } from './nested-options.ts';
+import { RELEASE_STRATEGIES, type ReleaseSettings } from '../gate/pacing/strategies.ts';
 import { printableLogger } from '../common/printable.ts';
 import { isPlainPath, pathOf } from '../common/request.ts';
 import { matchesPattern, readRequestPattern } from '../common/request-pattern.ts';
 import {
   DEFAULT_APP_SETTINGS,
+  DEFAULT_HEARTBEAT,
   DEFAULT_SETTINGS,
   type AppSettings,
   type HeartbeatSettings,
-  type ReleaseSettings,
   type Settings,
 } from './settings.ts';
 import { readSpoolOptions } from './spool-settings.ts';
@@ -142,14 +142,15 @@ function readRelease(name: string, value: unknown): ReleaseSettings {
   if (limit === undefined) return read;
   if (strategy === undefined) return { ...read, strategy: 'fixed' };
   if (strategy === 'immediate') {
-    throw expected(`${name}.strategy`, `'fixed' or 'slow-start' beside \`${limit}\``, strategy);
+    const others = RELEASE_STRATEGIES.filter((other) => other !== strategy);
+    const wanted = others.map((other) => `'${other}'`).join(' or ');
+    throw expected(`${name}.strategy`, `${wanted} beside \`${limit}\``, strategy);
   }
   return read;
 }
 
 function readHeartbeat(name: string, value: unknown): HeartbeatSettings {
-  const defaults: HeartbeatSettings = { every: 0, status: 102 };
-  const read = readObject(`${name}.`, value, heartbeatReaders, defaults);
+  const read = readObject(`${name}.`, value, heartbeatReaders, DEFAULT_HEARTBEAT);
   if (read.every === 0) throw expected(`${name}.every`, "a duration such as '10s'", undefined);
   return read;
 }

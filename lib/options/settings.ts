@@ -3,18 +3,9 @@
  */
 import type { BackendCheck } from '../probe/backend-probe.ts';
 import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
-import type { ReleaseStrategy } from './nested-options.ts';
+import type { ReleaseSettings } from '../gate/pacing/strategies.ts';
 import { DEFAULT_SPOOL_SETTINGS, type SpoolSettings } from './spool-settings.ts';
 import type { Store } from '../stores/store.ts';
-
-export interface ReleaseSettings {
-  readonly strategy: ReleaseStrategy;
-  /** Released requests that wait for their response headers at once. */
-  readonly concurrency: number;
-  readonly perSecond: number;
-  readonly jitter: number;
-  readonly initial: number;
-}
 
 export interface ProbeSettings {
   /** Undefined: the backend is not probed. */
@@ -94,6 +85,9 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   drainBodyTimeout: Infinity,
   heartbeat: undefined,
 });
+
+/** The defaults beside an interval, which has none: without an interval there is no heartbeat. */
+export const DEFAULT_HEARTBEAT: HeartbeatSettings = Object.freeze({ every: 0, status: 102 });
 
 export const DEFAULT_SETTINGS: Settings = Object.freeze({
   ...DEFAULT_APP_SETTINGS,

@@ -6,8 +6,9 @@ import { expected, integer, readObject, type Reader, type Readers } from '../com
 /** Where the bodies of held requests are kept. Sizes are bytes, or strings such as `'64kb'`. */
 export interface SpoolOptions {
   /**
-   * How much of a held request's body stays in memory; the rest goes to a file. Multiplied by `maxQueue`,
-   * it limits the memory for held bodies.
+   * How much of a held request's body stays in memory; the rest goes to a file. While the disk is slow,
+   * about 256 KiB more of each body wait in memory. The sum of both, multiplied by `maxQueue`, limits the
+   * memory for held bodies.
    *
    * @default '64kb'
    */

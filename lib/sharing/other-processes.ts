@@ -3,7 +3,7 @@
  */
 import type { Clock } from '../common/clock.ts';
 import type { Gate } from '../gate/gate.ts';
-import type { Share } from '../gate/pacing/pace-rule.ts';
+import type { Share } from '../gate/pacing/strategy.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
 import type { LostProcessStatus } from '../gate/status.ts';
 import { freshReports, isDrained, isOpen } from './aggregated-status.ts';

@@ -1,7 +1,7 @@
 /**
  * The other processes on the same store, as their reports describe them.
  */
-import type { Share } from '../gate/pacing/pace-rule.ts';
+import type { Share } from '../gate/pacing/strategy.ts';
 import {
   NOTHING,
   type AppReport,

@@ -17,6 +17,8 @@ import {
   type StoreListener,
 } from './store.ts';
 
+export const DEFAULT_PREFIX = 'antract';
+
 /** Options of `RedisStore`. Pass either `client` or `url`. */
 export interface RedisStoreOptions {
   /**
@@ -76,7 +78,7 @@ export class RedisStore implements Store {
   #closed = false;
 
   /** @throws AntractError `ERR_ANTRACT_OPTION`; `ERR_ANTRACT_STORE` if `redis` is not installed. */
-  constructor({ client, url, prefix = 'antract', clock = systemClock }: RedisStoreOptions) {
+  constructor({ client, url, prefix = DEFAULT_PREFIX, clock = systemClock }: RedisStoreOptions) {
     if ((client === undefined) === (url === undefined)) {
       throw new AntractError('ERR_ANTRACT_OPTION', 'Expected either `client` or `url`.');
     }

@@ -22,6 +22,7 @@ export interface Flag {
 const LOCATIONS = ['<url>', '<address>', '<file>', '<path>'];
 
 const DURATION = '<duration>';
+const SIZE = '<size>';
 
 type Parse = (text: string, previous: unknown) => unknown;
 
@@ -46,9 +47,16 @@ export function flag(
 
 function formatDefault(value: string, byDefault: unknown): string {
   if (byDefault === Infinity) return 'no limit';
+  if (value === SIZE) return formatSize(Number(byDefault));
   return value === DURATION && byDefault !== 0
     ? formatDuration(Number(byDefault))
     : String(byDefault);
+}
+
+/** As the option is written: `65536` is `64kb`. */
+function formatSize(bytes: number): string {
+  const power = [3, 2, 1].find((n) => bytes % 1024 ** n === 0) ?? 0;
+  return `${bytes / 1024 ** power}${['b', 'kb', 'mb', 'gb'][power]}`;
 }
 
 function formatDuration(ms: number): string {

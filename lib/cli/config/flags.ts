@@ -3,8 +3,13 @@
  * the place of the value in the configuration.
  */
 import { DEFAULT_CORE_OPTIONS, DEFAULT_GATEWAY_SETTINGS } from '../../gateway/config/config.ts';
-import { RELEASE_STRATEGIES } from '../../options/nested-options.ts';
-import { DEFAULT_APP_SETTINGS, DEFAULT_SETTINGS } from '../../options/settings.ts';
+import { RELEASE_STRATEGIES } from '../../gate/pacing/strategies.ts';
+import {
+  DEFAULT_APP_SETTINGS,
+  DEFAULT_HEARTBEAT,
+  DEFAULT_SETTINGS,
+} from '../../options/settings.ts';
+import { DEFAULT_PREFIX } from '../../stores/redis-store.ts';
 import { boolean, flag, list, number, textOrRegExp, type Flag } from './flag.ts';
 
 const { release, probe, ...appDefaults } = DEFAULT_APP_SETTINGS;
@@ -133,16 +138,21 @@ export const FLAGS: readonly Flag[] = [
     '<duration>',
     'interval of informational responses to held requests (default: off)',
   ),
-  flag('heartbeat.status', '<status>', '102 or 103', 102, number),
+  flag('heartbeat.status', '<status>', '102 or 103', DEFAULT_HEARTBEAT.status, number),
   flag(
     'spool.memory',
     '<size>',
     "memory for each held request's body; the rest goes to a file",
-    '64kb',
+    defaults.spool.memory,
   ),
   flag('spool.directory', '<path>', 'directory of these files (default: a temporary directory)'),
-  flag('spool.maxBody', '<size>', 'largest body that is held; a larger one gets 413', '1gb'),
-  flag('spool.maxTotal', '<size>', 'limit for all bodies together', '10gb'),
+  flag(
+    'spool.maxBody',
+    '<size>',
+    'largest body that is held; a larger one gets 413',
+    defaults.spool.maxBody,
+  ),
+  flag('spool.maxTotal', '<size>', 'limit for all bodies together', defaults.spool.maxTotal),
 
   flag('adminPath', '<path>', 'path of the admin endpoints', defaults.adminPath),
   flag(
@@ -162,7 +172,7 @@ export const FLAGS: readonly Flag[] = [
     '<url>',
     'Redis through which several gateways share pauses; better set ANTRACT_REDIS',
   ),
-  flag('redisPrefix', '<text>', 'prefix of the keys in Redis', 'antract'),
+  flag('redisPrefix', '<text>', 'prefix of the keys in Redis', DEFAULT_PREFIX),
   flag(
     'onStoreError',
     '<what>',

@@ -1,4 +1,4 @@
 /** Releases all held requests at once, in order. */
-import type { Strategy } from './pace-rule.ts';
+import type { Strategy } from './strategy.ts';
 
 export const immediate: Strategy = () => [];

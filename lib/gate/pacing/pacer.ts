@@ -1,16 +1,10 @@
 /** Says how many held requests may be released now. One pacer serves one release. */
-import type { ReleaseStrategy } from '../../options/nested-options.ts';
-import { fixed } from './fixed.ts';
-import { immediate } from './immediate.ts';
-import type { PaceCounts, Strategy, StrategyDeps } from './pace-rule.ts';
-import { slowStart } from './slow-start.ts';
+import { STRATEGIES, type ReleaseSettings } from './strategies.ts';
+import type { PaceCounts, StrategyDeps } from './strategy.ts';
 
-/** A new strategy is a file in this folder, a line here, and its name in `RELEASE_STRATEGIES`. */
-const STRATEGIES: Readonly<Record<ReleaseStrategy, Strategy>> = {
-  immediate,
-  fixed,
-  'slow-start': slowStart,
-};
+export interface PacerDeps extends StrategyDeps {
+  readonly settings: ReleaseSettings;
+}
 
 export interface Pacer {
   /** Milliseconds until the next release: 0 for now, `Infinity` for not before another response. */
@@ -18,10 +12,10 @@ export interface Pacer {
   /** A request was released. Returns its number, for {@link onResponse}. */
   onRelease(now: number, counts: PaceCounts): number;
   /** The response to a release has begun, or there will be none. */
-  onResponse(now: number, number: number, good: boolean): void;
+  onResponse(now: number, number: number, isGood: boolean): void;
 }
 
-export function createPacer(deps: StrategyDeps): Pacer {
+export function createPacer(deps: PacerDeps): Pacer {
   const rules = STRATEGIES[deps.settings.strategy](deps);
   let count = 0;
   return {
@@ -31,8 +25,8 @@ export function createPacer(deps: StrategyDeps): Pacer {
       for (const rule of rules) rule.onRelease?.(now, counts, count);
       return count;
     },
-    onResponse(now, number, good) {
-      for (const rule of rules) rule.onResponse?.(now, number, good);
+    onResponse(now, number, isGood) {
+      for (const rule of rules) rule.onResponse?.(now, number, isGood);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Releases a few requests, then more with every good response. The fixed limits apply as well. */
 import { fixed } from './fixed.ts';
-import { portion, type PaceRule, type Strategy } from './pace-rule.ts';
+import { portion, type PaceRule, type Strategy } from './strategy.ts';
 
 /** How long the window waits for any response before it grows without one. */
 const QUIET_MS = 1000;
@@ -37,9 +37,9 @@ function growWindow(initial: number, start: number): PaceRule {
       if (pending <= 1) quietSince = now;
       lastReleased = number;
     },
-    onResponse(now, number, good) {
+    onResponse(now, number, isGood) {
       quietSince = now;
-      if (good) {
+      if (isGood) {
         hasGoodResponse = true;
         window += window < threshold ? 1 : 1 / window;
       } else if (number > lastBeforeCut) {

@@ -2,7 +2,15 @@
  * What every release strategy is made of: rules that say when the next held request may be released.
  * Rules are pure: they are given the time, the counts, the outcomes and chance, and never wait.
  */
-import type { ReleaseSettings } from '../../options/settings.ts';
+
+/** The limits of a release. */
+export interface PaceLimits {
+  /** Released requests that wait for their response headers at once. */
+  readonly concurrency: number;
+  readonly perSecond: number;
+  readonly jitter: number;
+  readonly initial: number;
+}
 
 export interface PaceCounts {
   /** Requests that are still held. */
@@ -24,11 +32,11 @@ export interface PaceRule {
   /** A request was released. `number` counts the releases from 1. */
   onRelease?(now: number, counts: PaceCounts, number: number): void;
   /** The response to release `number` has begun, or there will be none. */
-  onResponse?(now: number, number: number, good: boolean): void;
+  onResponse?(now: number, number: number, isGood: boolean): void;
 }
 
 export interface StrategyDeps {
-  readonly settings: ReleaseSettings;
+  readonly settings: PaceLimits;
   /** When the release began. */
   readonly start: number;
   readonly random: () => number;
