@@ -115,7 +115,7 @@ export function assembleAntract(core: RegistryCore): Antract {
   const registry = new PauseRegistry(core);
   const { spool, logger, notify } = core.settings;
   let spooler: Spooler | undefined;
-  core.spooledBytes = () => spooler?.bytes ?? 0;
+  core.totalSpooledBytes = () => spooler?.bytes ?? 0;
   const notifier = notify === undefined ? undefined : new Notifier(registry, core, notify);
   const antract: Antract = {
     registry,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect } from '@jest/globals';
 import type { Locator, Page } from 'playwright-core';
-import type { Snapshot } from '../../lib/admin/dashboard/snapshot.d.ts';
+import type { Snapshot } from '../../lib/admin/dashboard/status.d.ts';
 import type { AppStatus } from '../../lib/index.ts';
 import { closeBrowser, closePages, openPage, PLAIN_HOST } from '../support/browser.ts';
 import { endAll, serve, type Serving } from '../support/cli.ts';

@@ -117,7 +117,7 @@ describe.each([
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const timeOut = async () => {
-      await eventually('the whole body', () => antract.core.spooledBytes() === SIZE, 50_000);
+      await eventually('the whole body', () => antract.core.totalSpooledBytes() === SIZE, 50_000);
       // From now on Node answers 408 to any request that has not arrived in full.
       server.requestTimeout = 1;
       await expired(port);

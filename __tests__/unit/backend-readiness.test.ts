@@ -65,21 +65,17 @@ describe('a release', () => {
     enable(gate);
     const ticket = hold(gate);
     clock.advance(1000);
-    expect([await verdictOf(ticket), gate.isOpen, gate.release.isReopened]).toEqual([
+    expect([await verdictOf(ticket), gate.isOpen, gate.releaser.isDone]).toEqual([
       'proceed',
       true,
       false,
     ]);
     let outcome: string | undefined;
-    gate.release.watch((told) => (outcome = told));
+    gate.releaser.watch((told) => (outcome = told));
     probes[0]?.seen('ECONNREFUSED');
     expect([passes(gate), outcome]).toEqual([true, undefined]);
     await probes[0]?.healthy();
-    expect([gate.release.isReopened, outcome, gate.status().probe]).toEqual([
-      true,
-      'reopened',
-      null,
-    ]);
+    expect([gate.releaser.isDone, outcome, gate.status().probe]).toEqual([true, 'reopened', null]);
   });
 
   it('at the end of a stop waits until the backend answers the probe', async () => {
@@ -90,7 +86,7 @@ describe('a release', () => {
     expect(gate.status().probe).toMatchObject({ endsInMs: 5000 });
     const ticket = hold(gate);
     await probes[0]?.healthy();
-    expect([await verdictOf(ticket), gate.release.isReopened]).toEqual(['proceed', true]);
+    expect([await verdictOf(ticket), gate.releaser.isDone]).toEqual(['proceed', true]);
     expect(events.slice(0, 4)).toEqual(['stopped', 'drained', 'expired', 'resumed']);
   });
 
@@ -142,13 +138,13 @@ describe('a release', () => {
       const gate = createGate({ probe: { timeout: '5s' } });
       enable(gate);
       disable(gate);
-      gate.release.watch((outcome) => told.push(outcome));
+      gate.releaser.watch((outcome) => told.push(outcome));
       clock.advance(5000);
       expect(gate.status()).toMatchObject({ phase: 'running', probe: { endsInMs: 0 } });
-      expect([gate.release.isReopened, told.splice(0)]).toEqual([false, []]);
+      expect([gate.releaser.isDone, told.splice(0)]).toEqual([false, []]);
       if (isAskedFirst) await probes.at(-1)?.healthy();
       else answer(gate);
-      expect([gate.release.isReopened, told.splice(0)]).toEqual([true, ['reopened']]);
+      expect([gate.releaser.isDone, told.splice(0)]).toEqual([true, ['reopened']]);
       expect(gate.status().probe).toBeNull();
       expect(probes.at(-1)?.signal.aborted).toBe(!isAskedFirst);
     }
@@ -621,7 +617,7 @@ describe('an outage after the release of a pause is over', () => {
         expect(await verdictOf(newRequest)).toBe('reject');
       } else {
         expect(refuse(gate)).toBeUndefined();
-        expect(gate.release.isReopened).toBe(false);
+        expect(gate.releaser.isDone).toBe(false);
       }
     },
   );
@@ -631,7 +627,7 @@ describe('an outage after the release of a pause is over', () => {
     const gate = createGate({ holdOnOutage: '10s' }, { isInformed: () => isInformed });
     const ticket = hold(gate);
     isInformed = true;
-    gate.release.reconsider();
+    gate.releaser.reconsider();
     gate.pass(ticket);
     gate.requeue(ticket.request);
     expect(gate.status().probe).toMatchObject({ endsInMs: 10_000, unplanned: true });
@@ -645,10 +641,10 @@ describe('the end of a release', () => {
     enable(gate);
     hold(gate);
     disable(gate);
-    gate.release.watch((outcome) => told.push(outcome));
+    gate.releaser.watch((outcome) => told.push(outcome));
     enable(gate);
     disable(gate);
-    gate.release.watch((outcome) => told.push(outcome));
+    gate.releaser.watch((outcome) => told.push(outcome));
     expect(told).toEqual(['paused']);
     await probes.at(-1)?.healthy();
     expect(told).toEqual(['paused', 'reopened']);

@@ -1,6 +1,6 @@
 /** What of the dashboard's page needs no browser: its questions, its clock, and the history of its chart. */
 import { describe, expect, it } from '@jest/globals';
-import type { Status } from '../../lib/admin/dashboard/snapshot.d.ts';
+import type { Status } from '../../lib/admin/dashboard/status.d.ts';
 
 // Plain JavaScript, checked against a browser's types rather than these.
 const load = async (name: string): Promise<Record<string, unknown>> =>

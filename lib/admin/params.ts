@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { AntractError } from '../common/errors.ts';
+import { hasBody } from '../common/request.ts';
 import { readAppName } from '../options/app-name.ts';
 import {
   durationWithUnit,
@@ -77,7 +78,7 @@ export async function readRequest(
   req: ParsedRequest,
 ): Promise<Partial<RequestParameters>> {
   const body = await bodyOf(req);
-  return readParameters(ENDPOINT_PARAMETERS[endpoint], [...queryOf(req), ...body]);
+  return readParameters(ENDPOINT_PARAMETERS[endpoint], [...readQuery(req), ...body]);
 }
 
 function readParameters(known: readonly ParameterName[], given: Given): Partial<RequestParameters> {
@@ -98,7 +99,7 @@ function readValue(name: ParameterName, value: unknown): unknown {
 }
 
 // Not `req.query`: how it reads `app=a&app=b` or `app[x]=a` depends on the application's settings.
-function queryOf(req: IncomingMessage): Given {
+function readQuery(req: IncomingMessage): Given {
   const url = req.url ?? '';
   const start = url.indexOf('?');
   return start < 0 ? [] : [...new URLSearchParams(url.slice(start + 1))];
@@ -117,10 +118,6 @@ async function bodyOf(req: ParsedRequest): Promise<Given> {
   if (!isPlainUtf8(req, parameters)) throw badBody(415, NOT_UTF8);
   const text = await readText(req);
   return text.trim() === '' ? [] : parse(text);
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 function isPlainUtf8({ headers }: IncomingMessage, parameters: readonly string[]): boolean {

@@ -80,7 +80,7 @@ function createViews(
 ): Views {
   const { metrics: metricsOptions, metricsPeers } = readAdminOptions(options);
   const create = () =>
-    createMetrics(core, metricsOptions, { spooledBytes: () => core.spooledBytes() });
+    createMetrics(core, metricsOptions, { spooledBytes: () => core.totalSpooledBytes() });
   let metrics = metricsOptions && create();
   const own = (): MetricsRegister => (metrics ??= create());
   metricsPeers?.answer(() => own().getMetricsAsJSON());

@@ -6,7 +6,7 @@ import { addPause } from './commands/pause.ts';
 import { addResume } from './commands/resume.ts';
 import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
-import { addStatus } from './commands/show-status.ts';
+import { addStatus } from './commands/status.ts';
 import { addStop } from './commands/stop.ts';
 import { addWorker } from './commands/worker.ts';
 

@@ -57,6 +57,11 @@ export function hostApp(req: { readonly headers: IncomingHttpHeaders }): string 
   return host === '' ? undefined : host;
 }
 
+/** Whether the headers of an HTTP/1 request announce a body (RFC 9112, 6). */
+export function hasBody({ headers }: { readonly headers: IncomingHttpHeaders }): boolean {
+  return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
+}
+
 /** Whether a segment of the path is `.` or `..`, percent-encoded or not. */
 export function hasDotSegment(path: string): boolean {
   return /\/(\.|%2e){1,2}(\/|$)/i.test(path);

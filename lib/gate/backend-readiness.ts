@@ -19,18 +19,18 @@ export interface BackendReadinessDeps {
   readonly settings: AppSettings;
   readonly clock: Clock;
   readonly emit: EmitEvent;
+  readonly backend: Backend;
+  readonly held: { readonly size: number };
   /** Without a probe the backend counts as ready. */
   readonly probe?: Probe | undefined;
   /** The backend has answered an attempt of the probe, for the first time since it was down. */
-  readonly answered?: (() => void) | undefined;
+  readonly onAnswer?: (() => void) | undefined;
 }
 
 /** What to do with held requests: release them, reject them, or stop the app, which rejects them. */
 export type ReadinessOutcome = 'release' | 'reject' | 'stop';
 
 export interface BackendReadinessListener {
-  /** How many requests are held. */
-  held(): number;
   onReadiness(outcome: ReadinessOutcome): void;
 }
 
@@ -42,7 +42,6 @@ const REPROBE_MS = 1000;
 
 export class BackendReadiness {
   readonly #deps: BackendReadinessDeps;
-  readonly #backend: Backend;
   readonly #listener: BackendReadinessListener;
   readonly #outages: OutageEvents;
   /** The present cycle, or the last one while the backend has answered no request since. */
@@ -53,11 +52,10 @@ export class BackendReadiness {
   #isAfterPause = false;
   #isClosed = false;
 
-  constructor(deps: BackendReadinessDeps, backend: Backend, listener: BackendReadinessListener) {
+  constructor(deps: BackendReadinessDeps, listener: BackendReadinessListener) {
     this.#deps = deps;
-    this.#backend = backend;
     this.#listener = listener;
-    this.#outages = new OutageEvents({ ...deps, held: () => listener.held() });
+    this.#outages = new OutageEvents(deps);
   }
 
   /** No request may pass. */
@@ -249,14 +247,14 @@ export class BackendReadiness {
 
   readonly #onProbe = (cycle: ProbeCycle, result: ProbeResult): void => {
     if (result.kind === 'attempt') {
-      this.#backend.noteProbe(result.seen, result.isGood, this.#deps.clock.now());
+      this.#deps.backend.noteProbe(result.seen, result.isGood, this.#deps.clock.now());
     }
     if (this.#cycle !== cycle) return;
     if (result.kind === 'ready') this.#onReady(cycle, result.isFirst);
     else if (!result.isGood) this.#confirm(cycle);
     else if (cycle.isConfirmed) {
       this.#answers++;
-      this.#deps.answered?.();
+      this.#deps.onAnswer?.();
     }
   };
 

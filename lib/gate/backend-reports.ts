@@ -10,7 +10,7 @@ import type { BackendReadiness } from './backend-readiness.ts';
 import { UNREACHABLE } from './backend-status.ts';
 import type { GateState } from './gate-state.ts';
 import type { InFlight, InFlightRequest } from './in-flight.ts';
-import type { ReleaseQueue } from './release-queue.ts';
+import type { Releaser } from './releaser.ts';
 
 export interface BackendReportsDeps {
   readonly settings: Pick<AppSettings, 'probe'>;
@@ -19,7 +19,7 @@ export interface BackendReportsDeps {
   readonly inFlight: InFlight;
   readonly backend: Backend;
   readonly readiness: BackendReadiness;
-  readonly queue: ReleaseQueue;
+  readonly releaser: Releaser;
 }
 
 export class BackendReports {
@@ -72,23 +72,23 @@ export class BackendReports {
 
   /** The backend dropped the connection before it responded. The request has failed. */
   noteDrop(request: RequestLine): void {
-    const { inFlight, queue, readiness, state } = this.#deps;
+    const { inFlight, releaser, readiness, state } = this.#deps;
     const entry = inFlight.get(request);
     if (!entry) return;
     const isRunning = state.kind === 'running';
     if (!isRunning && !state.isUnaffected(entry.gated)) return;
-    readiness.afterDrop(entry.since, isRunning && queue.isFromPause(request));
-    queue.schedule();
+    readiness.afterDrop(entry.since, isRunning && releaser.isFromPause(request));
+    releaser.schedule();
   }
 
   /** A connection was refused. Whether the request can wait until the backend is ready. */
   noteRefusal({ gated, since }: InFlightRequest): boolean {
-    const { backend, queue, readiness, state } = this.#deps;
+    const { backend, releaser, readiness, state } = this.#deps;
     if (!backend.isSeenDown) this.noteFailure(gated.request, UNREACHABLE);
     if (state.isUnaffected(gated)) return readiness.afterRefusal(since, false);
     if (state.kind !== 'running') return true;
     // The refusal may end the wait for the backend, which can stop the app.
-    const isWaiting = readiness.afterRefusal(since, queue.isFromPause(gated.request));
+    const isWaiting = readiness.afterRefusal(since, releaser.isFromPause(gated.request));
     return isWaiting || this.#isStopped();
   }
 

@@ -20,7 +20,7 @@ export function describeBackend(facts: BackendFacts, situation: BackendSituation
   const { state, reason, since, seenAt } = facts;
   const { now, probe } = situation;
   const isKnown = state !== 'unknown';
-  const summary = summaryOf(facts, situation);
+  const summary = backendSummary(facts, situation);
   return {
     state,
     reason,
@@ -32,7 +32,7 @@ export function describeBackend(facts: BackendFacts, situation: BackendSituation
   };
 }
 
-function summaryOf(facts: BackendFacts, { phase, probe, settings }: BackendSituation) {
+function backendSummary(facts: BackendFacts, { phase, probe, settings }: BackendSituation) {
   const { state, reason, wrongCheck, isOutdated } = facts;
   if (state === 'down') {
     const what = isOutdated ? 'was down when it was last seen' : 'is down';

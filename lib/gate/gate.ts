@@ -23,16 +23,16 @@ import { InFlight } from './in-flight.ts';
 import { OutstandingReleases } from './outstanding-releases.ts';
 import type { Share } from './pacing/strategy.ts';
 import type { DesiredKind, Rejection, RejectReason } from './phase.ts';
-import { ReleaseQueue } from './release-queue.ts';
+import { Releaser } from './releaser.ts';
 import { StateTransitions } from './state-transitions.ts';
 import type { StatusFields } from './status.ts';
 import { TrafficStats } from './traffic-stats.ts';
 
-export interface GateDeps extends BackendReadinessDeps, GateStateDeps {
+export interface GateDeps extends Omit<BackendReadinessDeps, 'backend' | 'held'>, GateStateDeps {
   /** This process's part of the pace of a release, if other processes share the backend. */
   readonly share?: (() => Share) | undefined;
   /** The gate has changed its desired state by itself: a pause has ended, or the backend did not answer. */
-  readonly changed?: (() => void) | undefined;
+  readonly onChange?: (() => void) | undefined;
 }
 
 /** The request passes and is counted; it is rejected; or it is held and awaits the ticket's verdict. */
@@ -52,7 +52,7 @@ export class Gate {
   readonly settings: AppSettings;
   readonly traffic: TrafficStats;
   readonly drain: Drain;
-  readonly release: ReleaseQueue;
+  readonly releaser: Releaser;
   readonly backend: BackendReports;
   readonly #parts: GateParts;
   readonly #transitions: StateTransitions;
@@ -67,19 +67,23 @@ export class Gate {
     const held = new HeldRequests(deps);
     const outstanding = new OutstandingReleases(settings.release, clock, deps.share);
     const backend = new Backend();
-    const readiness = new BackendReadiness(deps, backend, {
-      held: () => held.size,
-      onReadiness: (outcome) => this.#onReadiness(outcome),
-    });
+    const readiness = new BackendReadiness(
+      { ...deps, backend, held },
+      { onReadiness: (outcome) => this.#onReadiness(outcome) },
+    );
     const state = new GateState(deps, readiness);
     const parts = { ...deps, inFlight, held, outstanding, backend, readiness, state };
     this.drain = new Drain(parts);
-    this.release = new ReleaseQueue(
+    this.releaser = new Releaser(
       { ...parts, drain: this.drain },
       { onPauseEnd: (cause, now) => this.#onPauseEnd(cause, now) },
     );
-    this.backend = new BackendReports({ ...parts, queue: this.release });
-    this.#transitions = new StateTransitions({ ...parts, drain: this.drain, queue: this.release });
+    this.backend = new BackendReports({ ...parts, releaser: this.releaser });
+    this.#transitions = new StateTransitions({
+      ...parts,
+      drain: this.drain,
+      releaser: this.releaser,
+    });
     this.#parts = parts;
   }
 
@@ -102,12 +106,12 @@ export class Gate {
 
   /** No request is held, and as far as is known the backend answers. */
   get isOpen(): boolean {
-    return this.release.isOpen;
+    return this.releaser.isOpen;
   }
 
   /** The gate holds no information that its removal would lose. */
   get isIdle(): boolean {
-    return this.release.isReopened && this.inFlight === 0;
+    return this.releaser.isDone && this.inFlight === 0;
   }
 
   status(): StatusFields {
@@ -121,7 +125,7 @@ export class Gate {
       longLived: this.#parts.inFlight.countLongLived(),
       spooledBytes: this.#parts.held.countSpooledBytes(),
       oldestSince: this.#parts.held.head?.since,
-      heldAtResume: this.release.heldAtStart,
+      heldAtResume: this.releaser.heldAtStart,
       isDrained: this.drain.isDrained,
       isAwaitingBackend: this.#parts.state.isAwaitingBackend,
       probe: this.#parts.readiness.status(now),
@@ -149,7 +153,7 @@ export class Gate {
       return rejection;
     }
     const ticket = this.#parts.held.add(gated, this.#arrival());
-    this.release.schedule();
+    this.releaser.schedule();
     return ticket;
   }
 
@@ -169,7 +173,7 @@ export class Gate {
     if (rejection) this.#parts.held.emitRejected(request, rejection.reason);
     const answer = rejection ?? this.#parts.held.requeue(entry.gated, entry.arrival);
     this.drain.check();
-    this.release.schedule();
+    this.releaser.schedule();
     return answer;
   }
 
@@ -181,8 +185,8 @@ export class Gate {
 
   /** A held request turns out to be one that can't be held. */
   reject(ticket: Ticket, reason: RejectReason): void {
-    this.release.reject(ticket, reason);
-    this.release.releaseNext();
+    this.releaser.reject(ticket, reason);
+    this.releaser.releaseNext();
   }
 
   /** A released request is about to continue. False if its client has disconnected meanwhile. */
@@ -203,7 +207,7 @@ export class Gate {
     // A requeued request that is rejected here is not in flight.
     const entry = showsBackendWorks && this.#parts.inFlight.get(request);
     if (entry) this.backend.noteGoodResponse(entry);
-    if (this.#parts.outstanding.onResponse(request, isGood)) this.release.releaseNext();
+    if (this.#parts.outstanding.onResponse(request, isGood)) this.releaser.releaseNext();
   }
 
   /** The response has ended, in any way. May be called twice. */
@@ -214,17 +218,17 @@ export class Gate {
     const now = this.#parts.clock.now();
     this.traffic.record(now, now - since);
     const isDependent = gated.dependentRequests?.();
-    if (isDependent) this.release.rejectMatching('long-poll', isDependent);
+    if (isDependent) this.releaser.rejectMatching('long-poll', isDependent);
     // The client disconnected after the release, before the request could continue.
     if (ticket && !ticket.passed) this.#parts.held.emitAbandoned(ticket);
     this.drain.check(gated.isLongLived());
     this.backend.noteResponseEnd(entry);
-    if (this.#parts.outstanding.remove(request)) this.release.releaseNext();
+    if (this.#parts.outstanding.remove(request)) this.releaser.releaseNext();
   }
 
   /** The client has disconnected, or the response has ended. May be called twice. */
   onClientDisconnect({ ticket, request }: GatedRequest): void {
-    if (ticket && this.#parts.held.abandon(ticket)) this.release.releaseNext();
+    if (ticket && this.#parts.held.abandon(ticket)) this.releaser.releaseNext();
     else this.onResponseEnd(request);
   }
 
@@ -250,11 +254,11 @@ export class Gate {
   /** Rejects all held requests. From now on, requests that would be held are rejected. */
   close(): void {
     this.#parts.state.isClosed = true;
-    this.release.rejectAll('shutdown');
+    this.releaser.rejectAll('shutdown');
     this.#parts.readiness.close();
     this.drain.close();
-    this.release.notify('closed');
-    this.release.schedule();
+    this.releaser.notify('closed');
+    this.releaser.schedule();
     this.#parts.held.close();
   }
 
@@ -265,18 +269,18 @@ export class Gate {
 
   #onPauseEnd(cause: 'maxTime' | 'lease', now: number): void {
     this.adopt(running(now, cause));
-    this.#parts.changed?.();
+    this.#parts.onChange?.();
   }
 
   #onReadiness(outcome: ReadinessOutcome): void {
     switch (outcome) {
       case 'release':
-        return this.release.onBackendReady();
+        return this.releaser.onBackendReady();
       case 'reject':
-        return this.release.rejectUnreachable();
+        return this.releaser.rejectUnreachable();
       case 'stop':
         this.apply({ type: 'stop', terms: {} });
-        return this.#parts.changed?.();
+        return this.#parts.onChange?.();
       default:
         return outcome satisfies never;
     }

@@ -1,5 +1,5 @@
 /**
- * A request at a gate: what the gate can ask of it and do to it, which the HTTP edges implement; and its
+ * A request at a gate: what the gate can ask of it and do to it, which `http/` implements; and its
  * place in the queue.
  */
 import type { RequestLine } from '../common/request.ts';

@@ -7,8 +7,7 @@ export interface OutageEventsDeps {
   readonly app: string;
   readonly clock: Clock;
   readonly emit: EmitEvent;
-  /** How many requests are held. */
-  held(): number;
+  readonly held: { readonly size: number };
 }
 
 export class OutageEvents {
@@ -30,7 +29,7 @@ export class OutageEvents {
     if (!this.#isUnreachable) return;
     const { app, clock, emit, held } = this.#deps;
     this.#isUnreachable = false;
-    emit('reachable', { app, afterMs: Math.round(clock.now() - since), held: held() });
+    emit('reachable', { app, afterMs: Math.round(clock.now() - since), held: held.size });
   }
 
   /** The outage is over without an answer, or another one begins. */

@@ -50,7 +50,7 @@ type Payload = AntractEvents[keyof AntractEvents][0];
 interface ReportedApp {
   readonly drain: { stragglers(): Straggler[] };
   /** `hasReopened`: clients have been served again since the last pause ended. */
-  readonly release: { readonly hasReopened: boolean };
+  readonly releaser: { readonly hasReopened: boolean };
 }
 
 /** Undefined where the app is not known. */
@@ -163,7 +163,7 @@ class ReportBuilder {
 
   #isComplete(): boolean {
     if (this.#report.endedBy === null || this.#waiting > 0) return false;
-    return this.#isStopped || (this.#findApp()?.release.hasReopened ?? true);
+    return this.#isStopped || (this.#findApp()?.releaser.hasReopened ?? true);
   }
 
   #rejected({ reason, heldMs }: AntractEvents['rejected'][0]): void {

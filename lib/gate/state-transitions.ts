@@ -8,7 +8,7 @@ import type { Drain } from './drain.ts';
 import type { EmitEvent } from './events.ts';
 import type { GateState } from './gate-state.ts';
 import type { HeldRequests } from './held-requests.ts';
-import type { ReleaseQueue } from './release-queue.ts';
+import type { Releaser } from './releaser.ts';
 
 export interface StateTransitionsDeps {
   readonly app: string;
@@ -20,7 +20,7 @@ export interface StateTransitionsDeps {
   readonly backend: Backend;
   readonly readiness: BackendReadiness;
   readonly drain: Drain;
-  readonly queue: ReleaseQueue;
+  readonly releaser: Releaser;
 }
 
 export class StateTransitions {
@@ -32,12 +32,12 @@ export class StateTransitions {
 
   /** Applies a state from here or from another process. False if only the terms of the state change. */
   apply(next: DesiredState, now: number): boolean {
-    const { backend, drain, queue, readiness, state } = this.#deps;
+    const { backend, drain, releaser, readiness, state } = this.#deps;
     const before = state.desired;
     const isOtherPause = next.kind === 'paused' && next.pauseId !== before.pauseId;
     if (next.kind === before.kind && !isOtherPause) {
       state.desired = next;
-      queue.schedule();
+      releaser.schedule();
       return false;
     }
     // Another process ended the pause and began this one. This process missed the end.
@@ -46,7 +46,7 @@ export class StateTransitions {
     backend.onCommand();
     drain.reset();
     readiness.end();
-    queue.reset();
+    releaser.reset();
     switch (next.kind) {
       case 'paused':
         this.#onPause(next, now);
@@ -64,30 +64,30 @@ export class StateTransitions {
   }
 
   #onPause({ pauseId = '', reason, until }: DesiredState, now: number): void {
-    const { app, drain, emit, queue } = this.#deps;
-    queue.schedule();
-    queue.notify('paused');
+    const { app, drain, emit, releaser } = this.#deps;
+    releaser.schedule();
+    releaser.notify('paused');
     emit('paused', { app, pauseId, reason: reason ?? null, endsInMs: Math.round(until - now) });
-    queue.releaseUnaffected();
+    releaser.releaseUnaffected();
     drain.begin();
   }
 
   #onStop(before: DesiredState, { message, until }: DesiredState): void {
-    const { app, clock, drain, emit, queue } = this.#deps;
+    const { app, clock, drain, emit, releaser } = this.#deps;
     const held = this.#deps.held.size;
     const now = clock.now();
     const pausedForMs = before.kind === 'paused' ? Math.round(now - before.since) : null;
     const endsInMs = until < Infinity ? Math.round(until - now) : null;
-    queue.schedule();
-    queue.rejectAll('stopped');
-    queue.notify('stopped');
+    releaser.schedule();
+    releaser.rejectAll('stopped');
+    releaser.notify('stopped');
     emit('stopped', { app, message: message ?? null, held, pausedForMs, endsInMs });
     drain.begin();
   }
 
   #onResume(before: DesiredState, { endedBy }: DesiredState): void {
-    const { app, clock, emit, queue, readiness } = this.#deps;
-    queue.begin();
+    const { app, clock, emit, releaser, readiness } = this.#deps;
+    releaser.begin();
     const held = this.#deps.held.size;
     const now = clock.now();
     const isStopOver = before.kind === 'stopped';
@@ -101,7 +101,7 @@ export class StateTransitions {
     const isWaiting = isStopOver || endedBy !== 'maxTime';
     readiness.afterPause(isWaiting ? this.#backendWaitMs(before, now) : 0);
     this.#endPause(before);
-    queue.releaseNext();
+    releaser.releaseNext();
   }
 
   #endPause({ since }: DesiredState): void {

@@ -14,6 +14,7 @@ import { contextOf, findContext } from './request-context.ts';
 import {
   rejectionResponse,
   sendRejection,
+  isBackendError,
   statusOf,
   type RejectionResponse,
   RETRY_SOON,
@@ -136,11 +137,6 @@ export class GatedHttpRequest implements GatedRequest {
     const { heartbeat } = this.#settings;
     if (heartbeat) sendInformational(this.request, this.#res, heartbeat.status);
   }
-}
-
-/** 502 to 504: the status of an overloaded backend, or of a proxy in front of a failed one. */
-export function isBackendError(status: number): boolean {
-  return status >= 502 && status <= 504;
 }
 
 /** https://html.spec.whatwg.org/multipage/server-sent-events.html */

@@ -58,16 +58,16 @@ export function closeLingering(socket: Socket): void {
   // No further request is processed, because its response could not be sent. An upload that ends early is
   // no error. So Node's parser gets no more data: a new 'data' listener detaches it from the connection.
   socket.removeAllListeners('data').removeAllListeners('end');
-  socket.on('data', discard);
+  socket.on('data', ignore);
   socket.resume();
   // The parser may have paused the connection because its request was not read: resume it.
   socket._read(0);
-  if (socket.writableFinished) limit(socket);
-  else socket.once('finish', () => limit(socket));
+  if (socket.writableFinished) limitLinger(socket);
+  else socket.once('finish', () => limitLinger(socket));
   if (!socket.writableEnded) socket.end();
 }
 
-function limit(socket: Socket): void {
+function limitLinger(socket: Socket): void {
   if (socket.destroyed) return;
   if (socket.readableEnded) {
     socket.destroy();
@@ -77,4 +77,4 @@ function limit(socket: Socket): void {
   socket.once('end', () => socket.destroy()).once('close', () => timer.cancel());
 }
 
-function discard(): void {}
+function ignore(): void {}

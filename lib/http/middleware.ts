@@ -10,11 +10,16 @@ import type { Spool, Spooler } from '../spool/spooler.ts';
 import { createGateChooser, type PauseOptions } from './choose-gate.ts';
 import { isDisconnected, onDisconnect } from './disconnect.ts';
 import { awaitsContinue, sendContinue, withholdContinue } from './expect-continue.ts';
-import { GatedHttpRequest, isBackendError } from './gated-http-request.ts';
+import { GatedHttpRequest } from './gated-http-request.ts';
 import { addServerTiming, heldMs } from './held-time.ts';
 import { awaitVerdict, type HeldExchange } from './hold.ts';
 import { beginHold, endHold, isConnectionFull } from './pipelined-holds.ts';
-import { rejectionResponse, sendRejection, statusOf } from './rejection-response.ts';
+import {
+  isBackendError,
+  rejectionResponse,
+  sendRejection,
+  statusOf,
+} from './rejection-response.ts';
 import { warnOfHandshake, warnOfSetup } from './setup-warnings.ts';
 
 /** Calls the next handler, or the error handler. */

@@ -65,7 +65,8 @@ export function sendRejection(
   // then no event reports that the client disconnected.
   if (res.socket === null) req.resume();
   if (rejection.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
-  if (isTemporary(rejection) && isEventSource(req)) return sendEmptyStream(res, rejection);
+  if (isBackendError(rejection.status) && isEventSource(req))
+    return sendEmptyStream(res, rejection);
   const html = wantsPage(req);
   const body = html ? page(rejection, reloads(req)) : problem(rejection);
   res.statusCode = rejection.status;
@@ -153,8 +154,8 @@ export function rejectionResponse({ reason, message, retryAfterMs }: Rejection):
   };
 }
 
-/** Whether the same request may succeed later. */
-function isTemporary({ status }: RejectionResponse): boolean {
+/** 502 to 504: an overloaded backend, or a proxy in front of a failed one. The request may succeed later. */
+export function isBackendError(status: number): boolean {
   return status >= 502 && status <= 504;
 }
 

@@ -1,11 +1,12 @@
 /** Warns once of each setup that can't work, when a request shows it. */
 import type { IncomingMessage, Server } from 'node:http';
+import { hasBody } from '../common/request.ts';
 import type { RegistryCore } from '../registry/registry-core.ts';
 
 /** Checks a held request. */
 export function warnOfSetup(core: RegistryCore, req: IncomingMessage & { body?: unknown }): void {
   const { server } = req.socket as { server?: Partial<Server> };
-  if (hasParsedBody(req)) {
+  if (hasBody(req) && req.body !== undefined) {
     core.warnOnce(
       'WRN_ANTRACT_BODY_PARSED',
       'a body parser is mounted ahead of pause(). What it has read can no longer be proxied: put ' +
@@ -42,11 +43,6 @@ export function warnOfHandshake(core: RegistryCore, req: IncomingMessage): void 
       'listener. Behind a proxy it may stay in flight until its client leaves. Add the listener before ' +
       'the first request: server.on("upgrade", antract.upgrade(listener)).',
   );
-}
-
-function hasParsedBody({ body, headers }: IncomingMessage & { body?: unknown }): boolean {
-  const hasBody = 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
-  return hasBody && body !== undefined;
 }
 
 /** 0 means no limit. */

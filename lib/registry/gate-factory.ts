@@ -37,9 +37,9 @@ export class GateFactory {
       probe: this.#probe(app, () => gate),
       ...(sharing && {
         isInformed: () => sharing.isInformed,
-        changed: () => sharing.onStateChange(gate),
+        onChange: () => sharing.onStateChange(gate),
         // Other processes then ask the backend soon too.
-        answered: () => sharing.reportNow(),
+        onAnswer: () => sharing.reportNow(),
         share: () => sharing.others.paceShare(app),
       }),
     });
@@ -57,7 +57,7 @@ export class GateFactory {
     if (check?.path === undefined) return;
     const error = await checkOnce(check, clock, closed);
     // The backend of a paused app may be down on purpose, and during a release the probe asks it.
-    if (closed.aborted || !gate.release.isReopened || gate.desiredKind !== 'running') return;
+    if (closed.aborted || !gate.releaser.isDone || gate.desiredKind !== 'running') return;
     gate.backend.noteProbe(error ?? 'ok', error === undefined);
     this.#warnOfCheck(gate);
     const { state, summary } = gate.status().backend;

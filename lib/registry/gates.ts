@@ -111,9 +111,9 @@ export class Gates {
   /** Evicts an idle gate if necessary. Returns false if all gates are in use. */
   #makeRoom(app: string): boolean {
     if (this.#gates.size < this.#settings.maxApps || this.#declared.has(app)) return true;
-    for (const [app, gate] of this.#gates) {
-      if (gate.isIdle && !this.#declared.has(app)) {
-        this.#gates.delete(app);
+    for (const [other, gate] of this.#gates) {
+      if (gate.isIdle && !this.#declared.has(other)) {
+        this.#gates.delete(other);
         this.#listener.onEvicted(gate);
         return true;
       }

@@ -15,7 +15,7 @@ import {
 } from './command-options.ts';
 import { newPauseId } from '../gate/desired-state.ts';
 import type { AntractEvents, AntractListener } from '../gate/events.ts';
-import type { ReleaseOutcome } from '../gate/release-queue.ts';
+import type { ReleaseOutcome } from '../gate/releaser.ts';
 import { joinReports, type PauseReport } from '../gate/pause-report.ts';
 import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from '../gate/status.ts';
 import { trafficOf, type TrafficReport } from '../gate/traffic-stats.ts';
@@ -109,13 +109,13 @@ export class PauseRegistry {
     const gate = this.#peek('waitForRelease', app);
     const start = clock.now();
     const look = (): ReleaseOutcome | undefined =>
-      gate.release.isReopened && (others?.haveReopened(app) ?? true) ? 'reopened' : undefined;
+      gate.releaser.isDone && (others?.haveReopened(app) ?? true) ? 'reopened' : undefined;
     if (others) await others.refresh();
     const ended = gate.desiredKind === 'running' ? undefined : gate.desiredKind;
     const outcome = await waitForGate<ReleaseOutcome>(clock, others, limits, look() ?? ended, {
       goal: 'reopened',
       look,
-      watchOwn: (callback) => gate.release.watch(callback),
+      watchOwn: (callback) => gate.releaser.watch(callback),
     });
     return { outcome, waitedMs: Math.round(clock.now() - start) };
   }

@@ -34,7 +34,7 @@ export class RegistryCore {
   /** Aborted by {@link close}. */
   readonly closed: AbortSignal = this.#closing.signal;
   /** Bytes of held request bodies, in memory and on disk. Set by the owner of the spool. */
-  spooledBytes: () => number = () => 0;
+  totalSpooledBytes: () => number = () => 0;
   /** Whether upgrades pass through a gate too. */
   hasUpgrade = false;
   /** Whether a shutdown may have to end upgraded connections, whatever `longLived` says. */

@@ -18,8 +18,8 @@ export interface ProcessReports {
   readonly peers: readonly Peer[];
   /** The version of the desired state that all processes must acknowledge. */
   readonly version: number;
-  /** Whether no missing process can still send requests to the backend. */
-  readonly isConfirmed: boolean;
+  /** The state was published, and no missing process can still send requests to the backend. */
+  readonly isInForce: boolean;
   readonly now: number;
 }
 
@@ -133,7 +133,7 @@ function joinPhase(
     case 'pausing':
     case 'paused':
       return phase === 'paused' &&
-        processes.isConfirmed &&
+        processes.isInForce &&
         others.every((other) => isDrained(other, processes.version))
         ? 'paused'
         : 'pausing';

@@ -103,6 +103,6 @@ export class Outage {
   }
 
   #reconsiderGates(): void {
-    for (const gate of this.#deps.gates) gate.release.reconsider();
+    for (const gate of this.#deps.gates) gate.releaser.reconsider();
   }
 }

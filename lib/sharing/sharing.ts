@@ -80,7 +80,7 @@ export class Sharing {
       sync: this.#sync,
     });
     this.#membership.watch(() => {
-      for (const gate of gates) gate.release.onShareChange();
+      for (const gate of gates) gate.releaser.onShareChange();
     });
   }
 
@@ -195,7 +195,7 @@ export class Sharing {
       own: reportApp(gate, version, { clock, reports }),
       peers: this.#membership.peers.live,
       version,
-      isConfirmed: this.others.missing(gate).length === 0 && !this.#states.isPending(app),
+      isInForce: this.others.missing(gate).length === 0 && !this.#states.isPending(app),
       now: clock.now(),
     };
   }

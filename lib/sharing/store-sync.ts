@@ -217,7 +217,7 @@ export class StoreSync {
   }
 
   #reconsiderGates(): void {
-    for (const gate of this.#deps.gates) gate.release.reconsider();
+    for (const gate of this.#deps.gates) gate.releaser.reconsider();
   }
 }
 

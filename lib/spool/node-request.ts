@@ -1,5 +1,6 @@
 /** How Node handles the body of a request, and how HTTP/1 and http2 differ in it. */
 import type { Http2ServerRequest } from 'node:http2';
+import { hasBody } from '../common/request.ts';
 import type { SpoolRequest, SpoolResponse } from './types.ts';
 
 export function isHttp2(req: SpoolRequest): req is Http2ServerRequest {
@@ -12,7 +13,7 @@ export function isBeingRead(req: SpoolRequest): boolean {
 
 export function requestHasBody(req: SpoolRequest): boolean {
   if (isHttp2(req)) return !req.stream.endAfterHeaders;
-  return 'transfer-encoding' in req.headers || contentLength(req) > 0;
+  return hasBody(req);
 }
 
 /** Whether bytes of the body are still to arrive. */

@@ -6,7 +6,7 @@ import { Chart } from './chart.js';
 import { History } from './history.js';
 import { badgeOf, commandsFor, isAlarming } from './words.js';
 
-/** @typedef {import('./snapshot.d.ts').Status} Status */
+/** @typedef {import('./status.d.ts').Status} Status */
 
 export class Card {
   /** @type {HTMLElement} */

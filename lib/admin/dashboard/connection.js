@@ -11,7 +11,7 @@ const RETRY_MS = 2000;
 export class Connection {
   /** @type {URL} */
   #url;
-  /** @type {(snapshot: import('./snapshot.d.ts').Snapshot) => void} */
+  /** @type {(snapshot: import('./status.d.ts').Snapshot) => void} */
   #onSnapshot;
   /** @type {(isLive: boolean) => void} */
   #onChange;
@@ -22,7 +22,7 @@ export class Connection {
 
   /**
    * @param {URL} url
-   * @param {(snapshot: import('./snapshot.d.ts').Snapshot) => void} onSnapshot
+   * @param {(snapshot: import('./status.d.ts').Snapshot) => void} onSnapshot
    * @param {(isLive: boolean) => void} onChange
    */
   constructor(url, onSnapshot, onChange) {

@@ -37,7 +37,7 @@ export class CommandDialog {
 
   /**
    * @param {import('./words.js').Command} command
-   * @param {import('./snapshot.d.ts').Status} status
+   * @param {import('./status.d.ts').Status} status
    */
   ask(command, status) {
     this.#command = command;

@@ -37,7 +37,7 @@ search.addEventListener('input', applyFilter);
 setInterval(tick, 1000);
 void new Connection(new URL('events', base), show, setLive);
 
-/** @param {import('./snapshot.d.ts').Snapshot} snapshot */
+/** @param {import('./status.d.ts').Snapshot} snapshot */
 function show({ apps }) {
   lastSeen = performance.now();
   const changes = apps.flatMap((status) => update(status));
@@ -56,7 +56,7 @@ function show({ apps }) {
 /**
  * Returns what a screen reader should announce.
  *
- * @param {import('./snapshot.d.ts').Status} status
+ * @param {import('./status.d.ts').Status} status
  * @returns {string[]}
  */
 function update(status) {
@@ -69,7 +69,7 @@ function update(status) {
     : [[status.summary, ...status.details].join(' ')];
 }
 
-/** @param {import('./snapshot.d.ts').Status} status */
+/** @param {import('./status.d.ts').Status} status */
 function add(status) {
   const template = /** @type {HTMLTemplateElement} */ (part('app-template'));
   const card = new Card(template, status, (command, latest) => dialog.ask(command, latest));
@@ -86,7 +86,7 @@ function applyFilter() {
   }
 }
 
-/** @param {import('./snapshot.d.ts').Status[]} apps */
+/** @param {import('./status.d.ts').Status[]} apps */
 function showTitle(apps) {
   const held = apps.reduce((sum, app) => sum + app.held, 0);
   const other = apps.find(isAlarming) ?? apps.find(({ phase }) => phase !== 'running');

@@ -3,7 +3,7 @@
  */
 import { formatCount } from '../../common/format.js';
 
-/** @typedef {import('./snapshot.d.ts').Status} Status */
+/** @typedef {import('./status.d.ts').Status} Status */
 /** @typedef {'enable' | 'disable' | 'stop'} Command */
 
 /**

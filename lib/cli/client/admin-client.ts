@@ -94,7 +94,7 @@ export class AdminClient {
     return new Promise((resolve, reject) => {
       const request = (secure ? https : http).request({
         ...address,
-        path: `${path}/${endpoint}${queryOf(parameters)}`,
+        path: `${path}/${endpoint}${writeQuery(parameters)}`,
         method: READ_ONLY.has(endpoint) ? 'GET' : 'POST',
         headers: this.#headers,
         // A new connection for each call, because an idle one may be closed by the next call.
@@ -147,7 +147,7 @@ export class AdminClient {
   }
 }
 
-function queryOf(parameters: QueryParameters): string {
+function writeQuery(parameters: QueryParameters): string {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== undefined) query.set(name, value);

@@ -46,7 +46,7 @@ async function pauseAndDrain(context: RunContext): Promise<LeasedPause> {
   const { options, report } = context;
   for (;;) {
     throwIfInterrupted(context);
-    const pause = await beginPause(context);
+    const pause = await beginLeasedPause(context);
     report.drainTries++;
     const isLast = report.drainTries >= options.drainTries;
     let isDrained = false;
@@ -66,7 +66,7 @@ async function pauseAndDrain(context: RunContext): Promise<LeasedPause> {
  * Only the response holds the id, without which the pause can't be ended. So after a signal the response
  * is awaited a little longer.
  */
-async function beginPause(context: RunContext): Promise<LeasedPause> {
+async function beginLeasedPause(context: RunContext): Promise<LeasedPause> {
   const { options, client, clock, interruption, print } = context;
   const giveUp = new AbortController();
   let timer: Timer | undefined;

@@ -22,21 +22,21 @@ const GATEWAY_FAULT_CODES = new Set<string>([
 ]);
 
 export function rejectionForError(error: Error): RejectionResponse {
-  return TIMEOUT_CODES.has(reasonOf(error)) ? GATEWAY_TIMEOUT : BAD_GATEWAY;
+  return TIMEOUT_CODES.has(codeOf(error)) ? GATEWAY_TIMEOUT : BAD_GATEWAY;
 }
 
 /** A code for the log, such as `ECONNREFUSED`. */
-export function reasonOf(error: Error): string {
+export function codeOf(error: Error): string {
   return (error as NodeJS.ErrnoException).code ?? error.name;
 }
 
 /** Whether an error tells nothing about the backend. */
 export function isGatewayFault(error: Error): boolean {
-  return GATEWAY_FAULT_CODES.has(reasonOf(error));
+  return GATEWAY_FAULT_CODES.has(codeOf(error));
 }
 
 /** Whether the connection to the backend was closed or lost. */
-export function isConnectionLost(error: NodeJS.ErrnoException): boolean {
+export function isDrop(error: NodeJS.ErrnoException): boolean {
   return CONNECTION_LOST_CODES.has(error.code ?? '');
 }
 

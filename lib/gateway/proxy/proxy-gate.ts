@@ -1,7 +1,7 @@
 /** The gate of one app, as its proxy uses it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isGatewayFault, reasonOf } from './backend-error.ts';
+import { isGatewayFault, codeOf } from './backend-error.ts';
 
 export interface ProxyGate {
   /**
@@ -16,7 +16,7 @@ export interface ProxyGate {
   /** The backend did not respond, and the client still waits. Called before any requeue. */
   onFailure(req: IncomingMessage, reason: string): void;
   /** The backend closed the connection of this request before it responded. */
-  onConnectionLost(req: IncomingMessage): void;
+  noteDrop(req: IncomingMessage): void;
   /** Whether the request, which the gate let pass, would be held if it arrived now. */
   wouldHold(req: IncomingMessage): boolean;
   /** Whether the backend may fail at any moment, as during a release. */
@@ -25,5 +25,5 @@ export interface ProxyGate {
 
 /** Tells the gate of an error, unless it tells nothing about the backend. */
 export function reportFailure(gate: ProxyGate, req: IncomingMessage, error: Error): void {
-  if (!isGatewayFault(error)) gate.onFailure(req, reasonOf(error));
+  if (!isGatewayFault(error)) gate.onFailure(req, codeOf(error));
 }

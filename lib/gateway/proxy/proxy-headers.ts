@@ -3,6 +3,7 @@
  * `X-Forwarded-*` headers.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { plainAddress } from '../../common/address.ts';
 import { prepareTrailer } from './trailers.ts';
 
 /**
@@ -86,11 +87,6 @@ function addForwarded({ headers, socket }: IncomingMessage): void {
   if (headers.host === undefined) return;
   headers['x-forwarded-host'] ??= headers.host;
   headers['x-forwarded-port'] ??= portOf(headers.host, headers['x-forwarded-proto']);
-}
-
-/** Without the IPv6 prefix: a dual-stack socket shows an IPv4 client as `::ffff:192.0.2.1`. */
-export function plainAddress(address: string | undefined): string | undefined {
-  return address?.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 function portOf(host: string, protocol: string | string[]): string {

@@ -2,7 +2,11 @@
  * The responses of the gateway itself. They reveal neither the address of the backend nor what it
  * sent.
  */
-import { RETRY_SOON, type RejectionResponse } from '../../http/rejection-response.ts';
+import {
+  RETRY_SOON,
+  rejectionResponse,
+  type RejectionResponse,
+} from '../../http/rejection-response.ts';
 
 export const BAD_GATEWAY: RejectionResponse = Object.freeze({
   status: 502,
@@ -41,11 +45,6 @@ export const TOO_MANY_CONNECTIONS: RejectionResponse = Object.freeze({
   close: true,
 });
 
-export const SHUTTING_DOWN: RejectionResponse = Object.freeze({
-  status: 503,
-  code: 'ERR_ANTRACT_SHUTDOWN',
-  title: 'Restarting',
-  detail: 'The gateway is shutting down and will be back shortly.',
-  retryAfter: RETRY_SOON,
-  close: true,
-});
+export const SHUTTING_DOWN: RejectionResponse = Object.freeze(
+  rejectionResponse({ reason: 'shutdown' }),
+);

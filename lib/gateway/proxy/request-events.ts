@@ -7,9 +7,9 @@ import { sendRejection } from '../../http/rejection-response.ts';
 import type { RouteSettings } from '../config/config.ts';
 import {
   badResponseError,
-  isConnectionLost,
+  isDrop,
   proxyTimeoutError,
-  reasonOf,
+  codeOf,
   rejectionForError,
   unframedBodyError,
 } from './backend-error.ts';
@@ -64,7 +64,7 @@ export class RequestEvents {
     if (!prepareResponse(proxyRes)) {
       proxyRes.destroy();
       const error = badResponseError();
-      exchange.error = reasonOf(error);
+      exchange.error = codeOf(error);
       reportFailure(gate, req, error);
       return respondFailed(error, req, res);
     }
@@ -95,7 +95,7 @@ export class RequestEvents {
   #onError(error: Error, req: IncomingMessage, res: ServerResponse): void {
     const { exchanges, gate, connections } = this.#deps;
     const exchange = exchanges.of(req);
-    exchange.error = reasonOf(error);
+    exchange.error = codeOf(error);
     const response = exchange.backendResponse;
     // Neither a response that had begun nor a client that has disconnected is a failure of the backend.
     const isUnanswered = !response && !isDisconnected(req, res);
@@ -104,7 +104,7 @@ export class RequestEvents {
     // The backend has sent more bytes than the response has, such as a body where there can't be one. The
     // client gets the response, and Node has closed the connection to the backend.
     if (response?.complete) return;
-    if (isUnanswered && isConnectionLost(error)) gate.onConnectionLost(req);
+    if (isUnanswered && isDrop(error)) gate.noteDrop(req);
     respondFailed(error, req, res);
   }
 

@@ -8,12 +8,7 @@ import {
   type EarlyData,
 } from '../../http/upgrade/handshake-socket.ts';
 import { sendUpgradeRejection } from '../../http/rejection-response.ts';
-import {
-  badResponseError,
-  isConnectionLost,
-  reasonOf,
-  rejectionForError,
-} from './backend-error.ts';
+import { badResponseError, isDrop, codeOf, rejectionForError } from './backend-error.ts';
 import { prepareResponse } from './backend-response.ts';
 import type { BackendConnections } from './connections/backend-connections.ts';
 import type { WaitingRequest } from './connections/connection-queue.ts';
@@ -67,7 +62,7 @@ export class UpgradeEvents {
 
   #onNoConnection(error: Error, req: IncomingMessage, socket: Socket, received: Buffer): void {
     const { gate, exchanges, connections } = this.#deps;
-    exchanges.of(req).error = reasonOf(error);
+    exchanges.of(req).error = codeOf(error);
     if (!socket.destroyed) reportFailure(gate, req, error);
     if (connections.isRetryable(error) && gate.requeueUpgrade(req, socket, received)) return;
     sendUpgradeRejection(req, rejectionForError(error));
@@ -104,7 +99,7 @@ export class UpgradeEvents {
     const { gate, exchanges } = this.#deps;
     res.destroy();
     const error = badResponseError();
-    exchanges.of(req).error = reasonOf(error);
+    exchanges.of(req).error = codeOf(error);
     reportFailure(gate, req, error);
     sendUpgradeRejection(req, rejectionForError(error));
     // The library writes no response to a socket that has been ended.
@@ -114,10 +109,10 @@ export class UpgradeEvents {
   #onError(error: Error, req: IncomingMessage, socket: Socket): void {
     const { gate, exchanges } = this.#deps;
     const exchange = exchanges.of(req);
-    exchange.error = reasonOf(error);
+    exchange.error = codeOf(error);
     if (exchange.backendResponse) return;
     if (!socket.destroyed) reportFailure(gate, req, error);
-    if (isConnectionLost(error) && !socket.destroyed) gate.onConnectionLost(req);
+    if (isDrop(error) && !socket.destroyed) gate.noteDrop(req);
     sendUpgradeRejection(req, rejectionForError(error));
   }
 }

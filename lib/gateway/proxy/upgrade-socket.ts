@@ -1,6 +1,7 @@
 /** Decides which upgrades the gateway accepts, and joins the sockets of an upgraded connection. */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { hasBody } from '../../common/request.ts';
 import { endSocket, limitEnd } from '../../http/end-socket.ts';
 
 /**
@@ -13,7 +14,7 @@ export function joinSockets(client: Socket, backend: Socket): void {
 }
 
 /** A handshake has no body (RFC 6455, 4.1). Node 26 provides no socket for an upgrade with a body. */
-export function isWebSocket(req: IncomingMessage): boolean {
+export function isWebSocketHandshake(req: IncomingMessage): boolean {
   const { method, headers } = req;
   return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket' && !hasBody(req);
 }
@@ -25,10 +26,6 @@ export function isWebSocket(req: IncomingMessage): boolean {
  */
 export function emitsUpgrade(req: IncomingMessage): boolean {
   return !hasBody(req);
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /**

@@ -5,7 +5,7 @@ import { systemClock } from '../../common/clock.ts';
 import { isEndedHere } from '../../http/gated-http-request.ts';
 import { rejectionStatus } from '../../http/rejection-response.ts';
 import type { Exchanges } from '../proxy/exchange.ts';
-import { plainAddress } from '../proxy/proxy-headers.ts';
+import { plainAddress } from '../../common/address.ts';
 import type { AccessLog, Outcome } from './access-log.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import type { Antract } from '../../antract.ts';
-import { isBackendError } from '../../http/gated-http-request.ts';
+import { isBackendError } from '../../http/rejection-response.ts';
 import type { PauseMiddleware } from '../../http/middleware.ts';
 import { GatedUpgrade, gatedUpgradeOf } from '../../http/upgrade/gated-upgrade.ts';
 import type { PauseUpgradeListener, UpgradeListener } from '../../http/upgrade/upgrade.ts';
@@ -82,7 +82,7 @@ export class AppRoute implements Destination {
     Object.assign(req.headers, { connection, upgrade });
     if (gatedUpgradeOf(socket)) return this.#proxyUpgrade(req, socket, head);
     // The upgrade bypasses the pause, and a shutdown has to end it too.
-    new GatedUpgrade(req, socket, { endable: true }).handTo(this.#proxyUpgrade, head);
+    new GatedUpgrade(req, socket, { mayBeEnded: true }).handTo(this.#proxyUpgrade, head);
   }
 
   #gate(): ProxyGate {
@@ -106,12 +106,12 @@ export class AppRoute implements Destination {
         else if (status !== 503) gate().backend.noteFailure(req, `HTTP ${status}`);
       },
       onFailure: (req, reason) => gate().backend.noteFailure(req, reason),
-      onConnectionLost: (req) => gate().backend.noteDrop(req),
+      noteDrop: (req) => gate().backend.noteDrop(req),
       wouldHold: (req) => gate().wouldHold(req),
       // Asked for each new connection. Not from the status, which counts everything in flight.
       needsAcceptCheck: () => {
-        const { release } = gate();
-        return release.isReleasing || release.sharesPace;
+        const { releaser } = gate();
+        return releaser.isReleasing || releaser.sharesPace;
       },
     };
   }

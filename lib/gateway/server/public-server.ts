@@ -20,7 +20,7 @@ import {
   UNKNOWN_HOST,
 } from '../proxy/rejections.ts';
 import { readRequestTarget } from '../proxy/request-target.ts';
-import { emitsUpgrade, isWebSocket, withoutUpgrade } from '../proxy/upgrade-socket.ts';
+import { emitsUpgrade, isWebSocketHandshake, withoutUpgrade } from '../proxy/upgrade-socket.ts';
 import type { AccessRecorder } from './access-recorder.ts';
 import type { Destination } from './app-route.ts';
 import type { ClientOverflow } from './client-overflow.ts';
@@ -71,7 +71,7 @@ export function servePublic(server: Server, deps: PublicServerDeps): void {
   });
   server.on('upgrade', (req, socket, head) => {
     afterEarlierResponses(req, socket, head, (received) => {
-      if (isWebSocket(req)) return serveUpgrade(req, socket as Socket, received, deps);
+      if (isWebSocketHandshake(req)) return serveUpgrade(req, socket as Socket, received, deps);
       socket.unshift(Buffer.concat([withoutUpgrade(req), received]));
       server.emit('connection', socket);
     });

@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../../common/clock.ts';
 import { ENDING_MS, endSocket, limitEnd, type EndLimit } from '../end-socket.ts';
-import { engineIoSession, PROBE_BYTES } from '../../common/engine-io.ts';
+import { engineIoSession, PROBE_BYTES } from './engine-io.ts';
 import type { RequestLine } from '../../common/request.ts';
 import type { AntractRequest } from '../../options/options.ts';
 import type { GatedRequest } from '../../gate/gated-request.ts';
@@ -17,7 +17,7 @@ type Done = () => void;
 
 export interface GatedUpgradeOptions {
   /** Whether the connection may have to be ended. Only then its frames are followed once it is open. */
-  readonly endable: boolean;
+  readonly mayBeEnded: boolean;
 }
 
 // Module-wide although instances share nothing: each entry belongs to one socket, and a socket is
@@ -32,10 +32,10 @@ export function gatedUpgradeOf(socket: Duplex): GatedUpgrade | undefined {
 export class GatedUpgrade implements GatedRequest {
   readonly request: AntractRequest;
   readonly socket: Duplex;
-  readonly #endable: boolean;
+  readonly #mayBeEnded: boolean;
   /** The socket's own `write`, and the one in its place, which sees everything that the handler sends. */
   #write: Write | undefined;
-  #tap: Write | undefined;
+  #watchedWrite: Write | undefined;
   /** Undefined for protocols other than WebSocket. */
   #frames: FrameTracker | undefined;
   #hasResponse = false;
@@ -50,10 +50,10 @@ export class GatedUpgrade implements GatedRequest {
   #onReceived: (() => void) | undefined;
   #limit: EndLimit | undefined;
 
-  constructor(req: AntractRequest, socket: Duplex, { endable }: GatedUpgradeOptions) {
+  constructor(req: AntractRequest, socket: Duplex, { mayBeEnded }: GatedUpgradeOptions) {
     this.request = req;
     this.socket = socket;
-    this.#endable = endable;
+    this.#mayBeEnded = mayBeEnded;
     upgrades.set(socket, this);
   }
 
@@ -80,7 +80,7 @@ export class GatedUpgrade implements GatedRequest {
   handTo(handler: (req: AntractRequest, socket: Duplex, head: Buffer) => void, head: Buffer): void {
     const { socket } = this;
     this.#write = socket.write as Write;
-    this.#tap = (chunk, ...rest) => this.#follow(chunk, rest);
+    this.#watchedWrite = (chunk, ...rest) => this.#follow(chunk, rest);
     if (isWebSocket(this.request)) {
       this.#frames = new FrameTracker();
       const session = engineIoSession(this.request);
@@ -88,7 +88,7 @@ export class GatedUpgrade implements GatedRequest {
       if (session !== undefined && this.#session === undefined) this.#countReceived();
       this.#session = session;
     }
-    socket.write = this.#tap as Duplex['write'];
+    socket.write = this.#watchedWrite as Duplex['write'];
     try {
       handler(this.request, socket, head);
     } catch (error) {
@@ -100,7 +100,8 @@ export class GatedUpgrade implements GatedRequest {
 
   /** The handler has written nothing and returns the socket: restores its own `write`. */
   takeBack(): void {
-    if (this.socket.write === this.#tap) this.socket.write = this.#write as Duplex['write'];
+    if (this.socket.write === this.#watchedWrite)
+      this.socket.write = this.#write as Duplex['write'];
     this.#frames = undefined;
     this.#onResponse = undefined;
   }
@@ -175,9 +176,9 @@ export class GatedUpgrade implements GatedRequest {
     // Protocols other than WebSocket may begin without a status line.
     this.#isOpen = this.#frames?.isOpen ?? status < 200;
     if (status >= 200) closeAfterRefusal(this.socket);
-    if (!this.#isOpen || !this.#endable) this.#frames = undefined;
+    if (!this.#isOpen || !this.#mayBeEnded) this.#frames = undefined;
     // Unless other code has replaced `write` since.
-    if (!this.#frames && this.socket.write === this.#tap) {
+    if (!this.#frames && this.socket.write === this.#watchedWrite) {
       this.socket.write = this.#write as Duplex['write'];
     }
     // Not within the handler's call to `write`: the callback may end this connection.

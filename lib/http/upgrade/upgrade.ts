@@ -8,10 +8,14 @@ import type { AntractRequest } from '../../options/options.ts';
 import type { RegistryCore } from '../../registry/registry-core.ts';
 import { createGateChooser, type PauseOptions } from '../choose-gate.ts';
 import { limitEnd } from '../end-socket.ts';
-import { isBackendError } from '../gated-http-request.ts';
 import { awaitVerdict, type HeldExchange } from '../hold.ts';
 import { isLingering } from '../lingering-close.ts';
-import { rejectionResponse, rejectionStatus, sendUpgradeRejection } from '../rejection-response.ts';
+import {
+  isBackendError,
+  rejectionResponse,
+  rejectionStatus,
+  sendUpgradeRejection,
+} from '../rejection-response.ts';
 import { gatedUpgradeOf, GatedUpgrade } from './gated-upgrade.ts';
 import { afterEarlierResponses, readEarlyDataOf, type EarlyData } from './handshake-socket.ts';
 
@@ -55,9 +59,9 @@ export function createUpgradeListener(
     if (!(gate instanceof Gate)) return sendUpgradeRejection(req, gate);
     if (socket.destroyed) return undefined;
     // Half-open is allowed on this socket. If only one side ended, it would stay in flight.
-    socket.once('end', limit).once('finish', limit);
+    socket.once('end', limitHalfOpen).once('finish', limitHalfOpen);
     const gated = new GatedUpgrade(req, socket, {
-      endable: core.endsUpgrades || gate.settings.longLived === 'close',
+      mayBeEnded: core.endsUpgrades || gate.settings.longLived === 'close',
     });
     const answer = gate.admit(gated);
     if (answer !== 'pass' && !(answer instanceof Ticket)) return reject(req, answer);
@@ -101,7 +105,7 @@ function destroy(this: Duplex): void {
   this.destroy();
 }
 
-function limit(this: Duplex): void {
+function limitHalfOpen(this: Duplex): void {
   if (!isLingering(this)) limitEnd(this);
 }
 

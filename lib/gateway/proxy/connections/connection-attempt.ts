@@ -1,11 +1,6 @@
 /** Waits until a new connection to a backend can be used. */
 import type { Socket } from 'node:net';
-import {
-  connectError,
-  isConnectionLost,
-  isProxyTimeout,
-  proxyTimeoutError,
-} from '../backend-error.ts';
+import { connectError, isDrop, isProxyTimeout, proxyTimeoutError } from '../backend-error.ts';
 import type { AcceptCheck } from './accept-check.ts';
 
 /**
@@ -66,7 +61,7 @@ export function whenUsable(
  */
 function isRetryable(error: Error, isConnected: boolean): boolean {
   if (isProxyTimeout(error)) return false;
-  return !isConnected || isConnectionLost(error);
+  return !isConnected || isDrop(error);
 }
 
 function timeoutError(timeoutMs: number): Error {

@@ -4,7 +4,7 @@
  * of its poll, and sends `5`. Until then it does not notice the end of the WebSocket. After the poll it does not
  * poll again, so it hangs until its ping timeout (45 s by default).
  */
-import { pathOf, queryOf, type RequestLine } from './request.ts';
+import { pathOf, queryOf, type RequestLine } from '../../common/request.ts';
 
 /** The size of the frame with `2probe`, masked like all client frames. More bytes include the `5`. */
 export const PROBE_BYTES = 2 + 4 + '2probe'.length;

@@ -20,7 +20,7 @@ import type { Ticket } from './gated-request.ts';
 /** What ended the wait for a release. */
 export type ReleaseOutcome = 'reopened' | 'paused' | 'stopped' | 'closed';
 
-export interface ReleaseQueueDeps {
+export interface ReleaserDeps {
   readonly settings: Pick<AppSettings, 'maxWait' | 'onMaxWait'>;
   readonly clock: Clock;
   readonly state: GateState;
@@ -31,21 +31,21 @@ export interface ReleaseQueueDeps {
   readonly drain: Drain;
 }
 
-export interface ReleaseQueueListener {
+export interface ReleaserListener {
   /** The pause, or the stop, has ended by itself. */
   onPauseEnd(cause: 'maxTime' | 'lease', now: number): void;
 }
 
-export class ReleaseQueue {
-  readonly #deps: ReleaseQueueDeps;
-  readonly #listener: ReleaseQueueListener;
+export class Releaser {
+  readonly #deps: ReleaserDeps;
+  readonly #listener: ReleaserListener;
   readonly #listeners = new OneShotListeners<ReleaseOutcome>();
   readonly #timer: DeadlineTimer;
   #nextRelease = Infinity;
   #heldAtStart = 0;
   #hasReopened = true;
 
-  constructor(deps: ReleaseQueueDeps, listener: ReleaseQueueListener) {
+  constructor(deps: ReleaserDeps, listener: ReleaserListener) {
     this.#deps = deps;
     this.#listener = listener;
     this.#timer = new DeadlineTimer(deps.clock, () => this.#onDeadline());
@@ -57,7 +57,7 @@ export class ReleaseQueue {
   }
 
   /** Open, and no probe is running. After giving up on the backend a gate is open but still probes. */
-  get isReopened(): boolean {
+  get isDone(): boolean {
     return this.isOpen && this.#deps.readiness.isIdle;
   }
 
@@ -143,7 +143,7 @@ export class ReleaseQueue {
       this.#heldAtStart = 0;
       outstanding.endRelease();
     }
-    if (this.isReopened) {
+    if (this.isDone) {
       this.#hasReopened = true;
       this.#listeners.notify('reopened');
     }
