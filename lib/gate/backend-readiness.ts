@@ -11,7 +11,13 @@ import type { AppSettings } from '../options/settings.ts';
 import type { Backend } from './backend.ts';
 import type { EmitEvent } from './events.ts';
 import { OutageEvents } from './outage-events.ts';
-import { ProbeCycle, type Probe, type ProbeCycleStart, type ProbeResult } from './probe-cycle.ts';
+import {
+  ProbeCycle,
+  QUIET_MS,
+  type Probe,
+  type ProbeCycleStart,
+  type ProbeResult,
+} from './probe-cycle.ts';
 import type { ProbeStatus } from './status.ts';
 
 export interface BackendReadinessDeps {
@@ -33,9 +39,6 @@ export type ReadinessOutcome = 'release' | 'reject' | 'stop';
 export interface BackendReadinessListener {
   onReadiness(outcome: ReadinessOutcome): void;
 }
-
-/** How long a successful probe describes the backend if no request follows. */
-const QUIET_MS = 5000;
 
 /** After a successful probe, another 502 or 504 starts the probe again only after this time. */
 const REPROBE_MS = 1000;
@@ -115,17 +118,12 @@ export class BackendReadiness {
   afterRefusal(since: number, isFromPause: boolean): boolean {
     const cycle = this.#cycle;
     const now = this.#deps.clock.now();
-    if (!cycle || isReleaseGivenUp(cycle)) return this.#startNew(now, isFromPause);
-    const isOutage = cycle.cause === 'outage';
-    // A request of a pause's release meets an outage: `holdOnOutage` is too short for it.
-    if (isOutage && isFromPause && now < this.#releaseEnd) return this.#startNew(now, true);
+    const refusal = { now, since, isFromPause, releaseEnd: this.#releaseEnd };
+    if (!cycle || cycle.isNewProblem(refusal)) return this.#startNew(now, isFromPause);
     if (cycle.isProbing) {
       this.#confirm(cycle);
       return this.isAwaitingBackend;
     }
-    // The backend has answered the probe, and no request waits for the release: this is a new outage.
-    const isNew = !isOutage && !isFromPause;
-    if (isNew || since - cycle.readySince >= QUIET_MS) return this.#startNew(now, isFromPause);
     if (cycle.until <= now && !cycle.hasGivenUp && this.#giveUp(cycle)) {
       return this.#startNew(now, isFromPause);
     }
@@ -143,14 +141,9 @@ export class BackendReadiness {
     // A request that was sent before the probe succeeded says nothing about the time after.
     if (this.#cycle?.isProbing || since < this.#lastReadyAt) return;
     const now = this.#deps.clock.now();
-    const { holdOnOutage } = this.#deps.settings;
+    const limit = this.#waitFor(now, isFromPause);
     const handling = now - this.#lastReadyAt >= QUIET_MS ? 'held' : 'passed';
-    const suspicion = { handling, isConfirmed: false } as const;
-    if (isFromPause && now < this.#releaseEnd) {
-      this.#start({ cause: 'release', until: this.#releaseEnd, ...suspicion });
-    } else if (holdOnOutage > 0) {
-      this.#start({ cause: 'outage', until: now + holdOnOutage, ...suspicion });
-    }
+    if (limit) this.#start({ ...limit, handling, isConfirmed: false });
   }
 
   /**
@@ -225,15 +218,23 @@ export class BackendReadiness {
 
   /** Starts a cycle for a new problem. False if there is nothing to wait for. */
   #startNew(now: number, isFromPause: boolean): boolean {
-    const { holdOnOutage } = this.#deps.settings;
-    if (isFromPause && now < this.#releaseEnd) {
-      this.#start({ cause: 'release', until: this.#releaseEnd, handling: 'held' });
-    } else if (holdOnOutage > 0) {
-      this.#start({ cause: 'outage', until: now + holdOnOutage, handling: 'held' });
+    const limit = this.#waitFor(now, isFromPause);
+    if (limit) this.#start({ ...limit, handling: 'held' });
+    if (limit?.cause === 'outage') {
       this.#outages.reset();
       if (this.#cycle?.isHolding) this.#outages.emitUnreachable(this.#cycle, now);
     }
     return this.isAwaitingBackend;
+  }
+
+  /** Until when a new problem may delay requests. Undefined if there is nothing to wait for. */
+  #waitFor(
+    now: number,
+    isFromPause: boolean,
+  ): Pick<ProbeCycleStart, 'cause' | 'until'> | undefined {
+    const { holdOnOutage } = this.#deps.settings;
+    if (isFromPause && now < this.#releaseEnd) return { cause: 'release', until: this.#releaseEnd };
+    return holdOnOutage > 0 ? { cause: 'outage', until: now + holdOnOutage } : undefined;
   }
 
   #start(start: ProbeCycleStart): void {
@@ -261,7 +262,7 @@ export class BackendReadiness {
   #onReady(cycle: ProbeCycle, isFirst: boolean): void {
     const { clock, settings } = this.#deps;
     // Its requests were released long ago: a later refusal is a new problem.
-    if (isReleaseGivenUp(cycle)) this.end();
+    if (cycle.isReleaseGivenUp) this.end();
     this.#lastReadyAt = clock.now();
     if (isFirst) {
       const end = this.#lastReadyAt + settings.maxTime;
@@ -275,10 +276,7 @@ export class BackendReadiness {
 
   /** The backend does not answer. */
   #confirm(cycle: ProbeCycle): void {
-    if (cycle.isConfirmed) return;
-    cycle.isConfirmed = true;
-    if (cycle.handling === 'passed') cycle.handling = 'held';
-    this.#outages.emitUnreachable(cycle);
+    if (cycle.confirm()) this.#outages.emitUnreachable(cycle);
   }
 
   /** The probe succeeded, but a request was refused. */
@@ -320,9 +318,4 @@ export class BackendReadiness {
     this.#outages.emitReachable(cycle);
     this.#listener.onReadiness('release');
   }
-}
-
-/** The release of a pause did not wait any longer, and the probe continued. */
-function isReleaseGivenUp({ cause, hasGivenUp }: ProbeCycle): boolean {
-  return cause === 'release' && hasGivenUp;
 }

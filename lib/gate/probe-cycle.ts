@@ -46,6 +46,19 @@ export interface ProbeCycleDeps {
   onProbe(cycle: ProbeCycle, result: ProbeResult): void;
 }
 
+export interface Refusal {
+  readonly now: number;
+  /** When the request was passed on. */
+  readonly since: number;
+  /** Whether a pause had held the request, or held requests wait for its release. */
+  readonly isFromPause: boolean;
+  /** When the release of that pause ends. */
+  readonly releaseEnd: number;
+}
+
+/** How long a successful probe describes the backend if no request follows. */
+export const QUIET_MS = 5000;
+
 /** Shown when the probe succeeds but requests are refused. */
 const REFUTED = 'an answer, and then a refused connection';
 
@@ -89,6 +102,31 @@ export class ProbeCycle {
   /** The time is over, or requests were never held. */
   get hasGivenUp(): boolean {
     return this.handling === 'gave-up' || this.handling === 'background';
+  }
+
+  /** The release of a pause did not wait any longer, and the probe continued. */
+  get isReleaseGivenUp(): boolean {
+    return this.cause === 'release' && this.hasGivenUp;
+  }
+
+  /** Whether a refused connection is a new problem. Otherwise this cycle continues. */
+  isNewProblem({ now, since, isFromPause, releaseEnd }: Refusal): boolean {
+    if (this.isReleaseGivenUp) return true;
+    const isOutage = this.cause === 'outage';
+    // A request of a pause's release meets an outage: `holdOnOutage` is too short for it.
+    if (isOutage && isFromPause && now < releaseEnd) return true;
+    if (this.isProbing) return false;
+    // The backend has answered the probe, and no request waits for the release: this is a new outage.
+    if (!isOutage && !isFromPause) return true;
+    return since - this.readySince >= QUIET_MS;
+  }
+
+  /** The backend does not answer. False if that was known. */
+  confirm(): boolean {
+    if (this.isConfirmed) return false;
+    this.isConfirmed = true;
+    if (this.handling === 'passed') this.handling = 'held';
+    return true;
   }
 
   /** Starts the probe: at once for the first time, after a pause each time the last success was wrong. */
