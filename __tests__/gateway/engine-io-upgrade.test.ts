@@ -81,6 +81,35 @@ async function start(options: AntractOptions) {
   return { antract, url, socket, webSocket, poll, polls, slow };
 }
 
+type Parts = Awaited<ReturnType<typeof start>>;
+
+/** Pauses the app and holds the poll, while an ordinary request is in flight. Returns how to end that. */
+async function pauseBehindOrdinary({ antract, url, poll, slow }: Parts) {
+  const ordinary = request(`${url}/slow`);
+  const response = await slow.take();
+  await antract.enable();
+  const held = nextEvent(antract, 'held');
+  poll.end('6');
+  await held;
+  return async () => {
+    response.end();
+    await ordinary;
+  };
+}
+
+async function upgradeBegins({ socket, webSocket }: Parts): Promise<void> {
+  const upgrading = event(socket.io.engine, 'upgrading');
+  webSocket.send('3probe');
+  await upgrading;
+}
+
+async function expectReconnection({ antract, socket, polls }: Parts): Promise<void> {
+  const back = event(socket, 'connect');
+  await antract.disable();
+  (await polls.take()).end('40{"sid":"y"}');
+  await back;
+}
+
 const POLLS: [string, AntractOptions][] = [
   ['named as long polls', { isLongLived: '/socket.io/?transport=polling' }],
   ['not named', {}],
@@ -88,71 +117,46 @@ const POLLS: [string, AntractOptions][] = [
 
 describe.each(POLLS)('a drain during an engine.io upgrade whose polls are %s', (_name, options) => {
   it('lets a client reconnect whose poll is held', async () => {
-    const { antract, url, socket, webSocket, poll, polls, slow } = await start(options);
-    const ordinary = request(`${url}/slow`);
-    const slowResponse = await slow.take();
-    await antract.enable();
-    const held = nextEvent(antract, 'held');
-    poll.end('6');
-    await held;
-    const upgrading = event(socket.io.engine, 'upgrading');
-    webSocket.send('3probe');
-    await upgrading;
+    const parts = await start(options);
+    const { antract, socket } = parts;
+    const endOrdinary = await pauseBehindOrdinary(parts);
+    await upgradeBegins(parts);
     const left = event(socket, 'disconnect');
-    slowResponse.end();
-    await ordinary;
+    await endOrdinary();
     expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await left;
-    const back = event(socket, 'connect');
-    await antract.disable();
-    (await polls.take()).end('40{"sid":"y"}');
-    await back;
+    await expectReconnection(parts);
   });
 
   it('lets a client reconnect whose poll is held when the backend ends the WebSocket', async () => {
-    const { antract, url, socket, webSocket, poll, polls, slow } = await start(options);
-    const ordinary = request(`${url}/slow`);
-    const slowResponse = await slow.take();
-    await antract.enable();
-    const held = nextEvent(antract, 'held');
-    poll.end('6');
-    await held;
-    const upgrading = event(socket.io.engine, 'upgrading');
-    webSocket.send('3probe');
-    await upgrading;
+    const parts = await start(options);
+    const { socket, webSocket } = parts;
+    const endOrdinary = await pauseBehindOrdinary(parts);
+    await upgradeBegins(parts);
     const left = event(socket, 'disconnect');
     webSocket.close(1001);
     await left;
-    slowResponse.end();
-    await ordinary;
-    const back = event(socket, 'connect');
-    await antract.disable();
-    (await polls.take()).end('40{"sid":"y"}');
-    await back;
+    await endOrdinary();
+    await expectReconnection(parts);
   });
 
   it('lets a client reconnect whose poll ends with the drain', async () => {
-    const { antract, socket, webSocket, poll, polls } = await start(options);
-    const upgrading = event(socket.io.engine, 'upgrading');
-    webSocket.send('3probe');
-    await upgrading;
+    const parts = await start(options);
+    const { antract, socket, poll } = parts;
+    await upgradeBegins(parts);
     const left = event(socket, 'disconnect');
     await antract.enable();
     if (!poll.writableEnded && !poll.destroyed) poll.end('6');
     expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await left;
-    const back = event(socket, 'connect');
-    await antract.disable();
-    (await polls.take()).end('40{"sid":"y"}');
-    await back;
+    await expectReconnection(parts);
   });
 
   it('lets a client reconnect that learns of the end of its poll late', async () => {
-    const { antract, socket, webSocket, poll, polls } = await start(options);
+    const parts = await start(options);
+    const { antract, socket, poll } = parts;
     // The backend answers, and what it has answered takes longer than the frame on the other connection.
-    const upgrading = event(socket.io.engine, 'upgrading');
-    webSocket.send('3probe');
-    await upgrading;
+    await upgradeBegins(parts);
     const { engine } = socket.io;
     const left = event(socket, 'disconnect');
     const transport = engine.transport as unknown as {
@@ -167,9 +171,6 @@ describe.each(POLLS)('a drain during an engine.io upgrade whose polls are %s', (
     if (!poll.writableEnded && !poll.destroyed) poll.end('6');
     expect(await antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
     await left;
-    const back = event(socket, 'connect');
-    await antract.disable();
-    (await polls.take()).end('40{"sid":"y"}');
-    await back;
+    await expectReconnection(parts);
   });
 });

@@ -23,6 +23,8 @@ export const stderrLogger: Logger = {
 /** The signals that close a gateway. Without a listener, each of them ends the process at once. */
 export const CLOSING_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
+type ClosingSignal = (typeof CLOSING_SIGNALS)[number];
+
 /** @param closeMore called after the gateway has closed. */
 export async function runGateway(
   config: GatewayConfig,
@@ -46,7 +48,16 @@ export function endOnSignals(
   beforeExit: () => void = () => undefined,
 ): void {
   let isClosing = false;
-  const end = (signal: (typeof CLOSING_SIGNALS)[number]): void => {
+  const exit = async (signal: ClosingSignal): Promise<void> => {
+    const code = await close().catch((error: unknown) => {
+      stderrLogger.error(String(error));
+      return EXIT_FAILED;
+    });
+    await flushOutput(process.stdout);
+    if (signal === 'SIGHUP' && isOnTerminal()) endBySignal(signal);
+    else process.exit(code);
+  };
+  const end = (signal: ClosingSignal): void => {
     // When a terminal is closed, the shell and the kernel each send a SIGHUP.
     if (isClosing && signal === 'SIGHUP') return;
     if (isClosing) {
@@ -56,17 +67,7 @@ export function endOnSignals(
     }
     isClosing = true;
     stderrLogger.info(`${signal}: closing; a second signal ends the process at once.`);
-    close().then(
-      async (code) => {
-        await flushOutput(process.stdout);
-        if (signal === 'SIGHUP' && isOnTerminal()) endBySignal(signal);
-        else process.exit(code);
-      },
-      (error: unknown) => {
-        stderrLogger.error(String(error));
-        process.exit(EXIT_FAILED);
-      },
-    );
+    void exit(signal);
   };
   for (const signal of CLOSING_SIGNALS) process.on(signal, () => end(signal));
 }

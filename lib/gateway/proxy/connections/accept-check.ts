@@ -76,7 +76,9 @@ export class AcceptCheck {
   }
 
   close(): void {
-    this.#probe?.destroy();
+    const probe = this.#probe;
+    this.#probe = undefined;
+    probe?.destroy();
   }
 
   #onWaited(pending: PendingConnection): void {
@@ -103,8 +105,8 @@ export class AcceptCheck {
     this.#probe = probe;
     this.#probed = made;
     const onEnd = (): void => {
-      if (this.#probe !== probe) return;
       timer.cancel();
+      if (this.#probe !== probe) return;
       this.#accepted = Math.max(this.#accepted, made);
       this.#probe = undefined;
       probe.destroy();
@@ -117,7 +119,7 @@ export class AcceptCheck {
     });
     let isMade = false;
     const onClose = (): void => {
-      if (isMade) return onEnd();
+      if (isMade || this.#probe !== probe) return onEnd();
       timer.cancel();
       timer = systemClock.after(RESET_MS, onEnd);
     };
