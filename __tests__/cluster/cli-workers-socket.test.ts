@@ -4,6 +4,7 @@ import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { endAll, runCli, type CliProcess } from '../support/cli.ts';
+import { until } from '../support/eventually.ts';
 
 let directory: string;
 const umask = process.umask();
@@ -78,7 +79,7 @@ itOnLinux(
     const workers = childrenOf(killed);
     killed.signal('SIGKILL');
     // They go by themselves.
-    while (workers.some((pid) => existsSync(`/proc/${pid}`))) await new Promise(setImmediate);
+    await until(() => !workers.some((pid) => existsSync(`/proc/${pid}`)));
     const next = start(socket);
     await next.saw('stderr', /listens on|another program/);
     expect(next.stderr).toContain('listens on');

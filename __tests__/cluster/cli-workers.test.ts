@@ -11,6 +11,7 @@ import { closeAll, request, type RequestOptions } from '../support/http.ts';
 import { startLoad, type Sent } from '../support/load.ts';
 import { operate, type Operated } from '../support/operated.ts';
 import { describeWithRedis, startRedis, stopRedis } from '../support/redis.ts';
+import { until } from '../support/eventually.ts';
 
 afterEach(async () => {
   await endAll();
@@ -273,7 +274,7 @@ describe('several workers that get a signal', () => {
     gateway.gateway.signal(signal);
     expect(await gateway.gateway.exited).toEqual({ code, signal: null });
     expect(await cutOff).toBe('ECONNRESET');
-    while (pids.some(isAlive)) await new Promise(setImmediate);
+    await until(() => !pids.some(isAlive));
   });
 
   it('finish their requests and exit when the primary is killed', async () => {
@@ -286,12 +287,12 @@ describe('several workers that get a signal', () => {
     gateway.gateway.stopReadingErrors();
     gateway.gateway.signal('SIGKILL');
     expect((await inFlight).status).toBe(200);
-    while (pids.some(isAlive)) await new Promise(setImmediate);
+    await until(() => !pids.some(isAlive));
   });
 
   it('exit in the middle of their start', async () => {
     const cli = runCli(['serve', '--target', target, '--port', '0', '--workers', '2']);
-    while (childrenOf(cli.pid).length === 0) await new Promise(setImmediate);
+    await until(() => childrenOf(cli.pid).length > 0);
     cli.signal('SIGTERM');
     expect(await cli.exited).toEqual({ code: 0, signal: null });
     expect(cli.stderr).not.toMatch(/\n\s+at |WRN_/);

@@ -12,6 +12,7 @@ import {
   SWITCHING_PROTOCOLS,
   type RawBackend,
 } from '../support/raw-backend.ts';
+import { until } from '../support/eventually.ts';
 
 afterEach(async () => {
   await closeGateways();
@@ -406,7 +407,7 @@ describe('trailers', () => {
     expect(await exchange(port, sent)).toContain(expected);
     await antract.enable();
     const held = exchange(port, sent);
-    while (antract.status().held === 0) await new Promise(setImmediate);
+    await until(() => antract.status().held > 0);
     await antract.disable();
     expect(await held).toContain(expected);
   });

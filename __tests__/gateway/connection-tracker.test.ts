@@ -5,10 +5,9 @@ import { ConnectionTracker } from '../../lib/gateway/server/connection-tracker.t
 import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import { DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
 import { closeAll, connect, listen } from '../support/http.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(closeAll);
-
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 it('a response that is still being sent to a slow client is not cut off by a shutdown', async () => {
   const size = 20_000_000;
@@ -18,7 +17,7 @@ it('a response that is still being sent to a slow client is not cut off by a shu
   });
   const connections = new ConnectionTracker(
     server,
-    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, logger),
+    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, silentLogger),
   );
   const client = await connect(port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -40,7 +39,7 @@ it('an event stream that has ended, and whose client does not read, does not del
   });
   const connections = new ConnectionTracker(
     server,
-    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, logger),
+    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, silentLogger),
   );
   const client = await connect(port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');

@@ -11,6 +11,7 @@ import { closeGateways, openGateway, type OpenGateway } from '../support/gateway
 import { closeAll, listen, request, type Answer } from '../support/http.ts';
 import { bareBackend, closeRawBackends } from '../support/raw-backend.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { until } from '../support/eventually.ts';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -72,10 +73,6 @@ async function busyGateway(options: { holdOnOutage?: number } = {}) {
   lookups.finish();
   await backend.has('/first');
   return { backend, lookups, gateway, first };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate);
 }
 
 async function inFlight({ antract }: OpenGateway, count: number): Promise<void> {

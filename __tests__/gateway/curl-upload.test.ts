@@ -7,17 +7,16 @@ import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createGateway } from '../../lib/gateway/server/gateway.ts';
 import { type Antract } from '../../lib/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { nextEvent } from '../support/next-event.ts';
 import { createOpenAntract } from '../support/open-registry.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 const SIZE_MB = 100;
 const SIZE = SIZE_MB * 1024 ** 2;
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 let directory: string;
 let file: string;
@@ -108,7 +107,10 @@ describe.each([
   const expected = () => ({ ...whole, answer: { ...whole.answer, sha256 } });
 
   it('arrives complete through pause(), although it takes longer than requestTimeout', async () => {
-    const antract = createOpenAntract({ logger, spool: { directory: join(directory, 'spool') } });
+    const antract = createOpenAntract({
+      logger: silentLogger,
+      spool: { directory: join(directory, 'spool') },
+    });
     const pause = antract.pause();
     const server = createServer({ connectionsCheckingInterval: 50 }, (req, res) =>
       pause(req, res, () => backend.emit('request', req, res)),
@@ -135,9 +137,15 @@ describe.each([
       await once(backend, 'listening');
     }
     const { port } = backend.address() as AddressInfo;
-    const gateway = createGateway({ target: `http://127.0.0.1:${port}`, port: 0, logger });
+    const gateway = createGateway({
+      target: `http://127.0.0.1:${port}`,
+      port: 0,
+      logger: silentLogger,
+    });
     const { url } = await gateway.listen();
-    const { status, answer } = await holdUpload(gateway.antract, `${url}/`, () => wait(1000), more);
+    const spooled = () =>
+      eventually('the whole body', () => gateway.antract.status().spooledBytes === SIZE, 50_000);
+    const { status, answer } = await holdUpload(gateway.antract, `${url}/`, spooled, more);
     expect({ status, answer }).toEqual(expected());
     await gateway.close();
   }, 60_000);

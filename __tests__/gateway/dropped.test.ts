@@ -8,7 +8,8 @@ import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { killBackends, startBackend } from '../support/backend.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
-import { nextEvent } from '../support/next-event.ts';
+import { nextEvent, untilHeld } from '../support/next-event.ts';
+import { until } from '../support/eventually.ts';
 
 const servers: Server[] = [];
 
@@ -60,10 +61,6 @@ function record({ antract }: OpenGateway): string[] {
   return events;
 }
 
-async function held({ antract }: OpenGateway, count: number): Promise<void> {
-  while (antract.status().held < count) await nextEvent(antract, 'held');
-}
-
 describe.each(DROPS)('a target that accepts connections and %s them', (_what, drop) => {
   it('gets no request after the first one that failed: they are held', async () => {
     const backend = await startBackend();
@@ -76,10 +73,10 @@ describe.each(DROPS)('a target that accepts connections and %s them', (_what, dr
     expect((await request(`${gateway.url}/before`)).status).toBe(200);
     await backend.kill();
     const first = request(`${gateway.url}/first`);
-    await Promise.race([first, held(gateway, 1)]);
+    await Promise.race([first, untilHeld(gateway.antract, 1)]);
     const others = Array.from({ length: 5 }, (_, i) => request(`${gateway.url}/${i}`));
     while (events.length === 0) await nextEvent(gateway.antract, 'unreachable');
-    await held(gateway, 5);
+    await untilHeld(gateway.antract, 5);
     await backend.start();
     const statuses = (await Promise.all(others)).map(({ status }) => status);
     expect(statuses).toEqual([200, 200, 200, 200, 200]);
@@ -100,7 +97,7 @@ describe.each(DROPS.slice(0, 2))(
       await gateway.antract.enable();
       await backend.kill();
       const answers = Array.from({ length: 20 }, (_, i) => request(`${gateway.url}/${i}`));
-      await held(gateway, 20);
+      await untilHeld(gateway.antract, 20);
       await gateway.antract.disable();
       while (gateway.antract.status().probe?.lastSeen == null) {
         await new Promise(setImmediate);
@@ -118,7 +115,7 @@ describe.each(DROPS.slice(0, 2))(
       await request(gateway.url);
       await backend.kill();
       const first = request(`${gateway.url}/first`);
-      await Promise.race([first, held(gateway, 1)]);
+      await Promise.race([first, untilHeld(gateway.antract, 1)]);
       const second = request(`${gateway.url}/second`);
       while (events.length === 0) await nextEvent(gateway.antract, 'unreachable');
       await backend.start();
@@ -160,7 +157,7 @@ describe('a client that disconnects before the response', () => {
     client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf');
     await received;
     client.resetAndDestroy();
-    while (gateway.antract.status().inFlight > 0) await new Promise(setImmediate);
+    await until(() => gateway.antract.status().inFlight === 0);
     expect(gateway.antract.status().probe).toBeNull();
   });
 });

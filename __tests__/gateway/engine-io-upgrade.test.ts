@@ -10,8 +10,8 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import { closeAll, listen, request } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const cleanUps: (() => unknown)[] = [];
 
 afterEach(async () => {
@@ -48,7 +48,7 @@ const OPEN = (sid: string): string =>
   `0${JSON.stringify({ sid, upgrades: ['websocket'], pingInterval: 60_000, pingTimeout: 60_000, maxPayload: 1_000_000 })}`;
 
 async function start(options: AntractOptions) {
-  const antract = createAntract({ logger, longLived: 'close', ...options });
+  const antract = createAntract({ logger: silentLogger, longLived: 'close', ...options });
   cleanUps.push(() => antract.close());
   const pause = antract.pause();
   const polls = new Channel<ServerResponse>();
@@ -162,6 +162,7 @@ describe.each(POLLS)('a drain during an engine.io upgrade whose polls are %s', (
     const transport = engine.transport as unknown as {
       emitReserved(name: string, ...details: unknown[]): unknown;
     };
+    // Real time, because the end of the poll is late to the client's own code, which has no other clock.
     const emit = transport.emitReserved.bind(transport);
     transport.emitReserved = (name, ...details) =>
       name === 'pollComplete'

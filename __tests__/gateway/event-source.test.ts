@@ -14,8 +14,7 @@ import { closeGateways, openGateway, type OpenGateway } from '../support/gateway
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
 import { createOpenAntract } from '../support/open-registry.ts';
-
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -130,7 +129,7 @@ describe('an EventSource that the gateway rejects gets an empty stream with a re
 
 /** `pause()` on node:http in front of a handler that answers `ok`. */
 async function paused(options: AntractOptions = {}, pauseOptions: PauseOptions = {}) {
-  const antract = createAntract({ logger, ...options });
+  const antract = createAntract({ logger: silentLogger, ...options });
   const pause = antract.pause(pauseOptions);
   const site = await listen((req, res) => pause(req, res, () => res.end('ok')));
   return { ...site, antract };
@@ -152,7 +151,7 @@ describe('an EventSource that the middleware rejects', () => {
   });
 
   it('gets an empty stream over http2', async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const pause = antract.pause();
     const server = http2.createServer((req, res) =>
       pause(req as never, res as never, () => res.end('ok')),
@@ -262,11 +261,11 @@ describe('the 200 response that rejects an EventSource', () => {
   });
 
   it('does not count as a response of the backend', async () => {
-    const antract = createOpenAntract({ logger });
+    const antract = createOpenAntract({ logger: silentLogger });
     const passages: GatedHttpRequest[] = [];
     const site = await listen((req, res) => {
       const { settings } = antract.core.gate(DEFAULT_APP);
-      passages.push(new GatedHttpRequest(req, res, settings, logger));
+      passages.push(new GatedHttpRequest(req, res, settings, silentLogger));
       sendRejection(req, res, UNREACHABLE);
     });
     await request(site.url, { headers: EVENT_SOURCE });
@@ -274,7 +273,7 @@ describe('the 200 response that rejects an EventSource', () => {
   });
 
   it('counts as a failure for the pace of a release', async () => {
-    const antract = createOpenAntract({ logger });
+    const antract = createOpenAntract({ logger: silentLogger });
     const pause = antract.pause();
     const answered = jest.spyOn(antract.core.gate(DEFAULT_APP), 'onResponseStart');
     const site = await listen((req, res) =>

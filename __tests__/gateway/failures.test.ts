@@ -1,11 +1,11 @@
 /** Backends that are away, break off or fall silent; and clients that leave. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import http, { type IncomingMessage } from 'node:http';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { killBackends, startBackend } from '../support/backend.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, until } from '../support/eventually.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
@@ -33,6 +33,15 @@ async function bareBackend(onConnection: (socket: Socket) => void): Promise<stri
 
 function codeOf(body: string): unknown {
   return (JSON.parse(body) as { code: unknown }).code;
+}
+
+/** A gateway whose backend leaves the response to each path to the test. */
+async function openUnanswered(proxyTimeout: number, slowApp: { proxyTimeout?: number } = {}) {
+  const open = new Map<string, ServerResponse>();
+  const { url: target } = await listen((req, res) => void open.set(req.url ?? '', res));
+  const apps = { 'slow.example': { target, ...slowApp } };
+  const { url } = await openGateway({ target, apps, proxyTimeout });
+  return { url, open };
 }
 
 /** How a response that has begun ends: complete or cut off. */
@@ -283,24 +292,23 @@ describe('a backend that stops sending', () => {
   });
 
   it('within its response may be silent for any time, as event streams are', async () => {
-    const backend = await listen((_req, res) => {
-      res.write('first');
-      setTimeout(() => res.end(' second'), 200);
-    });
-    const { url } = await openGateway({ target: backend.url, proxyTimeout: 50 });
-    expect(await request(url)).toMatchObject({ status: 200, body: 'first second' });
+    const { url, open } = await openUnanswered(50);
+    const stream = request(`${url}/stream`);
+    await until(() => open.has('/stream'));
+    open.get('/stream')?.write('first');
+    // Longer than the proxyTimeout, because a later request exceeds it meanwhile.
+    expect((await request(url)).status).toBe(504);
+    open.get('/stream')?.end(' second');
+    expect(await stream).toMatchObject({ status: 200, body: 'first second' });
   });
 
   it('is limited by the proxyTimeout of its app', async () => {
-    const backend = await startBackend();
-    const { url } = await openGateway({
-      target: backend.url,
-      apps: { 'slow.example': { target: backend.url, proxyTimeout: 0 } },
-      proxyTimeout: 50,
-    });
-    const slow = request(`${url}/?ms=200`, { headers: { host: 'slow.example' } });
-    expect((await request(`${url}/?ms=200`)).status).toBe(504);
-    expect((await slow).status).toBe(200);
+    const { url, open } = await openUnanswered(50, { proxyTimeout: 0 });
+    const slow = request(`${url}/slow`, { headers: { host: 'slow.example' } });
+    await until(() => open.has('/slow'));
+    expect((await request(url)).status).toBe(504);
+    open.get('/slow')?.end('late');
+    expect(await slow).toMatchObject({ status: 200, body: 'late' });
   });
 });
 

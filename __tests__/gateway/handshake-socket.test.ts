@@ -8,6 +8,8 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { createAntract, type Antract, type UpgradeListener } from '../../lib/index.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
+import { until } from '../support/eventually.ts';
 
 const HANDSHAKE =
   'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
@@ -15,7 +17,6 @@ const HANDSHAKE =
 const SWITCHING =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const ends: (() => unknown)[] = [];
 
 afterEach(async () => {
@@ -97,10 +98,6 @@ const connections = (server: Server): Promise<number> =>
   new Promise((resolve, reject) =>
     server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
   );
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 const empty = (server: Server) => until(async () => (await connections(server)) === 0);
 
@@ -287,7 +284,7 @@ describe('an upgraded connection through the gateway', () => {
 
 /** A user's own server, with a handler of its own. */
 async function serve(handler: UpgradeListener) {
-  const antract = createAntract({ logger });
+  const antract = createAntract({ logger: silentLogger });
   ends.push(() => antract.close());
   const { server, url } = await listen(http.createServer());
   server.on('upgrade', antract.upgrade(handler));

@@ -13,9 +13,9 @@ import { Client } from '../support/exchange.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { KINDS, open } from '../support/servers.ts';
-import { nextEvent } from '../support/next-event.ts';
+import { untilHeld } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const cleanUps: (() => unknown)[] = [];
 
 afterEach(async () => {
@@ -63,10 +63,6 @@ async function ask(port: number, ...parts: string[]): Promise<string> {
   return readUntil(socket, (text) => text.includes('\r\n\r\n'));
 }
 
-const held = async (antract: ReturnType<typeof createAntract>, count: number): Promise<void> => {
-  while (antract.status().held < count) await nextEvent(antract, 'held');
-};
-
 describe('a request through the gateway whose body header comes after 1,001 others', () => {
   const open = async (config: GatewayConfig = {}) => {
     const backend = await notingBackend();
@@ -94,7 +90,7 @@ describe('a request through the gateway whose body header comes after 1,001 othe
     await antract.enable();
     const head = `GET / HTTP/1.1\r\nHost: a\r\n${lines(1001)}${header}\r\n\r\n`;
     const answer = ask(port, head + body);
-    await held(antract, 1);
+    await untilHeld(antract, 1);
     await antract.disable();
     expect(await answer).toContain('200 OK');
     expect(seen).toEqual([`GET / ${INNER}`]);
@@ -148,7 +144,7 @@ describe('a request through the gateway that has lost its body headers', () => {
       const { header, body } = FRAMINGS[framing];
       if (pause) await antract.enable();
       const answer = ask(port, `GET / HTTP/1.1\r\nHost: a\r\n${header}\r\n\r\n${body}`);
-      if (pause) await held(antract, 1);
+      if (pause) await untilHeld(antract, 1);
       await antract.disable();
       expect(await answer).toMatch(/^HTTP\/1.1 502 /);
       await ask(port, 'GET /next HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -243,7 +239,7 @@ const HTTP2 = KINDS.filter((kind) => kind.protocol === 'h2');
 
 describe('pause()', () => {
   async function start(kind: (typeof KINDS)[number], options: AntractOptions = {}) {
-    const antract = createAntract({ logger, ...options });
+    const antract = createAntract({ logger: silentLogger, ...options });
     const site = await open(kind, [antract.pause()], async (req) => String(req.headers['last']));
     const client = new Client(site);
     cleanUps.push(async () => {
@@ -295,7 +291,7 @@ describe('pause()', () => {
   );
 
   it("goes by the server's own maxHeadersCount", async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const pause = antract.pause();
     const { server, url } = await listen((req, res) => pause(req, res, () => res.end('passed')));
     for (const [limit, count, status] of [
@@ -319,7 +315,7 @@ describe('pause()', () => {
   });
 
   it('judges a connection from before attach() by the limit that it was made with', async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const pause = antract.pause();
     const { server, port } = await listen((req, res) => pause(req, res, () => res.end('passed')));
     const socket = await connect(port);
@@ -332,7 +328,7 @@ describe('pause()', () => {
   });
 
   it('does not believe an HTTP/1 client that claims HTTP/2.0', async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const pause = antract.pause();
     const { port } = await listen((req, res) => pause(req, res, () => res.end('passed')));
     const head = `GET / HTTP/2.0\r\nHost: a\r\n${lines(1001)}\r\n`;
@@ -343,7 +339,7 @@ describe('pause()', () => {
 
 it('upgrade() rejects a handshake that may have lost headers with 431, bypassed or not', async () => {
   for (const options of [{}, { bypass: () => true }]) {
-    const antract = createAntract({ logger, ...options });
+    const antract = createAntract({ logger: silentLogger, ...options });
     const { server, port } = await listen((_req, res) => res.end());
     let handed = 0;
     server.on(
@@ -405,7 +401,7 @@ describe('the admin endpoints', () => {
   );
 
   it.each(TELLTALES)('of an application reject %s behind 1,001 other headers', async (telltale) => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const app = express().use('/_antract', antract.admin());
     const { port } = await listen(app);
     expect(await ask(port, stop(telltale))).toMatch(/^HTTP\/1.1 431 /);
@@ -414,7 +410,7 @@ describe('the admin endpoints', () => {
   });
 
   it('of an application reject a request with as many headers as the server reads', async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const { port } = await listen(express().use('/_antract', antract.admin()));
     const stopWith = (count: number): Promise<string> =>
       ask(port, `GET /_antract/stop HTTP/1.1\r\nHost: localhost\r\n${lines(count - 1)}\r\n`);

@@ -7,7 +7,6 @@ import https from 'node:https';
 import net, { type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { httpCheck } from '../../lib/probe/backend-probe.ts';
@@ -17,8 +16,9 @@ import { createCertificate } from '../support/certificate.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, listen, readUntil, connect, request } from '../support/http.ts';
 import { closeRawBackends, rawBackend, SWITCHING_PROTOCOLS } from '../support/raw-backend.ts';
+import { until } from '../support/eventually.ts';
 import { watchListeners } from '../support/warnings.ts';
-import { nextEvent } from '../support/next-event.ts';
+import { nextEvent, untilHeld } from '../support/next-event.ts';
 
 const servers: Server[] = [];
 
@@ -48,10 +48,6 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function held({ antract }: OpenGateway, count: number): Promise<void> {
-  while (antract.status().held < count) await nextEvent(antract, 'held');
-}
-
 interface Echo {
   method: string;
   bytes: number;
@@ -79,7 +75,7 @@ describe('a request for which no connection could be made', () => {
         headers: { 'X-Forwarded-For': '192.0.2.1' },
       }),
     );
-    await held(gateway, 3);
+    await untilHeld(gateway.antract, 3);
     await open(echo(), { port, host: '127.0.0.1' });
     for (const { status, body: got, headers } of await Promise.all(answers)) {
       expect(status).toBe(200);
@@ -96,7 +92,7 @@ describe('a request for which no connection could be made', () => {
     await backend.kill();
     const gateway = await openGateway({ target: backend.url });
     const client = http.get(`${gateway.url}/left`, { agent: false }).on('error', () => undefined);
-    await held(gateway, 1);
+    await untilHeld(gateway.antract, 1);
     client.destroy();
     await nextEvent(gateway.antract, 'abandoned');
     expect(gateway.antract.status()).toMatchObject({ held: 0, inFlight: 0 });
@@ -135,7 +131,7 @@ describe('a request for which no connection could be made', () => {
     const port = await freePort();
     const gateway = await openGateway({ target: `http://127.0.0.1:${port}` });
     const answer = request(gateway.url, { method: 'POST', body: 'x' });
-    await held(gateway, 1);
+    await untilHeld(gateway.antract, 1);
     await gateway.antract.enable();
     await open(echo(), { port, host: '127.0.0.1' });
     expect(gateway.antract.status()).toMatchObject({ phase: 'paused', held: 1, probe: null });
@@ -147,7 +143,7 @@ describe('a request for which no connection could be made', () => {
     const socketPath = path.join(tmpdir(), `antract-test-${process.pid}.sock`);
     const gateway = await openGateway({ target: `unix:${socketPath}` });
     const answer = request(gateway.url, { method: 'POST', body: Buffer.alloc(100_000) });
-    await held(gateway, 1);
+    await untilHeld(gateway.antract, 1);
     await open(echo(), { path: socketPath });
     expect(JSON.parse((await answer).body)).toMatchObject({ method: 'POST', bytes: 100_000 });
   });
@@ -244,9 +240,10 @@ describe('an idle connection to a backend', () => {
     expect((await request(url)).status).toBe(200);
     // It dies, and all that this process, the gateway, finds then is that both have something to say.
     socket.write('GET /again HTTP/1.1\r\nHost: x\r\n\r\n');
-    const gone = backend.kill();
+    const ended = backend.kill();
+    // Real time, because the event loop must not turn until the backend has ended.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
-    await gone;
+    await ended;
     await backend.start();
     expect(await readUntil(socket, (text) => text.includes('\r\n\r\n'))).toMatch('HTTP/1.1 200 ');
     expect(backend.seen()).toEqual(['/', '/again']);
@@ -311,7 +308,7 @@ describe('the probe', () => {
     });
     await gateway.antract.enable();
     const answer = request(`${gateway.url}/held`);
-    await held(gateway, 1);
+    await untilHeld(gateway.antract, 1);
     await gateway.antract.disable();
     // The gateway asks once at its start, too.
     while (asked.length < 3) await once(backend.server, 'request');
@@ -372,7 +369,7 @@ describe('the probe', () => {
     });
     await gateway.antract.enable();
     const answer = request(gateway.url);
-    await held(gateway, 1);
+    await untilHeld(gateway.antract, 1);
     await gateway.antract.disable();
     expect((await answer).status).toBe(503);
     expect(gateway.antract.status().phase).toBe('stopped');
@@ -401,11 +398,11 @@ describe('the pace of a release', () => {
     await gateway.antract.enable();
     const clients = ['/download', '/events'].map((url) => http.get(`${gateway.url}${url}`));
     for (const client of clients) client.on('error', () => undefined);
-    await held(gateway, 2);
+    await untilHeld(gateway.antract, 2);
     const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/socket`);
-    await held(gateway, 3);
+    await untilHeld(gateway.antract, 3);
     const last = request(`${gateway.url}/last`);
-    await held(gateway, 4);
+    await untilHeld(gateway.antract, 4);
     await gateway.antract.disable();
     expect((await last).body).toBe('last');
     expect(new Set(order)).toEqual(new Set(['/download', '/events', '/socket', '/last']));
@@ -428,7 +425,7 @@ describe('disable with wait', () => {
     await gateway.antract.enable();
     await backend.kill();
     const answer = request(gateway.url);
-    await held(gateway, 1);
+    await untilHeld(gateway.antract, 1);
     const released = admin(gateway, 'disable?wait=1m');
     await nextEvent(gateway.antract, 'resumed');
     expect((await admin(gateway, 'status')).body).toMatch(
@@ -493,7 +490,8 @@ describe('disable with wait', () => {
     await backend.kill();
     const released = admin(gateway, 'disable?wait=1m');
     await nextEvent(gateway.antract, 'resumed');
-    await wait(0);
+    // The admin endpoint begins to wait for the release after the event.
+    await new Promise(setImmediate);
     await gateway.antract.enable();
     expect(await released).toMatchObject({
       status: 409,
@@ -530,7 +528,7 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
     async (command) => {
       const { gateway } = await resumeAndKill(command);
       const answer = request(gateway.url);
-      await held(gateway, 1);
+      await untilHeld(gateway.antract, 1);
       const { probe } = gateway.antract.status();
       expect(probe?.unplanned).toBe(true);
       expect(probe?.endsInMs).toBeLessThanOrEqual(300);
@@ -562,7 +560,7 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
     await both[0]?.antract.enable();
     await both[0]?.antract.disable();
     for (const { antract } of both) {
-      while (antract.status().processes?.some(({ acknowledged }) => !acknowledged)) await wait(1);
+      await until(() => antract.status().processes?.every((one) => one.acknowledged) === true);
       await antract.waitForRelease();
     }
     await backend.kill();
@@ -575,7 +573,7 @@ describe('a backend that dies soon after a pause or stop that held nothing', () 
     const gateway = await openGateway({ target: backend.url, holdOnOutage: 1 });
     await gateway.antract.enable();
     const answer = request(gateway.url);
-    await held(gateway, 1);
+    await untilHeld(gateway.antract, 1);
     await backend.kill();
     await gateway.antract.disable();
     await backend.start();
@@ -594,7 +592,7 @@ describe('the status and events of an unplanned restart', () => {
     for (let round = 0; round < 2; round++) {
       await backend.kill();
       const answer = request(gateway.url);
-      await held(gateway, 1);
+      await untilHeld(gateway.antract, 1);
       const { body } = await request(`${gateway.url}/_antract/status`);
       expect(body).toMatch(
         /^Pause is disabled\. 1 request waits for the backend, for another .* at most\.\nApp default is releasing: 1 held, .*requests wait for the backend for another .* at most.*\nThe app is not paused: requests are held because the backend does not answer\.\n(.*\n)*.*If it does not answer in time, they are rejected\.\n/,
@@ -625,9 +623,9 @@ describe('a connection that is being made', () => {
     await Promise.all([connect(backend.port), connect(backend.port)]);
     const client = await connect(gateway.port);
     client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-    while (gateway.antract.status().inFlight === 0) await wait(1);
+    await until(() => gateway.antract.status().inFlight === 1);
     client.destroy();
-    while (gateway.antract.status().inFlight > 0) await wait(1);
+    await until(() => gateway.antract.status().inFlight === 0);
     const other = await connect(gateway.port);
     other.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     await gateway.close();

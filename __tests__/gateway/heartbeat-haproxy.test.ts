@@ -13,6 +13,7 @@ import { createAntract, type Antract, type AntractOptions } from '../../lib/inde
 import { closeAll, listen } from '../support/http.ts';
 import { describeWith } from '../support/programs.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 const PROXY_TIMEOUT_MS = 3000;
 
@@ -37,14 +38,13 @@ interface Answer {
   informational: number[];
 }
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const describeHere = describeWith('haproxy', 'haproxy');
 
 let directory: string;
 let haproxy: ChildProcess | undefined;
 
 async function open(options: AntractOptions, index: number): Promise<Site> {
-  const antract = createAntract({ logger, ...options });
+  const antract = createAntract({ logger: silentLogger, ...options });
   const pause = antract.pause();
   const { port } = await listen((req, res) => pause(req, res, () => res.end('done')));
   return { antract, port, socketPath: path.join(directory, `${index}.sock`) };

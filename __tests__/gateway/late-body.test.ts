@@ -8,6 +8,7 @@ import { killBackends, startBackend } from '../support/backend.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, request } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { until } from '../support/eventually.ts';
 
 afterEach(async () => {
   await closeGateways();
@@ -34,10 +35,6 @@ function begin(url: string, { method = 'POST', headers = {} } = {}): Upload {
   }));
   answer.catch(() => undefined);
   return { client, answer };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate);
 }
 
 async function inFlight({ antract }: OpenGateway, count: number): Promise<void> {

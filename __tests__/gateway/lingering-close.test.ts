@@ -14,8 +14,8 @@ import { eventually } from '../support/eventually.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, listen } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const PART = Buffer.alloc(64 * 1024);
 const LENGTH = 'Content-Length: 100000000\r\n';
 
@@ -84,7 +84,7 @@ async function exchange(port: number, ...sent: (string | Buffer)[]) {
 }
 
 async function stoppedSite(options: AntractOptions = {}) {
-  const antract = createAntract({ logger, ...options });
+  const antract = createAntract({ logger: silentLogger, ...options });
   const pause = antract.pause();
   const served: string[] = [];
   const handler: RequestListener = (req, res) =>
@@ -202,7 +202,7 @@ describe('a response that closes the connection during an upload', () => {
     const adminToken = 'a-token-that-is-long-enough';
     const shared = await openGateway({ target: backend.url, adminToken });
     const own = await openGateway({ target: backend.url, adminToken, adminListen: '127.0.0.1:0' });
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const site = await listen(antract.admin({ token: adminToken }));
     const request = (path: string): string => post(`${LENGTH}Connection: close\r\n`, path);
     const ports = [shared.port, Number(new URL(own.adminUrl ?? '').port)];
@@ -228,7 +228,11 @@ describe('a response that closes the connection during an upload', () => {
   });
 
   it('is not lost when a drain ends a long poll whose body is still arriving', async () => {
-    const antract = createAntract({ logger, longLived: 'close', isLongLived: () => true });
+    const antract = createAntract({
+      logger: silentLogger,
+      longLived: 'close',
+      isLongLived: () => true,
+    });
     const pause = antract.pause();
     const site = await listen((req, res) => pause(req, res, () => undefined));
     const client = await Uploader.connect(site.port);
@@ -309,7 +313,7 @@ describe('a connection that was ended during an upload', () => {
   });
 
   it('is still read when its handler had left the upload unread until it stopped', async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const pause = antract.pause();
     const site = await listen(() => undefined);
     await antract.registry.stop();

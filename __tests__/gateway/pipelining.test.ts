@@ -6,8 +6,9 @@ import type { Socket } from 'node:net';
 import { createAntract, type Antract } from '../../lib/index.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen } from '../support/http.ts';
+import { silentLogger } from '../support/silent-logger.ts';
+import { until } from '../support/eventually.ts';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 /** How many held requests one connection may have. */
 const LIMIT = 16;
 
@@ -23,10 +24,6 @@ const post = (path: string, bytes: number, host = 'a'): string =>
   `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${bytes}\r\n\r\n${'x'.repeat(bytes)}`;
 const posts = (count: number, bytes: number): string =>
   Array.from({ length: count }, (_, index) => post(`/${index + 1}`, bytes)).join('');
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
 
 interface Site {
   antract: Antract;
@@ -71,7 +68,7 @@ const sites: [string, () => Promise<Site>][] = [
     'the middleware',
     async () => {
       const [paths, bodies]: [string[], number[]] = [[], []];
-      const antract = createAntract({ logger });
+      const antract = createAntract({ logger: silentLogger });
       const pause = antract.pause({ app: (req) => req.headers.host });
       const { server, port } = await listen((req, res) =>
         pause(req, res, () => void answer(paths, bodies)(req, res)),
@@ -293,7 +290,7 @@ describe.each(sites)('through %s, a connection with pipelined requests', (_name,
 });
 
 it('a connection with too many held requests closes, even if the handler asks for keep-alive', async () => {
-  const antract = createAntract({ logger });
+  const antract = createAntract({ logger: silentLogger });
   const pause = antract.pause();
   const { port, server } = await listen((req, res) =>
     pause(req, res, () => {
@@ -313,7 +310,7 @@ it('a connection with too many held requests closes, even if the handler asks fo
 
 describe('pipelined requests that reach the middleware late', () => {
   it('are rejected beyond the limit of their connection, and answered below it', async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const pause = antract.pause();
     const late: (() => void)[] = [];
     const { port } = await listen((req, res) => {
@@ -331,7 +328,7 @@ describe('pipelined requests that reach the middleware late', () => {
   });
 
   it('are requeued up to the limit of their connection', async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const pause = antract.pause();
     const passed: (() => boolean)[] = [];
     const { port } = await listen((req, res) => {
@@ -364,7 +361,7 @@ describe('the gateway, while the backend is slow,', () => {
     const { antract, port, open } = await slowSite();
     const { socket, text } = await send(port, gets(1200));
     for (let count = 0; count < 1200;) {
-      while (open.length === 0) await new Promise(setImmediate);
+      await until(() => open.length > 0);
       expect(antract.status().inFlight).toBeLessThanOrEqual(LIMIT + 1);
       for (const res of open.splice(0)) res.end(`<${++count}>`);
     }

@@ -8,10 +8,10 @@ import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
 import { eventually } from '../support/eventually.ts';
-import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
+import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, request, type Answer } from '../support/http.ts';
 import { startLoad, type Sent } from '../support/load.ts';
-import { nextEvent } from '../support/next-event.ts';
+import { nextEvent, untilHeld } from '../support/next-event.ts';
 
 /** Of a load that never stops. */
 const CLIENTS = 50;
@@ -23,10 +23,6 @@ afterEach(async () => {
 });
 
 /** Resolves when so many are held. */
-async function held({ antract }: OpenGateway, count: number): Promise<void> {
-  while (antract.status().held < count) await nextEvent(antract, 'held');
-}
-
 function tally(sent: readonly Sent[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { method, status } of sent) {
@@ -94,7 +90,7 @@ describe('a planned restart', () => {
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
     const answers = Array.from({ length: 40 }, (_, i) => request(`${gateway.url}/held?id=${i}`));
-    await held(gateway, 40);
+    await untilHeld(gateway.antract, 40);
     await backend.kill();
     await gateway.antract.disable();
     await connectionsRefused(backend.port, 3);
@@ -121,7 +117,7 @@ describe('a planned restart', () => {
       for (let i = 0; i < 100; i++) {
         answers.push(request(`${gateway.url}/?ms=20&id=${answers.length}`));
       }
-      await held(gateway, answers.length);
+      await untilHeld(gateway.antract, answers.length);
     }
     let putBack = 0;
     gateway.antract.on('held', () => putBack++);
@@ -146,7 +142,7 @@ describe('a backend that accepts its connections late', () => {
     const gateway = await openGateway({ target: backend.url });
     await gateway.antract.enable();
     const answers = Array.from({ length: 40 }, (_, i) => request(`${gateway.url}/?ms=20&id=${i}`));
-    await held(gateway, 40);
+    await untilHeld(gateway.antract, 40);
     // The kernel still makes connections for it. It resets those beyond the limit, but only
     // when the backend runs again.
     backend.freeze();
@@ -175,7 +171,7 @@ describe('an unplanned restart', () => {
     };
     await answers(10 * CLIENTS);
     await backend.kill();
-    await held(gateway, CLIENTS);
+    await untilHeld(gateway.antract, CLIENTS);
     const reachable = nextEvent(gateway.antract, 'reachable');
     await backend.start();
     await reachable;

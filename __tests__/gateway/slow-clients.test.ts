@@ -11,6 +11,8 @@ import { createSpooler } from '../../lib/spool/spooler.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil } from '../support/http.ts';
+import { until } from '../support/eventually.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(async () => {
   await closeGateways();
@@ -27,11 +29,6 @@ const untilEnd = async (socket: Socket): Promise<string> => {
   await new Promise((resolve) => socket.once('close', resolve));
   return text;
 };
-
-/** Resolves when the condition holds; the server of these tests runs in this process. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}
 
 /** A backend that answers when it has read a body, and what became of each request. */
 async function openBackend() {
@@ -149,9 +146,11 @@ describe('a gateway that drains', () => {
 /** Middleware on a clock that the test moves; its handler reads bodies, except that of `/unread`. */
 async function startMiddleware(options: AntractOptions) {
   const clock = new FakeClock();
-  const logger = { info: ignore, warn: ignore, error: ignore };
-  const registry = new OpenRegistry({ logger, maxTime: '1h', ...options }, clock);
-  const pause = createPauseMiddleware(registry.core, createSpooler(DEFAULT_SPOOL_SETTINGS, logger));
+  const registry = new OpenRegistry({ logger: silentLogger, maxTime: '1h', ...options }, clock);
+  const pause = createPauseMiddleware(
+    registry.core,
+    createSpooler(DEFAULT_SPOOL_SETTINGS, silentLogger),
+  );
   const handled: { req: IncomingMessage; res: ServerResponse; bytes: number }[] = [];
   const site = await listen((req, res) =>
     pause(req, res, () => {

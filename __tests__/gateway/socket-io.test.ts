@@ -14,6 +14,8 @@ import { killBackends, startBackend, type Backend } from '../support/backend.ts'
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, listen, request } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
+import { until } from '../support/eventually.ts';
 
 interface Message {
   message: string;
@@ -35,9 +37,8 @@ interface Rider {
   left(): Promise<unknown>;
 }
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const OPTIONS = {
-  logger,
+  logger: silentLogger,
   longLived: 'close',
   isLongLived: '/socket.io/',
 } as const satisfies AntractOptions;
@@ -85,7 +86,7 @@ function event(emitter: unknown, name: string): Promise<unknown> {
 
 /** Each of them has its connection, or its poll, open. */
 async function settled(antract: Antract, count: number): Promise<void> {
-  while (antract.status().inFlight !== count) await new Promise(setImmediate);
+  await until(() => antract.status().inFlight === count);
 }
 
 function dial(url: string, options: Partial<ManagerOptions & SocketOptions>): Socket {
@@ -124,6 +125,7 @@ async function rideWs(url: string, name: string): Promise<Rider> {
     client.on('open', () => waiting.forEach((_resolve, message) => client.send(message)));
     client.on('message', (data: Buffer) => waiting.get(data.toString())?.());
     client.on('error', () => undefined);
+    // The pause between two attempts, as real clients make it.
     client.on('close', () => !left && setTimeout(connect, 10));
   };
   connect();

@@ -10,6 +10,7 @@ import { openStream, type EventStream } from '../support/event-stream.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { enter, get, hold } from '../support/gate.ts';
 import { createOpenAntract, type OpenAntract, OpenRegistry } from '../support/open-registry.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(closeAll);
 
@@ -21,8 +22,7 @@ interface Site {
 }
 
 async function start(options?: AntractOptions, adminOptions?: AdminOptions): Promise<Site> {
-  const logger = { info() {}, warn() {}, error() {} };
-  const antract = createOpenAntract({ logger, ...options });
+  const antract = createOpenAntract({ logger: silentLogger, ...options });
   const app = express5();
   app.use(antract.pause());
   app.use('/_antract', antract.admin(adminOptions));

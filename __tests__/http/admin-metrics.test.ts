@@ -16,6 +16,7 @@ import { itWith } from '../support/programs.ts';
 import { enter, gatedRequest, hold } from '../support/gate.ts';
 import { nextEvent } from '../support/next-event.ts';
 import { createOpenAntract, type OpenAntract, OpenRegistry } from '../support/open-registry.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(closeAll);
 
@@ -26,8 +27,7 @@ interface Site {
 }
 
 async function start(options?: AntractOptions, adminOptions?: AdminOptions): Promise<Site> {
-  const logger = { info() {}, warn() {}, error() {} };
-  const antract = createOpenAntract({ logger, ...options });
+  const antract = createOpenAntract({ logger: silentLogger, ...options });
   const app = express5();
   app.use(antract.pause());
   app.use('/_antract', antract.admin(adminOptions));

@@ -11,8 +11,8 @@ import polka from 'polka';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createAntract, type AdminRouter } from '../../lib/index.ts';
 import { request } from '../support/http.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const cleanUps: (() => unknown)[] = [];
 
 afterEach(async () => {
@@ -73,7 +73,7 @@ const MOUNTS: [string, Mount][] = [
 ];
 
 async function start(mount: Mount, path: string): Promise<string> {
-  const antract = createAntract({ logger, adminPath: path });
+  const antract = createAntract({ logger: silentLogger, adminPath: path });
   const server = await mount(path, antract.admin());
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -12,9 +12,10 @@ import {
   type AppOf,
 } from '../../lib/index.ts';
 import { closeAll, listen, request, type Answer } from '../support/http.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, until } from '../support/eventually.ts';
 import { UNKNOWN_BACKEND } from '../support/unknown-backend.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(closeAll);
 
@@ -23,8 +24,6 @@ const MODULES: [string, typeof express5][] = [
   // Its types differ where these tests do not look.
   ['Express 4', express4 as unknown as typeof express5],
 ];
-
-const SILENT = { info() {}, warn() {}, error() {} };
 
 interface Site {
   antract: Antract;
@@ -53,7 +52,7 @@ async function start({
   const errors: string[] = [];
   const passedOn: string[] = [];
   const open: ServerResponse[] = [];
-  const logger = { ...SILENT, error: (message: string) => void errors.push(message) };
+  const logger = { ...silentLogger, error: (message: string) => void errors.push(message) };
   const antract = createAntract({ logger, ...options });
   const app = express();
   for (const name of apps) app.use(antract.pause({ app: name }));
@@ -249,7 +248,7 @@ describe('text', () => {
   it('an operator finds who is in flight, since when, until when, why, and what to do next', async () => {
     const site = await start();
     const slow = request(`${site.url}/slow?password=1`);
-    while (site.open.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => site.open.length > 0);
     const enabled = await text(site, '/enable?max_time=1h&reason=new%20disk');
     expect(enabled).toMatch(
       new RegExp(
@@ -319,7 +318,7 @@ describe('text', () => {
       /^Pause is disabled\.\nApp default is releasing: 2 held, 1 in flight, .*\nHeld requests are released, in order\.\n/,
     );
     for (let i = 0; i < 3; i++) {
-      while (site.open.length === i) await new Promise((resolve) => setImmediate(resolve));
+      await until(() => site.open.length !== i);
       site.open[i]?.end();
     }
     await Promise.all(held);
@@ -346,7 +345,7 @@ describe('text', () => {
   });
 
   it('the next step names the app, and where the router is mounted', async () => {
-    const antract = createAntract({ logger: SILENT });
+    const antract = createAntract({ logger: silentLogger });
     const app = express5();
     app.use('/ops/gate', antract.admin());
     const { url } = await listen(app);
@@ -403,7 +402,7 @@ describe('JSON', () => {
   it('status names the stragglers while draining', async () => {
     const site = await start();
     const slow = request(`${site.url}/slow?password=1`);
-    while (site.open.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => site.open.length > 0);
     await site.antract.enable();
     expect(await json(site, '/status?app=default')).toMatchObject({
       phase: 'pausing',
@@ -520,7 +519,7 @@ describe('JSON', () => {
 
 describe('the router', () => {
   it('works with node:http alone', async () => {
-    const antract = createAntract({ logger: SILENT });
+    const antract = createAntract({ logger: silentLogger });
     const { url } = await listen(antract.admin());
     expect((await request(`${url}/enable?reason=x`)).body).toMatch(/^Pause is enabled\.\n/);
     const form = {
@@ -537,7 +536,7 @@ describe('the router', () => {
   });
 
   it('works in a `node:http` server, as it needs no Express', async () => {
-    const antract = createAntract({ logger: SILENT });
+    const antract = createAntract({ logger: silentLogger });
     const admin = antract.admin();
     const { url } = await listen((req, res) => admin(req, res));
     expect((await request(`${url}/status`)).status).toBe(200);
@@ -558,7 +557,7 @@ describe('the router', () => {
   });
 
   it('answers where the application allows other sites to read, but does not allow it itself', async () => {
-    const antract = createAntract({ logger: SILENT });
+    const antract = createAntract({ logger: silentLogger });
     const app = express5();
     app.use((_req, res, next) => {
       res.setHeader('Access-Control-Allow-Origin', '*');

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createAntract } from '../../lib/index.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 const CLIENTS = 200;
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 let directory: string;
 let warnings: string[];
@@ -63,7 +63,7 @@ describe('clients that disconnect while held', () => {
     ['2 MB in full', 2 * 1024 ** 2, 2 * 1024 ** 2],
     ['300 KB of 2 MB', 2 * 1024 ** 2, 300 * 1024],
   ])('leave nothing behind: %s', async (_name, length, sent) => {
-    const antract = createAntract({ logger, spool: { directory } });
+    const antract = createAntract({ logger: silentLogger, spool: { directory } });
     const pause = antract.pause();
     const requests = new Map<IncomingMessage, number>();
     let served = 0;
@@ -112,7 +112,7 @@ describe('clients that disconnect while held', () => {
   });
 
   it('leave no listener behind on a kept connection', async () => {
-    const antract = createAntract({ logger });
+    const antract = createAntract({ logger: silentLogger });
     const pause = antract.pause();
     const counts: number[] = [];
     const server = createServer((req, res) => {

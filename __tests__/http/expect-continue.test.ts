@@ -3,14 +3,14 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { createAntract } from '../../lib/index.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const HEAD = 'POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n';
 
 afterEach(closeAll);
 
 async function start(attach = true) {
-  const antract = createAntract({ logger });
+  const antract = createAntract({ logger: silentLogger });
   const pause = antract.pause();
   const site = await listen((req, res) => {
     const echo = (): void => void req.pipe(res);

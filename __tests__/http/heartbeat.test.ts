@@ -11,8 +11,8 @@ import { FakeClock } from '../support/fake-clock.ts';
 import { createGate, gatedRequest, hold, enable } from '../support/gate.ts';
 import { closeAll, connect, listen, readUntil } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 let clock: FakeClock;
 
 beforeEach(() => {
@@ -41,7 +41,7 @@ describe('a heartbeat', () => {
   });
 
   it.each([102, 103] as const)('is sent as %i, and never to an HTTP/1.0 client', async (status) => {
-    const antract = createAntract({ logger, heartbeat: { every: 100, status } });
+    const antract = createAntract({ logger: silentLogger, heartbeat: { every: 100, status } });
     const pause = antract.pause();
     const { port } = await listen((req, res) => pause(req, res, () => res.end('done')));
     await antract.enable();
@@ -62,13 +62,13 @@ describe('a heartbeat', () => {
   });
 
   it('is sent over http2 as well, but not to a closed stream', async () => {
-    const antract = createAntract({ logger, heartbeat: { every: 100, status: 103 } });
+    const antract = createAntract({ logger: silentLogger, heartbeat: { every: 100, status: 103 } });
     const pause = antract.pause();
     const server = http2.createServer((req, res) => {
       if (req.url === '/gone') {
         res.stream.destroy();
         const settings = readOptions({ heartbeat: { every: 100 } });
-        new GatedHttpRequest(req as never, res as never, settings, logger).sendHeartbeat();
+        new GatedHttpRequest(req as never, res as never, settings, silentLogger).sendHeartbeat();
       } else pause(req as never, res as never, () => res.end('done'));
     });
     server.listen(0, '127.0.0.1');
@@ -90,7 +90,7 @@ describe('a heartbeat', () => {
   });
 
   it('is not sent to a WebSocket handshake, whose answer it could be taken for', async () => {
-    const antract = createAntract({ logger, heartbeat: { every: 100 } });
+    const antract = createAntract({ logger: silentLogger, heartbeat: { every: 100 } });
     const pause = antract.pause();
     const { server, port } = await listen((req, res) => pause(req, res, () => res.end()));
     server.on(

@@ -5,8 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createAntract, type Antract, type AntractOptions } from '../../lib/index.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
-
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(closeAll);
 
@@ -15,7 +14,7 @@ afterEach(closeAll);
  * sends nothing; `/json` is none, though its clients would take one; `/poll` never answers.
  */
 async function start(options: AntractOptions = {}) {
-  const antract: Antract = createAntract({ logger, ...options });
+  const antract: Antract = createAntract({ logger: silentLogger, ...options });
   const pause = antract.pause();
   const open = new Map<string, ServerResponse>();
   const site = await listen((req, res) =>
@@ -182,7 +181,7 @@ describe('an event stream', () => {
   });
 
   it('is ended over http2 as well', async () => {
-    const antract = createAntract({ logger, longLived: 'close' });
+    const antract = createAntract({ logger: silentLogger, longLived: 'close' });
     const pause = antract.pause();
     const server = http2.createServer((req, res) =>
       pause(req as never, res as never, () => {
@@ -270,7 +269,11 @@ describe('a long poll', () => {
   });
 
   it('gets 503 when a drain begins over http2 as well', async () => {
-    const antract = createAntract({ logger, longLived: 'close', isLongLived: '/poll' });
+    const antract = createAntract({
+      logger: silentLogger,
+      longLived: 'close',
+      isLongLived: '/poll',
+    });
     const pause = antract.pause();
     const server = http2.createServer();
     const asked = new Promise<http2.Http2ServerResponse>((resolve) => {

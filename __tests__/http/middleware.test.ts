@@ -15,7 +15,8 @@ import { OpenRegistry } from '../support/open-registry.ts';
 import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
 import { createSpooler } from '../../lib/spool/spooler.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
-import { nextEvent } from '../support/next-event.ts';
+import { nextEvent, untilHeld } from '../support/next-event.ts';
+import { until } from '../support/eventually.ts';
 
 const spooler = createSpooler(DEFAULT_SPOOL_SETTINGS, { warn: (message) => logged.push(message) });
 const createPauseMiddleware = (registry: OpenRegistry, options?: PauseOptions): PauseMiddleware =>
@@ -55,9 +56,7 @@ async function gated(
     }),
   );
   /** Waits until that many are held. */
-  const held = async (count: number): Promise<void> => {
-    while (registry.status().held < count) await nextEvent(registry, 'held');
-  };
+  const held = (count: number): Promise<void> => untilHeld(registry, count);
   return { registry, served, server, url, port, held };
 }
 
@@ -66,11 +65,11 @@ describe('a request while running', () => {
     const responses: ServerResponse[] = [];
     const { registry, url } = await gated({}, {}, (_req, res) => void responses.push(res));
     const answer = request(url);
-    while (responses.length === 0) await new Promise(setImmediate);
+    await until(() => responses.length > 0);
     expect(registry.status()).toMatchObject({ phase: 'running', inFlight: 1 });
     responses[0]?.end('done');
     expect((await answer).headers).not.toHaveProperty('server-timing');
-    while (registry.status().inFlight > 0) await new Promise(setImmediate);
+    await until(() => registry.status().inFlight === 0);
   });
 
   it('is counted once when its connection breaks', async () => {
@@ -92,7 +91,7 @@ describe('a request while running', () => {
     });
     const socket = await connect(port);
     socket.write('POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab');
-    while (served.length === 0) await new Promise(setImmediate);
+    await until(() => served.length > 0);
     await registry.enable();
     expect(registry.status()).toMatchObject({
       phase: 'pausing',
@@ -200,7 +199,7 @@ describe('a held request', () => {
     answers.push(request(`${url}/2`));
     await held(2);
     await registry.disable();
-    while (served.length < 2) await new Promise(setImmediate);
+    await until(() => served.length >= 2);
     for (const res of open) res.end();
     await Promise.all(answers);
   });
@@ -250,7 +249,7 @@ describe('a client that disconnects while held', () => {
     const { registry, port, served } = await gated({}, {}, () => undefined);
     const socket = await connect(port);
     socket.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n');
-    while (served.length < 2) await new Promise(setImmediate);
+    await until(() => served.length >= 2);
     await registry.enable();
     expect(registry.status().inFlight).toBe(2);
     socket.destroy();
@@ -468,7 +467,7 @@ describe('a function that decides which requests are long-lived', () => {
     const options = { longLived: 'ignore', isLongLived: promise } as const;
     const { registry, url } = await gated(options, {}, (_req, res) => void responses.push(res));
     const answer = request(url);
-    while (responses.length === 0) await new Promise(setImmediate);
+    await until(() => responses.length > 0);
     await registry.enable();
     const { phase } = registry.status();
     responses[0]?.end();

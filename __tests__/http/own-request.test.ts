@@ -9,8 +9,10 @@ import fastify from 'fastify';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createAntract, type Antract, type AntractError } from '../../lib/index.ts';
 import { closeAll, listen, request } from '../support/http.ts';
-
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+import { until } from '../support/eventually.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { createOpenAntract } from '../support/open-registry.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 const cleanUps: (() => unknown)[] = [];
 
@@ -20,7 +22,7 @@ afterEach(async () => {
 });
 
 function create(): Antract {
-  const antract = createAntract({ logger });
+  const antract = createAntract({ logger: silentLogger });
   cleanUps.push(() => antract.close());
   return antract;
 }
@@ -96,7 +98,7 @@ describe('a request whose handler calls during() for its own app', () => {
     expect(await get('/deploy')).toBe('ERR_ANTRACT_OWN_REQUEST');
     const slow = get('/slow');
     const outside = get('/outside');
-    while (antract.status().stragglers?.length !== 1) await new Promise(setImmediate);
+    await until(() => antract.status().stragglers?.length === 1);
     // Two that do wait for themselves are found, one after the other. `/outside` waits for longer.
     expect(await get('/other')).toBe('ERR_ANTRACT_OWN_REQUEST');
     expect(await get('/other')).toBe('ERR_ANTRACT_OWN_REQUEST');
@@ -107,18 +109,23 @@ describe('a request whose handler calls during() for its own app', () => {
   });
 
   it('may end its response without waiting, however late that is', async () => {
-    const antract = create();
+    const clock = new FakeClock();
+    const antract = createOpenAntract({ logger: silentLogger }, clock);
+    cleanUps.push(() => antract.close());
     const pause = antract.pause();
     let ran: Promise<string> | undefined;
     const { url } = await listen((req, res) =>
-      pause(req, res, () => {
+      pause(req, res, async () => {
         ran = antract.during('default', () => 'ran');
-        // After the first look for a request that waits for itself, and before the second one, 1 s later.
-        setTimeout(() => res.end('accepted'), 500);
+        // The deadlines of the pause and of the drain, and the second check for a request that waits for itself.
+        await until(() => clock.pendingTimers === 3);
+        clock.advance(999);
+        res.end('accepted');
       }),
     );
     expect((await request(url)).body).toBe('accepted');
     expect(await ran).toBe('ran');
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('gets ERR_ANTRACT_OWN_REQUEST only when it is the last request in flight', async () => {
@@ -132,9 +139,9 @@ describe('a request whose handler calls during() for its own app', () => {
       }),
     );
     const other = request(`${url}/slow`);
-    while (open.length === 0) await new Promise(setImmediate);
+    await until(() => open.length > 0);
     const own = request(`${url}/deploy`);
-    while (antract.status().stragglers?.length !== 2) await new Promise(setImmediate);
+    await until(() => antract.status().stragglers?.length === 2);
     open[0]?.end();
     await other;
     expect((await own).body).toBe('ERR_ANTRACT_OWN_REQUEST');

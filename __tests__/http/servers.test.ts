@@ -9,9 +9,9 @@ import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import { Client } from '../support/exchange.ts';
 import { readUntil } from '../support/http.ts';
 import { KINDS, open, type Middleware, type ServerKind } from '../support/servers.ts';
-import { nextEvent } from '../support/next-event.ts';
+import { nextEvent, untilHeld } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const storage = new AsyncLocalStorage<string>();
 const cleanUps: (() => unknown)[] = [];
 
@@ -42,7 +42,7 @@ interface Setup extends AntractOptions {
 }
 
 async function start(kind: ServerKind, { ahead, answerAfter, ...options }: Setup = {}) {
-  const antract = createAntract({ logger, ...options });
+  const antract = createAntract({ logger: silentLogger, ...options });
   const served: string[] = [];
   const inContext: Middleware = (req, _res, next) => storage.run(req.url ?? '', next);
   const middlewares = [...(ahead ? [ahead] : []), inContext, antract.pause()];
@@ -71,9 +71,7 @@ async function start(kind: ServerKind, { ahead, answerAfter, ...options }: Setup
     () => site.close(),
     () => client.close(),
   );
-  const held = async (count: number): Promise<void> => {
-    while (antract.status().held < count) await nextEvent(antract, 'held');
-  };
+  const held = (count: number): Promise<void> => untilHeld(antract, count);
   const allGone = async (): Promise<void> => {
     while (antract.status().held > 0) await nextEvent(antract, 'abandoned');
   };

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { promises } from 'node:fs';
 import type http from 'node:http';
 import type { Spool } from '../../lib/spool/spooler.ts';
-import { body, CONSUMERS, sha256, until, upload } from '../support/bodies.ts';
+import { body, CONSUMERS, sha256, upload } from '../support/bodies.ts';
+import { until } from '../support/eventually.ts';
 import { connect, post } from '../support/raw.ts';
 import { collected, diskWith, serve, spooler } from '../support/spooler.ts';
 

@@ -14,7 +14,8 @@ import { createSpooler, type Spool } from '../../lib/spool/spooler.ts';
 import { MemoryChunks } from '../../lib/spool/memory-chunks.ts';
 import { parserCallsPush } from '../../lib/spool/parser-check.ts';
 import { type Disk, systemDisk } from '../../lib/spool/spool-file.ts';
-import { body, CONSUMERS, sha256, until, upload } from '../support/bodies.ts';
+import { body, CONSUMERS, sha256, upload } from '../support/bodies.ts';
+import { until } from '../support/eventually.ts';
 import { connect, post } from '../support/raw.ts';
 import { collected, diskWith, serve, spooler } from '../support/spooler.ts';
 

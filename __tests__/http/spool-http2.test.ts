@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http2 from 'node:http2';
 import type { Spool } from '../../lib/spool/spooler.ts';
-import { body, CONSUMERS, listen, sha256, SIZES, text, until } from '../support/bodies.ts';
+import { body, CONSUMERS, listen, sha256, SIZES, text } from '../support/bodies.ts';
+import { until } from '../support/eventually.ts';
 import { cleanups, collected, HOLDS, spooler } from '../support/spooler.ts';
 
 const BIG = body(3 * 1024 * 1024);

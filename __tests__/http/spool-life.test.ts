@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import type http from 'node:http';
 import { Writable } from 'node:stream';
 import type { Spool } from '../../lib/spool/spooler.ts';
-import { body, CONSUMERS, sha256, until, upload } from '../support/bodies.ts';
+import { body, CONSUMERS, sha256, upload } from '../support/bodies.ts';
+import { until } from '../support/eventually.ts';
 import { chunk, connect, post, postChunked } from '../support/raw.ts';
 import { collected, HOLDS, serve, spooler } from '../support/spooler.ts';
 

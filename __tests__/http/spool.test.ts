@@ -7,7 +7,8 @@ import { readdir } from 'node:fs/promises';
 import http from 'node:http';
 import { gzipSync } from 'node:zlib';
 import type { Spooler } from '../../lib/spool/spooler.ts';
-import { body, CONSUMERS, listen, sha256, SIZES, until, upload } from '../support/bodies.ts';
+import { body, CONSUMERS, listen, sha256, SIZES, upload } from '../support/bodies.ts';
+import { until } from '../support/eventually.ts';
 import { cleaned, collected, HOLDS, serve, spooler } from '../support/spooler.ts';
 
 describe.each(Object.keys(CONSUMERS))('a held body read with %s', (consumer) => {

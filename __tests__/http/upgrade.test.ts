@@ -14,13 +14,14 @@ import {
 } from '../../lib/index.ts';
 import { createCertificate } from '../support/certificate.ts';
 import { connect, readUntil } from '../support/http.ts';
-import { nextEvent } from '../support/next-event.ts';
+import { nextEvent, untilHeld } from '../support/next-event.ts';
+import { silentLogger } from '../support/silent-logger.ts';
+import { until } from '../support/eventually.ts';
 
 const HANDSHAKE =
   'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
   'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
 
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const WITH_BODY = HANDSHAKE.replace('\r\n\r\n', '\r\nContent-Length: 13\r\n\r\nbody and ');
 
 /** Node 26 hands the body out with the request, older ones with the socket. */
@@ -55,7 +56,7 @@ interface Site {
 
 /** A server with a WebSocket echo behind its gate. */
 async function start(options: AntractOptions = {}): Promise<Site> {
-  const antract = createAntract({ logger, ...options });
+  const antract = createAntract({ logger: silentLogger, ...options });
   const wss = new WebSocketServer({ noServer: true });
   const handed: Duplex[] = [];
   wss.on('connection', (client, req) => {
@@ -81,9 +82,7 @@ async function start(options: AntractOptions = {}): Promise<Site> {
     server.close();
     await antract.close();
   });
-  const held = async (count: number): Promise<void> => {
-    while (antract.status().held < count) await nextEvent(antract, 'held');
-  };
+  const held = (count: number): Promise<void> => untilHeld(antract, count);
   return { antract, port, url: `ws://127.0.0.1:${port}/chat`, wss, handed, accepted, held };
 }
 
@@ -93,7 +92,7 @@ async function startWith(
   options: AntractOptions = {},
   server: http.Server = http.createServer(),
 ): Promise<Pick<Site, 'antract' | 'port'> & { thrown: unknown[] }> {
-  const antract = createAntract({ logger, ...options });
+  const antract = createAntract({ logger: silentLogger, ...options });
   const upgrade = antract.upgrade(listener);
   const thrown: unknown[] = [];
   server.on('upgrade', (req, socket, head) => {
@@ -121,10 +120,6 @@ async function shake(port: number, head = HANDSHAKE): Promise<Socket> {
 }
 
 const gone = (antract: Antract): boolean => antract.status().inFlight === 0;
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(setImmediate);
-};
 
 function dial(site: Pick<Site, 'url'>): WebSocket {
   const client = new WebSocket(site.url, { rejectUnauthorized: false });
@@ -685,7 +680,7 @@ describe('a WebSocket handshake at a server without an upgrade listener', () => 
   it.each(kinds)('%s', async (_what, prepare, sent, times) => {
     const warnings: string[] = [];
     const antract = createAntract({
-      logger: { ...logger, warn: (message) => void warnings.push(message) },
+      logger: { ...silentLogger, warn: (message) => void warnings.push(message) },
     });
     const pause = antract.pause();
     const server = http.createServer((req, res) => pause(req, res, () => res.end('done')));

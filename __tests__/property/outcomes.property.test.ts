@@ -12,9 +12,9 @@ import { OpenRegistry } from '../support/open-registry.ts';
 import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
 import { createSpooler } from '../../lib/spool/spooler.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { silentLogger } from '../support/silent-logger.ts';
 
 const MAX_WAIT = 3000;
-const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 type Outcome = 'answered' | 'rejected' | 'abandoned';
 
@@ -32,7 +32,7 @@ interface Client {
 async function start() {
   const clock = new FakeClock();
   const registry = new OpenRegistry(
-    { logger, maxWait: MAX_WAIT, maxTime: 5 * MAX_WAIT, release: { perSecond: 5 } },
+    { logger: silentLogger, maxWait: MAX_WAIT, maxTime: 5 * MAX_WAIT, release: { perSecond: 5 } },
     clock,
   );
   const spooler = createSpooler(DEFAULT_SPOOL_SETTINGS, { warn: () => undefined });

@@ -18,15 +18,6 @@ export function body(size: number): Buffer {
   return bytes;
 }
 
-/** Resolves as soon as `condition` holds, looked at each turn of the event loop; for 20 s. */
-export async function until(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 20_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`still waiting for ${String(condition)}`);
-    await new Promise(setImmediate);
-  }
-}
-
 export async function listen(server: {
   listen(port: number, host: string): unknown;
   address(): AddressInfo | string | null;

@@ -1,8 +1,23 @@
 /** Waits for states that no event announces. A wait that fails says what it waited for. */
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** Between two looks. */
+const UNTIL_MS = 20_000;
+/** Between two looks at another process or the file system. */
 const EVERY_MS = 5;
+
+/**
+ * Resolves as soon as the condition holds, for a state of this process: it is read after every turn of the
+ * event loop.
+ */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + UNTIL_MS;
+  while (!(await condition())) {
+    if (performance.now() > end) {
+      throw new Error(`Waited ${UNTIL_MS} ms in vain for: ${String(condition)}`);
+    }
+    await new Promise(setImmediate);
+  }
+}
 
 /** Resolves when `isSo` returns true. */
 export async function eventually(what: string, isSo: () => boolean, ms = 5000): Promise<void> {

@@ -15,8 +15,7 @@ import { OpenRegistry } from './open-registry.ts';
 import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
 import { createSpooler, type Spooler } from '../../lib/spool/spooler.ts';
 import { FakeClock } from './fake-clock.ts';
-
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+import { silentLogger } from './silent-logger.ts';
 
 export type Told = 'held' | 'released' | 'abandoned' | 'rejected' | 'served';
 
@@ -51,7 +50,7 @@ export class FuzzedGate {
 
   private constructor(options: AppOptions, directory: string) {
     this.#directory = directory;
-    this.registry = new OpenRegistry({ logger: silent, ...options }, this.clock);
+    this.registry = new OpenRegistry({ logger: silentLogger, ...options }, this.clock);
     for (const event of ['held', 'released', 'abandoned', 'rejected'] as const) {
       this.registry.on(event, (request: { path: string }) => {
         this.told.push({ event, id: idOf(request.path) });
@@ -59,7 +58,7 @@ export class FuzzedGate {
       });
     }
     const settings = { ...DEFAULT_SPOOL_SETTINGS, memory: 8 * 1024, directory };
-    this.#spooler = createSpooler(settings, silent);
+    this.#spooler = createSpooler(settings, silentLogger);
     const pause = createPauseMiddleware(this.registry.core, this.#spooler);
     this.#server = http.createServer((req, res) => pause(req, res, () => this.#serve(req, res)));
     this.#server.on('connection', (socket: Socket) => {

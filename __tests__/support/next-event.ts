@@ -1,4 +1,4 @@
-/** Waits for an event of antract. */
+/** Waits for events of antract. */
 import type { AntractEvents, AntractListener } from '../../lib/index.ts';
 
 interface Emitter {
@@ -13,4 +13,12 @@ export function nextEvent<K extends keyof AntractEvents>(
   return new Promise((resolve) => {
     emitter.once(event, (...args: AntractEvents[K]) => resolve(args));
   });
+}
+
+/** Resolves when the app holds at least `count` requests. */
+export async function untilHeld(
+  antract: Emitter & { status(): { readonly held: number } },
+  count: number,
+): Promise<void> {
+  while (antract.status().held < count) await nextEvent(antract, 'held');
 }

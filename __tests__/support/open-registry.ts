@@ -21,7 +21,7 @@ export class OpenRegistry extends PauseRegistry {
 
 export type OpenAntract = Antract & { readonly core: RegistryCore };
 
-export function createOpenAntract(options?: AntractOptions): OpenAntract {
-  const core = new RegistryCore(options);
+export function createOpenAntract(options?: AntractOptions, clock?: Clock): OpenAntract {
+  const core = new RegistryCore(options, clock);
   return Object.assign(assembleAntract(core), { core });
 }

@@ -1,7 +1,7 @@
 /** A client that sends exactly the bytes that a test gives it. */
 import { once } from 'node:events';
 import net from 'node:net';
-import { until } from './bodies.ts';
+import { until } from './eventually.ts';
 
 export interface RawClient {
   readonly socket: net.Socket;

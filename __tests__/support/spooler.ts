@@ -14,7 +14,8 @@ import {
   type SpoolRequest,
 } from '../../lib/spool/spooler.ts';
 import { type Disk, systemDisk } from '../../lib/spool/spool-file.ts';
-import { listen, until } from './bodies.ts';
+import { listen } from './bodies.ts';
+import { until } from './eventually.ts';
 
 export const cleanups: (() => unknown)[] = [];
 
