@@ -40,21 +40,25 @@ export class StoreProcess {
       if (message?.remote?.ready) ready.resolve();
       else if (message?.remote) this.#receive(message.remote);
     });
+    // Only `ask()` reports it.
+    ready.promise.catch(() => undefined);
     child.on('exit', (code, signal) => {
-      const gone = new Error(`The process of this store has ended with ${code ?? signal}.`);
-      for (const { reject } of this.#pending.values()) reject(gone);
+      const ended = new Error(`The process of this store has ended with ${code ?? signal}.`);
+      ready.reject(ended);
+      for (const { reject } of this.#pending.values()) reject(ended);
       this.#pending.clear();
     });
   }
 
   async open(kind: 'cluster' | 'redis', options: object = {}): Promise<RemoteStore> {
-    await this.#ready;
     const store = (this.#lastId += 1);
     await this.ask('open', { store, kind, options });
     return new RemoteStore(this, store);
   }
 
-  ask(command: string, more: object = {}): Promise<unknown> {
+  /** Waits until the process listens, because Node drops a message that arrives before. */
+  async ask(command: string, more: object = {}): Promise<unknown> {
+    await this.#ready;
     const id = (this.#lastId += 1);
     const answer = withResolvers<unknown>();
     this.#pending.set(id, answer);
