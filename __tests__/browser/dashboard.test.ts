@@ -5,11 +5,11 @@ import { createServer, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect } from '@jest/globals';
-import type { Locator, Page } from 'playwright-core';
 import type { Snapshot } from '../../lib/admin/dashboard/status.d.ts';
 import type { AppStatus } from '../../lib/index.ts';
 import { closeBrowser, closePages, openPage, PLAIN_HOST } from '../support/browser.ts';
 import { endAll, serve, type Serving } from '../support/cli.ts';
+import { button, card, exactly, field, shows } from '../support/dashboard.ts';
 import { closeAll, listen, request, type Answer } from '../support/http.ts';
 import { itWith } from '../support/programs.ts';
 
@@ -65,21 +65,6 @@ function hold({ url }: Serving, count: number): Promise<Answer>[] {
   for (const answer of answers) answer.catch(() => undefined);
   return answers;
 }
-
-const card = (page: Page, app = 'default'): Locator =>
-  page.getByRole('article').filter({ has: page.getByRole('heading', { name: app, exact: true }) });
-
-const field = (page: Page, name: string): Locator => page.locator(`[data-field="${name}"]`);
-
-const button = (page: Page, name: string): Locator =>
-  page.getByRole('button', { name, exact: true });
-
-/** Waits for it; fails when it does not come. */
-async function shows(locator: Locator, text: string | RegExp): Promise<void> {
-  await locator.filter({ hasText: text }).first().waitFor();
-}
-
-const exactly = (text: string | number): RegExp => new RegExp(`^${text}$`);
 
 describe('the dashboard', () => {
   itInBrowser('pauses, shows the count rise, resumes, and shows it fall', async () => {
