@@ -20,7 +20,7 @@ export interface Clock {
   readonly now: () => number;
   /** Milliseconds since the epoch, for display. */
   readonly date: () => number;
-  /** A random number from 0 up to, but not including, 1. */
+  /** A random number from 0 to less than 1. */
   readonly random: () => number;
   /** Calls `callback` once after `delayMs`, at most {@link MAX_DELAY_MS}. */
   after(delayMs: number, callback: () => void, options?: TimerOptions): Timer;

@@ -11,7 +11,7 @@ export interface RequestEvent {
   readonly app: string;
   /** The HTTP method of the request. */
   readonly method: string;
-  /** Without the query. */
+  /** The path of the request, without the query. */
   readonly path: string;
 }
 
@@ -29,7 +29,7 @@ export interface PausedEvent {
   readonly pauseId: string;
   /** Why the app is paused, if the operator said so. */
   readonly reason: string | null;
-  /** The app resumes by itself after this long. */
+  /** The app resumes by itself after this time, in milliseconds. */
   readonly endsInMs: number;
 }
 
@@ -37,15 +37,15 @@ export interface PausedEvent {
 export interface DrainedEvent {
   /** The app that is drained. */
   readonly app: string;
-  /** Since the pause, or the stop, began. */
+  /** How long the drain took since the pause or the stop began, in milliseconds. */
   readonly afterMs: number;
 }
 
 /** A drain has ended a request because its client was too slow. */
 export interface TooSlowEvent extends RequestEvent {
-  /** Since the request was passed on. */
+  /** Milliseconds since the request was passed on. */
   readonly ageMs: number;
-  /** `upload`: its client still sent the request body. `download`: it still took the response. */
+  /** `upload`: the client still sent the request body. `download`: the client still read the response. */
   readonly waitsFor: 'upload' | 'download';
   /** Which limit was exceeded: `drainMinBodyRate` or `drainBodyTimeout`. */
   readonly cause: 'rate' | 'timeout';
@@ -79,7 +79,7 @@ export interface StoppedEvent {
   readonly held: number;
   /** How long the pause had lasted, in milliseconds; null if the app was not paused. */
   readonly pausedForMs: number | null;
-  /** The app resumes by itself after this long; null for a stop without an end. */
+  /** The app resumes by itself after this time, in milliseconds; null for a stop without an end. */
   readonly endsInMs: number | null;
 }
 
@@ -97,7 +97,7 @@ export interface UnhealthyEvent {
   readonly app: string;
   /** The result of the probe's last attempt. */
   readonly lastSeen: string | null;
-  /** What happens now: held requests are released, or the app is stopped and they are rejected. */
+  /** `release`: held requests are released. `stop`: the app is stopped, which rejects them. */
   readonly action: 'release' | 'stop';
 }
 
@@ -105,7 +105,7 @@ export interface UnhealthyEvent {
 export interface UnreachableEvent {
   /** The app whose backend is unreachable. */
   readonly app: string;
-  /** How long requests are held, in milliseconds. If the probe had succeeded wrongly, the rest of that time. */
+  /** How long requests are still held, in milliseconds. */
   readonly endsInMs: number;
 }
 

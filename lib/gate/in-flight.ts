@@ -6,7 +6,7 @@ import type { GatedRequest, Arrival, Ticket } from './gated-request.ts';
 export interface Straggler {
   /** The HTTP method of the request. */
   readonly method: string;
-  /** Without the query. */
+  /** The path of the request, without the query. */
   readonly path: string;
   /** Milliseconds since the request was passed to the backend. */
   readonly ageMs: number;

@@ -5,15 +5,15 @@
 import type { AntractEvents } from './events.ts';
 import { oldest, type Straggler } from './in-flight.ts';
 
-/** Durations are whole milliseconds. */
+/** What happened to the requests of a pause. Durations are whole milliseconds. */
 export interface PauseReport {
   /** Identifies the pause. */
   pauseId: string;
   /** Why the app was paused, if the operator said so. */
   reason: string | null;
   /**
-   * Whether clients are served again: the pause has ended, the backend has answered since, and all
-   * requests that were held until then have stopped waiting.
+   * Whether clients are served again: the pause has ended, the backend has answered since, and no request
+   * that was held at that time still waits.
    */
   complete: boolean;
   /** How long the pause lasted; null until it ends. */

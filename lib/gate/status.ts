@@ -42,9 +42,9 @@ export interface StatusFields {
   pausedForMs: number | null;
   /** How long the app has been stopped; null if it is not stopped. */
   stoppedForMs: number | null;
-  /** When the pause or the stop ends by itself; null for a stop without `maxTime`. */
+  /** The time until the pause or the stop ends by itself; null for a stop without `maxTime`. */
   endsInMs: number | null;
-  /** When the pause ends unless its lease is renewed; null without a lease. */
+  /** The time until the pause ends unless its lease is renewed; null without a lease. */
   leaseEndsInMs: number | null;
   /** Identifies the pause; null without a pause. */
   pauseId: string | null;
@@ -66,13 +66,13 @@ export interface StatusFields {
   /** With a `store`: the processes that share it, this one included. Counts are sums over them. */
   processes?: ProcessStatus[];
   /**
-   * With a `store`: processes that may still run although they are not heard of, and those that were
-   * lost since the app was paused or stopped.
+   * With a `store`: processes that no longer report and may still run, and those that were lost since
+   * the app was paused or stopped.
    */
   lostProcesses?: LostProcessStatus[];
   /**
-   * With a `store`: whether it answers. While it does not, commands reach this process alone, and
-   * `processes` has what was heard of the others last, and sums leave out what is older than 5 s.
+   * With a `store`: whether it answers. While it does not, commands reach only this process, and
+   * `processes` has the last report of each other process. Sums leave out reports older than 5 s.
    */
   store?: 'connected' | 'lost';
 }
@@ -94,7 +94,7 @@ export function sumCounts(reports: readonly Partial<Counts>[]): Counts {
   return Object.fromEntries(COUNTS.map((name) => [name, sum(name)])) as unknown as Counts;
 }
 
-/** One of several processes that share a store, as far as one app goes. */
+/** What one of the processes that share a store reports about one app. */
 export interface ProcessStatus {
   /** The host name of the process. */
   host: string;
@@ -104,29 +104,29 @@ export interface ProcessStatus {
   held: number;
   /** Requests in flight in this process. */
   inFlight: number;
-  /** It knows of what was asked for last, and holds requests if that is a pause. */
+  /** The process knows the last command. If that is a pause, it holds new requests. */
   acknowledged: boolean;
-  /** And has nothing in flight that a drain waits for. */
+  /** The process has acknowledged the pause, and nothing is in flight that a drain waits for. */
   drained: boolean;
-  /** How long ago it was heard of; the rest is as of then. */
+  /** How long ago the process reported. The other fields are from that report. */
   seenMs: number;
 }
 
-/** A process that shares the store, and did not say that it leaves. */
+/** A process that shared the store, and no longer reports although it did not leave. */
 export interface LostProcessStatus {
   /** The host name of the process. */
   host: string;
   /** The process ID. */
   pid: number;
-  /** How long ago it was heard of last. */
+  /** How long ago the process reported last. */
   silentForMs: number;
-  /** How long ago it was given up. */
+  /** How long the process has counted as lost. */
   lostForMs: number;
-  /** Its cluster's primary saw it end; false for one that is only silent, and may still run. */
+  /** The cluster's primary saw the process end. False: the process is silent, and may still run. */
   ended: boolean;
-  /** It holds new requests while it can't report (`onStoreError: 'fence'`); earlier ones may go on. */
+  /** The process holds new requests while it can't report (`onStoreError: 'fence'`). Earlier ones may continue. */
   fenced: boolean;
-  /** It may still send requests of this app to the backend, so no drain is called done. */
+  /** The process may still send requests of this app to the backend, so no drain succeeds. */
   blocksDrain: boolean;
 }
 
@@ -158,7 +158,7 @@ export interface ProbeStatus {
   lastSeen: string | null;
   /** How long the backend has been in doubt. */
   forMs: number;
-  /** When held requests are released or rejected without an answer; 0 if that time is over. */
+  /** How much longer held requests wait for a success. Then they are released or rejected; 0 if that time is over. */
   endsInMs: number;
   /** Whether the probe follows an outage instead of a pause. */
   unplanned: boolean;
@@ -167,8 +167,9 @@ export interface ProbeStatus {
 /** How the wait for a release ended. */
 export interface ReleaseResult {
   /**
-   * `reopened`: no request is held, and the backend answers. `timeout`: not yet. `paused`, `stopped`: a
-   * command has ended the release. `closed`: antract was closed.
+   * `reopened`: no request is held, and the backend answers. `timeout`: a request is still held, or the
+   * backend does not answer. `paused`, `stopped`: a command has ended the release. `closed`: antract was
+   * closed.
    */
   outcome: 'reopened' | 'timeout' | 'paused' | 'stopped' | 'closed';
   /** How long the call waited, in milliseconds. */
@@ -185,7 +186,7 @@ export interface CommandResult {
   held: number;
   /** The status after the command. */
   status: AppStatus;
-  /** With a `store`: false if the store does not answer, so only this process has the command. */
+  /** With a `store`: false if the store does not answer. Then the command reached only this process. */
   shared?: boolean;
 }
 
@@ -199,9 +200,9 @@ export interface DrainResult {
   outcome: 'drained' | 'timeout' | 'lost' | 'resumed' | 'closed';
   /** How long the call waited, in milliseconds. */
   waitedMs: number;
-  /** With a `store`: processes that may still send requests although they are not heard of. */
+  /** With a `store`: processes that no longer report and may still send requests to the backend. */
   missing?: LostProcessStatus[];
-  /** With a `store`: whether it answers. While it does not, no other process can be asked. */
+  /** With a `store`: whether it answers. While it does not, other processes can't be asked. */
   store?: 'connected' | 'lost';
   /** The requests that are still in flight, oldest first, at most 20. */
   stragglers: Straggler[];

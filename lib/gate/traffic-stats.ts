@@ -3,19 +3,19 @@
  * most; the rest is computed when the traffic is reported.
  */
 
-/** What to expect of a pause that begins now. */
+/** The traffic of an app, which shows what to expect of a pause that begins now. */
 export interface TrafficReport {
   /** The name of the app. */
   readonly app: string;
-  /** How far back it looks: five minutes, or as long as the app is known. */
+  /** The time that the figures cover: five minutes, or less for a younger app. */
   readonly windowMs: number;
-  /** Requests that ended, on average. */
+  /** Requests that ended per second, on average. */
   readonly requestsPerSecond: number;
   /** Requests in flight now. */
   readonly inFlight: number;
-  /** The longest that a request took, those still in flight included: a drain may take as long. */
+  /** The longest duration of a request, ended or not: a drain may take as long. */
   readonly slowestMs: number;
-  /** How many would be waiting after half a minute. */
+  /** How many requests would be held after 30 s. */
   readonly expectedHeldIn30s: number;
 }
 

@@ -13,8 +13,8 @@ import type { ReleaseStrategy } from '../gate/pacing/strategies.ts';
 export interface ReleaseOptions {
   /**
    * `immediate`: releases all held requests at once, in order. `fixed`: releases them within the limits
-   * below. `slow-start`: starts with `initial` requests, adds one for each good response, halves after a
-   * bad one, and keeps within the limits.
+   * below. `slow-start`: also within the limits, and at first only `initial` requests may wait for a
+   * response. Each good response adds one to this number, and a bad response halves it.
    *
    * @default 'fixed' if a limit is set, else 'immediate'; in the gateway 'slow-start'
    */
@@ -41,8 +41,8 @@ export interface ReleaseOptions {
    */
   perSecond?: number | undefined;
   /**
-   * Time over which held requests are spread, at random and in order, so that they don't arrive all at
-   * once and several gateways don't release in step.
+   * Time over which held requests are spread, at random and in order. So they don't arrive all at once,
+   * and several gateways don't release at the same moments.
    *
    * @default 0
    */
@@ -66,8 +66,9 @@ export interface HeartbeatOptions {
 }
 
 /**
- * How antract probes the backend before it releases held requests: every 250 ms, later every 2 s.
- * Give one of `url`, `connect` and `check`; the gateway has a default for them.
+ * How antract probes the backend before it releases held requests: at once, after 250 ms, and then at growing
+ * intervals of up to 1 s. An attempt fails after 2 s. Give one of `url`, `connect` and `check`. The gateway has
+ * a default for them.
  *
  * @example
  * createAntract({ probe: { url: 'http://127.0.0.1:3000/up', threshold: 2, timeout: '1m' } });
@@ -75,7 +76,10 @@ export interface HeartbeatOptions {
 export interface ProbeOptions {
   /** URL to send a GET request to. A status of 2xx or 3xx is a success. */
   url?: string | undefined;
-  /** Address to connect to: `host:port`, or the path of a Unix socket. A connection is a success. */
+  /**
+   * Address to connect to: `host:port`, or the path of a Unix socket. A connection
+   * that stays open for 100 ms is a success.
+   */
   connect?: string | undefined;
   /**
    * Function of your own. It throws, or resolves with false, when the backend does not answer. The
@@ -83,7 +87,7 @@ export interface ProbeOptions {
    */
   check?: ((signal: AbortSignal) => Promise<boolean | void> | boolean | void) | undefined;
   /**
-   * Successes in a row that it takes to release.
+   * How many successes in a row a release needs.
    *
    * @default 1
    * @minimum 1

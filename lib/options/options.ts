@@ -47,7 +47,7 @@ export interface AppOptions {
   healthCheckPath?: string | RegExp | readonly (string | RegExp)[] | undefined;
   /**
    * Whether antract answers `healthCheckPath` with 200 while the app is not running, until the last held
-   * request is released. A load balancer in front then keeps this gateway in its pool. If false, the
+   * request is released. A load balancer in front then keeps this process in its pool. If false, the
    * backend answers.
    *
    * @default false
@@ -109,7 +109,7 @@ export interface AppOptions {
   probe?: ProbeOptions | undefined;
   /**
    * How long requests are held when the backend refuses a connection and the app is not paused, as in a
-   * plain restart. Then they get 502. Needs `probe`, and a proxy that requeues requests. The gateway
+   * plain restart. Then requests get 502. Needs `probe`, and a proxy that requeues requests. The gateway
    * also holds requests after the backend dropped a connection before a response, unless the probe then
    * succeeds.
    *
@@ -149,8 +149,8 @@ export interface AppOptions {
   drainMinBodyRate?: number | undefined;
   /**
    * How long a drain waits for a client that still sends its request body, or still reads its response.
-   * Then the request is ended, however fast the client is. Counted from the beginning of the drain. Set
-   * it to less than a drain may take.
+   * Then antract ends the request, even if the client is fast. Counted from the beginning of the drain.
+   * Set it to less than a drain may take.
    *
    * @default Infinity: no limit
    * @minimum 1 ms

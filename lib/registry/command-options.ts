@@ -16,8 +16,8 @@ import type { WaitLimits } from '../common/wait.ts';
 export interface PauseCondition {
   /**
    * The `pauseId` of a pause: the command is carried out only while that pause lasts. `none`: only while
-   * the app runs. Otherwise the command throws and changes nothing. Use it to never end, or join, the
-   * pause of another operator.
+   * the app runs. Otherwise the command throws and changes nothing. So you never end or join the pause of
+   * another operator.
    *
    * @default no condition
    */
@@ -33,7 +33,7 @@ export interface EnableOptions extends PauseCondition {
    */
   maxTime?: Duration | undefined;
   /**
-   * The pause ends by itself unless `enable` is called with a lease again within this time. Each call
+   * The pause ends by itself unless you call `enable` with a lease again within this time. Each call
    * restarts the time. A lease never extends a pause beyond its `maxTime`. 0 removes the lease.
    *
    * @default no lease

@@ -5,7 +5,7 @@
  * Requests stay in the process that has their socket, and never wait for a store. So a store may be slow,
  * lose data or be unreachable: each process keeps what it knows, reads the store again, and publishes again
  * what the store has lost. A store must do three things well: let one of several writers win, tell the time,
- * and number what it has.
+ * and number its records.
  */
 
 /** The record of one app in a store. */
@@ -32,8 +32,8 @@ export interface Publication {
   /** How many milliseconds the record is kept, unless it is replaced. */
   readonly ttlMs: number;
   /**
-   * How many milliseconds after the call this write may take effect. Then the caller gives up, and the
-   * operator may send another command. A store that gets to the write later, because it was frozen or the
+   * How many milliseconds after the call this write may take effect. After that the caller gives up, and
+   * the operator may send another command. A store that gets to the write later, because it was frozen or the
    * message was delayed, must reject it and change nothing. Check this with the clock of the store, in the
    * same step as the write: the caller can't cancel a message that it has sent. With 0 the write is always
    * too late.
@@ -45,7 +45,7 @@ export interface Publication {
 export interface PublishResult {
   /** False if the app had another version than the expected one. Then nothing has changed. */
   readonly published: boolean;
-  /** The present record of the app; undefined if there is none. */
+  /** The current record of the app; undefined if there is none. */
   readonly current: StoredState | undefined;
 }
 
@@ -57,7 +57,7 @@ export interface StoredReport {
   readonly value: string | null;
 }
 
-/** Receives what is published. A call may come twice, late or never. */
+/** Receives published states and reports. A call may come twice, late or never. */
 export interface StoreListener {
   /** A state was published, by any process including this one. */
   state(app: string, state: StoredState): void;
@@ -94,14 +94,14 @@ export interface Store {
   /**
    * Keeps the report of a process for `ttlMs`, and notifies all listeners. A value of null removes it.
    * `withinMs` is as in {@link Publication.withinMs}. Without `report` and {@link reports}, each process
-   * knows only its own counts, and its own drain counts as the drain of all.
+   * knows only its own counts, and `drained` means that this process has drained.
    */
   report?(report: StoredReport, ttlMs: number, withinMs: number): Promise<void>;
 
   /** Returns the last report of each process, unless it has expired. */
   reports?(): Promise<readonly StoredReport[]>;
 
-  /** Closes what this store has opened. Its data stays for the other processes. */
+  /** Closes the connections of this store. Its data stays for the other processes. */
   close?(): Promise<void>;
 }
 

@@ -14,9 +14,9 @@ import { WrongTokens } from './wrong-tokens.ts';
 
 /**
  * Without `token` and `authorize`, only direct loopback connections are served: from a loopback address,
- * to a loopback name, without the headers of a proxy. Either option replaces this rule; with both, both
- * must allow the request. Commands and event streams that a page of another site requests are always
- * refused.
+ * to a loopback name, without the headers of a proxy. Either option replaces this rule. If both are set,
+ * both must allow the request. Commands, event streams and metrics that a page of another site requests
+ * are always refused.
  */
 export interface AdminOptions {
   /**

@@ -24,7 +24,7 @@ export interface IgnoreLost {
 export function createIgnoreLost(): Option {
   return new Option(
     '--ignore-lost',
-    'drain without silent processes; use it only if they have ended',
+    'do not wait for silent processes; use it only if they have ended',
   );
 }
 

@@ -52,7 +52,7 @@ export function addRun(program: Command, command: readonly string[]): void {
     .option('--drain-timeout <duration>', 'how long a drain may take', '30s')
     .option('--drain-tries <number>', 'drains to try; held requests are released in between', '3')
     .addOption(createIgnoreLost())
-    .option('--lease <duration>', 'how soon the pause ends after this process is gone', '15s')
+    .option('--lease <duration>', 'how soon the pause ends after this process has ended', '15s')
     .addOption(ONLY)
     .option('--max-time <duration>', "longest pause (default: the app's)")
     .option('--reason <text>', 'reason in the status')
@@ -68,17 +68,17 @@ export function addRun(program: Command, command: readonly string[]): void {
     )
     .option('--kill-after <duration>', 'how long the command may take to end after a signal', '10s')
     .option('--force', 'take over an existing pause or stop')
-    .option('--tty', 'give the command the terminal itself, without a live line below')
+    .option('--tty', 'give the command the terminal itself, without a status line')
     .option('--report <file>', 'write the report as JSON to this file')
-    .option('--dry-run', 'change nothing; say what a pause would meet, from the last minutes')
+    .option('--dry-run', 'change nothing; estimate what a pause would do')
     .addHelpText('after', HELP)
     .action((app: string, flags: RunFlags) => run(app, command, flags));
 }
 
 const HELP = `
-Exit code: the command's own; else 0 done, 1 failed (not reached, refused, the pause or the
-store was lost), 2 wrong usage, 3 not drained and the command was not run, 4 requests are still held or
-the backend does not answer, 128 + n ended by signal n.`;
+Exit code: the command's own, or 0 done, 1 failed (server not reached, command refused, pause or store
+lost), 2 wrong usage, 3 not drained (the command was not run), 4 requests are still held or the backend
+does not answer, 126 or 127 the command can't be run, 128 + n ended by signal n.`;
 
 async function run(app: string, command: readonly string[], flags: RunFlags): Promise<void> {
   const client = createClient(flags);

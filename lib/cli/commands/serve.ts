@@ -73,8 +73,8 @@ empty variable counts as not set. A variable for a URL, an address, a path or a 
 
 SIGTERM, SIGINT and SIGHUP shut down: held requests get 503, requests in flight finish, then event
 streams, long polls and WebSockets are ended so that their clients reconnect. Exit code: 0 after a
-shutdown, 1 if the gateway could not start, 2 for wrong usage. A second signal ends it at once with
-128 and the signal's number (130 for SIGINT, 143 for SIGTERM).`;
+shutdown, 1 if the gateway could not start, 2 for wrong usage. A second SIGINT or SIGTERM ends it at
+once, with exit code 130 or 143.`;
 
 function withTokens(
   { adminTokenFile, ...rest }: RawConfig,

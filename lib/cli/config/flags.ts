@@ -37,7 +37,7 @@ export const FLAGS: readonly Flag[] = [
   flag(
     'answerHealthChecks',
     '[boolean]',
-    'answer that path with 200 while the app is not running',
+    'answer --health-check-path with 200 while the app is not running',
     undefined,
     boolean,
   ),
@@ -49,7 +49,7 @@ export const FLAGS: readonly Flag[] = [
     textOrRegExp,
   ),
   flag('probe.url', '<url>', 'URL to probe before a release (default: see docs/gateway.md)'),
-  flag('probe.connect', '<address>', 'host:port or /path.sock to probe instead'),
+  flag('probe.connect', '<address>', 'host:port or /path.sock to probe, instead of a URL'),
   flag(
     'probe.threshold',
     '<number>',
@@ -57,7 +57,11 @@ export const FLAGS: readonly Flag[] = [
     probe.threshold,
     number,
   ),
-  flag('probe.timeout', '<duration>', 'longest wait for them (default: the rest of the pause)'),
+  flag(
+    'probe.timeout',
+    '<duration>',
+    'longest wait for these successes (default: the rest of the pause)',
+  ),
   flag(
     'probe.onTimeout',
     '<what>',
@@ -130,7 +134,7 @@ export const FLAGS: readonly Flag[] = [
   flag(
     'drainBodyTimeout',
     '<duration>',
-    'how long a drain waits for a client that still sends or reads a body',
+    'how long a drain waits for a client that sends or reads a body',
     defaults.drainBodyTimeout,
   ),
   flag(
@@ -145,7 +149,7 @@ export const FLAGS: readonly Flag[] = [
     "memory for each held request's body; the rest goes to a file",
     defaults.spool.memory,
   ),
-  flag('spool.directory', '<path>', 'directory of these files (default: a temporary directory)'),
+  flag('spool.directory', '<path>', 'directory of the body files (default: a temporary directory)'),
   flag(
     'spool.maxBody',
     '<size>',
@@ -183,7 +187,7 @@ export const FLAGS: readonly Flag[] = [
   flag(
     'notify',
     '<url>',
-    'gets a POST of JSON for each pause and its end; better set ANTRACT_NOTIFY',
+    'URL for a POST of JSON at each pause and its end; better set ANTRACT_NOTIFY',
   ),
 
   flag(

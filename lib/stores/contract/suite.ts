@@ -34,8 +34,8 @@ declare const it: StoreContractOptions['it'];
 /**
  * Registers the tests, for two and for three linked stores.
  *
- * @param createLinkedStores makes that many stores that share their data, and share nothing with earlier
- * ones. If the store is meant for several processes, run each one in its own process, one of them with a
+ * @param createLinkedStores makes `count` stores that share their data, and share nothing with earlier
+ * ones. If several processes will use your store, run each store in its own process, one of them with a
  * wrong clock.
  */
 export function storeContract(
