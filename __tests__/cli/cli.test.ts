@@ -553,11 +553,11 @@ describe('antract', () => {
       expect((await help.exited).code).toBe(0);
       expect([name, help.stdout]).toEqual([
         name,
-        expect.stringMatching(/app +its name \(default: "default"\)/),
+        expect.stringMatching(/app +name of the app \(default: "default"\)/),
       ]);
     }
     const status = runCli(['status', '--help']);
     expect((await status.exited).code).toBe(0);
-    expect(status.stdout).toMatch(/app +its name \(default: all apps\)/);
+    expect(status.stdout).toMatch(/app +name of the app \(default: all apps\)/);
   });
 });

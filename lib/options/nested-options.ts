@@ -20,14 +20,14 @@ export interface ReleaseOptions {
    */
   strategy?: ReleaseStrategy | undefined;
   /**
-   * Requests with which a slow start begins.
+   * How many requests may wait for a response when a slow start begins.
    *
    * @default 8
    * @minimum 1
    */
   initial?: number | undefined;
   /**
-   * Released requests that wait for their response headers at once. Set it to what the backend can
+   * How many released requests may wait for their response headers. Set it to what the backend can
    * handle with cold caches.
    *
    * @default Infinity

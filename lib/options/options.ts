@@ -39,8 +39,8 @@ export interface AppOptions {
   /**
    * Paths that clients such as a load balancer request to check the app. GET and HEAD requests to them
    * are never held. A string must be the whole path. A RegExp is tested against the path without the
-   * query. WebSocket handshakes, and requests for a whole URL (`GET http://host/up`), are never health
-   * checks.
+   * query. WebSocket handshakes, and requests whose target is a whole URL (`GET http://host/up`), are
+   * never health checks.
    *
    * @default none
    */

@@ -17,7 +17,7 @@ interface DrainFlags extends ClientOptions, IgnoreLost {
 export function addDrain(program: Command): void {
   addClientOptions(program.command('drain'))
     .description('Wait until nothing is in flight in an app that is paused or stopped.')
-    .argument('[app]', 'its name', DEFAULT_APP)
+    .argument('[app]', 'name of the app', DEFAULT_APP)
     .option('--wait <duration>', 'longest wait', '30s')
     .addOption(createIgnoreLost())
     .action(drain);

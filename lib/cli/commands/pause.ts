@@ -24,7 +24,7 @@ interface PauseFlags extends ClientOptions, IgnoreLost {
 export function addPause(program: Command): void {
   addClientOptions(program.command('pause'))
     .description('Hold new requests of an app. Requests in flight continue.')
-    .argument('[app]', 'its name', DEFAULT_APP)
+    .argument('[app]', 'name of the app', DEFAULT_APP)
     .option('--wait <duration>', 'wait up to this long until nothing is in flight')
     .addOption(createIgnoreLost())
     .option('--max-time <duration>', 'longest pause')

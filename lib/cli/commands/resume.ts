@@ -15,7 +15,7 @@ interface ResumeFlags extends ClientOptions {
 export function addResume(program: Command): void {
   addClientOptions(program.command('resume'))
     .description('Resume an app: release held requests, in order.')
-    .argument('[app]', 'its name', DEFAULT_APP)
+    .argument('[app]', 'name of the app', DEFAULT_APP)
     .option(
       '--wait <duration>',
       'wait up to this long until no request is held and the backend answers',

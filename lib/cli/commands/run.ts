@@ -48,11 +48,15 @@ export function addRun(program: Command, command: readonly string[]): void {
   addClientOptions(program.command('run'))
     .description('Pause, drain, run a command, resume, and report.')
     .usage('[options] [app] -- command...')
-    .argument('[app]', 'its name', DEFAULT_APP)
+    .argument('[app]', 'name of the app', DEFAULT_APP)
     .option('--drain-timeout <duration>', 'how long a drain may take', '30s')
-    .option('--drain-tries <number>', 'drains to try; held requests are released in between', '3')
+    .option(
+      '--drain-tries <number>',
+      'how many drains to try; held requests are released in between',
+      '3',
+    )
     .addOption(createIgnoreLost())
-    .option('--lease <duration>', 'how soon the pause ends after this process has ended', '15s')
+    .option('--lease <duration>', 'how soon the pause ends if this process is killed', '15s')
     .addOption(ONLY)
     .option('--max-time <duration>', "longest pause (default: the app's)")
     .option('--reason <text>', 'reason in the status')

@@ -22,7 +22,7 @@ const POLL_MS = 1000;
 export function addStatus(program: Command): void {
   addClientOptions(program.command('status'))
     .description('Show the status of one app, or of all apps.')
-    .argument('[app]', 'its name (default: all apps)')
+    .argument('[app]', 'name of the app (default: all apps)')
     .option('--watch', 'update until Ctrl-C')
     .action(async (app: string | undefined, flags: StatusFlags) => {
       const client = createClient(flags);

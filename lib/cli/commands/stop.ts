@@ -13,7 +13,7 @@ interface StopFlags extends ClientOptions {
 export function addStop(program: Command): void {
   addClientOptions(program.command('stop'))
     .description('Answer 503 to held and new requests of an app, until resume or pause.')
-    .argument('[app]', 'its name', DEFAULT_APP)
+    .argument('[app]', 'name of the app', DEFAULT_APP)
     .option(
       '--max-time <duration>',
       'longest stop; then the app resumes by itself (default: no end)',

@@ -92,14 +92,14 @@ export const FLAGS: readonly Flag[] = [
   flag(
     'release.initial',
     '<number>',
-    'requests with which a slow start begins',
+    'how many requests may wait for a response when a slow start begins',
     release.initial,
     number,
   ),
   flag(
     'release.concurrency',
     '<number>',
-    'released requests that wait for a response at once',
+    'how many released requests may wait for a response',
     release.concurrency,
     number,
   ),
@@ -170,7 +170,7 @@ export const FLAGS: readonly Flag[] = [
     'tokens for the admin endpoints, one per line; or set ANTRACT_ADMIN_TOKEN',
   ),
 
-  flag('workers', '<number>', 'processes that share the port; auto: one for each core'),
+  flag('workers', '<number>', 'how many processes share the port; auto: one for each core'),
   flag(
     'redis',
     '<url>',

@@ -10,7 +10,7 @@ import type { Target } from './target.ts';
 /** How requests are passed on. Each app can override these options. */
 export interface ProxyOptions {
   /**
-   * The longest silence between gateway and backend until the response begins. After it the client gets
+   * The longest silence between gateway and backend until the response begins. Then the client gets
    * 504. A response that has begun may be silent for longer, such as an event stream. Milliseconds or a
    * string with a unit; 0 for no limit.
    *
@@ -103,8 +103,9 @@ export interface GatewayConfig extends Omit<AntractOptions, 'apps' | 'maxApps'>,
    */
   authorize?: ((req: IncomingMessage) => boolean | Promise<boolean>) | undefined;
   /**
-   * Whether to keep the `X-Forwarded-*` and `Forwarded` headers of requests and add to them. Set it only if
-   * all requests come through a trusted proxy, because clients can forge these headers.
+   * Whether to keep the `X-Forwarded-*`, `Forwarded` and `X-Real-IP` headers of requests, and to add to
+   * `X-Forwarded-*`. Set it only if all requests come through a trusted proxy, because clients can forge
+   * these headers.
    *
    * @default false
    */
