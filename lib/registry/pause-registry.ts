@@ -137,7 +137,7 @@ export class PauseRegistry {
     return runDuring(this, this.#core.drains, readAppArgument('during', app), fn, options);
   }
 
-  /** Rejects all held requests, and from now on each request that would be held, with 503. */
+  /** Rejects all held requests with 503, and from then on each request that would be held. */
   close(): Promise<void> {
     return this.#core.close();
   }
