@@ -31,22 +31,24 @@ export async function runGateway(
   closeMore: () => Promise<void> = async () => {},
 ): Promise<GatewayAddress> {
   const gateway = createGateway(config);
-  endOnSignals(async () => {
+  const unlessClosing = endOnSignals(async () => {
     await gateway.close();
     await closeMore();
     return 0;
   });
-  return gateway.listen();
+  return unlessClosing(gateway.listen());
 }
 
 /**
  * @param close called on the first signal; resolves with the exit code.
  * @param beforeExit called on the second signal, before the process exits.
+ * @returns a function for the start of the process. A signal makes a start that has not finished fail. That
+ *   failure must not decide the exit code, so the returned promise stays pending from the first signal on.
  */
 export function endOnSignals(
   close: () => Promise<number>,
   beforeExit: () => void = () => undefined,
-): void {
+): <T>(start: Promise<T>) => Promise<T> {
   let isClosing = false;
   const exit = async (signal: ClosingSignal): Promise<void> => {
     const code = await close().catch((error: unknown) => {
@@ -70,6 +72,13 @@ export function endOnSignals(
     void exit(signal);
   };
   for (const signal of CLOSING_SIGNALS) process.on(signal, () => end(signal));
+  return (start) =>
+    new Promise((resolve, reject) => {
+      start.then(
+        (value) => isClosing || resolve(value),
+        (error: Error) => isClosing || reject(error),
+      );
+    });
 }
 
 function isOnTerminal(): boolean {

@@ -52,8 +52,8 @@ export async function runWorkers({
     await store?.close?.();
     return exitedCleanly ? 0 : EXIT_FAILED;
   };
-  endOnSignals(close, () => pool.kill());
-  return pool.start();
+  const unlessClosing = endOnSignals(close, () => pool.kill());
+  return unlessClosing(pool.start());
 }
 
 /** Catches typing errors: no machine needs more workers. */
