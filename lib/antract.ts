@@ -61,7 +61,7 @@ export interface Antract extends Pick<
    * Prepares a server for held requests:
    *
    * - Clients that send `Expect: 100-continue` keep the request body until their request may pass. Without
-   *   `attach()`, Node tells them to send it before any handler runs.
+   *   `attach()`, Node asks for the body before any handler runs.
    * - `server.maxHeadersCount` becomes 0 for later connections, so that Node drops no header. Without
    *   `attach()`, `pause()` answers 431 to a request with as many headers as the server reads.
    */

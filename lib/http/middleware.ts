@@ -39,8 +39,8 @@ export interface PauseMiddleware {
    * backend answers. The body of the request must be unread. Never requeue a request that may have been
    * sent, even in part: the backend may have acted on it.
    *
-   * @returns false if antract does not hold the request, or the client has disconnected. Then the proxy
-   *   responds with the failure.
+   * @returns false if antract neither holds nor rejects the request, or the client has disconnected. Then
+   *   the proxy responds with the failure.
    */
   requeue(req: AntractRequest, res: ServerResponse, next: NextFunction): boolean;
 }

@@ -149,7 +149,7 @@ export interface AppOptions {
   drainMinBodyRate?: number | undefined;
   /**
    * How long a drain waits for a client that still sends its request body, or still reads its response.
-   * Then antract ends the request, even if the client is fast. Counted from the beginning of the drain.
+   * Then antract ends the request, even if the client is fast. The time counts from the start of the drain.
    * Set it to less than a drain may take.
    *
    * @default Infinity: no limit
@@ -158,7 +158,7 @@ export interface AppOptions {
   drainBodyTimeout?: Duration | undefined;
   /**
    * Sends informational responses to held requests, for a proxy in front that restarts its timer for
-   * them. Never sent to HTTP/1.0. Some proxies and clients break: see docs/proxies.md.
+   * them. Never sent to an HTTP/1.0 client. Some proxies and clients break: see docs/proxies.md.
    *
    * @default none
    */

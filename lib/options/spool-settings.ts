@@ -28,7 +28,7 @@ export interface SpoolOptions {
    */
   maxBody?: number | string | undefined;
   /**
-   * How much one instance spools in memory and on disk. Above it, and in the last 10 % of the disk,
+   * How much one instance spools in memory and on disk. Above it, or if less than 10 % of the disk is free,
    * requests stay held but their bodies are not read.
    *
    * @default '10gb'

@@ -59,8 +59,8 @@ export interface Gateway {
   listen(): Promise<GatewayAddress>;
   /**
    * Shuts down. Stops accepting connections, rejects held requests, and lets requests in flight finish
-   * within `shutdownTimeout`. Event streams, long polls and WebSockets are ended in order when nothing else
-   * is in flight, at the latest one second before the end of that time. Then closes the remaining
+   * within `shutdownTimeout`. Event streams, long polls and WebSockets are ended when nothing else is in
+   * flight, at the latest one second before the end of that time, so that their clients reconnect. Then closes the remaining
    * connections. Resolves when everything is closed. A second call returns the same promise.
    */
   close(): Promise<void>;
@@ -77,7 +77,8 @@ export interface GatewayPeers {
 }
 
 /**
- * Creates a gateway: a server that holds requests while a backend is down. Two gateways share nothing.
+ * Creates a gateway: a server that holds requests while a backend is down. Two gateways share nothing, unless they
+ * use the same store.
  *
  * @example
  * ```js

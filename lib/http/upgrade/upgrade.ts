@@ -33,8 +33,8 @@ export interface PauseUpgradeListener extends UpgradeListener {
    * For a proxy that could not connect to the backend, and has neither read from the socket nor written
    * to it: requeues the handshake, and calls `next` when the backend answers.
    *
-   * @returns false if antract does not hold the handshake, or the client has disconnected. Then the proxy
-   *   responds with the failure.
+   * @returns false if antract neither holds nor rejects the handshake, or the client has disconnected. Then
+   *   the proxy responds with the failure.
    */
   requeue(req: IncomingMessage, socket: Duplex, head: Buffer, next: UpgradeListener): boolean;
 }
