@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http from 'node:http';
-import net, { type AddressInfo, type Server } from 'node:net';
+import type net from 'node:net';
 import type { BackendStatus } from '../../lib/gate/status.ts';
 import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import { eventually } from '../support/eventually.ts';
@@ -10,26 +10,14 @@ import { killBackends, startBackend, type Backend } from '../support/backend.ts'
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
-
-const servers: Server[] = [];
+import { bareBackend, closeRawBackends } from '../support/raw-backend.ts';
 
 afterEach(async () => {
   await closeGateways();
   await killBackends();
   await closeAll();
-  for (const server of servers.splice(0)) server.close();
+  await closeRawBackends();
 });
-
-/** Does with each connection what is asked. */
-async function raw(onConnection: (socket: net.Socket) => void): Promise<string> {
-  const server = net.createServer((socket) => {
-    socket.on('error', () => undefined);
-    onConnection(socket);
-  });
-  servers.push(server.listen(0, '127.0.0.1'));
-  await once(server, 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 async function away(): Promise<Backend> {
   const backend = await startBackend();
@@ -175,8 +163,8 @@ describe('a backend that is down', () => {
       'HTTP 502',
     ],
   ])('is shown as down if it %s', async (_name, onConnection, reason) => {
-    const target = await raw(onConnection);
-    const gateway = await openGateway({ target, holdOnOutage: 0, proxyTimeout: 200 });
+    const backend = await bareBackend(onConnection);
+    const gateway = await openGateway({ target: backend.url, holdOnOutage: 0, proxyTimeout: 200 });
     expect((await request(gateway.url)).status).toBeGreaterThanOrEqual(502);
     expect(stateOf(gateway)).toMatchObject({ state: 'down', reason });
   });

@@ -2,33 +2,29 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { killBackends, startBackend } from '../support/backend.ts';
 import { eventually, until } from '../support/eventually.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request } from '../support/http.ts';
 import { nextEvent } from '../support/next-event.ts';
-
-const bareServers: Server[] = [];
+import { bareBackend, closeRawBackends } from '../support/raw-backend.ts';
 
 afterEach(async () => {
   await closeGateways();
   await killBackends();
   await closeAll();
-  for (const server of bareServers.splice(0)) server.close();
+  await closeRawBackends();
 });
 
-/** A backend that does with its connections what it is told to. */
-async function bareBackend(onConnection: (socket: Socket) => void): Promise<string> {
-  const server = net.createServer((socket) => {
-    socket.on('error', () => undefined);
-    onConnection(socket);
+/** The URL of a backend that accepts connections and resets them. */
+async function resettingBackend(onConnection = (): void => undefined): Promise<string> {
+  const { url } = await bareBackend((socket) => {
+    onConnection();
+    socket.resetAndDestroy();
   });
-  bareServers.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return url;
 }
 
 function codeOf(body: string): unknown {
@@ -84,7 +80,7 @@ describe('a backend that is down, without holdOnOutage', () => {
 
   it('causes no failure of the requests that follow a rejected upload on the same connection', async () => {
     const { url } = await openGateway({
-      target: await bareBackend((socket) => socket.resetAndDestroy()),
+      target: await resettingBackend(),
       holdOnOutage: 0,
     });
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
@@ -103,7 +99,7 @@ describe('a backend that is down, without holdOnOutage', () => {
 describe('a backend that refuses connections while its probe succeeds', () => {
   const REFUSALS: [string, (looks: () => void) => Promise<GatewayConfig>][] = [
     [
-      'a check that is wrong',
+      'a wrong check',
       async (looks) => {
         const backend = await startBackend();
         await backend.kill();
@@ -111,17 +107,14 @@ describe('a backend that refuses connections while its probe succeeds', () => {
       },
     ],
     [
-      'one that resets what it has taken',
+      'a backend that resets accepted connections',
       async (looks) => ({
-        target: await bareBackend((socket) => {
-          looks();
-          socket.resetAndDestroy();
-        }),
+        target: await resettingBackend(looks),
       }),
     ],
   ];
 
-  /** What is told of the backend, and how often a request was let go. */
+  /** The events about the backend, and how often a request was released. */
   function record({ antract }: OpenGateway): { told: string[]; released: () => number } {
     const told: string[] = [];
     let released = 0;
@@ -228,7 +221,8 @@ describe('a backend that closes the connection early', () => {
       (socket: Socket) => socket.once('data', () => socket.end('What?\r\n\r\n')),
     ],
   ])('%s causes a 502', async (_when, onConnection) => {
-    const { url } = await openGateway({ target: await bareBackend(onConnection) });
+    const backend = await bareBackend(onConnection);
+    const { url } = await openGateway({ target: backend.url });
     const { status, body } = await request(url, { method: 'POST', body: 'x' });
     expect(status).toBe(502);
     expect(codeOf(body)).toBe('ERR_ANTRACT_BAD_GATEWAY');
@@ -315,19 +309,19 @@ describe('a backend that stops sending', () => {
 describe('a client that disconnects', () => {
   it('aborts its request at the backend', async () => {
     let left!: () => void;
-    const gone = new Promise<void>((resolve) => (left = resolve));
+    const ended = new Promise<void>((resolve) => (left = resolve));
     const backend = await listen((_req, res) => void res.on('close', left));
     const { url } = await openGateway({ target: backend.url });
     const arrived = once(backend.server, 'request');
     const client = http.get(url, { agent: false }).on('error', () => undefined);
     await arrived;
     client.destroy();
-    await gone;
+    await ended;
   });
 
   it('aborts its upload at the backend', async () => {
     let aborted!: () => void;
-    const gone = new Promise<void>((resolve) => (aborted = resolve));
+    const ended = new Promise<void>((resolve) => (aborted = resolve));
     const backend = await listen((req) => req.on('error', aborted).resume());
     const { url, antract } = await openGateway({ target: backend.url });
     const arrived = once(backend.server, 'request');
@@ -339,7 +333,7 @@ describe('a client that disconnects', () => {
     client.on('error', () => undefined).write('some');
     await arrived;
     client.destroy();
-    await gone;
+    await ended;
     expect(antract.status().inFlight).toBe(0);
   });
 

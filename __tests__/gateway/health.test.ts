@@ -13,6 +13,7 @@ import { httpCheck } from '../../lib/probe/backend-probe.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
 import { createCertificate } from '../support/certificate.ts';
+import { freePort } from '../support/free-port.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, listen, readUntil, connect, request } from '../support/http.ts';
 import { closeRawBackends, rawBackend, SWITCHING_PROTOCOLS } from '../support/raw-backend.ts';
@@ -36,16 +37,6 @@ async function open(server: Server, where: net.ListenOptions): Promise<void> {
   servers.push(server);
   server.listen(where);
   await once(server, 'listening');
-}
-
-/** An address without a listener. */
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 interface Echo {

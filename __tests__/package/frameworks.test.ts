@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { killBackends, startBackend } from '../support/backend.ts';
+import { untilSeen } from '../support/eventually.ts';
 import { request } from '../support/http.ts';
 import { devDependency, install, manifest, pack, ROOT } from '../support/packed.ts';
 
@@ -27,6 +28,7 @@ const FRAMEWORKS: [name: string, app: string, packages: string[]][] = [
 ];
 
 const INSTALL_TIME = 120_000;
+const STATUS_TIME = 30_000;
 
 let work: string;
 let tarball: string;
@@ -78,14 +80,19 @@ interface AppStatus {
   readonly backend: { readonly state: string; readonly reason: string | null };
 }
 
+async function readStatus(url: string): Promise<AppStatus> {
+  const headers = { Accept: 'application/json' };
+  const { body } = await request(`${url}/_antract/status?app=default`, { headers });
+  return JSON.parse(body) as AppStatus;
+}
+
 /** Asks for the status until it is so. */
-async function until(url: string, isSo: (status: AppStatus) => boolean): Promise<AppStatus> {
-  for (;;) {
-    const headers = { Accept: 'application/json' };
-    const { body } = await request(`${url}/_antract/status?app=default`, { headers });
-    const status = JSON.parse(body) as AppStatus;
-    if (isSo(status)) return status;
-  }
+function untilStatus(
+  what: string,
+  url: string,
+  isSo: (status: AppStatus) => boolean,
+): Promise<AppStatus> {
+  return untilSeen(what, () => readStatus(url), isSo, STATUS_TIME);
 }
 
 const text = async (url: string): Promise<string> => (await request(url)).body;
@@ -105,7 +112,7 @@ describe.each(FRAMEWORKS)('in %s, installed beside the packed tarball', (name, a
         'Next: do the work, then /_antract/disable',
       );
       const answer = request(`${url}/held`);
-      expect(await until(url, ({ held }) => held === 1)).toMatchObject({
+      expect(await untilStatus('a held request', url, ({ held }) => held === 1)).toMatchObject({
         phase: 'paused',
         reason: 'upgrade',
       });
@@ -116,7 +123,7 @@ describe.each(FRAMEWORKS)('in %s, installed beside the packed tarball', (name, a
       const { status, body } = await answer;
       expect([status, JSON.parse(body)]).toEqual([200, expect.objectContaining({ url: '/held' })]);
       expect(backend.journal().map((entry) => entry.url)).toEqual(['/passes', '/held']);
-      await until(url, ({ phase }) => phase === 'running');
+      await untilStatus('running', url, ({ phase }) => phase === 'running');
     },
     INSTALL_TIME,
   );
@@ -152,13 +159,17 @@ describe('the example for Express in the README', () => {
       expect(JSON.parse(await text(`${url}/shop`))).toMatchObject({ url: '/shop' });
       await backend.kill();
       expect((await request(`${url}/shop`)).status).toBe(504);
-      const status = await until(url, ({ backend: { state } }) => state === 'down');
+      const status = await untilStatus(
+        'backend down',
+        url,
+        ({ backend: { state } }) => state === 'down',
+      );
       expect(status.backend.reason).toBe('ECONNREFUSED');
       expect(await text(`${url}/_antract/status?app=default`)).toContain(
         'The backend is down: connection refused (ECONNREFUSED).',
       );
       await backend.start();
-      await until(url, ({ backend: { state } }) => state === 'up');
+      await untilStatus('backend up', url, ({ backend: { state } }) => state === 'up');
     },
     INSTALL_TIME,
   );

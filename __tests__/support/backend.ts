@@ -1,9 +1,9 @@
 /** Starts, kills and restarts backend processes; `killBackends()` ends every one of them. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { ServerProcess } from './server-process.ts';
 
 export interface JournalEntry {
   method: string;
@@ -23,14 +23,13 @@ export interface BackendOptions {
 
 const backends = new Set<Backend>();
 
-export class Backend {
-  readonly #directory = mkdtempSync(path.join(tmpdir(), 'antract-backend-'));
-  readonly #journal = path.join(this.#directory, 'journal');
+export class Backend extends ServerProcess {
+  readonly #journal = path.join(this.directory, 'journal');
   readonly #script: string;
-  #process: ChildProcess | undefined;
   #port = 0;
 
   constructor(name = 'backend.mjs') {
+    super('backend');
     this.#script = path.join(import.meta.dirname, name);
   }
 
@@ -53,7 +52,7 @@ export class Backend {
         ...(limit !== undefined && { LIMIT: String(limit) }),
       },
     });
-    this.#process = child;
+    this.child = child;
     const [message] = (await once(child, 'message')) as [{ port: number }];
     this.#port = message.port;
     return this;
@@ -61,35 +60,16 @@ export class Backend {
 
   /** Resolves when a request for `url` has arrived. */
   async received(url: string): Promise<void> {
-    const child = this.#process as ChildProcess;
+    const child = this.#running;
     for (;;) {
       const [message] = (await once(child, 'message')) as [{ received?: string }];
       if (message.received === url) return;
     }
   }
 
-  /** SIGKILL. Resolves when it is gone. */
-  async kill(): Promise<void> {
-    const child = this.#process;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  }
-
-  /** SIGSTOP: it neither answers nor accepts, and its connections stay. */
-  freeze(): void {
-    this.#process?.kill('SIGSTOP');
-  }
-
-  /** SIGCONT: it goes on where it was frozen. */
-  thaw(): void {
-    this.#process?.kill('SIGCONT');
-  }
-
   /** The most requests that it had at once since it was started. */
   async peak(): Promise<number> {
-    const child = this.#process as ChildProcess;
+    const child = this.#running;
     child.send('peak');
     for (;;) {
       const [message] = (await once(child, 'message')) as [{ peak?: number }];
@@ -107,14 +87,13 @@ export class Backend {
     return this.#lines().flatMap((line) => ('seen' in line ? [line.seen] : []));
   }
 
+  get #running(): ChildProcess {
+    return this.child as ChildProcess;
+  }
+
   #lines<Entry extends object>(): (Entry | { seen: string })[] {
     const lines = readFileSync(this.#journal, 'utf8').split('\n');
     return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Entry);
-  }
-
-  async remove(): Promise<void> {
-    await this.kill();
-    rmSync(this.#directory, { recursive: true, force: true });
   }
 }
 

@@ -1,60 +1,38 @@
 /**
- * Stands between clients and a Redis, and lets pass what it says, except for what others have published
- * while it is told to lose that. Knows RESP2 and RESP3 as far as to tell where one reply ends.
+ * A relay to a Redis that can lose the messages of others: they are published, and never arrive. Knows RESP2
+ * and RESP3 as far as to tell where one reply ends.
  */
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { RedisRelay } from './redis-relay.ts';
 
-export class LossyRedis {
-  /** Whether what was published is lost. */
+export class LossyRedis extends RedisRelay {
+  /** Whether published messages are lost. */
   losing = false;
-  /** How many were. */
+  /** How many messages were lost. */
   lost = 0;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #redisPort: number;
 
   constructor(redisPort: number) {
-    this.#server = createServer((client) => {
-      const redis = connect(redisPort, '127.0.0.1');
-      client.pipe(redis);
-      let rest: Buffer = Buffer.alloc(0);
-      redis.on('data', (chunk) => {
-        const { replies, left } = split(Buffer.concat([rest, chunk]));
-        rest = left;
-        for (const reply of replies) if (!this.#loses(reply)) client.write(reply);
-      });
-      redis.on('end', () => client.end());
-      for (const socket of [client, redis]) {
-        this.#sockets.add(socket);
-        socket.on('error', () => undefined);
-        socket.on('close', () => {
-          this.#sockets.delete(socket);
-          client.destroy();
-          redis.destroy();
-        });
-      }
+    super();
+    this.#redisPort = redisPort;
+  }
+
+  protected override forward(client: Socket): void {
+    const redis = connect(this.#redisPort, '127.0.0.1');
+    client.pipe(redis);
+    let rest: Buffer = Buffer.alloc(0);
+    redis.on('data', (chunk) => {
+      const { replies, left } = split(Buffer.concat([rest, chunk]));
+      rest = left;
+      for (const reply of replies) if (!this.#loses(reply)) client.write(reply);
     });
-  }
-
-  async start(): Promise<this> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    return this;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
-  }
-
-  async close(): Promise<void> {
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    redis.on('end', () => client.end());
+    for (const socket of [client, redis]) {
+      this.track(socket, () => {
+        client.destroy();
+        redis.destroy();
+      });
+    }
   }
 
   #loses(reply: Buffer): boolean {

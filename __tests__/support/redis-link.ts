@@ -1,36 +1,25 @@
 /**
- * An address behind which one Redis takes the place of another, as a name that is resolved again after a
- * failover. Can hold back what a client sends, as the buffer of a server does that is frozen.
+ * A relay that can lead to another Redis, as a host name does that is resolved again after a failover. It can
+ * hold back what a client sends, as the buffer of a frozen server does.
  */
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { RedisRelay } from './redis-relay.ts';
 
 interface Hold {
   readonly text: string;
   readonly began: () => void;
 }
 
-export class RedisLink {
+export class RedisLink extends RedisRelay {
   /** The port of the server that gets new connections. */
   target: number;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
   readonly #held = new Map<Socket, Buffer[]>();
   #hold: Hold | undefined;
 
   constructor(target: number) {
+    super();
     this.target = target;
-    this.#server = createServer((client) => this.#link(client));
-  }
-
-  async start(): Promise<this> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    return this;
-  }
-
-  get url(): string {
-    return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   /** Holds back all that a connection sends from the first chunk with that text. Resolves then. */
@@ -56,14 +45,7 @@ export class RedisLink {
     this.#held.clear();
   }
 
-  async close(): Promise<void> {
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
-  }
-
-  #link(client: Socket): void {
+  protected override forward(client: Socket): void {
     const redis = connect(this.target, '127.0.0.1');
     client.on('data', (chunk) => {
       const { text, began } = this.#hold ?? {};
@@ -77,10 +59,7 @@ export class RedisLink {
     });
     redis.on('data', (chunk) => client.write(chunk));
     for (const socket of [client, redis]) {
-      this.#sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        this.#sockets.delete(socket);
+      this.track(socket, () => {
         client.destroy();
         if (!this.#held.has(redis)) redis.destroy();
       });

@@ -1,16 +1,13 @@
 /**
- * A real redis-server on a free port, without persistence: what it had is gone when it is killed.
+ * A real redis-server on a free port, without persistence: it loses its data when it is killed.
  * `stopRedis()` ends every one of them.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { freePort } from './free-port.ts';
 import { describeWith } from './programs.ts';
+import { ServerProcess } from './server-process.ts';
 
 const execute = promisify(execFile);
 
@@ -24,13 +21,12 @@ export interface RedisOptions {
 
 const servers = new Set<RedisServer>();
 
-export class RedisServer {
-  readonly #directory = mkdtempSync(path.join(tmpdir(), 'antract-redis-'));
+export class RedisServer extends ServerProcess {
   readonly #cluster: boolean;
-  #process: ChildProcess | undefined;
   #port = 0;
 
   constructor({ cluster = false }: RedisOptions = {}) {
+    super('redis');
     this.#cluster = cluster;
   }
 
@@ -43,24 +39,20 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.#port}`;
   }
 
-  get pid(): number | undefined {
-    return this.#process?.pid;
-  }
-
   /** Resolves when it takes connections. */
   async start(): Promise<this> {
     if (this.#port === 0) this.#port = await freePort();
-    const options = ['--bind', '127.0.0.1', '--port', String(this.#port), '--dir', this.#directory];
+    const options = ['--bind', '127.0.0.1', '--port', String(this.#port), '--dir', this.directory];
     const nothingKept = ['--save', '', '--appendonly', 'no'];
     const clustered = ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())];
     // One that has met no other does not know its own address.
     clustered.push('--cluster-announce-ip', '127.0.0.1');
-    this.#process = spawn(
+    this.child = spawn(
       'redis-server',
       [...options, ...nothingKept, ...(this.#cluster ? clustered : [])],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
-    await untilReady(this.#process);
+    await untilReady(this.child);
     if (this.#cluster) await this.#takeAllSlots();
     return this;
   }
@@ -69,29 +61,6 @@ export class RedisServer {
   async cli(...args: string[]): Promise<string> {
     const { stdout } = await execute('redis-cli', ['-p', String(this.#port), ...args]);
     return stdout.trim();
-  }
-
-  /** SIGKILL, frozen or not. Resolves when it is gone; `start()` brings it back on the same port. */
-  async kill(): Promise<void> {
-    const child = this.#process;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
-  }
-
-  /** SIGSTOP: it answers nothing, and its connections stay. */
-  freeze(): void {
-    this.#process?.kill('SIGSTOP');
-  }
-
-  thaw(): void {
-    this.#process?.kill('SIGCONT');
-  }
-
-  async remove(): Promise<void> {
-    await this.kill();
-    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   async #takeAllSlots(): Promise<void> {
@@ -125,13 +94,4 @@ async function untilReady(child: ChildProcess): Promise<void> {
     said.push(line);
   }
   throw new Error(`redis-server did not start:\n${said.join('\n')}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

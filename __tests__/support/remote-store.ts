@@ -1,7 +1,6 @@
 /** Stores that live in other processes: of a cluster, or of their own. What they run is dist. */
 import { fork, type ChildProcess } from 'node:child_process';
 import cluster from 'node:cluster';
-import { once } from 'node:events';
 import path from 'node:path';
 import type {
   Publication,
@@ -11,6 +10,7 @@ import type {
   StoredReport,
   StoreListener,
 } from '../../lib/stores/store.ts';
+import { killProcess } from './server-process.ts';
 
 const SCRIPT = path.join(import.meta.dirname, 'remote-store.mjs');
 const HOUR_MS = 3_600_000;
@@ -73,12 +73,9 @@ export class StoreProcess {
     return async () => void (await this.ask('unsubscribe', { subscription }));
   }
 
-  /** SIGKILL unless it goes by itself. Resolves when it is gone. */
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const gone = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await gone;
+  /** SIGKILL, unless the process has ended. Resolves when it has. */
+  kill(): Promise<void> {
+    return killProcess(this.child);
   }
 
   #receive({ id, value, error, subscription, state, report }: Message): void {

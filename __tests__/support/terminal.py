@@ -22,7 +22,7 @@ while sources:
     for source in select.select(sources, [], [])[0]:
         try:
             data = os.read(source, 65536)
-        except OSError:  # Nobody holds the other side any more.
+        except OSError:  # The other side is closed.
             data = b""
         if source == 0 and not data:
             sources = []

@@ -1,4 +1,4 @@
-// One request held and let go through a `node:http` server: enough to see that the package works.
+// Holds and releases one request through a `node:http` server: enough to see that the package works.
 // CommonJS, so that both kinds of consumer can use it.
 const { once } = require('node:events');
 const { createServer } = require('node:http');
