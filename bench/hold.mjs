@@ -88,7 +88,7 @@ server.close();
 const us = (number) => `${number.toFixed(1).padStart(8)} µs`;
 process.send({
   'one that passes, processor time': us(median(rounds.map(({ passed }) => passed))),
-  'one that is held and let go': `${us(median(rounds.map(({ held }) => held)))}   x ${median(rounds.map(({ passed, held }) => held / passed)).toFixed(3)}`,
+  'one that is held and released': `${us(median(rounds.map(({ held }) => held)))}   x ${median(rounds.map(({ passed, held }) => held / passed)).toFixed(3)}`,
   'heap for each held, with request and response': `${(bytes / 1024).toFixed(1).padStart(8)} KiB`,
 });
 process.disconnect();

@@ -129,10 +129,10 @@ describe('the dashboard', () => {
   itInBrowser(
     'says that the backend is down, why, and what happens next, until it answers',
     async () => {
-      const gone = await listen((_req, res) => void res.end());
-      const { port } = gone;
+      const down = await listen((_req, res) => void res.end());
+      const { port } = down;
       await closeAll();
-      const serving = await serve(['--target', gone.url, '--hold-on-outage', '1s']);
+      const serving = await serve(['--target', down.url, '--hold-on-outage', '1s']);
       const { page, complaints } = await openPage(serving.adminUrl);
       await shows(field(page, 'phase'), exactly('running'));
       const answer = request(serving.url);
@@ -257,7 +257,7 @@ describe('the dashboard', () => {
     await page.keyboard.press('Enter');
     await shows(field(page, 'phase'), exactly('paused'));
     await shows(field(page, 'details'), 'Reason: by keyboard');
-    // The button that had the focus is gone, and the focus is not lost.
+    // The focused button was removed, and the next one has the focus.
     await shows(page.locator(':focus'), 'Resume…');
     await page.keyboard.press('Enter');
     // Where nothing can be typed, the safe answer has the focus.

@@ -357,7 +357,7 @@ describe('a server with a health gate', () => {
     });
     const ended = await result(runCli(['resume', '--wait', '1s', '--url', url]));
     expect(ended).toMatchObject({ code, stderr: expect.stringMatching(stderr) });
-    // The wait by itself must not end a pause that somebody has begun in between.
+    // The wait must not end a pause that another operator has begun meanwhile.
     expect(asked.filter((one) => one.includes('/disable'))).toEqual([
       '/_antract/disable?app=default',
       '/_antract/disable?app=default&wait=1000ms&if_pause=none',
@@ -511,8 +511,8 @@ describe('the address of the server', () => {
 
   it.each<[string, number, string]>([
     ['a page', 200, '<html>'],
-    ['an error of somebody else', 502, 'Bad Gateway'],
-    ['JSON of somebody else', 200, '{"hello":"world"}'],
+    ['an error of another server', 502, 'Bad Gateway'],
+    ['JSON of another server', 200, '{"hello":"world"}'],
     ['an answer without end', 200, 'x'.repeat(2 ** 21)],
   ])('that leads to %s makes a command exit with 1', async (_what, status, body) => {
     const ended = await result(runCli(['status', '--url', await impostor(status, body)]));

@@ -142,7 +142,7 @@ describe('the default spool directory', () => {
     const other = await directory();
     const made = path.join(TMPDIR, name);
     await make(made, other);
-    // What a process left that is gone would be swept away.
+    // The files of a process that has ended would be deleted.
     const { pid } = spawnSync(process.execPath, ['-e', '']);
     const left = `${hostname()}!${pid}!${randomUUID()}.spool`;
     await writeFile(path.join(other, left), 'x');

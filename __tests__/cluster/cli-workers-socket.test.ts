@@ -22,7 +22,7 @@ afterEach(async () => {
 const ARGS = ['serve', '--target', 'http://127.0.0.1:9', '--port', '0', '--workers', '2'];
 
 function start(socket: string): CliProcess {
-  // Whatever is made is open to everybody, unless somebody sees to it.
+  // New files are open to all users, unless the code restricts them.
   process.umask(0);
   return runCli([...ARGS, '--admin-listen', socket]);
 }

@@ -330,7 +330,7 @@ describeWithRedis('RedisStore', () => {
       expect(third!.version).toBe(ahead + 1);
     });
 
-    it('ignores messages that are no news', async () => {
+    it('ignores invalid messages', async () => {
       const heard = await Heard.by(create({ client }));
       for (const text of [
         'text',

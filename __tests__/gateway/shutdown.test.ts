@@ -115,8 +115,8 @@ describe('closing a gateway', () => {
     idle.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     await readUntil(idle, (text) => text.endsWith('ok'));
     const unused = await connect(gateway.port);
-    const gone = Promise.all([once(idle.resume(), 'close'), once(unused.resume(), 'close')]);
-    await Promise.all([gateway.close(), gone]);
+    const closed = Promise.all([once(idle.resume(), 'close'), once(unused.resume(), 'close')]);
+    await Promise.all([gateway.close(), closed]);
     await expect(request(gateway.url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 

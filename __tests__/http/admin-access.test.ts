@@ -89,7 +89,7 @@ const bearer = (token: string): string => `Bearer ${token}`;
 const basic = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 
-describe('without options', () => {
+describe('without options,', () => {
   it.each([
     'localhost',
     'LocalHost:8082',
@@ -123,14 +123,14 @@ describe('without options', () => {
     expect(antract.status().phase).toBe('running');
   });
 
-  it('a request without a Host is refused', async () => {
+  it('an admin request without a Host header is rejected', async () => {
     const { app } = createApp();
     const port = await listenWith({ requireHostHeader: false }, app);
     expect(await raw(port, ['GET /_antract/status HTTP/1.1'])).toBe(403);
     expect(await raw(port, ['GET /_antract/status HTTP/1.1', 'Host: localhost'])).toBe(200);
   });
 
-  it('a request with two Hosts is refused', async () => {
+  it('an admin request with two Host headers is rejected', async () => {
     const { port } = await start();
     const status = await raw(port, [
       'GET /_antract/status HTTP/1.1',
@@ -157,7 +157,7 @@ describe('without options', () => {
     expect(antract.status().phase).toBe('running');
   });
 
-  it('HTTP/1.0 and whole URLs, which are how one speaks with proxies, are refused', async () => {
+  it('HTTP/1.0 and absolute URLs, as clients send them to proxies, are rejected', async () => {
     const { port } = await start();
     expect(await raw(port, ['GET /_antract/status HTTP/1.0', 'Host: localhost'])).toBe(403);
     expect(
@@ -166,7 +166,7 @@ describe('without options', () => {
     expect(await raw(port, ['GET /_antract/status HTTP/1.1', 'Host: localhost'])).toBe(200);
   });
 
-  it('Connection: upgrade without Upgrade, as nginx sends it with WebSockets set up, is refused', async () => {
+  it('an admin request with `Connection: upgrade` and no Upgrade header, as nginx sends it, is rejected', async () => {
     const { port } = await start();
     const lines = ['GET /_antract/status HTTP/1.1', 'Host: localhost'];
     expect(await raw(port, [...lines, 'Connection: upgrade'])).toBe(403);
@@ -182,7 +182,7 @@ describe('without options', () => {
     },
   );
 
-  it('a connection over a Unix socket is refused', async () => {
+  it('an admin request over a Unix socket is rejected', async () => {
     const directory = await mkdtemp(path.join(tmpdir(), 'antract-admin-'));
     cleanUps.push(() => rm(directory, { recursive: true }));
     const socketPath = path.join(directory, 'admin.sock');
@@ -213,13 +213,13 @@ describe('without options', () => {
     expect(warnings[0]).not.toContain('refused');
   });
 
-  it('the warning says why the first request was refused, where it was', async () => {
+  it('the warning says why the first admin request was rejected', async () => {
     const { url, warnings } = await start();
     await request(`${url}/status`, { headers: { via: '1.1 proxy' } });
     expect(warnings[0]).toContain('refused: it came through a proxy (it has a via header)');
   });
 
-  it('a refusal is the same whatever is asked for, in whatever state', async () => {
+  it('a rejection is the same for each endpoint and each state of the app', async () => {
     const { antract, url, passedOn } = await start(undefined, '10.0.0.1');
     const ask = (method: string, target: string, body?: string): Promise<Answer> =>
       request(url + target, {
@@ -247,7 +247,7 @@ describe('without options', () => {
   });
 });
 
-describe('loopback', () => {
+describe('a loopback address', () => {
   it('is 127/8 and ::1, also when mapped', () => {
     expect(['127.0.0.1', '127.255.0.1', '::1', '::ffff:127.0.0.1'].map(isLoopbackAddress)).toEqual(
       Array(4).fill(true),
@@ -259,17 +259,17 @@ describe('loopback', () => {
     ).toEqual(Array(7).fill(false));
   });
 
-  it('host names do not take long to read', () => {
+  it('is told from a long host name in a short time', () => {
     expect(isLoopbackHost(`${'a.'.repeat(100_000)}!`)).toBe(false);
     expect(isLoopbackHost(`${'a.'.repeat(100_000)}localhost.`)).toBe(false);
   });
 });
 
-describe('with a token', () => {
+describe('an admin token', () => {
   const header = async (url: string, authorization: string): Promise<number> =>
     (await request(`${url}/status`, { headers: { authorization } })).status;
 
-  it('it is taken as Bearer, and as the password of Basic with any user name', async () => {
+  it('is accepted as Bearer, and as the password of Basic with any user name', async () => {
     const { url, warnings } = await start({ token: 'se:cret' });
     expect(await header(url, bearer('se:cret'))).toBe(200);
     expect(await header(url, 'bearer   se:cret')).toBe(200);
@@ -303,12 +303,12 @@ describe('with a token', () => {
     expect(antract.status().phase).toBe('running');
   });
 
-  it('no Authorization at all is answered 401', async () => {
+  it('is required: a request without Authorization gets 401', async () => {
     const { url } = await start({ token: 'secret' });
     expect((await request(`${url}/status`)).status).toBe(401);
   });
 
-  it('two Authorizations are answered 401, even if either would do', async () => {
+  it('is rejected with 401 in two Authorization headers, even if each is valid', async () => {
     const { port } = await start({ token: 'secret' });
     const one = 'Authorization: Bearer secret';
     const head = ['GET /_antract/status HTTP/1.1', 'Host: localhost'];
@@ -316,7 +316,7 @@ describe('with a token', () => {
     expect(await raw(port, [...head, one])).toBe(200);
   });
 
-  it('each of several is taken, and none of those taken out', async () => {
+  it('is accepted if it is one of several, as they were when the router was created', async () => {
     const token = ['old', 'new'];
     const { url } = await start({ token });
     token.push('later');
@@ -327,14 +327,14 @@ describe('with a token', () => {
     expect(await header(url, bearer('old,new'))).toBe(401);
   });
 
-  it('one beyond ASCII is taken as the UTF-8 that clients send', async () => {
+  it('may contain more than ASCII, in UTF-8', async () => {
     const { url } = await start({ token: 'größe😀' });
     expect(await header(url, bearer(Buffer.from('größe😀').toString('latin1')))).toBe(200);
     expect(await header(url, basic('ops', 'größe😀'))).toBe(200);
     expect(await header(url, bearer('gr'))).toBe(401);
   });
 
-  it('the loopback rule is replaced', async () => {
+  it('replaces the loopback rule', async () => {
     const { url } = await start({ token: 'secret' }, '10.1.2.3');
     const headers = {
       authorization: bearer('secret'),
@@ -344,7 +344,7 @@ describe('with a token', () => {
     expect((await request(`${url}/status`, { headers })).status).toBe(200);
   });
 
-  it('it is asked for ahead of paths, methods, parameters and bodies', async () => {
+  it('is checked ahead of path, method, parameters and body', async () => {
     const { url } = await start({ token: 'secret' });
     const statuses = [
       await request(`${url}/nosuch`),
@@ -417,18 +417,18 @@ describe('a wrong token', () => {
   });
 });
 
-describe('with authorize', () => {
+describe('the authorize function of the admin router', () => {
   const ask = async (authorize: unknown): Promise<{ answer: Answer; errors: string[] }> => {
     const { url, errors } = await start({ authorize } as AdminOptions);
     return { answer: await request(`${url}/status`), errors };
   };
 
-  it('true, or a promise for it, lets a request in', async () => {
+  it('accepts a request with true or a promise for true', async () => {
     expect((await ask(() => true)).answer.status).toBe(200);
     expect((await ask(async () => true)).answer.status).toBe(200);
   });
 
-  it('anything else does not, however true it looks', async () => {
+  it('rejects a request with any other value', async () => {
     for (const no of [false, undefined, null, 1, 'yes', {}]) {
       expect((await ask(() => no)).answer.status).toBe(403);
       expect((await ask(async () => no)).answer.status).toBe(403);
@@ -450,7 +450,7 @@ describe('with authorize', () => {
     expect(errors).toEqual([expect.stringContaining('database is down')]);
   });
 
-  it('the loopback rule is replaced, without a warning', async () => {
+  it('replaces the loopback rule, without a warning', async () => {
     const { url, warnings } = await start(
       { authorize: (req) => req.headers['x-user'] === 'ops' },
       '10.1.2.3',
@@ -462,7 +462,7 @@ describe('with authorize', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('token and authorize must agree where both are given', async () => {
+  it('accepts a request only with a valid token, if both are given', async () => {
     let asked = 0;
     const authorize = (req: IncomingMessage): boolean => {
       asked++;
@@ -479,7 +479,7 @@ describe('with authorize', () => {
   });
 });
 
-describe('a state change that no person meant', () => {
+describe('a state change that another web site requests', () => {
   const CHANGES = ['/enable', '/disable', '/stop', '/drain'];
   const modes: [string, AdminOptions | undefined, Record<string, string>][] = [
     ['without options', undefined, {}],
@@ -548,7 +548,7 @@ describe('a state change that no person meant', () => {
     },
   );
 
-  it('is no matter to status, which only looks', async () => {
+  it('does not concern `status`, which changes nothing', async () => {
     const { url } = await start();
     expect(
       (await request(`${url}/status`, { headers: { 'sec-fetch-site': 'cross-site' } })).status,
@@ -570,7 +570,7 @@ describe('a state change that no person meant', () => {
     },
   );
 
-  it('can not start the counting for metrics', async () => {
+  it('can not start the metrics', async () => {
     const { antract, url } = await start();
     const counted = () => antract.core.events.listenerCount('held');
     const before = counted();
@@ -583,7 +583,7 @@ describe('a state change that no person meant', () => {
     expect(counted()).toBe(before);
   });
 
-  it('is not what the dashboard’s own event stream looks like, with or without HTTPS', async () => {
+  it('is told from the event stream of the dashboard, with and without HTTPS', async () => {
     const { url } = await start({ token: 'secret' });
     const own: Record<string, string>[] = [
       {},
@@ -604,7 +604,7 @@ describe('a state change that no person meant', () => {
     }
   });
 
-  it('leaves all places of the event stream to operators, however many pages try', async () => {
+  it('takes no event stream from an operator', async () => {
     const { url } = await start();
     const refused = await Promise.all(
       Array.from({ length: 40 }, () =>
@@ -630,7 +630,7 @@ describe('admin options', () => {
     throw new Error('Nothing was thrown.');
   };
 
-  it('a misspelt name throws, with the one that was meant', () => {
+  it('throw for a misspelt name, and suggest the right one', () => {
     expect(refused({ tokn: 'x' })).toMatch(/`admin\.tokn`.*`token`/);
     expect(refused({ nosuch: 1 })).toMatch(/`admin\.nosuch`.*token, authorize/);
   });
@@ -651,15 +651,15 @@ describe('admin options', () => {
     expect(message).not.toContain('hunt');
   });
 
-  it('an authorize that is no function throws', () => {
+  it('throw if `authorize` is not a function', () => {
     expect(refused({ authorize: true })).toMatch(/^Expected `admin\.authorize` to be a function/);
   });
 
-  it('what is no object throws', () => {
+  it('throw if they are not an object', () => {
     expect(refused('secret')).toMatch(/^Expected `admin` to be an object/);
   });
 
-  it('undefined is the same as absent: the loopback rule, not an open door', async () => {
+  it('that are undefined count as absent, so the loopback rule applies', async () => {
     const { url } = await start({ token: undefined, authorize: undefined }, '10.0.0.1');
     expect((await request(`${url}/status`)).status).toBe(403);
   });

@@ -117,7 +117,7 @@ const parse = ({ body }: Answer): Record<string, unknown> =>
   JSON.parse(body) as Record<string, unknown>;
 
 describe('enable with wait', () => {
-  it('answers 200 at once where nothing is in flight', async () => {
+  it('answers 200 at once when nothing is in flight', async () => {
     const site = await start();
     const answer = await request(`${site.admin}/enable?wait=1m`);
     expect(answer.status).toBe(200);
@@ -140,7 +140,7 @@ describe('enable with wait', () => {
     expect((await answer).body).toMatch(/^Pause is enabled\.\nDrained after /);
   });
 
-  it('says in JSON whether it is drained, how long that took, and who is left', async () => {
+  it('says in JSON whether the app has drained, how long that took, and which requests are in flight', async () => {
     const site = await start();
     await keepBusy(site);
     const { answer } = await ask(site, '/enable?wait=1m&reason=disk', 'application/json');
@@ -161,7 +161,7 @@ describe('enable with wait', () => {
     });
   });
 
-  it('answers 202 when the time is up, and who is still running', async () => {
+  it('answers 202 when the time is over, with the requests in flight', async () => {
     const site = await start();
     await keepBusy(site);
     const answer = await request(`${site.admin}/enable?wait=20ms`);
@@ -233,7 +233,7 @@ describe('enable with wait', () => {
     expect((await answer).body).toContain('ERR_ANTRACT_CLOSED');
   });
 
-  it('the wait ends when its client disconnects; the pause stays', async () => {
+  it('ends the wait when its client disconnects, and keeps the pause', async () => {
     const site = await start();
     await keepBusy(site);
     const leaving = new AbortController();
@@ -255,7 +255,7 @@ describe('enable with wait', () => {
     expect(site.errors).toEqual([]);
   });
 
-  it('there is no wait for somebody who left before it began', async () => {
+  it('does not wait if the client disconnected before the wait began', async () => {
     const leaving = new AbortController();
     const site = await start({
       async authorize({ socket }) {
@@ -273,7 +273,7 @@ describe('enable with wait', () => {
     expect(site.antract.status().phase).toBe('pausing');
   });
 
-  it('the wait ends also when it was the second of two requests on one connection', async () => {
+  it('ends the wait also if it is the second of two requests on one connection', async () => {
     const site = await start();
     await keepBusy(site);
     await site.antract.enable();
@@ -291,7 +291,7 @@ describe('enable with wait', () => {
     await Promise.all(aborted);
   });
 
-  it('waits that are pipelined over one connection cause no warning of too many listeners', async () => {
+  it('causes no warning of too many listeners when pipelined over one connection', async () => {
     const warnings = watchListeners();
     const site = await start();
     await keepBusy(site);
@@ -308,7 +308,7 @@ describe('enable with wait', () => {
     expect(await warnings.stop()).toEqual([]);
   });
 
-  it('listeners come off when it is answered', async () => {
+  it('removes its listeners when it is answered', async () => {
     const site = await start();
     await keepBusy(site);
     const socket = await connect(site.port);
@@ -323,7 +323,7 @@ describe('enable with wait', () => {
     expect(sockets).toEqual([sockets[0], sockets[0], sockets[0]]);
   });
 
-  it('the end of the answer is not taken for a client that leaves', async () => {
+  it('does not take the end of the answer for a disconnect', async () => {
     const site = await start();
     await request(`${site.admin}/enable?wait=1s`);
     const { res } = site.calls[0] as Call;
@@ -331,7 +331,7 @@ describe('enable with wait', () => {
     expect(site.waits[0]?.signal?.aborted).toBe(false);
   });
 
-  it('bad parameters are refused before anything is paused', async () => {
+  it('rejects invalid parameters and pauses nothing', async () => {
     const site = await start();
     expect((await request(`${site.admin}/enable?wait=1x`)).status).toBe(400);
     expect(site.antract.status().phase).toBe('running');
@@ -358,7 +358,7 @@ describe('a lease whose holder waits for the drain', () => {
     });
   }
 
-  it('is renewed until the answer, which tells the id that renews it from then on', async () => {
+  it('is renewed until the answer, which contains the id for further renewals', async () => {
     const site = await start();
     await keepBusy(site);
     // Three leases.
@@ -375,7 +375,7 @@ describe('a lease whose holder waits for the drain', () => {
     expect(again.status).toBe(200);
   });
 
-  it('runs out when the holder leaves', async () => {
+  it('expires after the holder disconnects', async () => {
     const site = await start();
     await keepBusy(site);
     const renewed = renewals(site, 1);
@@ -390,7 +390,7 @@ describe('a lease whose holder waits for the drain', () => {
     expect(site.errors).toEqual([]);
   });
 
-  it('stays off once somebody has taken it off', async () => {
+  it('stays removed after a command has removed it', async () => {
     const site = await start();
     await keepBusy(site);
     const { answer } = await ask(site, '/enable?wait=300ms&lease=60ms', 'application/json');
@@ -399,7 +399,7 @@ describe('a lease whose holder waits for the drain', () => {
     expect(site.antract.status()).toMatchObject({ phase: 'pausing', leaseEndsInMs: null });
   });
 
-  it('does not hold a pause beyond its longest time', async () => {
+  it('does not extend a pause beyond its maxTime', async () => {
     const site = await start();
     await keepBusy(site);
     const expired = nextEvent(site.antract, 'expired');
@@ -410,7 +410,7 @@ describe('a lease whose holder waits for the drain', () => {
 });
 
 describe('drain', () => {
-  it('only waits, as long as it takes', async () => {
+  it('waits until the app has drained, and changes nothing', async () => {
     const site = await start();
     await keepBusy(site);
     await site.antract.enable();

@@ -37,7 +37,7 @@ const listeners = ({ core }: OpenAntract): number =>
     .reduce((sum, name) => sum + core.events.listenerCount(name as 'held'), 0);
 
 describe('the event stream', () => {
-  it('begins with a snapshot of every app, and tells how to come back', async () => {
+  it('begins with a snapshot of every app and the time to reconnect', async () => {
     const { antract, port } = await start();
     await antract.enable('default', { reason: 'upgrade' });
     const socket = await connect(port);
@@ -50,7 +50,7 @@ describe('the event stream', () => {
     expect(text).toContain('"reason":"upgrade"');
   });
 
-  it('tells of each change, of requests in flight too, with ids that grow', async () => {
+  it('sends each change, also of the requests in flight, with increasing ids', async () => {
     const { antract, url, events } = await start();
     const stream = await openStream(events);
     const first = await stream.next();
@@ -89,7 +89,7 @@ describe('the event stream', () => {
     });
   });
 
-  it('leaves no listener behind once its last reader has gone', async () => {
+  it('leaves no listener when its last reader has disconnected', async () => {
     const { antract, events } = await start();
     const before = listeners(antract);
     const streams = [await openStream(events), await openStream(events)];
@@ -99,7 +99,7 @@ describe('the event stream', () => {
     await eventually('no listener', () => listeners(antract) === before);
   });
 
-  it('is woken by every event, those about the backend included', async () => {
+  it('listens to every event, also to those about the backend', async () => {
     const { antract, events } = await start();
     const stream = await openStream(events);
     await stream.next();
@@ -110,7 +110,7 @@ describe('the event stream', () => {
     stream.leave();
   });
 
-  it('is for those alone whom the access check lets in', async () => {
+  it('is open only to clients that pass the access check', async () => {
     const { events } = await start({}, { token: 'secret' });
     expect(await request(events)).toMatchObject({ status: 401 });
     const stream = await openStream(events, { authorization: 'Bearer secret' });
@@ -141,7 +141,7 @@ describe('the event stream', () => {
     for (const stream of streams) stream.leave();
   });
 
-  it('that is second in a pipeline is let go with its connection', async () => {
+  it('that is the second request in a pipeline ends with its connection', async () => {
     const { antract, port } = await start();
     const before = listeners(antract);
     const socket = await connect(port);
@@ -198,7 +198,7 @@ describe('over time, the event stream', () => {
     stream.leave();
   });
 
-  it('is silent while nothing changes, but for a sign of life every four seconds', async () => {
+  it('sends nothing but a heartbeat every four seconds while nothing changes', async () => {
     const { clock, registry, url } = await bench();
     await registry.enable();
     const stream = await openStream(url);
@@ -216,7 +216,7 @@ describe('over time, the event stream', () => {
     stream.leave();
   });
 
-  it('sees what no event tells: requests that come and go', async () => {
+  it('also sends the changes without an event: requests that begin and end', async () => {
     const { clock, registry, url } = await bench();
     const stream = await openStream(url);
     await stream.next();
@@ -238,7 +238,7 @@ describe('over time, the event stream', () => {
     expect(registry.core.events.eventNames()).toEqual([]);
   });
 
-  it('passes over who does not read, piles nothing up for them, and drops them in the end', async () => {
+  it('skips clients that do not read, buffers nothing for them, and finally drops them', async () => {
     const { clock, registry, streams, url, port, responses } = await bench();
     const socket = await connect(port);
     socket.pause();

@@ -54,13 +54,13 @@ async function afterAPause(): Promise<Site> {
   const held = nextEvent(site.antract, 'held');
   const answer = request(site.url);
   await held;
-  const gone = nextEvent(site.antract, 'abandoned');
+  const abandoned = nextEvent(site.antract, 'abandoned');
   const heldToo = nextEvent(site.antract, 'held');
   request(site.url, { signal: abort.signal }).catch(() => undefined);
   await heldToo;
   expect((await request(site.url)).status).toBe(503);
   abort.abort();
-  await gone;
+  await abandoned;
   await site.antract.disable();
   await answer;
   return site;
@@ -72,7 +72,7 @@ const value = (metrics: string, series: string): number | undefined => {
 };
 
 describe('the metrics', () => {
-  it('count requests by what became of them, and time those that waited', async () => {
+  it('count requests by outcome, and measure the time of held requests', async () => {
     const site = await afterAPause();
     const metrics = await site.scrape();
     const requests = (outcome: string) =>
@@ -84,7 +84,7 @@ describe('the metrics', () => {
     expect(metrics).not.toContain('anything at all');
   });
 
-  it('say how it stands at the moment of the scrape', async () => {
+  it('show the state at the time of the scrape', async () => {
     const { antract, url, scrape } = await start();
     await antract.enable();
     const held = nextEvent(antract, 'held');
@@ -115,7 +115,7 @@ describe('the metrics', () => {
     expect(await passed()).toBe(2);
   });
 
-  it('have every series of a known app before anything has happened to it', async () => {
+  it('have every series of a known app before its first event', async () => {
     const { scrape } = await start();
     const metrics = await scrape();
     for (const outcome of ['passed', 'released', 'abandoned', 'rejected']) {
@@ -127,7 +127,7 @@ describe('the metrics', () => {
     expect(value(metrics, 'antract_hold_duration_seconds_count{app="default"}')).toBe(0);
   });
 
-  it('show that an app is stopped, which is no pause', async () => {
+  it('show a stopped app as stopped and not as paused', async () => {
     const { antract, scrape } = await start();
     const before = await scrape();
     expect(value(before, 'antract_stopped{app="default"}')).toBe(0);
@@ -137,7 +137,7 @@ describe('the metrics', () => {
     expect(value(metrics, 'antract_paused{app="default"}')).toBe(0);
   });
 
-  it('tell a pause on a lease from one without', async () => {
+  it('show whether a pause has a lease', async () => {
     const { antract, scrape } = await start({}, { metrics: {} });
     await antract.enable('default', { lease: '10s' });
     const metrics = await scrape();
@@ -165,7 +165,7 @@ describe('the metrics', () => {
     await Promise.all(all.map(({ antract }) => antract.close()));
   });
 
-  it('tell unplanned holds from pauses that an operator asked for', async () => {
+  it('distinguish holds in an outage from the pauses of an operator', async () => {
     const options = { probe: { check: () => false }, holdOnOutage: '10s' };
     const { antract, url, scrape } = await start(options, { metrics: {} });
     const pause = antract.pause();
@@ -191,7 +191,7 @@ describe('the metrics', () => {
     expect((await answer).status).toBe(503);
   });
 
-  it('answer in Prometheus text, whatever else is accepted', async () => {
+  it('are in the text format of Prometheus for each Accept header', async () => {
     const { url } = await start();
     const headers = { accept: 'application/json' };
     const answer = await request(`${url}/_antract/metrics`, { headers });
@@ -213,7 +213,7 @@ describe('the metrics', () => {
     expect(value(metrics, 'antract_spooled_bytes')).toBe(4096);
   });
 
-  it('keep the labels of declared apps, whatever names clients send', async () => {
+  it('keep the labels of declared apps when clients send other names', async () => {
     const apps = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`shop-${i}`, {}]));
     const antract = createOpenAntract({ logger: { info() {}, warn() {}, error() {} }, apps });
     antract.pause({ app: (req) => String(req.headers['x-app']) });
@@ -241,7 +241,7 @@ describe('the metrics', () => {
     await antract.close();
   });
 
-  it('have no value any more for an app that was forgotten', async () => {
+  it('have no value for an evicted app', async () => {
     const registry = new OpenRegistry({ maxApps: 1 }, new FakeClock());
     const register = createMetrics(registry.core);
     const enterIn = (app: string): void => {
@@ -266,7 +266,7 @@ describe('the metrics', () => {
     );
   });
 
-  it('count what an app let through that was forgotten between two scrapes', async () => {
+  it('count the requests of an app that was evicted between two scrapes', async () => {
     const registry = new OpenRegistry({ maxApps: 1 }, new FakeClock());
     const register = createMetrics(registry.core);
     const pass = (app: string, times: number): void => {
@@ -288,8 +288,8 @@ describe('the metrics', () => {
   });
 });
 
-describe('a register of your own', () => {
-  it('is joined, and answered whole', async () => {
+describe('a metrics register of the user', () => {
+  it('gets the metrics, and is answered with all of its own', async () => {
     const register = new Registry();
     new Counter({ name: 'mine_total', help: 'Mine.', registers: [register] }).inc(7);
     const { scrape } = await start({}, { metrics: { register } });
@@ -299,7 +299,7 @@ describe('a register of your own', () => {
     expect(await register.metrics()).toContain('antract_held{app="default"} 0');
   });
 
-  it('is left as it was found when antract is closed, without a listener', async () => {
+  it('contains only its own metrics after antract is closed', async () => {
     const register = new Registry();
     const { antract } = await start({}, { metrics: { register } });
     expect(antract.core.events.listenerCount('released')).toBe(1);
@@ -308,7 +308,7 @@ describe('a register of your own', () => {
     expect(antract.core.events.listenerCount('released')).toBe(0);
   });
 
-  it('must be one of prom-client', () => {
+  it('must be a Registry of prom-client', () => {
     const antract = createAntract();
     expect(() => antract.admin({ metrics: { register: {} as Registry } })).toThrow(
       /`admin.metrics.register` to be a Registry of prom-client, got an object/,
@@ -319,8 +319,8 @@ describe('a register of your own', () => {
   });
 });
 
-describe('before anybody asks for metrics', () => {
-  it('nothing is counted for them', async () => {
+describe('before the first request for metrics', () => {
+  it('no event is counted', async () => {
     const { antract, scrape } = await start();
     expect(antract.core.events.listenerCount('released')).toBe(0);
     await scrape();
@@ -368,7 +368,7 @@ describe("Prometheus' own tool", () => {
     });
   });
 
-  it('and the Grafana dashboard name only metrics that there are', async () => {
+  it('and the Grafana dashboard name only existing metrics', async () => {
     const site = await afterAPause();
     const metrics = await site.scrape();
     const known = new Set([...metrics.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name));

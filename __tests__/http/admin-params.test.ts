@@ -27,7 +27,7 @@ const FORM = 'application/x-www-form-urlencoded';
 const post = (url: string, type: string, body: string | Buffer, headers = {}): Promise<Answer> =>
   request(url, { method: 'POST', headers: { 'content-type': type, ...headers }, body });
 
-describe('a parameter', () => {
+describe('a parameter of an admin request', () => {
   it.each([
     ['/enable?maxtime=5m', /`maxtime`.*Did you mean `max_time`\?/],
     ['/enable?maxTime=5m', /`maxTime`.*Did you mean `max_time`\?/],
@@ -131,7 +131,7 @@ describe('a parameter', () => {
     },
   );
 
-  it('max_time and reason reach the pause', async () => {
+  it('named max_time or reason takes effect on the pause', async () => {
     const { antract, url } = await start();
     await request(`${url}/enable?max_time=90s&reason=${encodeURIComponent('größere 💾')}`);
     const { reason, endsInMs } = antract.status();
@@ -140,13 +140,13 @@ describe('a parameter', () => {
     expect(endsInMs).toBeLessThanOrEqual(90_000);
   });
 
-  it('the longest of each is taken', async () => {
+  it('may have its maximum length', async () => {
     const { url } = await start();
     const target = `/enable?wait=2147483647ms&max_time=2147483647ms&reason=${'x'.repeat(500)}`;
     expect((await request(url + target)).status).toBe(200);
   });
 
-  it('each endpoint takes its own, and no other', async () => {
+  it('is rejected by an endpoint that does not have it', async () => {
     const taken: Record<string, string[]> = {
       enable: ['app', 'max_time', 'reason', 'wait'],
       disable: ['app', 'wait'],
@@ -167,7 +167,7 @@ describe('a parameter', () => {
     }
   });
 
-  it('one in a body that something else has read is not overlooked', async () => {
+  it('in a body that other code has read is rejected and not overlooked', async () => {
     const { antract, url } = await start(express5, (req, _res, next) => {
       req.resume().once('end', () => next());
     });
@@ -179,8 +179,8 @@ describe('a parameter', () => {
 describe.each([
   ['Express 5', express5],
   ['Express 4', express4 as unknown as typeof express5],
-])('a body, on %s', (_name, express) => {
-  it('a form and JSON are read, in UTF-8, together with the query', async () => {
+])('the body of an admin request, on %s', (_name, express) => {
+  it('may be a form or JSON, in UTF-8, with more parameters in the query', async () => {
     const { antract, url } = await start(express);
     expect((await post(`${url}/enable?app=shop`, FORM, 'reason=gr%C3%B6%C3%9Fer')).status).toBe(
       200,
@@ -192,7 +192,7 @@ describe.each([
     expect(antract.status().phase).toBe('running');
   });
 
-  it('none, or an empty one, is fine', async () => {
+  it('may be absent or empty', async () => {
     const { url } = await start(express);
     expect((await request(`${url}/enable`, { method: 'POST' })).status).toBe(200);
     expect(
@@ -279,7 +279,7 @@ describe.each([
     expect(antract.status().phase).toBe('running');
   });
 
-  it('JSON with quotes, colons and backslashes in its values is not taken for names', async () => {
+  it('may contain quotes, colons and backslashes in the values of JSON', async () => {
     const { antract, url } = await start(express);
     const reason = String.raw`"app": "x", \"app\": \\`;
     const body = JSON.stringify({ app: 'shop', reason }, null, 2);
@@ -304,7 +304,7 @@ describe.each([
     expect(antract.status().phase).toBe('running');
   });
 
-  it('a compressed one is refused', async () => {
+  it('that is compressed is rejected', async () => {
     const { url } = await start(express);
     const body = gzipSync('{"app":"shop"}');
     const answer = await post(`${url}/enable`, 'application/json', body, {
@@ -313,7 +313,7 @@ describe.each([
     expect(answer.status).toBe(415);
   });
 
-  it('a chunked one is measured too', async () => {
+  it('that is chunked counts towards the size limit', async () => {
     const { url } = await start(express);
     const answer = await post(`${url}/enable`, FORM, `x=${'x'.repeat(5000)}`, {
       'transfer-encoding': 'chunked',
@@ -321,7 +321,7 @@ describe.each([
     expect(answer.status).toBe(413);
   });
 
-  it('one that the application has parsed already counts', async () => {
+  it('that the application has parsed takes effect', async () => {
     const { antract, url } = await start(
       express,
       express.json(),
@@ -338,7 +338,7 @@ describe.each([
     expect((await post(`${url}/enable`, FORM, 'app[x]=blog')).status).toBe(400);
   });
 
-  it('one in a GET is rejected, because its sender expected it to have an effect', async () => {
+  it('of a GET is rejected, because the client expected an effect', async () => {
     const { antract, url } = await start(express);
     const answer = await request(`${url}/enable`, {
       headers: { 'content-type': FORM, 'content-length': 8 },
@@ -349,7 +349,7 @@ describe.each([
     expect(antract.status().phase).toBe('running');
   });
 
-  it('one that is cut off changes nothing', async () => {
+  it('that is cut off has no effect', async () => {
     const { antract, port } = await start(express);
     const socket = await connect(port);
     socket.write(

@@ -64,7 +64,7 @@ describe('the admin path itself', () => {
     });
   });
 
-  it('is for those alone whom the access check lets in, browsers being asked for the password', async () => {
+  it('is open only to clients that pass the access check, and browsers are asked for the password', async () => {
     const { admin } = await start({ token: 'secret' });
     const refused = await request(admin, { headers: BROWSER });
     expect(refused.status).toBe(401);
@@ -105,7 +105,7 @@ describe('the dashboard page', () => {
     expect(body.match(/<script/g)).toHaveLength(2);
   });
 
-  it('names nothing that is to be loaded, and holds no handler or style in an attribute', async () => {
+  it('loads no other file, and has no handler or style in an attribute', async () => {
     const { admin } = await start();
     const { body } = await request(admin, { headers: BROWSER });
     const markup = body.replace(/<(script|style)[^>]*>[^]*?<\/\1>/g, '');
@@ -118,7 +118,7 @@ describe('the dashboard page', () => {
 });
 
 describe('traffic', () => {
-  it('says what to expect of a pause', async () => {
+  it('predicts the held requests of a pause', async () => {
     const { url, admin } = await start();
     for (let i = 0; i < 3; i++) await request(url);
     const { body } = await request(`${admin}/traffic`, { headers: { accept: 'application/json' } });
@@ -138,7 +138,7 @@ describe('traffic', () => {
     );
   });
 
-  it('does not know apps that are not there', async () => {
+  it('answers 404 for an unknown app', async () => {
     const { admin } = await start();
     expect(await request(`${admin}/traffic?app=shpo`)).toMatchObject({ status: 404 });
   });

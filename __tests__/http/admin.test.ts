@@ -90,7 +90,7 @@ const json = async (site: Site, target: string): Promise<Record<string, unknown>
 };
 
 describe.each(MODULES)('on %s', (_name, express) => {
-  it('the first lines are those of the original, word for word, all with 200', async () => {
+  it('the first lines are exactly those of the OpenResty original, with status 200', async () => {
     const site = await start({ express });
     const lines: string[] = [];
     const ask = async (target: string): Promise<void> => {
@@ -125,7 +125,7 @@ describe.each(MODULES)('on %s', (_name, express) => {
     expect((await Promise.all(held)).map(({ body }) => body)).toEqual(['hello', 'hello']);
   });
 
-  it('GET and POST do the same', async () => {
+  it('GET and POST have the same effect', async () => {
     const site = await start({ express });
     for (const method of ['get', 'post'] as const) {
       const agent = supertest(site.url);
@@ -143,7 +143,7 @@ describe.each(MODULES)('on %s', (_name, express) => {
     }
   });
 
-  it('a client that left is not counted', async () => {
+  it('a disconnected client is not counted', async () => {
     const site = await start({ express });
     await site.antract.enable();
     const leaving = new AbortController();
@@ -230,7 +230,7 @@ describe.each(MODULES)('on %s', (_name, express) => {
     expect(site.antract.status().reason).toBe('JSON');
   });
 
-  it('a fault is answered 500 without a word of it, and logged', async () => {
+  it('an internal error is answered 500 without its message, and logged', async () => {
     const site = await start({ express });
     site.antract.registry.status = () => {
       throw new TypeError('secret thing is undefined');
@@ -244,8 +244,8 @@ describe.each(MODULES)('on %s', (_name, express) => {
   });
 });
 
-describe('text', () => {
-  it('an operator finds who is in flight, since when, until when, why, and what to do next', async () => {
+describe('the text of the admin endpoints:', () => {
+  it('`status` names the requests in flight, the start, end and reason of a pause, and the next step', async () => {
     const site = await start();
     const slow = request(`${site.url}/slow?password=1`);
     await until(() => site.open.length > 0);
@@ -290,7 +290,7 @@ describe('text', () => {
     );
   });
 
-  it('a stop with a longest time tells when it ends, and ends', async () => {
+  it('a stop with a maxTime shows when it ends, and ends then', async () => {
     const site = await start();
     expect(await text(site, '/stop?max_time=10m')).toMatch(
       /, ends by itself in (10 min|9 min \d+ s), stopped for .*\.\n/,
@@ -302,7 +302,7 @@ describe('text', () => {
     expect(await json(site, '/status?app=default')).toMatchObject({ phase: 'running' });
   });
 
-  it('an app that is releasing is disabled on the first line, and says how many are to go', async () => {
+  it('an app that is releasing is disabled on the first line, with the number of held requests', async () => {
     const site = await start({ options: { release: { concurrency: 1 } } });
     await site.antract.enable();
     const held: Promise<Answer>[] = [];
@@ -335,7 +335,7 @@ describe('text', () => {
     );
   });
 
-  it('status without an app begins with one that does not run where none is called default', async () => {
+  it('status without an app begins with an app that does not run, if there is no default app', async () => {
     const site = await start({ apps: ['blog', 'shop'] });
     expect(await text(site, '/status')).toMatch(/^Pause is disabled\.\nApp blog is running: /);
     await site.antract.enable('shop');
@@ -354,7 +354,7 @@ describe('text', () => {
   });
 });
 
-describe('JSON', () => {
+describe('the JSON of the admin endpoints:', () => {
   it('status with an app is what registry.status() returns', async () => {
     const site = await start();
     await site.antract.enable('default', { reason: 'new disk' });
@@ -385,7 +385,7 @@ describe('JSON', () => {
     expect(Object.keys(status)).toEqual(Object.keys(site.antract.status()));
   });
 
-  it('status counts the bytes that are kept of the bodies of held requests', async () => {
+  it('status counts the spooled bytes of held requests', async () => {
     const site = await start();
     await site.antract.enable();
     const upload = request(`${site.url}/`, { method: 'POST', body: Buffer.alloc(102_400) });
@@ -535,7 +535,7 @@ describe('the router', () => {
     expect((await request(`${url}/nosuch`, { method: 'OPTIONS' })).status).toBe(404);
   });
 
-  it('works in a `node:http` server, as it needs no Express', async () => {
+  it('works in a `node:http` server without Express', async () => {
     const antract = createAntract({ logger: silentLogger });
     const admin = antract.admin();
     const { url } = await listen((req, res) => admin(req, res));

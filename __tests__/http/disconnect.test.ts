@@ -48,7 +48,7 @@ async function files(): Promise<string[]> {
   const names = await readdir(directory);
   if (process.platform !== 'linux') return names;
   const handles = await readdir('/proc/self/fd');
-  // The one that lists them is gone by now.
+  // The process that lists them has ended by now.
   const targets = handles.map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
   return [...names, ...(await Promise.all(targets)).filter((name) => name.startsWith(directory))];
 }

@@ -36,7 +36,7 @@ afterEach(async () => {
 
 type Handler = (req: AntractRequest, res: ServerResponse) => void;
 
-/** What somebody may pass who does not check types. */
+/** Values that a caller without type checks may pass. */
 const promise = (async () => true) as unknown as (req: AntractRequest) => boolean;
 
 /** A gate on node:http in front of a handler that notes each URL it is given. */

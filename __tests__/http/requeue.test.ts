@@ -73,7 +73,7 @@ function countListeners(emitters: Record<string, EventEmitter | undefined>) {
   return counts;
 }
 
-/** By the third try a body may have come in, and what had listened for it be gone. */
+/** By the third try a body may have arrived, and its listeners may have been removed. */
 function growth(counts: Site['counts']): Record<string, number> {
   expect(counts).toHaveLength(TRIES + 1);
   const more: Record<string, number> = {};
@@ -161,7 +161,7 @@ describe('a client that disconnects from a requeued request', () => {
           }
           if (whileHeld) {
             await antract.enable();
-            pause.requeue(req, res, () => expect('let go').toBe('held'));
+            pause.requeue(req, res, () => expect('released').toBe('held'));
           }
           arrived();
         };

@@ -72,12 +72,12 @@ async function start(kind: ServerKind, { ahead, answerAfter, ...options }: Setup
     () => client.close(),
   );
   const held = (count: number): Promise<void> => untilHeld(antract, count);
-  const allGone = async (): Promise<void> => {
+  const noneHeld = async (): Promise<void> => {
     while (antract.status().held > 0) await nextEvent(antract, 'abandoned');
   };
   /** A request from the beginning to the end: whatever was under way before it is over by then. */
   const probe = async () => (await client.send({ path: '/probe' }).answer).status;
-  return { antract, registry: antract.registry, site, client, served, held, allGone, probe };
+  return { antract, registry: antract.registry, site, client, served, held, noneHeld, probe };
 }
 
 const reported = (body: string): Report => JSON.parse(body) as Report;
@@ -188,7 +188,7 @@ describe.each(named())('%s', (_name, kind) => {
       },
     ],
   ])('notices who leaves while held, and never serves them: %s', async (_body, asked) => {
-    const { antract, client, served, held, allGone, probe } = await start(kind);
+    const { antract, client, served, held, noneHeld, probe } = await start(kind);
     await antract.enable();
     const stays = client.send({ path: '/stays' });
     await held(1);
@@ -200,7 +200,7 @@ describe.each(named())('%s', (_name, kind) => {
     expect(antract.status().held).toBe(1);
     await antract.disable();
     expect((await stays.answer).status).toBe(200);
-    await allGone();
+    await noneHeld();
     expect(await probe()).toBe(200);
     expect(served).toEqual(['/stays', '/probe']);
   });
@@ -403,13 +403,13 @@ describe.each(named('http/1.1'))('%s: what only HTTP/1.1 has', (_name, kind) => 
   });
 
   it('removes all pipelined requests of a client that disconnects', async () => {
-    const { antract, client, served, held, allGone, probe } = await start(kind);
+    const { antract, client, served, held, noneHeld, probe } = await start(kind);
     await antract.enable();
     const { socket } = await client.connect();
     socket.write(pipelined('/1', '/2', '/3'));
     await held(3);
     socket.destroy();
-    await allGone();
+    await noneHeld();
     await antract.disable();
     expect(await probe()).toBe(200);
     expect(served).toEqual(['/probe']);
@@ -419,7 +419,7 @@ describe.each(named('http/1.1'))('%s: what only HTTP/1.1 has', (_name, kind) => 
     ['no body', ''],
     ['part of a body', 'x'.repeat(300 * KB)],
   ])('notices a reset: %s', async (_body, sent) => {
-    const { antract, client, served, held, allGone, probe } = await start(kind);
+    const { antract, client, served, held, noneHeld, probe } = await start(kind);
     await antract.enable();
     const { socket, transport } = await client.connect();
     const length = sent && `Content-Length: ${2 * KB * KB}\r\n`;
@@ -428,21 +428,21 @@ describe.each(named('http/1.1'))('%s: what only HTTP/1.1 has', (_name, kind) => 
     // A unix socket has no resets: closing it is all that a client can do.
     if (kind.unix) transport.destroy();
     else transport.resetAndDestroy();
-    await allGone();
+    await noneHeld();
     await antract.disable();
     expect(await probe()).toBe(200);
     expect(served).toEqual(['/probe']);
   });
 
   it('can not hold a half-closed connection, because Node ends it', async () => {
-    const { antract, client, served, held, allGone, probe } = await start(kind);
+    const { antract, client, served, held, noneHeld, probe } = await start(kind);
     await antract.enable();
     const { socket } = await client.connect();
     const text = readUntilClosed(socket);
     socket.write('GET /half HTTP/1.1\r\nHost: a\r\n\r\n');
     await held(1);
     socket.end();
-    await allGone();
+    await noneHeld();
     expect(await text).toBe('');
     await antract.disable();
     expect(await probe()).toBe(200);
@@ -480,25 +480,25 @@ describe.each(named('h2'))('%s: what HTTP/1.1 has not', (_name, kind) => {
   });
 
   it('removes every held stream of a connection that ends', async () => {
-    const { antract, client, served, held, allGone, probe } = await start(kind);
+    const { antract, client, served, held, noneHeld, probe } = await start(kind);
     await antract.enable();
     client.send({ path: '/1' });
     client.send({ path: '/2', method: 'POST', body: bodyOf(300 * KB), more: true });
     await held(2);
     await client.close();
-    await allGone();
+    await noneHeld();
     await antract.disable();
     expect(await probe()).toBe(200);
     expect(served).toEqual(['/probe']);
   });
 
   it('notices that the connection was reset', async () => {
-    const { antract, client, served, held, allGone } = await start(kind);
+    const { antract, client, served, held, noneHeld } = await start(kind);
     await antract.enable();
     client.send({ path: '/1' });
     await held(1);
     client.resetSession();
-    await allGone();
+    await noneHeld();
     await antract.disable();
     expect(served).toEqual([]);
   });

@@ -119,7 +119,7 @@ async function shake(port: number, head = HANDSHAKE): Promise<Socket> {
   return socket;
 }
 
-const gone = (antract: Antract): boolean => antract.status().inFlight === 0;
+const isDone = (antract: Antract): boolean => antract.status().inFlight === 0;
 
 function dial(site: Pick<Site, 'url'>): WebSocket {
   const client = new WebSocket(site.url, { rejectUnauthorized: false });
@@ -140,7 +140,7 @@ describe('an upgrade while running', () => {
     expect(await message(client)).toBe('held undefined');
     expect(site.antract.status()).toMatchObject({ inFlight: 1, longLived: 1 });
     client.close();
-    await until(() => gone(site.antract));
+    await until(() => isDone(site.antract));
   });
 
   it.each(['wait', 'ignore'] as const)(
@@ -159,7 +159,7 @@ describe('an upgrade while running', () => {
     const socket = await shake(port);
     await once(socket.resume(), 'close');
     expect(thrown).toEqual([new Error('no')]);
-    await until(() => gone(antract));
+    await until(() => isDone(antract));
   });
 
   it('with a body passes every byte of it to the handler', async () => {
@@ -223,7 +223,7 @@ describe('an upgrade that is pipelined behind another request', () => {
     const client = await shake(port, `GET / HTTP/1.1\r\nHost: a\r\n\r\n${HANDSHAKE}`);
     await once(client.resume(), 'close');
     expect(handed).toBe(0);
-    expect(gone(antract)).toBe(true);
+    expect(isDone(antract)).toBe(true);
   });
 });
 

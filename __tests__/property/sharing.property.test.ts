@@ -70,7 +70,7 @@ class Member {
   readonly registry: OpenRegistry;
   readonly inFlight: GatedRequest[] = [];
   readonly held = new Set<Ticket>();
-  /** Killed: nothing of it is heard any more, and what it had in flight is gone. */
+  /** Killed: it sends nothing more, and its requests in flight have ended. */
   isDead = false;
   /** It was given a command that only it knew of for a time. */
   hasOwnMind = false;

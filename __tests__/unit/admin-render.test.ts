@@ -41,7 +41,7 @@ describe('lines', () => {
     expect(texts.join('')).toContain('a\ufffdb');
   });
 
-  it('stragglers beyond those named are counted', () => {
+  it('stragglers that are not named are counted', () => {
     const stragglers = [{ method: 'GET', path: '/a', ageMs: 61_000 }];
     const { text } = renderStatus(
       status({ phase: 'pausing', inFlight: 3, stragglers }),

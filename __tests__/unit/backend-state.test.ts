@@ -18,8 +18,8 @@ function situation(given: Partial<BackendSituation> = {}): BackendSituation {
   return { now: 100, phase: 'running', probe: null, settings, ...given };
 }
 
-describe('what is known of a backend', () => {
-  it('is unknown until something was seen, and again when a command follows an answer', () => {
+describe('the state of a backend', () => {
+  it('is unknown until the first observation, and again when a command follows an answer', () => {
     const backend = new Backend();
     expect(backend.facts.state).toBe('unknown');
     backend.noteAnswer(1);
@@ -28,7 +28,7 @@ describe('what is known of a backend', () => {
     expect(backend.facts).toMatchObject({ state: 'unknown', answeredAt: 1 });
   });
 
-  it('stays down over commands, outdated until it is seen down again, since the first failure', () => {
+  it('stays down over commands, since the first failure, and is outdated until the next failure', () => {
     const backend = new Backend();
     backend.noteFailure('ECONNREFUSED', 2);
     backend.onCommand();
@@ -44,7 +44,7 @@ describe('what is known of a backend', () => {
     expect(backend.facts).toMatchObject({ state: 'up', since: 12, isOutdated: false });
   });
 
-  it('is down from the first failure on, with the last reason, until an answer', () => {
+  it('is down since the first failure, with the last reason, until an answer', () => {
     const backend = new Backend();
     backend.noteFailure('ECONNRESET', 10);
     backend.noteFailure('ECONNREFUSED', 20);
@@ -58,7 +58,7 @@ describe('what is known of a backend', () => {
     expect(backend.facts).toMatchObject({ state: 'up', reason: null, since: 30 });
   });
 
-  it('is not down because one request failed that is older than an answer', () => {
+  it('does not become down by the failure of a request older than the last answer', () => {
     const backend = new Backend();
     backend.noteAnswer(10);
     backend.noteFailure('ERR_ANTRACT_PROXY_TIMEOUT', 20, 5);
@@ -67,7 +67,7 @@ describe('what is known of a backend', () => {
     expect(backend.facts.state).toBe('down');
   });
 
-  it('is not up because one request was answered that is older than a failure', () => {
+  it('does not become up by the answer to a request older than the last failure', () => {
     const backend = new Backend();
     backend.noteFailure('ECONNREFUSED', 10);
     backend.noteAnswer(20, 5);
@@ -77,7 +77,7 @@ describe('what is known of a backend', () => {
   });
 
   it.each(['HTTP 404', 'HTTP 401', 'HTTP 403', 'HTTP 405', 'HTTP 101'])(
-    'is a wrong check, and not a backend that is down, where a probe sees %s',
+    'is a wrong check, and not down, when a probe gets %s',
     (what) => {
       const backend = new Backend();
       backend.noteProbe(what, false, 1);
@@ -90,7 +90,7 @@ describe('what is known of a backend', () => {
   );
 
   it.each(['HTTP 500', 'HTTP 503', 'HTTP 429', 'HTTP 408', 'ECONNREFUSED', 'no answer in 2000 ms'])(
-    'is down where a probe sees %s',
+    'is down when a probe gets %s',
     (what) => {
       const backend = new Backend();
       backend.noteProbe(what, false, 1);
@@ -99,7 +99,7 @@ describe('what is known of a backend', () => {
   );
 });
 
-describe('a backend in words', () => {
+describe('the sentences about a backend', () => {
   it.each([
     ['ECONNREFUSED', 'connection refused (ECONNREFUSED)'],
     ['ECONNRESET', 'it closed the connection (ECONNRESET)'],
@@ -111,7 +111,7 @@ describe('a backend in words', () => {
     ['the check returned false', 'the check returned false'],
   ])('%s is: %s', (reason, words) => expect(reasonInWords(reason)).toBe(words));
 
-  it('says what is wrong, why, and what happens next, in each phase', () => {
+  it('say what is wrong, why, and what happens next, in each phase', () => {
     const backend = new Backend();
     backend.noteFailure('ECONNREFUSED', 40);
     const next = (given: Partial<BackendSituation>) => {
@@ -146,7 +146,7 @@ describe('a backend in words', () => {
     expect(next({ phase: 'stopped' })).toBeNull();
   });
 
-  it('says of an outage that was seen before the last command that it was seen then', () => {
+  it('say that an outage was seen before the last command', () => {
     const backend = new Backend();
     backend.noteFailure('ECONNREFUSED', 40);
     backend.onCommand();
@@ -158,7 +158,7 @@ describe('a backend in words', () => {
     });
   });
 
-  it('names the health check path that is wrong, in each phase', () => {
+  it('name the wrong health check path, in each phase', () => {
     const backend = new Backend();
     backend.noteProbe('HTTP 404', false, 1);
     const phases: Phase[] = ['running', 'pausing', 'paused', 'releasing', 'stopped'];
@@ -169,7 +169,7 @@ describe('a backend in words', () => {
     }
   });
 
-  it('says nothing of one that answers, or that nothing is known of', () => {
+  it('are absent if the backend answers, or its state is unknown', () => {
     const backend = new Backend();
     const nothing = { summary: null, next: null };
     expect(describeBackend(backend.facts, situation())).toMatchObject({
@@ -182,7 +182,7 @@ describe('a backend in words', () => {
     expect(describeBackend(backend.facts, situation())).toMatchObject({ state: 'up', ...nothing });
   });
 
-  it('holds no durations, so that it changes only with what there is to say', () => {
+  it('contain no durations, so that they change only with the state', () => {
     const backend = new Backend();
     backend.noteFailure('ECONNREFUSED', 40);
     const { summary, next } = describeBackend(backend.facts, situation({ probe: PROBE }));

@@ -35,7 +35,7 @@ function parse(...args: string[]) {
 }
 
 describe('the flags', () => {
-  it('are there for every option, and for nothing else', () => {
+  it('exist for every option, and for nothing else', () => {
     const keys = FLAGS.map(({ key }) => key);
     const nested: Record<string, string[]> = {
       release: Object.keys(DEFAULT_APP_SETTINGS.release),
@@ -94,7 +94,7 @@ describe('the flags', () => {
     expect(flag).toMatchObject({ long: '--release-per-second', env: 'ANTRACT_RELEASE_PER_SECOND' });
   });
 
-  it('become a configuration that holds what was given and nothing else', () => {
+  it('become a configuration with the given options and no others', () => {
     expect(parse()).toEqual({});
     expect(
       parse(
@@ -120,7 +120,7 @@ describe('the flags', () => {
     });
   });
 
-  it('tell a misspelt variable from one that is right, and from those of others', () => {
+  it('distinguish a misspelt variable from a valid one and from those of other programs', () => {
     const meant = (...names: string[]) =>
       misspeltVariables(Object.fromEntries(names.map((name) => [name, 'x'])));
     expect(meant('ANTRACT_MAX_TME', 'ANTRACT_PROBETIMEOUT')).toEqual([
@@ -154,7 +154,7 @@ describe('the flags', () => {
     expect(() => parse('--privileged-user-agent', '/(/')).toThrow();
   });
 
-  it('are put over a file value by value', () => {
+  it('override a file value by value', () => {
     const under = { target: 'a', release: { jitter: 1, concurrency: 2 } };
     expect(merge(under, { target: 'b', release: { jitter: 3 } })).toEqual({
       target: 'b',

@@ -84,7 +84,7 @@ describe("a chart's memory", () => {
     expect(inFlight).toEqual([1, 1, 1, 1, 1]);
   });
 
-  it('forgets what is older than five minutes, but for where the line comes in', () => {
+  it('drops points older than five minutes, except the one where the line enters the chart', () => {
     const history = new History();
     for (let time = 0; time <= 1000; time++) history.add(time, time, 0);
     const [times] = history.columns(1000);

@@ -28,7 +28,7 @@ function connection(...backlog: string[]): { socket: Duplex; take(): Promise<voi
 }
 
 describe('the end of a connection', () => {
-  it('comes when what was written has been taken', async () => {
+  it('comes when the written data was read', async () => {
     const { socket, take } = connection('hello');
     endSocket(socket);
     await settled();
@@ -38,7 +38,7 @@ describe('the end of a connection', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('comes after a second at the latest when nothing is taken', () => {
+  it('comes after a second at the latest when nothing is read', () => {
     const { socket } = connection('hello', 'there');
     endSocket(socket);
     jest.advanceTimersByTime(999);

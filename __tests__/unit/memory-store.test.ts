@@ -32,7 +32,7 @@ storeContract(
 );
 
 describe('MemoryStore', () => {
-  it('has nothing in common with another that was not told of it', async () => {
+  it('shares nothing with a MemoryStore that was not given it', async () => {
     await new MemoryStore().publish('app', {
       expected: 0,
       value: 'value',

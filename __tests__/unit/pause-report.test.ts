@@ -29,8 +29,8 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
     (error: AntractError) => error.code,
   );
 
-describe('a lease', () => {
-  it('ends the pause, and the log says why', async () => {
+describe('the lease of a pause', () => {
+  it('ends the pause when it is not renewed, and the log says why', async () => {
     await registry.enable('default', { lease: '15s' });
     expect(registry.status().leaseEndsInMs).toBe(15_000);
     clock.advance(14_999);
@@ -41,7 +41,7 @@ describe('a lease', () => {
     expect(registry.report()).toMatchObject({ endedBy: 'lease', pausedForMs: 15_000 });
   });
 
-  it('goes on as long as it is renewed, and not beyond the longest time', async () => {
+  it('continues as long as it is renewed, up to the maxTime of the pause', async () => {
     await registry.enable('default', { lease: '15s' });
     for (let i = 0; i < 5; i++) {
       clock.advance(10_000);
@@ -52,7 +52,7 @@ describe('a lease', () => {
     expect(registry.report()).toMatchObject({ endedBy: 'maxTime', pausedForMs: 60_000 });
   });
 
-  it('is taken off by 0, and by nothing else', async () => {
+  it('is removed by `lease: 0`, and stays when `enable` gives no lease', async () => {
     await registry.enable('default', { lease: '15s' });
     await registry.enable('default', { reason: 'still at it' });
     expect(registry.status().leaseEndsInMs).toBe(15_000);
@@ -61,7 +61,7 @@ describe('a lease', () => {
     expect(registry.status()).toMatchObject({ phase: 'paused', leaseEndsInMs: null });
   });
 
-  it('is gone with its pause', async () => {
+  it('ends with its pause, and does not end the next one', async () => {
     await registry.enable('default', { lease: '15s' });
     await registry.disable();
     await registry.enable();
@@ -70,8 +70,8 @@ describe('a lease', () => {
   });
 });
 
-describe('a condition', () => {
-  it('none: refuses to join a pause or to end a stop', async () => {
+describe('the condition of a command', () => {
+  it('`none` rejects a command that would join a pause or end a stop', async () => {
     await registry.enable('default', { ifPause: 'none' });
     const again = registry.enable('default', { ifPause: 'none', reason: 'mine' });
     expect(await codeOf(again)).toBe('ERR_ANTRACT_ALREADY_PAUSED');
@@ -82,19 +82,19 @@ describe('a condition', () => {
   });
 
   it.each(['enable', 'disable', 'stop'] as const)(
-    'an id: %s does nothing to any other pause',
+    'with an id rejects %s of any other pause',
     async (command) => {
       const first = (await registry.enable()).status.pauseId as string;
       expect(await codeOf(registry[command]('default', { ifPause: first }))).toBe('done');
       await registry.disable();
-      await registry.enable('default', { reason: 'somebody else' });
+      await registry.enable('default', { reason: 'another deploy' });
       const late = registry[command]('default', { ifPause: first });
       expect(await codeOf(late)).toBe('ERR_ANTRACT_NOT_PAUSED');
-      expect(registry.status()).toMatchObject({ phase: 'paused', reason: 'somebody else' });
+      expect(registry.status()).toMatchObject({ phase: 'paused', reason: 'another deploy' });
     },
   );
 
-  it('an id: is not met by an app that runs', async () => {
+  it('with an id is false for an app that runs', async () => {
     const { pauseId } = (await registry.enable()).status;
     await registry.disable();
     const renewal = registry.enable('default', { lease: 5, ifPause: pauseId as string });
@@ -103,8 +103,8 @@ describe('a condition', () => {
   });
 });
 
-describe('the report', () => {
-  it('is there from the first pause on, and each pause begins a new one', async () => {
+describe('the report of a pause', () => {
+  it('exists from the first pause on, and begins anew with each pause', async () => {
     expect(registry.report()).toBeUndefined();
     const { pauseId } = (await registry.enable('default', { reason: 'disk' })).status;
     expect(registry.report()).toMatchObject({ pauseId, reason: 'disk', endedBy: null, held: 0 });
@@ -115,7 +115,7 @@ describe('the report', () => {
     expect(registry.report()).toMatchObject({ held: 0, complete: false });
   });
 
-  it('counts who waited and what became of them', async () => {
+  it('counts the held requests and their outcomes', async () => {
     const gate = registry.gate('default');
     const slow = { method: 'POST', url: '/upload?token=1' };
     enter(gate, gatedRequest({ request: slow }));
@@ -147,7 +147,7 @@ describe('the report', () => {
     });
   });
 
-  it('counts those refused: at a stop, and those for whom there was no room', async () => {
+  it('counts the requests rejected by a stop or by a full queue', async () => {
     registry = new OpenRegistry({ maxQueue: 2 }, clock);
     await registry.enable();
     for (let i = 0; i < 2; i++) hold();

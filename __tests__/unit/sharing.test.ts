@@ -160,7 +160,7 @@ describe('several processes on one store', () => {
     expect(states()).toEqual(['running']);
   });
 
-  it('add up what they hold, and tell who holds it', async () => {
+  it('show the sum of their held requests, and the count of each process', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();
     await settle();
@@ -175,7 +175,7 @@ describe('several processes on one store', () => {
     expect(await b!.registry.disable()).toMatchObject({ held: 3 });
   });
 
-  it('are drained when all of them are', async () => {
+  it('are drained when each of them is drained', async () => {
     const [a, b] = await joinAll(2);
     const slow = slowPost();
     enter(b!.registry.gate('default'), slow);
@@ -197,7 +197,7 @@ describe('several processes on one store', () => {
     expect(drained).toEqual(['default', 'default']);
   });
 
-  it('wait for one that has not heard of the pause, until it looks by itself', async () => {
+  it('wait for a process that missed the pause, until it reads the store by itself', async () => {
     const [a, b] = await joinAll(2);
     b!.store.isDeaf = true;
     await a!.registry.enable();
@@ -212,7 +212,7 @@ describe('several processes on one store', () => {
     expect([outcome, ...states()]).toEqual(['drained', 'paused', 'paused']);
   });
 
-  it('a drain is not done while a process is silent that has not acknowledged the pause', async () => {
+  it('do not drain while a silent process has not acknowledged the pause', async () => {
     const [a, b] = await joinAll(2);
     enter(b!.registry.gate('default'));
     isolate(b!);
@@ -233,7 +233,7 @@ describe('several processes on one store', () => {
     expect(await a!.registry.during('shop', () => 'ran', { lost: 'ignore' })).toBe('ran');
   });
 
-  it('a drain is not done either if the process was silent before the pause', async () => {
+  it('do not drain if a process was silent before the pause', async () => {
     const [a, b] = await joinAll(2);
     isolate(b!);
     await pass(60_000);
@@ -245,7 +245,7 @@ describe('several processes on one store', () => {
     expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'drained', missing: [] });
   });
 
-  it('a process that starts later knows of one that fell silent before', async () => {
+  it('tell a process that starts later of a process that fell silent before', async () => {
     const [a, b] = await joinAll(2);
     isolate(b!);
     await pass(10_000);
@@ -258,7 +258,7 @@ describe('several processes on one store', () => {
     expect((await waiting).missing).toHaveLength(2);
   });
 
-  it('a silent process that had acknowledged the pause and drained does not hinder a drain', async () => {
+  it('drain despite a silent process that had acknowledged the pause and drained', async () => {
     const [a, b, c] = await joinAll(3);
     const slow = slowPost();
     enter(a!.registry.gate('default'), slow);
@@ -276,7 +276,7 @@ describe('several processes on one store', () => {
     expect(await c!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
   });
 
-  it('a silent process that lets requests through without its store hinders a drain', async () => {
+  it('do not drain while a silent process passes requests when it has no store', async () => {
     const [a, b] = await joinAll(2, { onStoreError: 'open' });
     await a!.registry.enable();
     await pass(300);
@@ -286,7 +286,7 @@ describe('several processes on one store', () => {
     expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'lost' });
   });
 
-  it('an operator can say that a silent process has ended, until it is heard of again', async () => {
+  it('drop a silent process when the operator says that it has ended, until it reports again', async () => {
     const [a, b, c] = await joinAll(3);
     isolate(c!);
     await a!.registry.enable();
@@ -313,7 +313,7 @@ describe('several processes on one store', () => {
     ).rejects.toThrow('Expected `lost` to be');
   });
 
-  it('a process that listens where a silent one did has replaced it', async () => {
+  it('replace a silent process by one that listens on the same address', async () => {
     const [a, b] = await joinAll(2);
     b!.registry.core.sharing!.listensOn('http://0.0.0.0:8080');
     await settle();
@@ -333,7 +333,7 @@ describe('several processes on one store', () => {
     expect(a!.registry.status().lostProcesses).toEqual([]);
   });
 
-  it('another worker of the same cluster does not replace a silent one', async () => {
+  it('do not replace a silent worker by another worker of the same cluster', async () => {
     const [a] = await joinAll(1);
     const report = async (id: string, worker: number): Promise<void> => {
       const [own] = await a!.store.reports();
@@ -351,7 +351,7 @@ describe('several processes on one store', () => {
     expect(a!.registry.status().lostProcesses).toHaveLength(0);
   });
 
-  it('a process that has left is not missed by one that did not hear of it', async () => {
+  it('do not report a process that left as lost, even if they missed that it left', async () => {
     const [a, b] = await joinAll(2);
     a!.store.isDeaf = true;
     await b!.registry.close();
@@ -361,7 +361,7 @@ describe('several processes on one store', () => {
     expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });
 
-  it('a process that ends with requests in flight does not say that it has left', async () => {
+  it('report a process that ends with requests in flight as lost', async () => {
     const [a, b] = await joinAll(2);
     enter(b!.registry.gate('default'));
     const closing = b!.registry.close();
@@ -373,7 +373,7 @@ describe('several processes on one store', () => {
     expect(await waiting).toMatchObject({ outcome: 'lost' });
   });
 
-  it('drop the counts of a process as soon as its primary says that it has ended', async () => {
+  it('drop the counts of a process as soon as its primary reports its end', async () => {
     const [a, b] = await joinAll(2);
     enter(b!.registry.gate('default'));
     await a!.registry.enable();
@@ -401,7 +401,7 @@ describe('several processes on one store', () => {
     expect(a!.warnings.join().match(/PROCESS_LOST/g)).toHaveLength(1);
   });
 
-  it('say of a process that was silent that it has ended, once its primary says so', async () => {
+  it('show a silent process as ended once its primary reports its end', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();
     const [id] = (await a!.store.reports()).map((report) => report.id).toSorted();
@@ -415,7 +415,7 @@ describe('several processes on one store', () => {
     expect(other.registry.status().lostProcesses).toMatchObject([{ ended: true }]);
   });
 
-  it('say that the backend is down where one of them sees it down, until all see it answer', async () => {
+  it('show the backend as down while any of them sees it down, until all see it answer', async () => {
     const check = { probe: { check: () => false }, holdOnOutage: '10s' };
     const [a, b] = await joinAll(2, check);
     const backend = () => a!.registry.status().backend;
@@ -444,7 +444,7 @@ describe('several processes on one store', () => {
     expect(backend()).toMatchObject({ state: 'down', probing: true });
   });
 
-  it('keep an outage over a pause, unless another of them had an answer after it', async () => {
+  it('keep an outage over a pause, unless another process had an answer after it', async () => {
     const [a, b] = await joinAll(2);
     const backends = () => [a, b].map((one) => one!.registry.status().backend.state);
     const seen = slowPost();
@@ -466,7 +466,7 @@ describe('several processes on one store', () => {
     expect(backends()).not.toContain('down');
   });
 
-  it('understand reports of an older version, which say nothing of the backend', async () => {
+  it('read the reports of an older version, which do not contain the backend', async () => {
     const [a, b] = await joinAll(2);
     await b!.registry.enable();
     await pass(1500);
@@ -485,7 +485,7 @@ describe('several processes on one store', () => {
     expect(a!.registry.status().processes).toHaveLength(4);
   });
 
-  it('do without one that has left, as soon as nothing is in flight there, and without a word', async () => {
+  it('continue without a process that has left as soon as it has nothing in flight, and log no warning', async () => {
     const [a, b] = await joinAll(2);
     const slow = slowPost();
     enter(b!.registry.gate('default'), slow);
@@ -503,7 +503,7 @@ describe('several processes on one store', () => {
     expect(a!.registry.status().processes).toHaveLength(1);
   });
 
-  it('let one in that comes in the middle of a pause, and it holds from its first request', async () => {
+  it('share a pause with a process that starts during it, and it holds its first request', async () => {
     const [a] = await joinAll(1);
     await a!.registry.enable('shop', { maxTime: '1m' });
     await pass(10_000);
@@ -517,7 +517,7 @@ describe('several processes on one store', () => {
     expect(ticket).toHaveProperty('queued', true);
   });
 
-  it('let requests go that came before it was known that the app runs', async () => {
+  it('release requests that came before a new process knew that the app runs', async () => {
     const [a] = await joinAll(1);
     expect(passes(a!.registry.gate('default'))).toBe(true);
     const late = join();
@@ -559,7 +559,7 @@ describe('several processes on one store', () => {
     expect(states()).toEqual(['running', 'running']);
   });
 
-  it('follow the last command, whichever of two operators gave it', async () => {
+  it('follow the last command of two operators', async () => {
     const [a, b] = await joinAll(2);
     for (let i = 0; i < 20; i++) {
       const [enabled, disabled] = await Promise.all([a!.registry.enable(), b!.registry.disable()]);
@@ -569,7 +569,7 @@ describe('several processes on one store', () => {
     }
   });
 
-  it('refuse a command whose condition does not hold elsewhere', async () => {
+  it('reject a command whose condition is false in another process', async () => {
     const [a, b] = await joinAll(2);
     b!.store.isDeaf = true;
     await a!.registry.enable();
@@ -578,7 +578,7 @@ describe('several processes on one store', () => {
     });
   });
 
-  it('share out the pace among those that release', async () => {
+  it('divide the pace among the processes that release', async () => {
     const [a, b, c] = await joinAll(3, { release: { concurrency: 4 } });
     await a!.registry.enable();
     await settle();
@@ -593,7 +593,7 @@ describe('several processes on one store', () => {
     expect(members.map(({ registry }) => registry.gate('default').inFlight)).toEqual([2, 2, 0]);
   });
 
-  it('tell who waits for a drain that the pause has ended, also while the others are asked', async () => {
+  it('end the wait for a drain when the pause ends, also while other processes are asked', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();
     await settle();
@@ -605,13 +605,13 @@ describe('several processes on one store', () => {
     expect(await waiting).toMatchObject({ outcome: 'resumed' });
   });
 
-  it('speak with one voice', async () => {
+  it('have one leader', async () => {
     await joinAll(3);
     expect(members.filter(({ registry }) => registry.core.isLeader)).toHaveLength(1);
   });
 });
 
-describe('a process that stood still', () => {
+describe('a process that was frozen', () => {
   let own: FakeClock;
   let frozen: Member;
 
@@ -638,7 +638,7 @@ describe('a process that stood still', () => {
     expect(own.pendingTimers).toBe(0);
   });
 
-  it('holds who came meanwhile until it knows what is asked for', async () => {
+  it('holds the first request after the freeze until it has read the store', async () => {
     const gate = frozen.registry.gate('default');
     own.leap(10_000);
     const ticket = hold(gate);
@@ -649,7 +649,7 @@ describe('a process that stood still', () => {
     expect(passes(gate)).toBe(true);
   });
 
-  it('does not take for news what it had asked for before', async () => {
+  it('does not apply an answer of the store that it requested before the freeze', async () => {
     const gate = frozen.registry.gate('default');
     let answer = (): void => undefined;
     const { load } = frozen.store;
@@ -677,7 +677,7 @@ describe('a process that stood still', () => {
   });
 
   it.each(['between', 'during'])(
-    'does not take the others for dead, %s its beats',
+    'does not report the other processes as lost, frozen %s its heartbeats',
     async (when) => {
       let answer = (): void => undefined;
       if (when === 'during') {
@@ -700,7 +700,7 @@ describe('a process that stood still', () => {
   );
 });
 
-describe('while the store does not answer', () => {
+describe('during a store outage', () => {
   const lose = async (...lost: Member[]) => {
     for (const { store } of lost) store.mode = 'failing';
     await pass(1100);
@@ -710,7 +710,7 @@ describe('while the store does not answer', () => {
     await pass(1100);
   };
 
-  it('what was asked for goes on, and ends after its longest time', async () => {
+  it('a pause continues, and ends after its maxTime', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable('default', { maxTime: '30s', lease: '2s' });
     await settle();
@@ -728,7 +728,7 @@ describe('while the store does not answer', () => {
     expect(states()).toEqual(['running', 'running']);
   });
 
-  it('a lease counts anew once it can be renewed again', async () => {
+  it('a lease starts again once it can be renewed', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable('default', { lease: '3s' });
     await settle();
@@ -740,7 +740,7 @@ describe('while the store does not answer', () => {
     expect(states()).toEqual(['running', 'running']);
   });
 
-  it('a command reaches the process that it is given to, says so, and the others later', async () => {
+  it('a command takes effect in its own process, reports that, and reaches the others later', async () => {
     const [a, b] = await joinAll(2);
     await lose(a!, b!);
     expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
@@ -750,7 +750,7 @@ describe('while the store does not answer', () => {
     expect(states()).toEqual(['paused', 'paused']);
   });
 
-  it('a drain gives up as soon as nothing is in flight here, and says that the store is the cause', async () => {
+  it('a drain fails as soon as this process has nothing in flight, and names the store as the cause', async () => {
     const [a, b] = await joinAll(2);
     await lose(a!, b!);
     const slow = slowPost();
@@ -768,7 +768,7 @@ describe('while the store does not answer', () => {
     );
   });
 
-  it('a drain also gives up if this process knows of no other', async () => {
+  it('a drain also fails if this process knows no other process', async () => {
     const [a] = await joinAll(1);
     await a!.registry.enable();
     await settle();
@@ -799,7 +799,7 @@ describe('while the store does not answer', () => {
     });
   });
 
-  it('a drain that is waited for gives up when the store is lost in the middle of it', async () => {
+  it('a drain fails when the store is lost during the wait', async () => {
     const [a, b] = await joinAll(2);
     enter(b!.registry.gate('default'));
     await a!.registry.enable();
@@ -810,7 +810,7 @@ describe('while the store does not answer', () => {
     expect(await waiting).toMatchObject({ outcome: 'lost', store: 'lost' });
   });
 
-  it('a drain that ignores lost processes waits for one that was heard of until 5 s ago', async () => {
+  it('a drain that ignores lost processes waits for a process that reported up to 5 s ago', async () => {
     const [a, b] = await joinAll(2);
     enter(b!.registry.gate('default'));
     await lose(a!, b!);
@@ -831,7 +831,7 @@ describe('while the store does not answer', () => {
   });
 
   it.each(['failing', 'frozen'] as const)(
-    'counts of others are as old as they are, and are left out after 5 s, with a %s store',
+    'counts of other processes show their age, and are left out after 5 s, with a %s store',
     async (mode) => {
       const [a, b] = await joinAll(2);
       enter(b!.registry.gate('default'));
@@ -856,7 +856,7 @@ describe('while the store does not answer', () => {
     },
   );
 
-  it('a command that took too long is done here, and once only in the end', async () => {
+  it('a command that exceeds its time takes effect in this process, and only once in total', async () => {
     const [a, b] = await joinAll(2);
     a!.store.mode = 'frozen';
     const enabling = a!.registry.enable();
@@ -869,7 +869,7 @@ describe('while the store does not answer', () => {
     expect(b!.registry.status().phase).toBe('running');
   });
 
-  it('what others asked for meanwhile wins over what only this process was told', async () => {
+  it('a command that reached the store wins over a command that reached only this process', async () => {
     const [a, b] = await joinAll(2);
     await lose(a!);
     await a!.registry.enable('default', { reason: 'mine' });
@@ -879,7 +879,7 @@ describe('while the store does not answer', () => {
     expect(members.map(({ registry }) => registry.status().reason)).toEqual(['theirs', 'theirs']);
   });
 
-  it('`open` lets everybody through, until it is known again that they have to wait', async () => {
+  it('`open` passes all requests, until a pause can be read again', async () => {
     const [a, b] = await joinAll(2, { onStoreError: 'open' });
     await a!.registry.enable();
     await settle();
@@ -889,7 +889,7 @@ describe('while the store does not answer', () => {
     expect(states()).toEqual(['paused', 'paused']);
   });
 
-  it('`closed` holds everybody, but not for ever', async () => {
+  it('`closed` holds all requests for a limited time', async () => {
     const [a, b] = await joinAll(2, { onStoreError: 'closed', maxTime: '1m' });
     await lose(a!);
     const ticket = hold(a!.registry.gate('default'));
@@ -907,7 +907,7 @@ describe('while the store does not answer', () => {
     expect(passes(a!.registry.gate('default'))).toBe(true);
   });
 
-  it('one that starts does so without it', async () => {
+  it('a process starts without the store', async () => {
     const store = new FlakyStore(new MemoryStore(first, clock));
     store.mode = 'frozen';
     const { registry } = join({}, store);
@@ -944,7 +944,7 @@ describe('while the store does not answer', () => {
     expect(mayEnter()).toBe(true);
   });
 
-  it('`fence` holds requests as well that pass by a pause of writes', async () => {
+  it('`fence` also holds requests that a pause of writes does not hold', async () => {
     const [a] = await joinAll(1, { onStoreError: 'fence' });
     const read = gatedRequest();
     await a!.registry.enable('default', { only: 'writes' });
@@ -971,7 +971,7 @@ describe('while the store does not answer', () => {
     expect(passes(registry.gate('default'))).toBe(true);
   });
 
-  it('a store that has forgotten a pause is told of it', async () => {
+  it('a store that lost a pause gets it again', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable('default', { maxTime: '1m', reason: 'deploy' });
     await settle();
@@ -990,7 +990,7 @@ describe('while the store does not answer', () => {
   });
 });
 
-describe('what could go wrong between them', () => {
+describe('processes on one store, in rare orders of events:', () => {
   /** Two, of which one stops by itself when its backend does not answer after a pause. */
   const joinWithStop = async () => {
     const a = join({
@@ -1008,7 +1008,7 @@ describe('what could go wrong between them', () => {
     return { a, b: b!, stopByItself };
   };
 
-  it('an app that one of them has no room for is paused in the others, and there once there is', async () => {
+  it('an app beyond `maxApps` of one process is paused in the others, and there once it has room', async () => {
     const [a] = await joinAll(1);
     const b = join({ maxApps: 1 });
     await b.registry.ready;
@@ -1024,7 +1024,7 @@ describe('what could go wrong between them', () => {
     expect(passes(b.registry.gate('shop'))).toBe(false);
   });
 
-  it('does not wait for the pace of processes that are silent', async () => {
+  it('a release does not leave a share of the pace to silent processes', async () => {
     const all = await joinAll(3, { release: { concurrency: 1 } });
     await all[0]!.registry.enable();
     await settle();
@@ -1039,7 +1039,7 @@ describe('what could go wrong between them', () => {
     expect(inFlight()).toEqual([1, 1, 1]);
   });
 
-  it('one that joins does not end a lease that could not have been renewed', async () => {
+  it('a process that joins does not end a lease that could not be renewed', async () => {
     const [a] = await joinAll(1);
     await a!.registry.enable('default', { lease: '3s' });
     a!.store.mode = 'failing';
@@ -1051,7 +1051,7 @@ describe('what could go wrong between them', () => {
     expect(late.registry.gate('default').desiredKind).toBe('running');
   });
 
-  it('`open` goes back to a pause, whatever has become of its lease meanwhile', async () => {
+  it('`open` returns to a pause, even if its lease has ended meanwhile', async () => {
     const [a] = await joinAll(1, { onStoreError: 'open' });
     await a!.registry.enable('default', { lease: '3s' });
     a!.store.mode = 'failing';
@@ -1062,7 +1062,7 @@ describe('what could go wrong between them', () => {
     expect(states()).toEqual(['paused']);
   });
 
-  it('that a pause has run out is no command, and takes nothing back', async () => {
+  it('the end of a pause by its maxTime does not undo a later command', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable('default', { maxTime: '5s' });
     await settle();
@@ -1077,7 +1077,7 @@ describe('what could go wrong between them', () => {
     expect(states()).toEqual(['paused', 'paused']);
   });
 
-  it('none takes a drain for done that has not heard that it is over', async () => {
+  it('a process that missed the end of a pause does not report a drain', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();
     await settle();
@@ -1089,14 +1089,14 @@ describe('what could go wrong between them', () => {
     expect(await waiting).toMatchObject({ outcome: 'resumed' });
   });
 
-  it('a store that fails with nothing to say is lost like any other', async () => {
+  it('a store that rejects without a reason counts as lost', async () => {
     const [a] = await joinAll(1);
     // oxlint-disable-next-line prefer-promise-reject-errors -- Stores of others do what they like.
     a!.store.publish = () => Promise.reject(null);
     expect(await a!.registry.enable()).toMatchObject({ changed: true, shared: false });
   });
 
-  it('a command that arrives late does not undo what its operator asked for since', async () => {
+  it('a late command does not undo a newer command of the same operator', async () => {
     const [a] = await joinAll(1);
     let arrive = (): void => undefined;
     const { publish } = a!.store;
@@ -1121,7 +1121,7 @@ describe('what could go wrong between them', () => {
     expect(states()).toEqual(['running', 'running']);
   });
 
-  it('an end that one of them alone was told of is brought to a store that forgot the pause', async () => {
+  it('the end of a pause that one process knows reaches a store that lost the pause', async () => {
     const [a, b] = (await joinAll(2)) as [Member, Member];
     await a.registry.enable();
     await settle();
@@ -1137,7 +1137,7 @@ describe('what could go wrong between them', () => {
     expect(states()).toEqual(['running', 'running']);
   });
 
-  it('one that has left does not come back with what it told before', async () => {
+  it('an old report does not bring back a process that has left', async () => {
     const [a, b] = (await joinAll(2)) as [Member, Member];
     const all = await b.store.reports();
     await b.registry.close();
@@ -1147,7 +1147,7 @@ describe('what could go wrong between them', () => {
     expect(a.registry.status().processes).toHaveLength(1);
   });
 
-  it('none tells a drain for done before it has asked who has come meanwhile', async () => {
+  it('a process asks for new processes before it reports a drain', async () => {
     const [a] = (await joinAll(1)) as [Member];
     a.store.isDeaf = true;
     const late = join();
@@ -1164,7 +1164,7 @@ describe('what could go wrong between them', () => {
     expect(drained).toEqual(['default']);
   });
 
-  it('one that finds the store again does not take those for dead that have not yet', async () => {
+  it('a process that reconnects first does not report the others as lost', async () => {
     const [a] = await joinAll(2);
     for (const { store } of members) store.mode = 'failing';
     await pass(10_000);
@@ -1175,7 +1175,7 @@ describe('what could go wrong between them', () => {
     expect(a!.warnings.join()).toContain('WRN_ANTRACT_PROCESS_LOST');
   });
 
-  it('what makes no sense in the store is told once', async () => {
+  it('an invalid value in the store causes one warning', async () => {
     const [a] = await joinAll(1);
     await new MemoryStore(first, clock).publish('shop', {
       expected: 0,
@@ -1190,7 +1190,7 @@ describe('what could go wrong between them', () => {
     expect(states('shop')).toEqual(['paused']);
   });
 
-  it('a store that refuses whatever it is given does not keep a process busy', async () => {
+  it('a store that rejects each publication does not keep a process busy', async () => {
     const [a] = await joinAll(1);
     await a!.registry.enable('default', { maxTime: '5s' });
     a!.store.publish = async () => ({ published: false, current: undefined });
@@ -1199,7 +1199,7 @@ describe('what could go wrong between them', () => {
     await expect(a!.registry.enable()).rejects.toMatchObject({ code: 'ERR_ANTRACT_STORE_BUSY' });
   });
 
-  it('none is told to be drained before the others have heard of a stop', async () => {
+  it('a drain is not reported before the others know of a stop', async () => {
     const { a, b, stopByItself } = await joinWithStop();
     const seen: string[] = [];
     a.registry.on('drained', () => seen.push(b.registry.gate('default').desiredKind));
@@ -1221,7 +1221,7 @@ describe('what could go wrong between them', () => {
     expect(seen).toEqual(['stopped']);
   });
 
-  it('what one of them has done by itself reaches the others after an outage', async () => {
+  it('an automatic stop of one process reaches the others after a store outage', async () => {
     const { a, stopByItself } = await joinWithStop();
     await stopByItself(() => (a.store.mode = 'failing'));
     expect(states()).toEqual(['stopped', 'running']);
@@ -1230,7 +1230,7 @@ describe('what could go wrong between them', () => {
     expect(states()).toEqual(['stopped', 'stopped']);
   });
 
-  it('the end of a lease that one of them saw before an outage reaches the others after it', async () => {
+  it('the end of a lease that one process saw before a store outage reaches the others after it', async () => {
     const [a, b] = (await joinAll(2)) as [Member, Member];
     await b.registry.enable('default', { lease: '3s' });
     await settle();
@@ -1245,7 +1245,7 @@ describe('what could go wrong between them', () => {
     expect(states()).toEqual(['running', 'running']);
   });
 
-  it('a store that subscribes slowly is subscribed to once, and left at the end', async () => {
+  it('a slow store is subscribed to once, and unsubscribed from at the end', async () => {
     const store = new FlakyStore(new MemoryStore(first, clock));
     const { subscribe } = store;
     let subscribed = 0;
@@ -1270,7 +1270,7 @@ describe('what could go wrong between them', () => {
     expect(left).toBe(subscribed);
   });
 
-  it('two maintenance windows in two of them at once are one too many', async () => {
+  it('the second of two maintenance windows at once is rejected', async () => {
     const [a, b] = await joinAll(2);
     let open = 0;
     let most = 0;
@@ -1285,7 +1285,7 @@ describe('what could go wrong between them', () => {
     expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
   });
 
-  it('one that leaves a failing store still closes it', async () => {
+  it('a process closes its store even if the store fails', async () => {
     const store = Object.assign(new FlakyStore(new MemoryStore(first, clock)), { closed: 0 });
     const { registry } = join({}, Object.assign(store, { close: async () => void store.closed++ }));
     await registry.ready;
@@ -1294,7 +1294,7 @@ describe('what could go wrong between them', () => {
     expect(store.closed).toBe(1);
   });
 
-  it('one that joins does not tell as news what has been told', async () => {
+  it('a process that joins does not announce a pause again', async () => {
     const [a] = await joinAll(1);
     await a!.registry.enable();
     const late = join();
@@ -1305,7 +1305,7 @@ describe('what could go wrong between them', () => {
     expect(spoke).toEqual([false]);
   });
 
-  it('each speaks for itself while it is alone', async () => {
+  it('each process is its own leader during a store outage', async () => {
     await joinAll(2);
     for (const { store } of members) store.mode = 'failing';
     await pass(1100);
@@ -1315,7 +1315,7 @@ describe('what could go wrong between them', () => {
     expect(members.filter(({ registry }) => registry.core.isLeader)).toHaveLength(1);
   });
 
-  it('a window does not end a pause that is not its own', async () => {
+  it('a maintenance window does not end the pause of another operator', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.during('default', async () => {
       a!.store.isDeaf = true;
@@ -1329,8 +1329,8 @@ describe('what could go wrong between them', () => {
   });
 });
 
-describe('what processes tell each other', () => {
-  it('fits into a value, however much there is to tell, with what matters first', async () => {
+describe('the report of a process to the others', () => {
+  it('fits into a value of the store, however long it is, with the important parts first', async () => {
     const told: string[] = [];
     class Overheard extends FlakyStore {
       override report(report: StoredReport, ttlMs: number, withinMs: number) {
@@ -1354,7 +1354,7 @@ describe('what processes tell each other', () => {
     expect(Object.keys(apps).length).toBeGreaterThan(100);
   });
 
-  it('fits into a value, with as many silent processes as there may be', async () => {
+  it('fits into a value of the store with the most silent processes', async () => {
     const told: string[] = [];
     class Overheard extends FlakyStore {
       override report(report: StoredReport, ttlMs: number, withinMs: number) {
@@ -1412,7 +1412,7 @@ describe('a store that is empty', () => {
     expect(b.warnings).toEqual([]);
   });
 
-  it('makes a process hold that starts before a pause is there again which was lost', async () => {
+  it('makes a new process hold requests until a lost pause is restored', async () => {
     const a = joinLossy();
     await pass(4000);
     await a.registry.enable('default', { reason: 'deploy' });
@@ -1431,7 +1431,7 @@ describe('a store that is empty', () => {
     expect(late.registry.status()).toMatchObject({ phase: 'paused', reason: 'deploy' });
   });
 
-  it('does not make a process that starts miss one that was lost before', async () => {
+  it('does not hide from a new process that another was lost before', async () => {
     const [a, b] = [joinLossy(), joinLossy()];
     await pass(5000);
     isolate(b);
@@ -1462,7 +1462,7 @@ describe('a store that is empty', () => {
   });
 
   it.each([0, 1000, 2500, 4000, 6000])(
-    'does not make a process that starts miss one that fell silent %i ms before',
+    'does not hide from a new process that another fell silent %i ms before',
     async (ms) => {
       const [a, b] = [joinLossy(), joinLossy()];
       await pass(5000);
@@ -1481,7 +1481,7 @@ describe('a store that is empty', () => {
     },
   );
 
-  it('is not said to be complete before it has a report of each process that is known to run', async () => {
+  it('is not marked as complete before it has a report of each running process', async () => {
     for (let ms = 100; ms < 2500; ms += 200) {
       const [a, b] = [joinLossy(), joinLossy()];
       await pass(5000);
@@ -1528,7 +1528,7 @@ describe('a store that is empty', () => {
     expect(await late.registry.waitForDrain()).toMatchObject({ outcome: 'drained', missing: [] });
   });
 
-  it('lets a process that starts know that a silent one had drained, and keeps to the pause', async () => {
+  it('shows a new process that a silent one had drained, and keeps the pause', async () => {
     const [a, b] = [joinLossy(), joinLossy()];
     await pass(5000);
     await a.registry.enable();
@@ -1546,7 +1546,7 @@ describe('a store that is empty', () => {
     expect(late.registry.status().lostProcesses).toMatchObject([{ blocksDrain: false }]);
   });
 
-  it('ends the wait of a process that starts, once another says that it has all', async () => {
+  it('lets a new process pass requests once another marks it as complete', async () => {
     const a = joinLossy();
     await pass(4000);
     empty(a);
@@ -1557,7 +1557,7 @@ describe('a store that is empty', () => {
     expect(mayEnter(late)).toBe(true);
   });
 
-  it('tells a process nothing that stood still meanwhile', async () => {
+  it('does not let a process that was frozen pass requests at once', async () => {
     const a = joinLossy();
     await pass(4000);
     empty(a);
@@ -1569,7 +1569,7 @@ describe('a store that is empty', () => {
     expect(mayEnter(a)).toBe(true);
   });
 
-  it('does not end what `closed` and `fence` hold', async () => {
+  it('does not release requests that `closed` and `fence` hold', async () => {
     for (const onStoreError of ['closed', 'fence'] as const) {
       const a = joinLossy({ onStoreError });
       await pass(5000);
@@ -1586,7 +1586,7 @@ describe('a store that is empty', () => {
 });
 
 describe('a backend that answers one of several processes', () => {
-  it('is asked at once by the others that wait for it, and none opens by hearsay', async () => {
+  it('is probed at once by the other processes, and each releases only after its own probe', async () => {
     const answers = [false, false];
     const asked = [0, 0];
     const [a, b] = [0, 1].map((i) =>

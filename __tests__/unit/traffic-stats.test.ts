@@ -10,7 +10,7 @@ const report = (stats: TrafficStats, now: number, inFlight = 0, oldest = 0) =>
   reportTraffic('shop', stats.summary(now), inFlight, oldest);
 
 describe('traffic statistics', () => {
-  it('say what a steady stream of requests leads one to expect', () => {
+  it('predict the held requests of a steady stream', () => {
     const stats = new TrafficStats(0);
     for (let now = 0; now < 2 * MINUTE; now += 100) stats.record(now, now === 5000 ? 1234 : 20);
     expect(report(stats, 2 * MINUTE, 3)).toEqual({
@@ -46,7 +46,7 @@ describe('traffic statistics', () => {
     expect(report(stats, 1000, 1, 90_000).slowestMs).toBe(90_000);
   });
 
-  it('do not make a flood of a few requests in the first moment', () => {
+  it('do not show a flood after a few requests in the first moment', () => {
     const stats = new TrafficStats(0);
     stats.record(5, 5);
     expect(report(stats, 10)).toMatchObject({ requestsPerSecond: 1, expectedHeldIn30s: 30 });
@@ -65,7 +65,7 @@ describe('traffic statistics', () => {
 });
 
 describe('a registry', () => {
-  it('measures each request from the moment it was let through, once', async () => {
+  it('measures each request once, from the moment it passed', async () => {
     const clock = new FakeClock();
     const registry = new OpenRegistry({}, clock);
     const gate = registry.gate('default');
@@ -83,7 +83,7 @@ describe('a registry', () => {
     expect(registry.gate('default').traffic.passed).toBe(2);
   });
 
-  it('does not count as passed what had to wait', async () => {
+  it('does not count held requests as passed', async () => {
     const registry = new OpenRegistry();
     const gate = registry.gate('default');
     await registry.enable();
@@ -91,7 +91,7 @@ describe('a registry', () => {
     expect(registry.gate('default').traffic.passed).toBe(0);
   });
 
-  it('refuses to speak of an app that does not exist', () => {
+  it('rejects a question about an app that does not exist', () => {
     const registry = new OpenRegistry();
     registry.core.gates.declare('shop');
     expect(() => registry.traffic('shpo')).toThrow(
