@@ -792,11 +792,40 @@ describe('during a store outage', () => {
     await a!.registry.enable();
     expect(a!.registry.status().phase).toBe('pausing');
     await find(a!);
-    await pass(1000);
+    await pass(3000);
     expect(await a!.registry.waitForDrain()).toMatchObject({
       outcome: 'drained',
       store: 'connected',
     });
+  });
+
+  it('a drain is not done before a process that started during the outage has reported', async () => {
+    const [a] = await joinAll(1);
+    await a!.registry.enable();
+    await a!.registry.waitForDrain();
+    await lose(a!);
+    const late = join();
+    late.store.mode = 'failing';
+    // It knows of no pause, because it has never read the store.
+    await pass(4000);
+    const slow = slowPost();
+    enter(late.registry.gate('default'), slow);
+    await find(a!);
+    expect(a!.registry.status()).toMatchObject({ phase: 'pausing', store: 'connected' });
+    let outcome: string | undefined;
+    const waiting = a!.registry.waitForDrain().then((result) => {
+      ({ outcome } = result);
+    });
+    await pass(500);
+    expect(outcome).toBeUndefined();
+    await find(late);
+    await pass(3000);
+    expect(outcome).toBeUndefined();
+    late.registry.gate('default').onResponseEnd(slow.request);
+    await pass(500);
+    await waiting;
+    expect(outcome).toBe('drained');
+    expect(a!.registry.status().phase).toBe('paused');
   });
 
   it('a drain fails when the store is lost during the wait', async () => {

@@ -18,7 +18,7 @@ export interface ProcessReports {
   readonly peers: readonly Peer[];
   /** The version of the desired state that all processes must acknowledge. */
   readonly version: number;
-  /** The state was published, and no missing process can still send requests to the backend. */
+  /** The state was published, and no missing or unknown process can still send requests to the backend. */
   readonly isInForce: boolean;
   readonly now: number;
 }

@@ -142,7 +142,8 @@ export class OtherProcesses {
   /** Whether the other processes can know the desired state, and this process their reports. */
   #isShared(app: string): boolean {
     const { sync, outage, states } = this.#deps;
-    return sync.isReady && !outage.isActive && !states.isPending(app);
+    const hasReports = sync.isReady && !outage.isActive && !sync.isAwaitingReports;
+    return hasReports && !states.isPending(app);
   }
 
   /**

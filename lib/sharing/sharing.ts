@@ -190,12 +190,13 @@ export class Sharing {
     const { clock, reports } = this.#deps;
     const { app } = gate;
     const version = this.#states.version(app);
+    const isPublished = !this.#states.isPending(app) && !this.#sync.isAwaitingReports;
     return {
       self: this.#self,
       own: reportApp(gate, version, { clock, reports }),
       peers: this.#membership.peers.live,
       version,
-      isInForce: this.others.missing(gate).length === 0 && !this.#states.isPending(app),
+      isInForce: isPublished && this.others.missing(gate).length === 0,
       now: clock.now(),
     };
   }

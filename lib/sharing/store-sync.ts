@@ -48,6 +48,8 @@ export class StoreSync {
   /** The number of stalls of this process at the last beat. */
   #stallCount = 0;
   #unsubscribe: (() => Promise<void>) | undefined;
+  /** Ends the wait for reports after an outage. */
+  #reportsTimer: Timer | undefined;
   #isClosed = false;
   #closing: Promise<void> | undefined;
 
@@ -75,6 +77,14 @@ export class StoreSync {
     return this.#isUpToDate && !this.#deps.outage.isHolding;
   }
 
+  /**
+   * Whether processes may still be unknown here: one that was started during the last outage of the store
+   * may need longer to find the store again.
+   */
+  get isAwaitingReports(): boolean {
+    return this.#reportsTimer !== undefined;
+  }
+
   /** Exactly one process is the leader, unless the processes can't reach the store. */
   get isLeader(): boolean {
     const { outage, membership } = this.#deps;
@@ -90,6 +100,7 @@ export class StoreSync {
     if (outage.isActive || this.#isClosed) return;
     states.suspendLeases();
     this.#completeness.reset();
+    this.#stopReportsTimer();
     outage.begin(error);
     membership.notifyWatchers();
   }
@@ -112,6 +123,7 @@ export class StoreSync {
     this.#setReady();
     this.#readyTimer?.cancel();
     this.#beatTimer?.cancel();
+    this.#stopReportsTimer();
     outage.close();
     stalls.close();
     membership.stop();
@@ -210,10 +222,19 @@ export class StoreSync {
   #onStoreFound(): void {
     const { outage, membership, clock } = this.#deps;
     outage.end();
+    this.#reportsTimer = clock.after(TRUST_AFTER_MS, () => {
+      this.#reportsTimer = undefined;
+      membership.notifyWatchers();
+    });
     // No process could report during the outage.
     membership.peers.extendLiveness(clock.now());
     membership.reportNow();
     membership.notifyWatchers();
+  }
+
+  #stopReportsTimer(): void {
+    this.#reportsTimer?.cancel();
+    this.#reportsTimer = undefined;
   }
 
   #reconsiderGates(): void {
