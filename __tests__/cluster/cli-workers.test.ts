@@ -6,7 +6,7 @@ import http from 'node:http';
 import { createServer } from 'node:net';
 import { untilProcesses, type ProcessStatus } from '../support/admin-status.ts';
 import { killBackends, type Backend } from '../support/backend.ts';
-import { endAll, runCli, serve } from '../support/cli.ts';
+import { endAll, runCli, serve, type CliProcess } from '../support/cli.ts';
 import { closeAll, request, type RequestOptions } from '../support/http.ts';
 import { startLoad, type Sent } from '../support/load.ts';
 import { operate, type Operated } from '../support/operated.ts';
@@ -218,21 +218,34 @@ describe('several workers', () => {
     );
   }, 30_000);
 
-  it('write whole access lines, also to a slow reader', async () => {
-    const { gateway: cli, url } = await operate('--workers', '4');
-    cli.readSlowly();
-    const headers = { 'user-agent': 'x'.repeat(500) };
+  describe('with access lines that their reader has not read', () => {
     const path = `/${'y'.repeat(490)}`;
-    for (let i = 0; i < 10; i++) {
-      await Promise.all(Array.from({ length: 40 }, () => request(url + path, { headers })));
-    }
-    cli.readOn();
-    cli.signal('SIGTERM');
-    await cli.exited;
-    const lines = cli.stdout.trimEnd().split('\n');
-    const paths = lines.map((line) => (JSON.parse(line) as { path: string }).path);
-    expect(paths.filter((one) => one === path)).toHaveLength(400);
-  }, 30_000);
+    const begin = async (): Promise<CliProcess> => {
+      const { gateway: cli, url } = await operate('--workers', '4');
+      cli.readSlowly();
+      const headers = { 'user-agent': 'x'.repeat(500) };
+      for (let i = 0; i < 60; i++) {
+        await Promise.all(Array.from({ length: 40 }, () => request(url + path, { headers })));
+      }
+      return cli;
+    };
+
+    it('exit after a slow reader has read all of them', async () => {
+      const cli = await begin();
+      cli.readInPieces(150);
+      cli.signal('SIGTERM');
+      expect(await cli.exited).toEqual({ code: 0, signal: null });
+      const lines = cli.stdout.trimEnd().split('\n');
+      const paths = lines.map((line) => (JSON.parse(line) as { path: string }).path);
+      expect(paths.filter((one) => one === path)).toHaveLength(2400);
+    }, 60_000);
+
+    it('exit although the reader reads nothing', async () => {
+      const cli = await begin();
+      cli.signal('SIGTERM');
+      expect(await cli.exited).toEqual({ code: 0, signal: null });
+    }, 60_000);
+  });
 });
 
 describe('several workers that get a signal', () => {

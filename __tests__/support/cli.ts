@@ -77,6 +77,16 @@ export class CliProcess {
     this.#child.stdout?.resume();
   }
 
+  /** As a slow log collector: one chunk, then a break. */
+  readInPieces(breakMs: number): void {
+    const { stdout } = this.#child;
+    stdout?.on('data', () => {
+      stdout.pause();
+      setTimeout(() => stdout.resume(), breakMs);
+    });
+    stdout?.resume();
+  }
+
   /** Waits until what was written to a stream matches. */
   async saw(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {

@@ -9,7 +9,7 @@ import { createGateway, type Gateway } from '../../gateway/server/gateway.ts';
 import { ClusterStore } from '../../stores/cluster-store.ts';
 import { EXIT_FAILED, EXIT_USAGE, toFailure, UsageError } from '../cli-error.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
-import { flushOutput } from '../flush-output.ts';
+import { untilRead } from '../flush-output.ts';
 import { CLOSING_SIGNALS, stderrLogger } from '../run-gateway.ts';
 import { WorkerMetrics } from '../workers/worker-metrics.ts';
 import {
@@ -42,7 +42,8 @@ function runWorker(worker: Worker): void {
     if (isClosing) return;
     isClosing = true;
     const code = await close(gateway);
-    await flushOutput(process.stdout);
+    // Only the primary sees the reader. If the reader stalls, the primary reads on and drops the lines.
+    await untilRead(process.stdout);
     process.exit(code);
   };
   worker.on('disconnect', () => {

@@ -13,12 +13,14 @@ export class LineOutput {
     target.on('drain', () => {
       for (const source of this.#sources) source.resume();
     });
-    // The reader has ended (`antract serve | head`). Keep serving, and keep reading the sources, so that
-    // a full pipe does not block a worker.
-    target.on('error', () => {
-      this.#isClosed = true;
-      for (const source of this.#sources) source.resume();
-    });
+    // The reader has ended (`antract serve | head`). Keep serving.
+    target.on('error', () => this.drop());
+  }
+
+  /** Drops all further lines, but keeps reading the sources, so that a full pipe does not block a worker. */
+  drop(): void {
+    this.#isClosed = true;
+    for (const source of this.#sources) source.resume();
   }
 
   add(source: Readable | null): void {

@@ -12,6 +12,7 @@ import { WorkerPool } from './worker-pool.ts';
 import { EXIT_FAILED } from '../cli-error.ts';
 import type { RawConfig } from '../config/read-flags.ts';
 import { LineOutput } from './line-output.ts';
+import { untilStalled } from '../flush-output.ts';
 import { MetricsAggregator } from './metrics-aggregator.ts';
 import { endOnSignals, stderrLogger } from '../run-gateway.ts';
 
@@ -47,6 +48,7 @@ export async function runWorkers({
     },
   );
   const close = async (): Promise<number> => {
+    void untilStalled(process.stdout).then(() => output.drop());
     const exitedCleanly = await pool.close();
     await primary.stop();
     await store?.close?.();
