@@ -1,4 +1,5 @@
 /** The requests that passed the gate and whose response has not ended. */
+import { LinkedMap } from '../common/linked-map.ts';
 import { describe, type RequestLine } from '../common/request.ts';
 import type { GatedRequest, Arrival, Ticket } from './gated-request.ts';
 
@@ -36,7 +37,7 @@ export interface InFlightRequest {
 }
 
 export class InFlight {
-  readonly #entries = new Map<RequestLine, InFlightRequest>();
+  readonly #entries = new LinkedMap<RequestLine, InFlightRequest>();
   #onEmpty: (() => void) | undefined;
 
   /** Counts long-lived requests too. */
@@ -54,13 +55,13 @@ export class InFlight {
 
   /** Adds a request that passes on arrival. */
   add(gated: GatedRequest, arrival: Arrival): void {
-    this.#entries.set(gated.request, { gated, since: arrival.since, arrival, ticket: undefined });
+    this.#entries.add(gated.request, { gated, since: arrival.since, arrival, ticket: undefined });
   }
 
   /** Adds a request that was held until now. */
   addReleased(ticket: Ticket, now: number): void {
     const { gated, request } = ticket;
-    this.#entries.set(request, { gated, since: now, arrival: ticket, ticket });
+    this.#entries.add(request, { gated, since: now, arrival: ticket, ticket });
   }
 
   /** Undefined if the request was not in flight: its end may be reported more than once. */
@@ -88,24 +89,24 @@ export class InFlight {
   }
 
   *[Symbol.iterator](): Iterator<GatedRequest> {
-    for (const { gated } of this.#entries.values()) yield gated;
+    for (const [, { gated }] of this.#entries) yield gated;
   }
 
   some(predicate: (gated: GatedRequest) => boolean): boolean {
-    for (const { gated } of this.#entries.values()) if (predicate(gated)) return true;
+    for (const [, { gated }] of this.#entries) if (predicate(gated)) return true;
     return false;
   }
 
   countLongLived(): number {
     let count = 0;
-    for (const { gated } of this.#entries.values()) if (gated.isLongLived()) count++;
+    for (const [, { gated }] of this.#entries) if (gated.isLongLived()) count++;
     return count;
   }
 
   /** The requests that match, oldest first. */
   stragglers(now: number, matches: (gated: GatedRequest) => boolean): Straggler[] {
     const found: Straggler[] = [];
-    for (const { gated, since } of this.#entries.values()) {
+    for (const [, { gated, since }] of this.#entries) {
       if (!matches(gated)) continue;
       const waitsFor = gated.clientWait?.()?.waitsFor;
       const ageMs = Math.round(now - since);

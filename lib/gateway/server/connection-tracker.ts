@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { LinkedMap } from '../../common/linked-map.ts';
 import { systemClock } from '../../common/clock.ts';
 import { onDisconnect } from '../../http/disconnect.ts';
 import { ENDING_MS } from '../../http/end-socket.ts';
@@ -19,7 +20,7 @@ export class ConnectionTracker {
   readonly #describe: DescribeRequest;
   readonly #sockets = new Set<Socket>();
   readonly #upgraded = new Set<Socket>();
-  readonly #responses = new Map<ServerResponse, Socket>();
+  readonly #responses = new LinkedMap<ServerResponse, Socket>();
   /** Sockets on which `destroySoon()` was called. Each further call would add a listener. */
   readonly #closing = new WeakSet<Socket>();
   #isDraining = false;
@@ -60,7 +61,7 @@ export class ConnectionTracker {
 
   /** @param onEnd called once, when the response has ended or its client has disconnected. */
   track(req: IncomingMessage, res: ServerResponse, onEnd: () => void): void {
-    this.#responses.set(res, req.socket);
+    this.#responses.add(res, req.socket);
     if (this.#isDraining) {
       this.#expectEnd(res);
       this.#scheduleCheck();
@@ -87,7 +88,7 @@ export class ConnectionTracker {
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#isDraining = true;
-    for (const res of this.#responses.keys()) this.#expectEnd(res);
+    for (const [res] of this.#responses) this.#expectEnd(res);
     for (const socket of this.#upgraded)
       gatedUpgradeOf(socket)?.onResponseStart(() => this.#scheduleCheck());
     // Closes idle connections too.
@@ -150,12 +151,13 @@ export class ConnectionTracker {
 
   /** Undefined for an upgraded socket that is being rejected. */
   *#requests(): Iterable<GatedHttpRequest | GatedUpgrade | undefined> {
-    for (const res of this.#responses.keys()) yield this.#describe(res.req, res);
+    for (const [res] of this.#responses) yield this.#describe(res.req, res);
     for (const socket of this.#upgraded) yield gatedUpgradeOf(socket);
   }
 
   #closeIdle(): void {
-    const busy = new Set(this.#responses.values());
+    const busy = new Set<Socket>();
+    for (const [, socket] of this.#responses) busy.add(socket);
     for (const socket of this.#sockets) {
       if (busy.has(socket) || this.#upgraded.has(socket) || this.#closing.has(socket)) continue;
       this.#closing.add(socket);
