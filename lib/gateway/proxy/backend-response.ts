@@ -5,7 +5,7 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http';
-import { dropHopHeaders } from './proxy-headers.ts';
+import { withoutHopHeaders } from './proxy-headers.ts';
 
 /** `writeHead()` throws on these characters, and Node's parser accepts them from a backend. */
 const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/;
@@ -65,9 +65,8 @@ export function passInformation(
   if (statusCode === 100 || req.httpVersion === '1.0' || res.headersSent || !res.socket) return;
   // Informational responses to a client that doesn't read must not fill the memory.
   if (!res.socket.writable || res.socket.writableNeedDrain) return;
-  dropHopHeaders(headers);
   let head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}\r\n`;
-  for (const [name, value] of Object.entries(headers)) {
+  for (const [name, value] of Object.entries(withoutHopHeaders(headers))) {
     if (FRAMING.has(name)) continue;
     for (const line of [value].flat()) head += `${name}: ${line}\r\n`;
   }

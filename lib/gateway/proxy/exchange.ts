@@ -1,14 +1,15 @@
 /** What the gateway remembers about one request until its response has ended. */
 import type { IncomingMessage } from 'node:http';
+import { plainAddress } from '../../common/address.ts';
 import type { ListenerCounts } from './proxy-listeners.ts';
 
 export interface Exchange {
+  /** The address of the client of this connection. Undefined once it is closed. */
+  readonly peer: string | undefined;
   /** For the access log: why the backend did not answer, such as `ECONNREFUSED`. */
   error: string | undefined;
   /** For the access log: the status of the response to an upgrade. */
   upgradeStatus: number | undefined;
-  /** The path for the backend, where http-proxy-middleware is shown another one. */
-  backendPath: string | undefined;
   /** The listeners before the latest attempt to send the request. */
   listenerCounts: ListenerCounts | undefined;
   /** The response of the backend, from its headers on. */
@@ -19,25 +20,27 @@ export interface Exchange {
 
 /** The exchanges of one gateway. */
 export class Exchanges {
-  readonly #exchanges = new WeakMap<IncomingMessage, Exchange>();
+  /**
+   * A property of the request, because two gateways may serve one request. The entries of a WeakMap would
+   * make garbage collection slower: each collection visits the whole map.
+   */
+  readonly #key = Symbol('exchange');
 
   /** Undefined for a request that never reached a proxy, such as one for the admin endpoints. */
   find(req: IncomingMessage): Exchange | undefined {
-    return this.#exchanges.get(req);
+    return (req as WithExchange)[this.#key];
   }
 
   of(req: IncomingMessage): Exchange {
-    const known = this.#exchanges.get(req);
-    if (known) return known;
-    const exchange: Exchange = {
+    return ((req as WithExchange)[this.#key] ??= {
+      peer: plainAddress(req.socket.remoteAddress),
       error: undefined,
       upgradeStatus: undefined,
-      backendPath: undefined,
       listenerCounts: undefined,
       backendResponse: undefined,
       isBodyOverdue: false,
-    };
-    this.#exchanges.set(req, exchange);
-    return exchange;
+    });
   }
 }
+
+type WithExchange = IncomingMessage & { [key: symbol]: Exchange | undefined };

@@ -3,7 +3,6 @@
  * `X-Forwarded-*` headers.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { plainAddress } from '../../common/address.ts';
 import { prepareTrailer } from './trailers.ts';
 
 /**
@@ -11,7 +10,14 @@ import { prepareTrailer } from './trailers.ts';
  * `trailer`, because trailers are passed on. `expect` is removed, because Node has told the client to
  * continue already.
  */
-const HOP_BY_HOP = ['keep-alive', 'proxy-connection', 'te', 'upgrade', 'expect'] as const;
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'upgrade',
+  'expect',
+]);
 
 /** `TE` is hop-by-hop, but some backends send trailers only if it asks for them. */
 const WANTS_TRAILERS = /(^|,)\s*trailers\s*(,|$)/i;
@@ -35,16 +41,35 @@ function isForwarding(name: string): boolean {
   return FORWARDING.test(name) || isDisguisedForwarding(name);
 }
 
-/** Changes `req.headers`, which the proxy passes on. */
-export function prepareHeaders(req: IncomingMessage, trustForwarded: boolean): void {
+/**
+ * Replaces `req.headers`, which the proxy passes on. A copy in one pass, because an object from which a
+ * property was deleted is slower in everything that follows.
+ *
+ * @param peer the address of the client of this connection.
+ */
+export function prepareHeaders(
+  req: IncomingMessage,
+  peer: string | undefined,
+  trustForwarded: boolean,
+): void {
   const { headers } = req;
-  const wantsTrailers = headers.te !== undefined && WANTS_TRAILERS.test(String(headers.te));
-  dropHopHeaders(headers);
-  if (wantsTrailers) Object.assign(headers, { te: 'trailers', connection: 'te' });
+  const named = namesIn(headers.connection);
+  const isUntrusted = trustForwarded ? isDisguisedForwarding : isForwarding;
+  const prepared: IncomingHttpHeaders = {};
+  for (const name in headers) {
+    if (HOP_BY_HOP.has(name) || named?.has(name)) continue;
+    // Only names that begin with f or x can be one of them.
+    if ((name[0] === 'x' || name[0] === 'f') && isUntrusted(name)) continue;
+    prepared[name] = headers[name];
+  }
+  if (headers.te !== undefined && WANTS_TRAILERS.test(String(headers.te))) {
+    Object.assign(prepared, { te: 'trailers', connection: 'te' });
+  }
   // Node accepts both only with `--insecure-http-parser`. The backend may use the one that Node ignored.
-  if (headers['transfer-encoding'] !== undefined) delete headers['content-length'];
-  drop(headers, trustForwarded ? isDisguisedForwarding : isForwarding);
-  addForwarded(req);
+  if (prepared['transfer-encoding'] !== undefined) delete prepared['content-length'];
+  prepareTrailer(prepared);
+  addForwarded(prepared, peer);
+  req.headers = prepared;
 }
 
 /** Whether the headers tell the backend where the body ends. Node writes chunks by the same rule. */
@@ -54,33 +79,26 @@ export function isBodyFramed(headers: IncomingHttpHeaders): boolean {
   return Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** For requests and responses. */
-export function dropHopHeaders(headers: IncomingHttpHeaders): void {
-  const { connection } = headers;
-  if (connection !== undefined) {
-    if (!/^(keep-alive|close)$/i.test(connection)) dropNamed(headers, connection);
-    delete headers.connection;
-  }
-  for (const name of HOP_BY_HOP) {
-    if (headers[name] !== undefined) delete headers[name];
-  }
-  prepareTrailer(headers);
-}
-
-function dropNamed(headers: IncomingHttpHeaders, connection: string): void {
-  const named = new Set(connection.toLowerCase().split(/\s*,\s*/));
-  drop(headers, (name) => named.has(name) && !END_TO_END.test(name));
-}
-
-function drop(headers: IncomingHttpHeaders, unwanted: (name: string) => boolean): void {
+/** The headers of a response without the hop-by-hop ones. Also a copy, see {@link prepareHeaders}. */
+export function withoutHopHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const named = namesIn(headers.connection);
+  const kept: IncomingHttpHeaders = {};
   for (const name in headers) {
-    if (unwanted(name)) delete headers[name];
+    if (!HOP_BY_HOP.has(name) && !named?.has(name)) kept[name] = headers[name];
   }
+  prepareTrailer(kept);
+  return kept;
+}
+
+/** The headers that `Connection` names, without those that can't be removed. Mostly it names none. */
+function namesIn(connection: string | undefined): Set<string> | undefined {
+  if (connection === undefined || /^(keep-alive|close)$/i.test(connection)) return undefined;
+  const names = connection.toLowerCase().split(/\s*,\s*/);
+  return new Set(names.filter((name) => !END_TO_END.test(name)));
 }
 
 /** Only trusted `X-Forwarded-*` headers are left. The peer that sent them is added as the last hop. */
-function addForwarded({ headers, socket }: IncomingMessage): void {
-  const peer = plainAddress(socket.remoteAddress);
+function addForwarded(headers: IncomingHttpHeaders, peer: string | undefined): void {
   const before = headers['x-forwarded-for'];
   if (peer !== undefined) headers['x-forwarded-for'] = before ? `${String(before)}, ${peer}` : peer;
   headers['x-forwarded-proto'] ??= 'http';

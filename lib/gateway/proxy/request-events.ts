@@ -16,7 +16,7 @@ import {
 import { responseHasBody, passInformation, prepareResponse } from './backend-response.ts';
 import type { BackendConnections } from './connections/backend-connections.ts';
 import type { Exchange, Exchanges } from './exchange.ts';
-import { dropHopHeaders, isBodyFramed } from './proxy-headers.ts';
+import { withoutHopHeaders, isBodyFramed } from './proxy-headers.ts';
 import { reportFailure, type ProxyGate } from './proxy-gate.ts';
 import { removeAddedListeners } from './proxy-listeners.ts';
 import { passTrailers } from './trailers.ts';
@@ -70,7 +70,7 @@ export class RequestEvents {
     }
     gate.onResponse(req, proxyRes.statusCode ?? 0);
     exchange.backendResponse = proxyRes;
-    dropHopHeaders(proxyRes.headers);
+    proxyRes.headers = withoutHopHeaders(proxyRes.headers);
     this.#setConnection(proxyRes, req, res);
     if (proxyRes.headers.trailer !== undefined) passResponseTrailers(proxyRes, req, res);
     // The library sends the headers together with the first byte of the body, which may come much later
@@ -117,8 +117,8 @@ export class RequestEvents {
 function respondFailed(error: Error, req: IncomingMessage, res: ServerResponse): void {
   // The headers of the backend may have been copied already, and its body be wrong from the first byte.
   if (!res.headersSent) removeCopiedHead(res);
-  // Does nothing to a response that has begun. The library destroys it if the response of the backend
-  // is incomplete. A backend that did not want the rest of an upload may have sent all of its response.
+  // Does nothing to a response that has begun, such as that of a backend that did not want the rest of an
+  // upload.
   sendRejection(req, res, rejectionForError(error));
   // Read and discard the rest of an upload: unread, it would block the connection, and many clients read
   // the response only when they have sent everything.

@@ -19,11 +19,3 @@ export function readRequestTarget(req: IncomingMessage & { originalUrl?: string 
   req.url = path.startsWith('/') ? path : `/${path}`;
   return true;
 }
-
-/**
- * Whether http-proxy-middleware could read a host name from this path, and fail. It reads paths as URLs,
- * in which two slashes begin an authority.
- */
-export function looksLikeAuthority(path: string): boolean {
-  return path[1] === '/' || path[1] === '\\';
-}

@@ -10,8 +10,7 @@ import {
 import { sendUpgradeRejection } from '../../http/rejection-response.ts';
 import { badResponseError, isDrop, codeOf, rejectionForError } from './backend-error.ts';
 import { prepareResponse } from './backend-response.ts';
-import type { BackendConnections } from './connections/backend-connections.ts';
-import type { WaitingRequest } from './connections/connection-queue.ts';
+import type { BackendConnections, WaitingUpgrade } from './connections/backend-connections.ts';
 import type { Exchanges } from './exchange.ts';
 import { reportFailure, type ProxyGate } from './proxy-gate.ts';
 import { joinSockets } from './upgrade-socket.ts';
@@ -39,7 +38,7 @@ export class UpgradeEvents {
     socket: Socket,
     head: Buffer,
     send: (received: Buffer) => void,
-  ): WaitingRequest {
+  ): WaitingUpgrade {
     const early = readUntilAnswered(socket);
     const stopReading = (): Buffer => Buffer.concat([head, ...early.stop()]);
     return {

@@ -5,7 +5,6 @@ import { systemClock } from '../../common/clock.ts';
 import { isEndedHere } from '../../http/gated-http-request.ts';
 import { rejectionStatus } from '../../http/rejection-response.ts';
 import type { Exchanges } from '../proxy/exchange.ts';
-import { plainAddress } from '../../common/address.ts';
 import type { AccessLog, Outcome } from './access-log.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 
@@ -31,27 +30,29 @@ export class AccessRecorder {
   watch(req: IncomingMessage, res: ServerResponse, app: string | null): void {
     const log = this.#log;
     if (!log) return this.#connections.track(req, res, ignore);
-    const measure = startMeasure(req);
+    const start = startOf(req);
+    const exchange = this.#exchanges.of(req);
     this.#connections.track(req, res, () => {
-      const error = this.#exchanges.find(req)?.error;
+      const { error, peer } = exchange;
       // Not the status of the response: a long poll that was ended is answered on its socket, and an
       // `EventSource` is rejected with a 200.
       const rejected = rejectionStatus(req);
       const status = rejected ?? (res.headersSent ? res.statusCode : null);
       const outcome = rejected === undefined ? this.#outcomeOf(req, res, error) : 'answered';
-      log.write({ req, app, status, error, outcome, ...measure() });
+      log.write({ req, app, remote: peer, status, error, outcome, ...measure(req, start) });
     });
   }
 
   watchUpgrade(req: IncomingMessage, socket: Socket, app: string | null): void {
     const log = this.#log;
     if (!log) return;
-    const measure = startMeasure(req);
+    const start = startOf(req);
+    const exchange = this.#exchanges.of(req);
     socket.once('close', () => {
-      const { error, upgradeStatus } = this.#exchanges.find(req) ?? {};
+      const { error, peer, upgradeStatus } = exchange;
       const status = upgradeStatus ?? rejectionStatus(req) ?? null;
       const outcome = status === null ? 'left' : 'answered';
-      log.write({ req, app, status, error, outcome, ...measure() });
+      log.write({ req, app, remote: peer, status, error, outcome, ...measure(req, start) });
     });
   }
 
@@ -64,14 +65,18 @@ export class AccessRecorder {
 
 function ignore(): void {}
 
-/** Reads the address at the start, because a closed socket has none. */
-function startMeasure({ socket }: IncomingMessage) {
-  const start = systemClock.now();
-  const bytesBefore = socket.bytesWritten;
-  const remote = plainAddress(socket.remoteAddress);
-  return () => ({
-    remote,
-    bytes: socket.bytesWritten - bytesBefore,
-    durationMs: systemClock.now() - start,
-  });
+interface Start {
+  readonly time: number;
+  readonly bytes: number;
+}
+
+function startOf({ socket }: IncomingMessage): Start {
+  return { time: systemClock.now(), bytes: socket.bytesWritten };
+}
+
+function measure({ socket }: IncomingMessage, start: Start) {
+  return {
+    bytes: socket.bytesWritten - start.bytes,
+    durationMs: systemClock.now() - start.time,
+  };
 }

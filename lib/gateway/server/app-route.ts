@@ -54,7 +54,7 @@ export class AppRoute implements Destination {
 
   handle(req: IncomingMessage, res: ServerResponse): void {
     this.#pause(req, res, () => {
-      prepareHeaders(req, this.#deps.trustForwarded);
+      this.#prepareHeaders(req);
       this.#proxy.request(req, res);
     });
   }
@@ -78,11 +78,16 @@ export class AppRoute implements Destination {
 
   #passUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { connection, upgrade } = req.headers;
-    prepareHeaders(req, this.#deps.trustForwarded);
+    this.#prepareHeaders(req);
     Object.assign(req.headers, { connection, upgrade });
     if (gatedUpgradeOf(socket)) return this.#proxyUpgrade(req, socket, head);
     // The upgrade bypasses the pause, and a shutdown has to end it too.
     new GatedUpgrade(req, socket, { mayBeEnded: true }).handTo(this.#proxyUpgrade, head);
+  }
+
+  #prepareHeaders(req: IncomingMessage): void {
+    const { exchanges, trustForwarded } = this.#deps;
+    prepareHeaders(req, exchanges.of(req).peer, trustForwarded);
   }
 
   #gate(): ProxyGate {

@@ -4,76 +4,68 @@
  * A request gets a connection only when it is established. Until then nothing of the request has been
  * written or read, so the request can be requeued when the connection can't be made.
  */
-import { Agent as HttpAgent } from 'node:http';
+import type { ClientRequest } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { NetConnectOpts, Socket } from 'node:net';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { readDescriptorLimits } from '../../../common/descriptors.ts';
-import { readEveryHeader } from '../../../common/header-limit.ts';
 import { tlsServerName, type Target } from '../../config/target.ts';
 import { AcceptCheck } from './accept-check.ts';
+import { BackendAgent } from './backend-agent.ts';
 import { whenUsable } from './connection-attempt.ts';
-import {
-  ConnectionQueue,
-  type AgentInternals,
-  type OpenConnection,
-  type WaitingRequest,
-} from './connection-queue.ts';
+import { ConnectionPool, type OpenConnection, type WaitingRequest } from './connection-pool.ts';
 import { keepReading } from './early-response.ts';
 import { limitDescriptor, StarvedConnections } from './starved-connections.ts';
 
-const AGENT_OPTIONS = {
-  keepAlive: true,
-  // A limit would be a second, invisible queue behind the one that holds requests.
-  maxSockets: Infinity,
-  maxFreeSockets: 256,
-  // The backend is least likely to close the connection that was used last.
-  scheduling: 'lifo',
-} as const;
-
-export interface TlsOptions {
-  readonly rejectUnauthorized: boolean;
-}
+/** TCP keep-alive, from this long without data. As Node's agents do. */
+const KEEP_ALIVE_MS = 1000;
 
 export interface BackendConnectionsDeps {
   readonly target: Target;
+  /** Whether the certificate of an https backend must be valid. */
+  readonly rejectUnauthorized: boolean;
   /** The longest silence; 0 for no limit. */
   readonly timeoutMs: number;
   /** Whether the backend may fail at any moment, as during a release. */
   readonly needsAcceptCheck: () => boolean;
 }
 
+export interface WaitingUpgrade extends Omit<WaitingRequest, 'use'> {
+  /** Makes the request, which gets the connection. */
+  readonly use: () => void;
+}
+
 export class BackendConnections {
-  readonly agent: HttpAgent;
+  readonly agent: BackendAgent;
   readonly #deps: BackendConnectionsDeps;
-  readonly #connect: HttpAgent['createConnection'];
-  /** Connections that are being made. */
-  readonly #pending = new Set<Socket>();
+  readonly #connect: () => Socket;
+  /** All connections, and those that are being made. */
+  readonly #sockets = new Set<Socket>();
   /** Undefined for TLS, where only the backend can establish a connection. */
   readonly #acceptCheck: AcceptCheck | undefined;
   readonly #maxDescriptor = readDescriptorLimits().backends;
   readonly #starved: StarvedConnections;
-  readonly #queue: ConnectionQueue;
+  readonly #pool: ConnectionPool;
   readonly #retryable = new WeakSet<Error>();
 
   constructor(deps: BackendConnectionsDeps) {
     const { target, timeoutMs } = deps;
     this.#deps = deps;
-    this.agent = createNodeAgent(target);
-    this.#connect = this.agent.createConnection.bind(this.agent);
+    this.#connect = connector(deps);
     if (target.protocol === 'http:') this.#acceptCheck = new AcceptCheck(addressOf(target));
-    this.#starved = new StarvedConnections(this.#open, timeoutMs, () => this.#queue.hasSurplus);
-    this.#queue = new ConnectionQueue(this.agent, (options, callback) =>
-      this.#starved.open(options, callback),
-    );
-    readAllResponseHeaders(this.agent);
+    this.#starved = new StarvedConnections(this.#open, timeoutMs, () => this.#pool.hasSurplus);
+    this.#pool = new ConnectionPool((callback) => this.#starved.open(callback));
+    this.agent = new BackendAgent(target.protocol, this.#pool);
   }
 
   /**
    * For an upgrade, because the proxy library destroys the client's socket when it can't connect. Calls
    * `use` when a connection is established, for the request that is made within that call.
    */
-  withConnection(waiting: WaitingRequest, tls: TlsOptions): void {
-    this.#queue.add(waiting, { ...addressOf(this.#deps.target), ...tls });
+  withConnection({ use, fail, isGone }: WaitingUpgrade): void {
+    const send = (socket: Socket): void => this.agent.offer(socket, use);
+    const socket = this.#pool.take();
+    if (socket) send(socket);
+    else this.#pool.wait({ use: send, fail, isGone });
   }
 
   /** Whether no connection could be made for a request, so that it was not sent and may be requeued. */
@@ -83,22 +75,21 @@ export class BackendConnections {
 
   /** Idle connections may lead to a backend that is about to stop or has stopped. */
   closeIdle(): void {
-    this.#queue.closeIdle();
+    this.#pool.closeIdle();
   }
 
   /** Closes all connections, and those that are being made. */
   close(): void {
-    this.agent.destroy();
-    this.#queue.closeSpare();
     this.#acceptCheck?.close();
-    for (const socket of this.#pending) socket.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     this.#starved.close();
   }
 
-  readonly #open: OpenConnection = (options, callback) => {
+  readonly #open: OpenConnection = (callback) => {
     const { target, timeoutMs, needsAcceptCheck } = this.#deps;
-    const socket = this.#connect(options) as Socket;
-    this.#pending.add(socket);
+    const socket = this.#connect();
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     limitDescriptor(socket, this.#maxDescriptor);
     const attempt = {
       readyEvent: target.protocol === 'http:' ? 'connect' : 'secureConnect',
@@ -106,29 +97,55 @@ export class BackendConnections {
       acceptCheck: needsAcceptCheck() ? this.#acceptCheck : undefined,
     } as const;
     whenUsable(socket, attempt, (failure) => {
-      this.#pending.delete(socket);
       if (!failure) {
-        keepReading(socket);
+        this.#prepare(socket);
         return callback(null, socket);
       }
       if (failure.isRetryable) this.#retryable.add(failure.error);
       callback(failure.error);
     });
   };
+
+  /** Adds the listeners of a connection once, instead of for each of its requests. */
+  #prepare(socket: Socket): void {
+    keepReading(socket);
+    // The close event follows and is handled.
+    socket.on('error', ignore);
+    socket.once('close', () => this.#pool.remove(socket));
+    // Node emits it when a request no longer uses the connection, and the connection may be kept.
+    socket.on('free', () => {
+      const internals = socket as { _httpMessage?: ClientRequest | null };
+      // Null until a request has been written to the connection.
+      const isKept = internals._httpMessage?.shouldKeepAlive !== false;
+      internals._httpMessage = null;
+      if (isKept && socket.writable) this.#pool.add(socket);
+      else socket.destroy();
+    });
+  }
 }
 
-/** In the agent, because the parser has its limit before http-proxy-middleware shows a request. */
-function readAllResponseHeaders(agent: HttpAgent): void {
-  const internals = agent as unknown as AgentInternals;
-  const { addRequest } = internals;
-  internals.addRequest = (req, options) => addRequest.call(agent, readEveryHeader(req), options);
-}
+function ignore(): void {}
 
 function addressOf({ hostname, port, socketPath }: Target): NetConnectOpts {
   return socketPath === undefined ? { host: hostname, port } : { path: socketPath };
 }
 
-function createNodeAgent({ protocol, hostname }: Target): HttpAgent {
-  if (protocol === 'http:') return new HttpAgent(AGENT_OPTIONS);
-  return new HttpsAgent({ ...AGENT_OPTIONS, servername: tlsServerName(hostname) });
+function connector({ target, rejectUnauthorized }: BackendConnectionsDeps): () => Socket {
+  const options = {
+    ...addressOf(target),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+  };
+  if (target.protocol === 'http:') return () => connect(options);
+  const tlsOptions = {
+    ...options,
+    servername: tlsServerName(target.hostname),
+    rejectUnauthorized,
+    ALPNProtocols: ['http/1.1'],
+    // The name under which the agent keeps the TLS session.
+    _agentKey: target.hostname,
+  };
+  const agent = new HttpsAgent({ keepAlive: true });
+  return () => agent.createConnection(tlsOptions) as Socket;
 }

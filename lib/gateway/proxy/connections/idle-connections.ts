@@ -1,58 +1,73 @@
-/**
- * The idle connections of an agent. Before a request gets one, the dead ones are closed.
- */
-import type { Agent } from 'node:http';
+/** The idle connections to one backend. Dead ones are closed instead of used. */
 import type { Socket } from 'node:net';
+import { systemClock } from '../../../common/clock.ts';
 import { isLive } from './socket-liveness.ts';
 
-export class IdleConnections {
-  readonly #agent: Agent;
+const MAX_IDLE = 256;
+
+/** A connection that has been idle for longer is checked before its use: backends close idle connections. */
+const MAX_UNCHECKED_IDLE_MS = 10;
+
+/**
+ * A dying process closes all its connections at once. So one connection that is alive now stands for all
+ * others for this time. A check costs a system call that fails, about 10 microseconds: one for each request
+ * would cost more than everything else that antract does for a request.
+ */
+const PROOF_MS = 1;
+
+interface IdleConnection {
+  readonly socket: Socket;
+  readonly since: number;
   /**
-   * How much each connection had received when it became idle. Node reads and drops what arrives later,
+   * How much the connection had received when it became idle. Node reads and drops what arrives later,
    * such as the late body of a response to HEAD. The next response would begin in the middle of it.
    */
-  readonly #bytesRead = new WeakMap<Socket, number>();
+  readonly bytesRead: number;
+}
 
-  constructor(agent: Agent) {
-    this.#agent = agent;
+export class IdleConnections {
+  /** The newest one last. It is used first, because the backend is least likely to close it. */
+  readonly #connections: IdleConnection[] = [];
+  /** When a connection was last found alive. */
+  #provenAt = -Infinity;
+  /** When a connection last closed. The backend may be closing the others, too. */
+  #closedAt = -Infinity;
+
+  add(socket: Socket): void {
+    if (this.#connections.length >= MAX_IDLE) return void socket.destroy();
+    const { bytesRead } = socket;
+    this.#connections.push({ socket, since: systemClock.now(), bytesRead });
   }
 
-  /** Call it when a connection becomes idle. */
-  onIdle(socket: Socket): void {
-    this.#bytesRead.set(socket, socket.bytesRead);
-  }
-
-  /** Whether a live connection is idle. */
-  hasLive(): boolean {
-    this.closeDead();
-    return this.#sockets().some((socket) => !socket.destroyed);
-  }
-
-  /**
-   * Closes dead connections from the newest to the first live one. The agent uses the newest connection
-   * first.
-   */
-  closeDead(): void {
-    for (const sockets of Object.values(this.#agent.freeSockets)) {
-      if (sockets) this.#closeDeadIn(sockets);
+  /** The newest one that is alive. Closes those that are not. */
+  take(): Socket | undefined {
+    for (let newest = this.#connections.pop(); newest; newest = this.#connections.pop()) {
+      if (this.#isUsable(newest)) return newest.socket;
+      newest.socket.destroy();
     }
+    return undefined;
+  }
+
+  /** A connection has closed, whether it was idle or in use. */
+  remove(socket: Socket): void {
+    this.#closedAt = systemClock.now();
+    const index = this.#connections.findLastIndex((connection) => connection.socket === socket);
+    if (index >= 0) this.#connections.splice(index, 1);
   }
 
   closeAll(): void {
-    for (const socket of this.#sockets()) socket.destroy();
+    for (const { socket } of this.#connections.splice(0)) socket.destroy();
   }
 
-  #closeDeadIn(sockets: Socket[]): void {
-    for (let left = sockets.length; left > 0; left--) {
-      const newest = sockets.at(-1) as Socket;
-      if (isLive(newest, this.#bytesRead.get(newest))) return;
-      newest.destroy();
-      // The agent removes destroyed connections when it finds them at the front.
-      sockets.unshift(sockets.pop() as Socket);
-    }
-  }
-
-  #sockets(): Socket[] {
-    return Object.values(this.#agent.freeSockets).flatMap((sockets) => sockets ?? []);
+  #isUsable({ socket, since, bytesRead }: IdleConnection): boolean {
+    const now = systemClock.now();
+    const needsCheck =
+      now - since > MAX_UNCHECKED_IDLE_MS ||
+      now - this.#provenAt > PROOF_MS ||
+      this.#closedAt >= since;
+    if (!needsCheck) return !socket.destroyed && socket.bytesRead === bytesRead;
+    if (!isLive(socket, bytesRead)) return false;
+    this.#provenAt = now;
+    return true;
   }
 }

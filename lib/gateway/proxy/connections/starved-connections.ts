@@ -2,17 +2,15 @@
  * Connections to a backend that could not be made because no file descriptor was left. That tells nothing
  * about the backend, so their requests wait for a descriptor, or for a connection that is freed.
  */
-import type { ClientRequestArgs } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemClock, type Timer } from '../../../common/clock.ts';
 import { descriptorOf, isOutOfDescriptors, outOfDescriptors } from '../../../common/descriptors.ts';
 import { proxyTimeoutError } from '../backend-error.ts';
-import type { OnConnection, OpenConnection } from './connection-queue.ts';
+import type { OnConnection, OpenConnection } from './connection-pool.ts';
 
 const RETRY_MS = 50;
 
 interface StarvedConnection {
-  readonly options: ClientRequestArgs;
   readonly callback: OnConnection;
   readonly deadline: number;
 }
@@ -36,9 +34,9 @@ export class StarvedConnections {
     this.#hasSurplus = hasSurplus;
   }
 
-  open(options: ClientRequestArgs, callback: OnConnection): void {
+  open(callback: OnConnection): void {
     const deadline = this.#timeoutMs === 0 ? Infinity : systemClock.now() + this.#timeoutMs;
-    const connection = { options, callback, deadline };
+    const connection = { callback, deadline };
     // Behind the waiting ones, because it would take the descriptor of the first of them.
     if (this.#waiting.length > 0) this.#waiting.push(connection);
     else this.#attempt(connection);
@@ -51,7 +49,7 @@ export class StarvedConnections {
   }
 
   #attempt(connection: StarvedConnection): void {
-    this.#connect(connection.options, (error, socket) => {
+    this.#connect((error, socket) => {
       if (error && isOutOfDescriptors(error) && !this.#isClosed) return this.#wait(connection);
       connection.callback(error, socket);
       this.#retry();
