@@ -252,6 +252,28 @@ describe('a backend that closes the connection early', () => {
     await backend.kill();
     expect(await failed).toMatchObject([{ code: 'ECONNRESET' }]);
   });
+
+  it.each(['1.0', '1.1'])(
+    'by a reset of a response without a length never looks like a complete response to an HTTP/%s client',
+    async (version) => {
+      let backendSocket: Socket | undefined;
+      const { url: target } = await bareBackend((socket) => {
+        backendSocket = socket;
+        socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\n\r\nthe beginning'));
+      });
+      const { port } = await openGateway({ target });
+      const socket = await connect(port);
+      let received = '';
+      socket.on('error', () => undefined).on('data', (chunk) => (received += String(chunk)));
+      socket.write(`GET / HTTP/${version}\r\nHost: a\r\n\r\n`);
+      await until(() => received.includes('the beginning'));
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      backendSocket?.resetAndDestroy();
+      // Only chunks show an HTTP/1.1 client that the end is missing without a reset.
+      expect(await closed).toBe(version === '1.0');
+      expect(received).not.toContain('0\r\n\r\n');
+    },
+  );
 });
 
 describe('a backend that stops sending', () => {

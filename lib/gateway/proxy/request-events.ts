@@ -104,6 +104,7 @@ export class RequestEvents {
     // The backend has sent more bytes than the response has, such as a body where there can't be one. The
     // client gets the response, and Node has closed the connection to the backend.
     if (response?.complete) return;
+    if (response && res.headersSent) return cutOff(response, req, res);
     if (isUnanswered && isDrop(error)) gate.noteDrop(req);
     respondFailed(error, req, res);
   }
@@ -179,6 +180,16 @@ function isEndedByConnection(req: IncomingMessage, proxyRes: IncomingMessage): b
     proxyRes.headers['content-length'] === undefined &&
     responseHasBody(req, proxyRes)
   );
+}
+
+/**
+ * The library also destroys an incomplete response. But if only the end of the connection tells the length,
+ * Node takes the response for complete even when the connection was reset.
+ */
+function cutOff(response: IncomingMessage, req: IncomingMessage, res: ServerResponse): void {
+  response.unpipe(res);
+  if (isEndedByConnection(req, response)) reset(res);
+  else res.destroy();
 }
 
 /** Ends a response so that the client can't take it for complete. */
