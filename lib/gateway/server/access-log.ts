@@ -56,8 +56,9 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
       dropped += finished.length;
       return;
     }
-    const lines = finished.map(toLine);
-    if (dropped > 0) lines.push(`${JSON.stringify({ time: timeNow(), droppedLines: dropped })}\n`);
+    const time = timeNow();
+    const lines = finished.map((each) => toLine(each, time));
+    if (dropped > 0) lines.push(`${JSON.stringify({ time, droppedLines: dropped })}\n`);
     dropped = 0;
     stream.write(lines.join(''));
   };
@@ -80,11 +81,11 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
   };
 }
 
-function jsonLine(finished: FinishedRequest): string {
+function jsonLine(finished: FinishedRequest, time: string): string {
   const { req, app, remote, status, outcome, error, bytes, durationMs } = finished;
   const { method, path } = describe(req);
   const line = JSON.stringify({
-    time: timeNow(),
+    time,
     app,
     remote,
     method,
@@ -101,11 +102,14 @@ function jsonLine(finished: FinishedRequest): string {
   return `${escapeUnprintable(line)}\n`;
 }
 
-function prettyLine({ req, app, status, outcome, error, durationMs }: FinishedRequest): string {
+function prettyLine(
+  { req, app, status, outcome, error, durationMs }: FinishedRequest,
+  time: string,
+): string {
   const { method, path } = describe(req);
   const held = heldMs(req);
   const parts = [
-    timeNow().slice(11, 19),
+    time.slice(11, 19),
     String(status ?? '---'),
     method.padEnd(4),
     cut(path),

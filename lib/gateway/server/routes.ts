@@ -22,6 +22,7 @@ export class Routes {
 
   /** Undefined if no app has the request's host. */
   find(req: IncomingMessage): AppRoute | undefined {
+    if (this.#byHost.size === 0) return this.#fallback;
     return this.#byHost.get(hostApp(req) ?? '') ?? this.#fallback;
   }
 
