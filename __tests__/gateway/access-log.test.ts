@@ -133,14 +133,11 @@ describe('the access log', () => {
   it('shows the error code of a failed backend', async () => {
     const backend = await startBackend();
     const lines = new Lines();
-    const { url } = await openGateway({
-      target: backend.url,
-      accessLog: lines,
-      proxyTimeout: 50,
-      holdOnOutage: 0,
-    });
-    await request(`${url}/hang`);
+    const config = { target: backend.url, accessLog: lines, holdOnOutage: 0 };
+    const impatient = await openGateway({ ...config, proxyTimeout: 50 });
+    await request(`${impatient.url}/hang`);
     expect(await lines.json()).toMatchObject({ status: 504, error: 'ERR_ANTRACT_PROXY_TIMEOUT' });
+    const { url } = await openGateway(config);
     const client = http.get(`${url}/begin`, { agent: false });
     const [res] = (await once(client, 'response')) as [IncomingMessage];
     res.on('error', () => undefined).resume();
