@@ -2,7 +2,7 @@
  * Runs each admin endpoint: calls the registry and renders the result.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isDisconnected, onDisconnect } from '../http/disconnect.ts';
+import { isDisconnected, offDisconnect, onDisconnect } from '../http/disconnect.ts';
 import { AntractError } from '../common/errors.ts';
 import type { PauseRegistry } from '../registry/pause-registry.ts';
 import { DEFAULT_APP } from '../options/app-name.ts';
@@ -185,7 +185,8 @@ async function untilDisconnect<T>(
   wait: (signal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
   const disconnected = new AbortController();
-  const stop = onDisconnect(call.req, call.res, () => disconnected.abort());
+  const abort = (): void => disconnected.abort();
+  onDisconnect(call.req, call.res, abort);
   if (isDisconnected(call.req, call.res)) disconnected.abort();
   try {
     return await wait(disconnected.signal);
@@ -193,7 +194,7 @@ async function untilDisconnect<T>(
     if (disconnected.signal.aborted) return undefined;
     throw error;
   } finally {
-    stop();
+    offDisconnect(call.req, call.res, abort);
   }
 }
 

@@ -19,7 +19,7 @@ import { GateState, type GateStateDeps } from './gate-state.ts';
 import { describeGate } from './gate-status.ts';
 import type { GatedRequest, Arrival, Ticket } from './gated-request.ts';
 import { HeldRequests } from './held-requests.ts';
-import { InFlight } from './in-flight.ts';
+import { arrivalOf, InFlight } from './in-flight.ts';
 import { OutstandingReleases } from './outstanding-releases.ts';
 import type { Share } from './pacing/strategy.ts';
 import type { DesiredKind, Rejection, RejectReason } from './phase.ts';
@@ -140,7 +140,7 @@ export class Gate {
   /** Decides about a request, and counts or queues it in the same synchronous step. */
   admit(gated: GatedRequest): AdmitResult {
     if (this.isOpen || this.#parts.state.passesDuringPause(gated)) {
-      this.#parts.inFlight.add(gated, this.#arrival());
+      this.#parts.inFlight.add(gated, this.#parts.clock.now(), this.#arrivals++);
       this.traffic.passed++;
       return 'pass';
     }
@@ -152,7 +152,8 @@ export class Gate {
       this.#parts.held.emitRejected(gated.request, rejection.reason);
       return rejection;
     }
-    const ticket = this.#parts.held.add(gated, this.#arrival());
+    const arrival = { since: this.#parts.clock.now(), order: this.#arrivals++ };
+    const ticket = this.#parts.held.add(gated, arrival);
     this.releaser.schedule();
     return ticket;
   }
@@ -163,7 +164,7 @@ export class Gate {
    */
   requeue(request: RequestLine): Ticket | Rejection | undefined {
     const entry = this.#parts.inFlight.get(request);
-    if (!entry || !this.backend.noteRefusal(entry) || this.#isOverdue(entry.arrival)) {
+    if (!entry || !this.backend.noteRefusal(entry) || this.#isOverdue(arrivalOf(entry))) {
       return undefined;
     }
     // A request that was held before has a place in the queue, even if the queue is full by now.
@@ -171,7 +172,7 @@ export class Gate {
     this.#parts.outstanding.onResponse(request, false);
     this.#parts.inFlight.remove(request);
     if (rejection) this.#parts.held.emitRejected(request, rejection.reason);
-    const answer = rejection ?? this.#parts.held.requeue(entry.gated, entry.arrival);
+    const answer = rejection ?? this.#parts.held.requeue(entry.gated, arrivalOf(entry));
     this.drain.check();
     this.releaser.schedule();
     return answer;
@@ -221,7 +222,7 @@ export class Gate {
     if (isDependent) this.releaser.rejectMatching('long-poll', isDependent);
     // The client disconnected after the release, before the request could continue.
     if (ticket && !ticket.passed) this.#parts.held.emitAbandoned(ticket);
-    this.drain.check(gated.isLongLived());
+    this.drain.check(gated);
     this.backend.noteResponseEnd(entry);
     if (this.#parts.outstanding.remove(request)) this.releaser.releaseNext();
   }
@@ -290,9 +291,5 @@ export class Gate {
   #isOverdue({ since }: Arrival): boolean {
     const { maxWait, onMaxWait } = this.settings;
     return onMaxWait === 'release' && since + maxWait <= this.#parts.clock.now();
-  }
-
-  #arrival(): Arrival {
-    return { since: this.#parts.clock.now(), order: this.#arrivals++ };
   }
 }

@@ -28,12 +28,16 @@ export function oldest(stragglers: readonly Straggler[]): Straggler[] {
 
 export interface InFlightRequest {
   readonly gated: GatedRequest;
-  /** When the request passed. */
+  /** When the request passed. If it was not held, it arrived then. */
   readonly since: number;
-  /** Before `since` if the request was held. */
-  readonly arrival: Arrival;
+  readonly order: number;
   /** Undefined if the request was not held. */
   readonly ticket: Ticket | undefined;
+}
+
+/** When a request in flight arrived. */
+export function arrivalOf({ ticket, since, order }: InFlightRequest): Arrival {
+  return ticket ?? { since, order };
 }
 
 export class InFlight {
@@ -54,14 +58,14 @@ export class InFlight {
   }
 
   /** Adds a request that passes on arrival. */
-  add(gated: GatedRequest, arrival: Arrival): void {
-    this.#entries.add(gated.request, { gated, since: arrival.since, arrival, ticket: undefined });
+  add(gated: GatedRequest, since: number, order: number): void {
+    this.#entries.add(gated.request, { gated, since, order, ticket: undefined });
   }
 
   /** Adds a request that was held until now. */
   addReleased(ticket: Ticket, now: number): void {
-    const { gated, request } = ticket;
-    this.#entries.add(request, { gated, since: now, arrival: ticket, ticket });
+    const { gated, request, order } = ticket;
+    this.#entries.add(request, { gated, since: now, order, ticket });
   }
 
   /** Undefined if the request was not in flight: its end may be reported more than once. */

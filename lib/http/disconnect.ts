@@ -3,8 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /**
- * Calls `listener` when the response has ended in any way, possibly twice. Returns a function that removes
- * the listener.
+ * Calls `listener` when the response has ended in any way, possibly twice.
  *
  * The event is `res` 'close': `req` 'close' fires as soon as the body has been read. The response to a
  * pipelined request (RFC 9112, 9.3.2) has no socket while an earlier one is being sent. If the connection
@@ -14,22 +13,30 @@ export function onDisconnect(
   req: IncomingMessage,
   res: ServerResponse,
   listener: () => void,
-): () => void {
+): void {
   res.on('close', listener);
-  if (res.socket !== null) return () => void res.off('close', listener);
-  const pipelined = listenersOf(req.socket);
-  pipelined.add(listener);
-  const forget = (): void => {
-    res.off('close', listener).off('close', forget);
-    pipelined.delete(listener);
-  };
-  res.on('close', forget);
-  return forget;
+  if (res.socket === null) onSocketClose(req.socket, res, listener);
+}
+
+/** Removes a listener of {@link onDisconnect}. */
+export function offDisconnect(
+  req: IncomingMessage,
+  res: ServerResponse,
+  listener: () => void,
+): void {
+  res.off('close', listener);
+  closeListeners.get(req.socket)?.delete(listener);
 }
 
 /** Whether the client has disconnected or the response has ended. */
 export function isDisconnected(req: IncomingMessage, res: ServerResponse): boolean {
   return res.closed || res.destroyed || req.socket.destroyed;
+}
+
+function onSocketClose(socket: Socket, res: ServerResponse, listener: () => void): void {
+  const pipelined = listenersOf(socket);
+  pipelined.add(listener);
+  res.on('close', () => void pipelined.delete(listener));
 }
 
 // One listener for each socket, because a client may pipeline any number of requests. Module-wide although

@@ -27,7 +27,6 @@ export function noteHeld(req: AntractRequest, ms: number, passes: boolean): void
 
 /** Removes the header in every spelling: CGI, WSGI and Rack turn each `-` into `_`. */
 export function removeForgedHeader(req: AntractRequest): void {
-  if (heldMs(req) !== undefined) return;
   const { rawHeaders } = req;
   for (let i = rawHeaders.length - 2; i >= 0; i -= 2) {
     const name = rawHeaders[i] as string;
