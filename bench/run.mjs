@@ -1,13 +1,18 @@
 /**
- * `npm run bench` measures all parts and writes `RESULTS.md`. `npm run bench -- passthrough` measures one.
+ * `npm run bench` measures all parts and writes `RESULTS.md`. `npm run bench -- passthrough` measures one. Needs
+ * `dist`, which `npm run build` makes.
  * Options are `name=value`, see the part: `npm run bench -- passthrough rounds=5 seconds=3`.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
+import { bodies } from './parts/bodies.mjs';
+import { holding } from './parts/holding.mjs';
+import { middleware } from './parts/middleware.mjs';
 import { passthrough } from './parts/passthrough.mjs';
+import { restart } from './parts/restart.mjs';
 import { stopAll, versionOf } from './support/processes.mjs';
 
-const PARTS = { passthrough };
+const PARTS = { passthrough, middleware, holding, bodies, restart };
 
 const names = process.argv.slice(2).filter((argument) => !argument.includes('='));
 const options = Object.fromEntries(
@@ -21,6 +26,11 @@ for (const name of names) {
     console.error(`There is no part ${name}. The parts are ${Object.keys(PARTS).join(', ')}.`);
     process.exit(2);
   }
+}
+
+if (!existsSync(new URL('../dist/cli.js', import.meta.url))) {
+  console.error('There is no dist/cli.js. Run `npm run build` first.');
+  process.exit(2);
 }
 
 function machine() {

@@ -1,4 +1,4 @@
-/** Clients for bench/caddy.mjs, in a process of their own: 50 that ask again and again for some seconds. */
+/** `restart-load.mjs <url> <ms>`: 50 clients that send one request after another. Sends what each one got. */
 import http from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 
@@ -9,7 +9,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: CLIENTS });
 const sent = [];
 let count = 0;
 
-function ask() {
+function sendOne() {
   const id = count++;
   const method = id % 2 ? 'POST' : 'GET';
   const body = method === 'POST' ? upload : undefined;
@@ -20,7 +20,7 @@ function ask() {
       resolve();
     };
     const headers = body ? { 'Content-Length': body.length } : {};
-    const req = http.request(`${url}/load?ms=30&id=${id}`, { method, headers, agent }, (res) => {
+    const req = http.request(`${url}load?ms=30&id=${id}`, { method, headers, agent }, (res) => {
       res.resume().on('end', () => done(res.statusCode));
       res.on('error', () => done(0));
     });
@@ -29,14 +29,15 @@ function ask() {
 }
 
 const end = performance.now() + Number(ms);
+process.send({ ready: true });
 await Promise.all(
   Array.from({ length: CLIENTS }, async () => {
     while (performance.now() < end) {
-      await ask();
-      // Who is refused at once must not ask more often than who is answered.
+      await sendOne();
+      // A client that is refused at once must not send more requests than one that is answered.
       await wait(50);
     }
   }),
 );
 agent.destroy();
-process.send(sent, () => process.disconnect());
+process.send({ sent }, () => process.disconnect());

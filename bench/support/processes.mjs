@@ -6,6 +6,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 /** Configurations, logs and sockets of one run. */
 export const directory = mkdtempSync(path.join(os.tmpdir(), 'antract-bench-'));
@@ -24,8 +25,12 @@ export function start(command, args, options = {}) {
 }
 
 /** A script of `processes/`, which sends its first message when it is ready. */
-export async function startScript(name, args = [], { execArgv = [], env = {} } = {}) {
-  const script = new URL(`../processes/${name}.mjs`, import.meta.url).pathname;
+export function startScript(name, args, options) {
+  return startModule(new URL(`../processes/${name}.mjs`, import.meta.url), args, options);
+}
+
+export async function startModule(url, args = [], { execArgv = [], env = {} } = {}) {
+  const script = fileURLToPath(url);
   const child = start(process.execPath, [...execArgv, script, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -33,7 +38,7 @@ export async function startScript(name, args = [], { execArgv = [], env = {} } =
   const [ready] = await Promise.race([
     once(child, 'message'),
     once(child, 'exit').then(([code]) => {
-      throw new Error(`${name} ${args.join(' ')} ended with ${code} before it was ready.`);
+      throw new Error(`${script} ${args.join(' ')} ended with ${code} before it was ready.`);
     }),
   ]);
   return { child, ready };

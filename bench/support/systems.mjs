@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   directory,
   freePort,
@@ -21,10 +22,13 @@ function configFile(text) {
 }
 
 /** A server of `processes/server.mjs`. */
-export const server = (name) => async (backend) => {
-  const { child, ready } = await startScript('server', [name], { env: { BACKEND: backend } });
-  return { pid: child.pid, child, url: `http://127.0.0.1:${ready.port}/` };
-};
+export const server =
+  (name, execArgv = []) =>
+  async (backend = '') => {
+    const env = { BACKEND: backend };
+    const { child, ready } = await startScript('server', [name], { execArgv, env });
+    return { pid: child.pid, child, url: `http://127.0.0.1:${ready.port}/` };
+  };
 
 /** `antract serve`, as an operator starts it. */
 export const serve =
@@ -105,20 +109,46 @@ listen proxy
   return { pid: child.pid, child, url: `http://127.0.0.1:${port}/` };
 };
 
-const caddy = async (backend) => {
-  const port = await freePort();
-  const file = configFile(
-    `{\n admin off\n}\nhttp://127.0.0.1:${port} {\n reverse_proxy ${new URL(backend).host}\n}\n`,
-  );
-  const args = ['run', '--adapter', 'caddyfile', '--config', file];
-  const child = start('caddy', args, { env: { ...process.env, HOME: directory } });
-  await waitUntilOpen(port);
-  return { pid: child.pid, child, url: `http://127.0.0.1:${port}/` };
-};
+/** @param directives of `reverse_proxy`. */
+export const caddy =
+  (...directives) =>
+  async (backend) => {
+    const port = await freePort();
+    const file = configFile(`
+{
+  admin off
+}
+http://127.0.0.1:${port} {
+  reverse_proxy ${new URL(backend).host} {
+    ${directives.join('\n    ')}
+  }
+}
+`);
+    const args = ['run', '--adapter', 'caddyfile', '--config', file];
+    const child = start('caddy', args, { env: { ...process.env, HOME: directory } });
+    await waitUntilOpen(port);
+    return { pid: child.pid, child, url: `http://127.0.0.1:${port}/` };
+  };
 
 /** Other proxies, of which those that are installed take part. */
 export const OTHER_PROXIES = [
-  ['Caddy', 'caddy', caddy],
+  ['Caddy', 'caddy', caddy()],
   ['HAProxy', 'haproxy', haproxy],
   ['nginx, upstream keep-alive', 'nginx', nginxProxy],
 ].flatMap(([name, command, begin]) => (isInstalled(command) ? [{ name, begin }] : []));
+
+/** Sends a command to the admin endpoints of `antract serve`: `enable` pauses, `disable` resumes. */
+export async function command(gateway, name) {
+  const response = await fetch(`${gateway.url}_antract/${name}`, { method: 'POST' });
+  if (!response.ok) throw new Error(`${name}: ${response.status} ${await response.text()}`);
+}
+
+/** Resolves when the status of a gateway matches. */
+export async function untilStatus(gateway, matches, what) {
+  const headers = { Accept: 'application/json' };
+  for (const end = Date.now() + 60_000; Date.now() < end; await wait(50)) {
+    const response = await fetch(`${gateway.url}_antract/status`, { headers });
+    if (matches(await response.json())) return;
+  }
+  throw new Error(`${what}: not so after 60 s.`);
+}
