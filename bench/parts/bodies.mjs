@@ -1,5 +1,5 @@
 /** Large bodies through `antract serve`, beside http-proxy-middleware alone: throughput and memory. */
-import { residentMiB, startScript, stop } from '../support/processes.mjs';
+import { processorMs, residentMiB, startScript, stop } from '../support/processes.mjs';
 import { command, serve, server, untilStatus } from '../support/systems.mjs';
 import { figure, table, times } from '../support/table.mjs';
 import { median, ratio, takeTurns } from '../support/turns.mjs';
@@ -30,25 +30,27 @@ export async function bodies({ rounds = 3, bytes = GIB }) {
   const held = await heldUpload(gateway, bytes);
   rows.push(row('antract serve, up, held and released', [held]));
   await Promise.all([child, base.child, gateway.child].map(stop));
-  const head = ['transfer', 'MB/s', 'beside the proxy', 'MiB before', 'peak MiB'];
+  const head = ['transfer', 'MB/s', 'ratio', 'CPU ms', 'ratio', 'MiB before', 'peak MiB'];
   return [
     `${figure(bytes / MIB)} MiB on one connection, medians of ${rounds} rounds. Memory is the resident ` +
       'memory of the proxy. The held upload is spooled to a file until it is complete, and its hash is ' +
-      'compared in the backend; MB/s is from the release.',
+      'compared in the backend; its MB/s and CPU are from the release. Ratios are beside the proxy alone.',
     table(head, rows),
   ].join('\n\n');
 }
 
 function row(name, series, base) {
   const column = (key) => figure(median(series.map((each) => each[key])));
-  const beside = base ? times(ratio(series, base, 'rate')) : '-';
-  return [name, column('rate'), beside, column('before'), column('peak')];
+  const beside = (key) => (base ? times(ratio(series, base, key)) : '-');
+  const memory = [column('before'), column('peak')];
+  return [name, column('rate'), beside('rate'), column('cpuMs'), beside('cpuMs'), ...memory];
 }
 
 async function transfer({ pid, url }, method, bytes) {
   const memory = sampleMemory(pid);
+  const cpuBefore = processorMs(pid);
   const { ms } = await client(url, method, bytes);
-  return { rate: bytes / 1000 / ms, ...memory.stop() };
+  return { rate: bytes / 1000 / ms, cpuMs: processorMs(pid) - cpuBefore, ...memory.stop() };
 }
 
 async function heldUpload(gateway, bytes) {
@@ -58,9 +60,11 @@ async function heldUpload(gateway, bytes) {
   const isSpooled = ({ apps: [app] }) => app.spooledBytes >= bytes;
   await Promise.race([untilStatus(gateway, isSpooled, 'The upload is spooled'), arrived]);
   const start = performance.now();
+  const cpuBefore = processorMs(gateway.pid);
   await command(gateway, 'disable');
   await arrived;
-  return { rate: bytes / 1000 / (performance.now() - start), ...memory.stop() };
+  const cpuMs = processorMs(gateway.pid) - cpuBefore;
+  return { cpuMs, rate: bytes / 1000 / (performance.now() - start), ...memory.stop() };
 }
 
 async function client(url, method, bytes, ...options) {
