@@ -12,14 +12,8 @@ const CONTENDERS = [
   { name: 'antract serve', begin: serve() },
   { name: 'antract serve --access-log off', begin: serve('--access-log', 'off') },
   { name: 'antract serve --workers 2', begin: serve('--workers', '2') },
-  { name: 'antract serve --engine undici', begin: serve('--engine', 'undici') },
-  {
-    name: 'antract serve --engine undici --workers 2',
-    begin: serve('--engine', 'undici', '--workers', '2'),
-  },
   { name: 'http-proxy-middleware on Express', begin: server('Express proxy') },
   { name: 'http.request() and pipe()', begin: server('piped') },
-  { name: 'undici Pool.dispatch()', begin: server('dispatched') },
   ...OTHER_PROXIES,
 ];
 

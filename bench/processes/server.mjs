@@ -47,28 +47,6 @@ const SERVERS = {
       req.pipe(proxied);
     });
   },
-  async dispatched() {
-    const { Pool } = await import('undici');
-    const pool = new Pool(BACKEND, { connections: 64 });
-    return listening((req, res) => {
-      const { method, url: path, headers } = req;
-      delete headers.connection;
-      pool.dispatch(
-        { method, path, headers, body: method === 'GET' ? null : req },
-        {
-          onRequestStart() {},
-          onResponseStart(_controller, status, responseHeaders) {
-            res.writeHead(status, responseHeaders);
-          },
-          onResponseData(_controller, chunk) {
-            res.write(chunk);
-          },
-          onResponseEnd: () => res.end(),
-          onResponseError: () => res.destroy(),
-        },
-      );
-    });
-  },
 };
 
 /** `heapUsed` in bytes. With `--expose-gc`, `collect` leaves out the garbage. */
