@@ -9,10 +9,11 @@ import { bodies } from './parts/bodies.mjs';
 import { holding } from './parts/holding.mjs';
 import { middleware } from './parts/middleware.mjs';
 import { passthrough } from './parts/passthrough.mjs';
+import { release } from './parts/release.mjs';
 import { restart } from './parts/restart.mjs';
 import { stopAll, versionOf } from './support/processes.mjs';
 
-const PARTS = { passthrough, middleware, holding, bodies, restart };
+const PARTS = { passthrough, middleware, release, holding, bodies, restart };
 
 const names = process.argv.slice(2).filter((argument) => !argument.includes('='));
 const options = Object.fromEntries(

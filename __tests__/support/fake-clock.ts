@@ -17,6 +17,10 @@ export class FakeClock implements Clock {
     return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
   }
 
+  nextTurn(callback: () => void): { cancel(): void } {
+    return this.after(0, callback);
+  }
+
   get pendingTimers(): number {
     return this.#timers.length;
   }
@@ -30,6 +34,16 @@ export class FakeClock implements Clock {
       due.callback();
     }
     this.#now = end;
+  }
+
+  /** One turn of the event loop: calls what is due now, but not what that adds. */
+  turn(): void {
+    const due = this.#timers.filter(({ at }) => at <= this.#now);
+    for (const timer of due) {
+      if (!this.#timers.includes(timer)) continue;
+      this.#timers = this.#timers.filter((other) => other !== timer);
+      timer.callback();
+    }
   }
 
   /** Moves on while nothing runs: what has fallen due is called by the next {@link advance}, late. */

@@ -14,6 +14,7 @@ import type { AppOptions } from '../../lib/options/options.ts';
 import { OpenRegistry } from './open-registry.ts';
 import { DEFAULT_SPOOL_SETTINGS } from '../../lib/options/spool-settings.ts';
 import { createSpooler, type Spooler } from '../../lib/spool/spooler.ts';
+import { systemClock } from '../../lib/common/clock.ts';
 import { FakeClock } from './fake-clock.ts';
 import { silentLogger } from './silent-logger.ts';
 
@@ -29,7 +30,8 @@ export interface Remains {
 export const NOTHING: Remains = { held: 0, inFlight: 0, bytes: 0, files: [] };
 
 export class FuzzedGate {
-  readonly clock = new FakeClock();
+  /** Its time moves by hand, but its turns are those of the event loop that also serves the sockets. */
+  readonly clock = Object.assign(new FakeClock(), { nextTurn: systemClock.nextTurn });
   readonly registry: OpenRegistry;
   /** What the backend saw, in order. */
   readonly served: number[] = [];

@@ -199,6 +199,7 @@ describe('a slow start', () => {
     }
     expect(gate.status()).toMatchObject({ held: 2, inFlight: 2 });
     gate.onResponseStart((tickets[2] as Ticket).request, true);
+    clock.turn();
     expect(gate.status()).toMatchObject({ held: 0, inFlight: 4 });
   });
 });

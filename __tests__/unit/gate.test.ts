@@ -3,7 +3,7 @@ import { METHODS } from 'node:http';
 import type { Gate } from '../../lib/gate/gate.ts';
 import type { AppOptions } from '../../lib/options/options.ts';
 import type { EmitEvent } from '../../lib/gate/events.ts';
-import type { GatedRequest } from '../../lib/gate/gated-request.ts';
+import type { GatedRequest, Ticket } from '../../lib/gate/gated-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import {
   createGate as gateWith,
@@ -211,6 +211,148 @@ describe('a release', () => {
     clock.advance(100);
     expect(await verdictsOf(tickets)).toEqual(['proceed', 'proceed', 'proceed']);
     expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('a release of more requests than one turn of the event loop releases', () => {
+  const HELD = 100;
+  let gate: Gate;
+  let tickets: Ticket[];
+
+  /** The places of the released requests in the queue, in the order of their verdicts. */
+  let released: number[];
+
+  beforeEach(() => {
+    gate = createGate({ release: { strategy: 'immediate' } });
+    released = [];
+    enable(gate);
+    tickets = Array.from({ length: HELD }, () => hold(gate));
+    for (const [i, ticket] of tickets.entries()) {
+      void ticket.verdict.then(({ kind }) => kind === 'proceed' && released.push(i));
+    }
+  });
+
+  /** Begins the release. Returns how many requests the first turn has released. */
+  function begin(): number {
+    disable(gate);
+    expect(gate.held).toBeGreaterThan(0);
+    return gate.inFlight;
+  }
+
+  /** Lets as many turns pass as the longest release needs. */
+  async function finish(): Promise<void> {
+    for (let turn = 0; turn < HELD; turn++) clock.turn();
+    await Promise.resolve();
+  }
+
+  it('releases some of them at once and is releasing until the last one', async () => {
+    expect(begin()).toBeGreaterThan(0);
+    for (let held = HELD; gate.held > 0; clock.turn()) {
+      expect(gate.held).toBeLessThan(held);
+      expect(gate.status().phase).toBe('releasing');
+      held = gate.held;
+    }
+    expect(gate.status()).toMatchObject({ phase: 'running', held: 0, inFlight: HELD });
+    await finish();
+    expect(released).toEqual(tickets.map((_ticket, i) => i));
+  });
+
+  it('releases in one turn only a few of them, however many responses arrive in it', async () => {
+    const perTurn = begin();
+    expect(perTurn).toBeLessThan(HELD / 4);
+    await Promise.resolve();
+    for (const i of released) gate.onResponseStart((tickets[i] as Ticket).request, true);
+    expect(gate.held).toBe(HELD - perTurn);
+    clock.turn();
+    expect(gate.held).toBe(HELD - 2 * perTurn);
+  });
+
+  it('makes a request that arrives between two turns join the tail', async () => {
+    begin();
+    const late = hold(gate);
+    void late.verdict.then(() => released.push(HELD));
+    await finish();
+    expect(released).toEqual([...tickets.keys(), HELD]);
+    enter(gate);
+  });
+
+  it('stops at a pause and continues in order after it', async () => {
+    const first = begin();
+    enable(gate);
+    clock.turn();
+    expect(gate.status()).toMatchObject({ phase: 'pausing', held: HELD - first });
+    disable(gate);
+    await finish();
+    expect(released).toEqual([...tickets.keys()]);
+  });
+
+  it('ends with a stop, which rejects the rest', async () => {
+    const first = begin();
+    stop(gate);
+    clock.turn();
+    await Promise.resolve();
+    expect(released).toHaveLength(first);
+    expect(await verdictOf(tickets[HELD - 1] as Ticket)).toBe('reject');
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('ends with a shutdown, which rejects the rest', async () => {
+    const first = begin();
+    gate.close();
+    expect(clock.pendingTimers).toBe(0);
+    await Promise.resolve();
+    expect(released).toHaveLength(first);
+    expect(await verdictOf(tickets[HELD - 1] as Ticket)).toBe('reject');
+  });
+
+  it('skips a request that disconnects or is rejected between two turns', async () => {
+    const [gone, rejected] = tickets.slice(begin()) as [Ticket, Ticket];
+    gate.onClientDisconnect(gone.gated);
+    gate.reject(rejected, 'too-large');
+    await finish();
+    expect(await verdictsOf([gone, rejected])).toEqual(['gone', 'reject']);
+    expect(released).toHaveLength(HELD - 2);
+    expect(gate.inFlight).toBe(HELD - 2);
+  });
+
+  it('ends when the rest disconnects between two turns', () => {
+    const outcomes: unknown[] = [];
+    gate.releaser.watch((outcome) => outcomes.push(outcome));
+    for (const { gated } of tickets.slice(begin())) gate.onClientDisconnect(gated);
+    expect(outcomes).toEqual(['reopened']);
+    enter(gate);
+  });
+
+  it('has reopened after the last turn and not before', () => {
+    const outcomes: unknown[] = [];
+    gate.releaser.watch((outcome) => outcomes.push(outcome));
+    begin();
+    for (let turn = 0; gate.held > 0 && turn < HELD; turn++) {
+      expect(outcomes).toEqual([]);
+      clock.turn();
+    }
+    expect(outcomes).toEqual(['reopened']);
+  });
+
+  it('never exceeds the concurrency', async () => {
+    gate = createGate({ release: { strategy: 'fixed', concurrency: 30 } });
+    enable(gate);
+    tickets = Array.from({ length: HELD }, () => hold(gate));
+    disable(gate);
+    await finish();
+    expect(gate.status()).toMatchObject({ inFlight: 30, held: HELD - 30 });
+  });
+
+  it('also releases in parts what has waited for maxWait', async () => {
+    gate = createGate({ maxWait: 1000, onMaxWait: 'release' });
+    enable(gate);
+    tickets = Array.from({ length: HELD }, () => hold(gate));
+    clock.leap(1000);
+    clock.turn();
+    expect(gate.inFlight).toBeGreaterThan(0);
+    expect(gate.inFlight).toBeLessThan(HELD);
+    clock.advance(0);
+    expect(gate.inFlight).toBe(HELD);
   });
 });
 

@@ -49,6 +49,7 @@ describe('MemoryStore', () => {
       date: () => date,
       random: () => 0,
       after: () => ({ cancel() {} }),
+      nextTurn: () => ({ cancel() {} }),
     };
     const store = new MemoryStore(undefined, clock);
     const publish = async (expected: number) =>

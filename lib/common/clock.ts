@@ -24,6 +24,8 @@ export interface Clock {
   readonly random: () => number;
   /** Calls `callback` once after `delayMs`, at most {@link MAX_DELAY_MS}. */
   after(delayMs: number, callback: () => void, options?: TimerOptions): Timer;
+  /** Calls `callback` once in this turn or the next one of the event loop, after the I/O that is ready. */
+  nextTurn(callback: () => void): Timer;
 }
 
 /**
@@ -46,5 +48,9 @@ export const systemClock: Clock = {
     const timeout = setTimeout(callback, delay);
     if (!options.ref) timeout.unref();
     return { cancel: () => clearTimeout(timeout) };
+  },
+  nextTurn(callback) {
+    const immediate = setImmediate(callback);
+    return { cancel: () => clearImmediate(immediate) };
   },
 };

@@ -208,7 +208,7 @@ export class Gate {
     // A requeued request that is rejected here is not in flight.
     const entry = showsBackendWorks && this.#parts.inFlight.get(request);
     if (entry) this.backend.noteGoodResponse(entry);
-    if (this.#parts.outstanding.onResponse(request, isGood)) this.releaser.releaseNext();
+    if (this.#parts.outstanding.onResponse(request, isGood)) this.releaser.onResponse();
   }
 
   /** The response has ended, in any way. May be called twice. */
@@ -224,7 +224,7 @@ export class Gate {
     if (ticket && !ticket.passed) this.#parts.held.emitAbandoned(ticket);
     this.drain.check(gated);
     this.backend.noteResponseEnd(entry);
-    if (this.#parts.outstanding.remove(request)) this.releaser.releaseNext();
+    if (this.#parts.outstanding.remove(request)) this.releaser.onResponse();
   }
 
   /** The client has disconnected, or the response has ended. May be called twice. */

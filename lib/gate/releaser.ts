@@ -2,7 +2,7 @@
  * Releases and rejects the held requests of one app: at the pace of the release, and when a deadline
  * passes. One timer serves all deadlines, because the head of the queue has the earliest of its kind.
  */
-import type { Clock } from '../common/clock.ts';
+import type { Clock, Timer } from '../common/clock.ts';
 import { DeadlineTimer } from '../common/deadline-timer.ts';
 import { OneShotListeners } from '../common/one-shot-listeners.ts';
 import type { RequestLine } from '../common/request.ts';
@@ -36,12 +36,21 @@ export interface ReleaserListener {
   onPauseEnd(cause: 'maxTime' | 'lease', now: number): void;
 }
 
+/**
+ * How many requests are released before the event loop handles I/O again. To send a request takes about 0.2 ms,
+ * so that a connection to the backend waits at most a millisecond for its turn. The requests behind them find
+ * connections that the first ones have freed.
+ */
+const RELEASES_PER_TURN = 4;
+
 export class Releaser {
   readonly #deps: ReleaserDeps;
   readonly #listener: ReleaserListener;
   readonly #listeners = new OneShotListeners<ReleaseOutcome>();
   readonly #timer: DeadlineTimer;
   #nextRelease = Infinity;
+  /** The release continues in the next turn of the event loop. */
+  #nextTurn: Timer | undefined;
   #heldAtStart = 0;
   #hasReopened = true;
 
@@ -106,6 +115,7 @@ export class Releaser {
   reset(): void {
     this.#deps.outstanding.endRelease();
     this.#nextRelease = Infinity;
+    this.#cancelTurn();
   }
 
   /** The backend is ready. Requests that arrived while it was not are not ahead of the pace. */
@@ -125,19 +135,17 @@ export class Releaser {
     if (this.#deps.held.size > 0) this.releaseNext();
   }
 
-  /** Releases what the pace allows now, and schedules the rest. */
-  releaseNext(): void {
+  /** A response has begun or ended, which may free a place in the pace. */
+  onResponse(): void {
+    // Its own connection becomes free only after this call, so more requests would need new connections.
+    this.releaseNext(1);
+  }
+
+  /** Releases what the pace allows now, but at most `max` requests in this turn, and schedules the rest. */
+  releaseNext(max = RELEASES_PER_TURN): void {
     const { clock, held, outstanding, readiness, state } = this.#deps;
-    this.#nextRelease = Infinity;
     const now = clock.now();
-    while (state.mayRelease && held.head) {
-      const delay = now < readiness.releaseEnd ? outstanding.delay(now, held.size) : 0;
-      if (delay > 0) {
-        this.#nextRelease = now + delay;
-        break;
-      }
-      this.#release(held.head, now);
-    }
+    if (!this.#nextTurn) this.#releaseSome(max, now);
     if (held.size === 0 && state.kind === 'running') readiness.onNothingHeld(now);
     if (this.isOpen) {
       this.#heldAtStart = 0;
@@ -165,6 +173,7 @@ export class Releaser {
 
   rejectAll(reason: RejectReason): void {
     const { held } = this.#deps;
+    this.#cancelTurn();
     while (held.head) this.reject(held.head, reason);
   }
 
@@ -188,6 +197,32 @@ export class Releaser {
     const { deadline } = readiness;
     const earliest = Math.min(pauseEnd, waitEnd, deadline, releaseEnd, this.#nextRelease);
     this.#timer.set(state.isClosed ? Infinity : earliest);
+  }
+
+  #releaseSome(max: number, now: number): void {
+    const { held, outstanding, readiness, state } = this.#deps;
+    this.#nextRelease = Infinity;
+    for (let count = 0; state.mayRelease && held.head; count++) {
+      const delay = now < readiness.releaseEnd ? outstanding.delay(now, held.size) : 0;
+      if (delay > 0) {
+        this.#nextRelease = now + delay;
+        return;
+      }
+      if (count === max) return this.#continueNextTurn();
+      this.#release(held.head, now);
+    }
+  }
+
+  #continueNextTurn(): void {
+    this.#nextTurn = this.#deps.clock.nextTurn(() => {
+      this.#nextTurn = undefined;
+      this.releaseNext();
+    });
+  }
+
+  #cancelTurn(): void {
+    this.#nextTurn?.cancel();
+    this.#nextTurn = undefined;
   }
 
   #unaffected(): Ticket[] {
@@ -217,9 +252,11 @@ export class Releaser {
 
   #endLongWaits(now: number): void {
     const { held, settings } = this.#deps;
-    while (held.head && held.head.since + settings.maxWait <= now) {
-      if (settings.onMaxWait === 'release') this.#release(held.head, now);
-      else this.reject(held.head, 'timeout');
+    for (let count = 0; held.head && held.head.since + settings.maxWait <= now; count++) {
+      if (settings.onMaxWait === 'reject') this.reject(held.head, 'timeout');
+      // The timer is due again at once, because the deadline of the new head is over.
+      else if (count === RELEASES_PER_TURN) return;
+      else this.#release(held.head, now);
     }
   }
 }

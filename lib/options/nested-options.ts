@@ -12,7 +12,7 @@ import type { ReleaseStrategy } from '../gate/pacing/strategies.ts';
  */
 export interface ReleaseOptions {
   /**
-   * `immediate`: releases all held requests at once, in order. `fixed`: releases them within the limits
+   * `immediate`: releases all held requests without a limit, in order. `fixed`: releases them within the limits
    * below. `slow-start`: also within the limits, and at first only `initial` requests may wait for a
    * response. Each good response adds one to this number, and a bad response halves it.
    *

@@ -71,7 +71,7 @@ export class AcceptCheck {
     };
     this.#pending.add(pending);
     // One probe connection for all connections that are made in this turn.
-    if (this.#pending.size === 1) systemClock.after(0, () => this.#advance());
+    if (this.#pending.size === 1) systemClock.nextTurn(() => this.#advance());
     return () => this.#remove(pending);
   }
 
