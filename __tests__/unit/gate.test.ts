@@ -267,6 +267,18 @@ describe('a release of more requests than one turn of the event loop releases', 
     expect(gate.held).toBe(HELD - 2 * perTurn);
   });
 
+  it('releases one request for each response at once, and the rest when the connection is free', () => {
+    gate = createGate({ release: { strategy: 'slow-start', initial: 2 } });
+    enable(gate);
+    tickets = Array.from({ length: HELD }, () => hold(gate));
+    expect(begin()).toBe(2);
+    // The window grows to three, and one response is pending.
+    gate.onResponseStart((tickets[0] as Ticket).request, true);
+    expect(gate.held).toBe(HELD - 3);
+    clock.turn();
+    expect(gate.held).toBe(HELD - 4);
+  });
+
   it('makes a request that arrives between two turns join the tail', async () => {
     begin();
     const late = hold(gate);
@@ -284,6 +296,13 @@ describe('a release of more requests than one turn of the event loop releases', 
     disable(gate);
     await finish();
     expect(released).toEqual([...tickets.keys()]);
+  });
+
+  it('continues at once after a pause that begins and ends within one turn', () => {
+    const first = begin();
+    enable(gate);
+    disable(gate);
+    expect(gate.inFlight).toBe(2 * first);
   });
 
   it('ends with a stop, which rejects the rest', async () => {

@@ -1,6 +1,6 @@
 /**
- * `clients.mjs url number` opens connections, and sends one request on each when it gets a message. Answers
- * with the time before the first request, and then with the number of responses with status 200.
+ * `clients.mjs url number` opens connections, and sends one request on each when it gets a message. Sends
+ * the time before the first request, and then the number of responses with status 200.
  */
 import { once } from 'node:events';
 import net from 'node:net';
@@ -27,12 +27,11 @@ async function status(socket) {
   return /^HTTP\/1\.1 (\d+)/.exec(String(data))?.[1];
 }
 
-process.once('message', async () => {
-  const statuses = sockets.map((socket) => status(socket.on('error', () => undefined)));
-  const start = Number(process.hrtime.bigint()) / 1e6;
-  for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nHost: bench\r\n\r\n');
-  process.send({ start });
-  const ok = (await Promise.all(statuses)).filter((each) => each === '200').length;
-  process.send({ ok }, () => process.exit());
-});
 process.send('open');
+await once(process, 'message');
+const statuses = sockets.map((socket) => status(socket.on('error', () => undefined)));
+const start = Number(process.hrtime.bigint()) / 1e6;
+for (const socket of sockets) socket.write('GET / HTTP/1.1\r\nHost: bench\r\n\r\n');
+process.send({ start });
+const ok = (await Promise.all(statuses)).filter((each) => each === '200').length;
+process.send({ ok }, () => process.exit());
