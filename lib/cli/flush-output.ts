@@ -2,8 +2,12 @@
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 
-/** A reader that reads nothing for this long does not keep the process running. */
-const STALL_MS = 1000;
+/**
+ * A reader that reads nothing for this long does not keep the process running. Longer than a slow reader needs for
+ * 160 KB: Linux lets a process write to a Unix socket again, such as that of journald, only after its reader has
+ * taken three quarters of the buffer.
+ */
+const STALL_MS = 3000;
 
 /** Resolves once all output has left the process, or its reader has stalled or ended. Never rejects. */
 export async function flushOutput(output: Writable): Promise<void> {
