@@ -93,7 +93,7 @@ const haproxy = async (backend) => {
   const port = await freePort();
   const file = configFile(`
 global
-  maxconn 20000
+  maxconn 4000
 defaults
   mode http
   timeout connect 5s
