@@ -60,6 +60,7 @@ export { hostApp, type RequestLine } from './common/request.ts';
 export type { SpoolOptions } from './options/spool-settings.ts';
 export { setUpPrimary, type Primary, type PrimaryOptions } from './stores/cluster-primary.ts';
 export { ClusterStore, type ClusterStoreOptions } from './stores/cluster-store.ts';
+export { FileStore, type FileStoreOptions } from './stores/file-store.ts';
 export { MemoryStore } from './stores/memory-store.ts';
 export {
   MAX_VALUE,

@@ -8,6 +8,7 @@ import { machineTime } from '../../lib/common/clock.ts';
 import type { Reply } from '../../lib/stores/cluster-messages.ts';
 import { setUpPrimary } from '../../lib/stores/cluster-primary.ts';
 import { ClusterStore } from '../../lib/stores/cluster-store.ts';
+import { FileStore } from '../../lib/stores/file-store.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { storeContract } from '../../lib/stores/contract/suite.ts';
 import { LATE, type Store, type StoredReport, type StoreListener } from '../../lib/stores/store.ts';
@@ -40,6 +41,29 @@ storeContract(
       close: async () => {
         await Promise.all(stores.map((store) => store.end()));
         await primary.stop();
+      },
+    };
+  },
+  { describe, it },
+);
+
+storeContract(
+  'FileStore in the primary, used by workers',
+  async (count) => {
+    const name = nextName();
+    const directory = mkdtempSync(path.join(tmpdir(), 'antract-state-'));
+    const file = new FileStore(path.join(directory, 'state.json'));
+    const primary = setUpPrimary({ name, store: file });
+    const stores = await Promise.all(
+      workers.slice(0, count).map((worker) => worker.open('cluster', { name })),
+    );
+    return {
+      stores,
+      close: async () => {
+        await Promise.all(stores.map((store) => store.end()));
+        await primary.stop();
+        await file.close();
+        rmSync(directory, { recursive: true });
       },
     };
   },

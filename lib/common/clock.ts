@@ -39,6 +39,11 @@ export function machineTime(): number {
 /** The longest delay of `setTimeout`, which fires at once if the delay is longer. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 
+/** Milliseconds since the epoch as text, such as `2026-03-01T02:00:00.000Z`. */
+export function isoTime(date: number): string {
+  return new Date(date).toISOString();
+}
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   date: () => Date.now(),

@@ -188,6 +188,8 @@ export interface CommandResult {
   status: AppStatus;
   /** With a `store`: false if the store does not answer. Then the command reached only this process. */
   shared?: boolean;
+  /** With a `store`: a sentence about a problem. The command is in force, but would not survive a restart. */
+  warning?: string;
 }
 
 /** How the wait for a drain ended. */

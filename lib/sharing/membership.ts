@@ -103,6 +103,18 @@ export class Membership {
     return [self, ...this.peers.live].every(({ id }) => ids.has(id));
   }
 
+  /**
+   * Whether the store is not older than this process, apart from states that it has restored.
+   *
+   * @throws StoreUnavailableError
+   */
+  async isFirst(): Promise<boolean> {
+    const { calls, self } = this.#deps;
+    if (!calls.startsEmpty || !calls.hasReports) return false;
+    const reports = await calls.call(async (store) => (await store.reports?.()) ?? []);
+    return reports.every(({ id }) => id === self.id);
+  }
+
   onReport({ id, value }: StoredReport): void {
     const { clock } = this.#deps;
     if (value === ENDED) return this.#onLost(this.peers.end(id, clock.now()));

@@ -4,7 +4,7 @@
  * The higher version wins, in this process or in the store. A state that the store has lost is published
  * again.
  */
-import { MAX_DELAY_MS, type Clock } from '../common/clock.ts';
+import type { Clock } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
 import {
   applyCommand,
@@ -15,7 +15,7 @@ import {
 } from '../gate/desired-state.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Logger } from '../options/options.ts';
-import type { StoredState } from '../stores/store.ts';
+import type { PublishResult, StoredState } from '../stores/store.ts';
 import { COMPLETE } from './completeness.ts';
 import type { GateSource } from './gate-source.ts';
 import { parseState, serializeState, type ReplicatedState } from './state-text.ts';
@@ -28,6 +28,14 @@ export interface ReplicatedStatesDeps {
   readonly self: string;
   readonly gates: GateSource;
   readonly logger: Logger;
+}
+
+/** What a command did in all processes. */
+export interface Executed {
+  /** Whether it led to another kind of state. */
+  readonly changed: boolean;
+  /** See {@link PublishResult.warning}. */
+  readonly warning: string | undefined;
 }
 
 interface Known {
@@ -45,6 +53,8 @@ interface Known {
 const MAX_TRIES = 20;
 /** How long the end of a pause is kept, for processes that missed it. */
 const KEEP_MS = 3_600_000;
+/** A stop without an end must not be forgotten, even if no process runs for weeks. */
+const KEEP_STOP_MS = 10 * 365 * 86_400_000;
 
 export class ReplicatedStates {
   readonly #deps: ReplicatedStatesDeps;
@@ -67,6 +77,13 @@ export class ReplicatedStates {
     return versions;
   }
 
+  /** The acknowledged state of each app that is shared. */
+  get states(): ReadonlyMap<string, DesiredState> {
+    const states = new Map<string, DesiredState>();
+    for (const [app, { shared }] of this.#known) if (shared) states.set(app, shared.state);
+    return states;
+  }
+
   /** Returns the acknowledged version of an app; 0 if nothing is shared. */
   version(app: string): number {
     return this.#known.get(app)?.shared?.version ?? 0;
@@ -79,17 +96,18 @@ export class ReplicatedStates {
   }
 
   /**
-   * Publishes what a command makes of the present state. Returns whether that is another kind of state. If
-   * another process was faster, applies the command again to the state that it published.
+   * Publishes what a command makes of the present state. If another process was faster, applies the command
+   * again to the state that it published.
    *
    * @throws AntractError `ERR_ANTRACT_STORE_BUSY`, and as `applyCommand()`.
    * @throws StoreUnavailableError. The caller can then use {@link executeHere}.
    */
-  async execute(gate: Gate, command: Command): Promise<boolean> {
+  async execute(gate: Gate, command: Command): Promise<Executed> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const next = this.#apply(gate, command);
-      const changes = next.kind !== gate.desiredKind;
-      if (await this.#publish(gate.app, next)) return changes;
+      const changed = next.kind !== gate.desiredKind;
+      const { published, warning } = await this.#publish(gate.app, next);
+      if (published) return { changed, warning };
     }
     throw new AntractError(
       'ERR_ANTRACT_STORE_BUSY',
@@ -186,6 +204,11 @@ export class ReplicatedStates {
     }
   }
 
+  /** Leases end at the times in the store. */
+  trustLeases(): void {
+    this.#areLeasesActive = true;
+  }
+
   /** Each lease starts again with its full length. */
   renewLeases(): void {
     this.#areLeasesActive = true;
@@ -234,27 +257,31 @@ export class ReplicatedStates {
     gate?.adopt(end ? running(now, end) : state, now);
   }
 
-  /** Returns false if the store has another version than expected. A newer version is taken over. */
-  async #publish(app: string, next: DesiredState, command = ++this.#commands): Promise<boolean> {
+  /** Not published: the store has another version than expected. A newer version is taken over. */
+  async #publish(
+    app: string,
+    next: DesiredState,
+    command = ++this.#commands,
+  ): Promise<Pick<PublishResult, 'published' | 'warning'>> {
     const { calls, clock, self } = this.#deps;
     const known = this.#of(app);
     const now = clock.now();
     const value = serializeState(next, { id: self, command }, now, known.shared);
     const ttlMs = timeToLive(next, known.shared?.state, now);
     const expected = known.stored;
-    const { published, current } = await calls.call((store, withinMs) =>
+    const { published, current, warning } = await calls.call((store, withinMs) =>
       store.publish(app, { expected, value, ttlMs, withinMs }),
     );
     if (published && known.pending === command) known.pending = undefined;
     if (current) this.take(app, current);
     else known.stored = 0;
-    return published;
+    return { published, warning };
   }
 }
 
 /** Longer than a process that missed this state can believe in the state before. */
 function timeToLive(next: DesiredState, before: DesiredState | undefined, now: number): number {
-  if (next.kind === 'stopped' && next.until === Infinity) return MAX_DELAY_MS;
+  if (next.kind === 'stopped' && next.until === Infinity) return KEEP_STOP_MS;
   const ends = [next.until, before?.until ?? 0].filter(Number.isFinite);
   return Math.ceil(Math.max(0, ...ends.map((end) => end - now))) + KEEP_MS;
 }

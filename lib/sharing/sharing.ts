@@ -11,7 +11,7 @@ import type { Clock } from '../common/clock.ts';
 import type { Command } from '../gate/desired-state.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { PauseReports } from '../gate/pause-report.ts';
-import type { StatusFields } from '../gate/status.ts';
+import type { CommandResult, StatusFields } from '../gate/status.ts';
 import type { TrafficReport } from '../gate/traffic-stats.ts';
 import type { Settings } from '../options/settings.ts';
 import type { Store } from '../stores/store.ts';
@@ -123,11 +123,15 @@ export class Sharing {
    *
    * @throws AntractError `ERR_ANTRACT_STORE_BUSY`, and as `applyCommand()`.
    */
-  async execute(gate: Gate, command: Command): Promise<{ changed: boolean; shared: boolean }> {
+  async execute(
+    gate: Gate,
+    command: Command,
+  ): Promise<Pick<CommandResult, 'changed' | 'shared' | 'warning'>> {
     await this.ready;
     if (!this.#outage.isActive) {
       try {
-        return { changed: await this.#states.execute(gate, command), shared: true };
+        const { changed, warning } = await this.#states.execute(gate, command);
+        return { changed, shared: true, ...(warning !== undefined && { warning }) };
       } catch (error) {
         if (!(error instanceof StoreUnavailableError)) throw error;
         this.#sync.onStoreError(error);

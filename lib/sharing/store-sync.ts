@@ -6,6 +6,7 @@ import type { Gate } from '../gate/gate.ts';
 import type { Settings } from '../options/settings.ts';
 import type { Store } from '../stores/store.ts';
 import { Completeness, TRUST_AFTER_MS } from './completeness.ts';
+import { foundEndedText, foundText } from './found-text.ts';
 import type { GateSource } from './gate-source.ts';
 import type { Membership } from './membership.ts';
 import type { Outage } from './outage.ts';
@@ -16,7 +17,7 @@ import type { StoreCalls } from './store-calls.ts';
 export interface StoreSyncDeps {
   readonly calls: StoreCalls;
   readonly clock: Clock;
-  readonly settings: Pick<Settings, 'onStoreError'>;
+  readonly settings: Pick<Settings, 'onStoreError' | 'logger'>;
   readonly gates: GateSource;
   readonly states: ReplicatedStates;
   readonly membership: Membership;
@@ -177,14 +178,17 @@ export class StoreSync {
   }
 
   async #readStates(): Promise<void> {
-    const { calls, outage, settings, states } = this.#deps;
+    const { calls, membership, outage, settings, states } = this.#deps;
     const isNew = outage.isActive || !this.#isReady;
+    const isFirst = isNew && !outage.isActive && (await membership.isFirst());
+    // The clock went on while no process ran. Otherwise another process may have missed renewals.
+    if (isFirst) states.trustLeases();
     const snapshot = await calls.call((store) => store.load());
     this.#completeness.onRead(snapshot);
     states.takeAll(snapshot);
     if (isNew) {
       if (outage.isActive && settings.onStoreError === 'open') states.restore();
-      states.renewLeases();
+      if (!isFirst) states.renewLeases();
     }
     await states.bringBack(snapshot);
   }
@@ -203,10 +207,12 @@ export class StoreSync {
   /** @param stalls how many stalls the last reading made up for. */
   #becomeInformed(stalls: number): void {
     if (this.#isUpToDate || !this.#canBeInformed) return;
+    const isStart = !this.#isReady;
     this.#isReady = true;
     this.#setReady();
     this.#readyTimer?.cancel();
     this.#deps.stalls.catchUp(stalls);
+    if (isStart && this.isLeader) this.#reportFound();
     this.#reconsiderGates();
     this.#deps.membership.notifyWatchers();
   }
@@ -217,6 +223,21 @@ export class StoreSync {
     if (!outage.isActive) return this.#completeness.isTrusted;
     const since = this.#isReady ? outage.since : this.#startedAt;
     return clock.now() - since >= TRUST_AFTER_MS;
+  }
+
+  /** Logs the pauses that this process found at its start, and ends those that are over. */
+  #reportFound(): void {
+    const { states, gates, clock, settings } = this.#deps;
+    for (const [app, state] of states.states) {
+      const gate = gates.getIfAllowed(app);
+      if (!gate || state.kind === 'running') continue;
+      if (gate.desiredKind === state.kind) {
+        settings.logger.info(foundText(app, gate.state, clock));
+        continue;
+      }
+      settings.logger.warn(foundEndedText(app, state, clock));
+      states.publishOwn(gate).catch((error: unknown) => this.onStoreError(error));
+    }
   }
 
   #onStoreFound(): void {

@@ -80,8 +80,8 @@ export class ClusterStore implements Store {
     const { withinMs, ...rest } = publication;
     const deadline = machineTime() + withinMs;
     const answer = await this.#call('publish', app, rest, deadline);
-    const { published, current } = answer as PublishResult;
-    return { published, current };
+    const { published, current, warning } = answer as PublishResult;
+    return { published, current, warning };
   }
 
   async subscribe(listener: StoreListener): Promise<() => Promise<void>> {

@@ -47,6 +47,8 @@ export interface PublishResult {
   readonly published: boolean;
   /** The current record of the app; undefined if there is none. */
   readonly current: StoredState | undefined;
+  /** A sentence for the operator, if the write has taken effect but could be lost. Commands return it. */
+  readonly warning?: string | undefined;
 }
 
 /** The report of one process. */

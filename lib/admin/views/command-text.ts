@@ -11,19 +11,24 @@ import { rendered, type Base, type Rendered } from './rendered.ts';
 import { answerLines } from './status-lines.ts';
 
 export function renderEnable(result: CommandResult, base: Base): Rendered {
-  return renderResult(200, [enableLine(result.changed, result.held)], commandJson(result), base);
+  const lines = [enableLine(result.changed, result.held), ...warningLines(result)];
+  return renderResult(200, lines, commandJson(result), base);
 }
 
 /** `enable` with `wait`: `status` is the state after the wait. */
 export function renderEnableAndDrain(
-  { changed, shared }: CommandResult,
+  result: CommandResult,
   drain: DrainResult,
   status: AppStatus,
   base: Base,
 ): Rendered {
-  const lines = [enableLine(changed, status.held), drainLine(drain, status)];
-  const done = { changed, ...(shared !== undefined && { shared }) };
-  return renderResult(drainStatus(drain), lines, { ...status, ...done, ...drainJson(drain) }, base);
+  const lines = [
+    enableLine(result.changed, status.held),
+    drainLine(drain, status),
+    ...warningLines(result),
+  ];
+  const json = { ...status, ...doneJson(result), ...drainJson(drain) };
+  return renderResult(drainStatus(drain), lines, json, base);
 }
 
 export function renderDrain(drain: DrainResult, status: AppStatus, base: Base): Rendered {
@@ -32,7 +37,12 @@ export function renderDrain(drain: DrainResult, status: AppStatus, base: Base): 
 }
 
 export function renderDisable(result: CommandResult, base: Base): Rendered {
-  return renderResult(200, [disableLine(result)], commandJson(result), base);
+  return renderResult(
+    200,
+    [disableLine(result), ...warningLines(result)],
+    commandJson(result),
+    base,
+  );
 }
 
 /** `disable` with `wait`: `status` is the state after the wait. */
@@ -43,7 +53,7 @@ export function renderDisableAndRelease(
   base: Base,
 ): Rendered {
   const released = release.outcome === 'reopened';
-  const lines = [disableLine(result), releaseLine(release, status)];
+  const lines = [disableLine(result), releaseLine(release, status), ...warningLines(result)];
   const json = { ...commandJson({ ...result, status }), released, waitedMs: release.waitedMs };
   return renderResult(released ? 200 : 202, lines, json, base);
 }
@@ -56,7 +66,7 @@ export function renderStop(result: CommandResult, base: Base): Rendered {
         `${formatCount(held, 'held request')} got that answer now.`,
       ]
     : ['App is already stopped.'];
-  return renderResult(200, lines, commandJson(result), base);
+  return renderResult(200, [...lines, ...warningLines(result)], commandJson(result), base);
 }
 
 function renderResult(
@@ -73,9 +83,21 @@ function renderResult(
 
 // ---- JSON -------------------------------------------------------------------------------------
 
-function commandJson({ status, changed, held, shared }: CommandResult): AppStatus {
-  const done = { changed, heldBefore: held, ...(shared !== undefined && { shared }) };
-  return { ...status, ...done };
+function commandJson(result: CommandResult): AppStatus {
+  const done = { heldBefore: result.held, ...doneJson(result) };
+  return { ...result.status, ...done };
+}
+
+function doneJson({
+  changed,
+  shared,
+  warning,
+}: CommandResult): Pick<CommandResult, 'changed' | 'shared' | 'warning'> {
+  return {
+    changed,
+    ...(shared !== undefined && { shared }),
+    ...(warning !== undefined && { warning }),
+  };
 }
 
 function drainJson({ outcome, waitedMs, stragglers }: DrainResult): {
@@ -89,6 +111,10 @@ function drainStatus({ outcome }: DrainResult): number {
 }
 
 // ---- Sentences --------------------------------------------------------------------------------
+
+function warningLines({ warning }: CommandResult): string[] {
+  return warning === undefined ? [] : [warning];
+}
 
 function enableLine(changed: boolean, held: number): string {
   return changed

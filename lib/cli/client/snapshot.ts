@@ -42,6 +42,8 @@ export interface AppSnapshot {
   readonly hasStore: boolean;
   /** The store does not answer: commands reach one process alone. */
   readonly isStoreLost: boolean;
+  /** A problem that the command did not fail of. */
+  readonly warning: string | null;
   readonly backend: BackendSnapshot;
 }
 
@@ -99,6 +101,7 @@ export function readSnapshot(body: Body): AppSnapshot {
       .map(nameProcess),
     hasStore: readText(body['store']) !== null,
     isStoreLost: body['store'] === 'lost' || body['shared'] === false,
+    warning: readText(body['warning']),
     backend: readBackend(body['backend']),
   };
 }

@@ -67,12 +67,13 @@ function printDrained(flags: ClientOptions & IgnoreLost, body: Body): void {
 /** @param needsStore whether the drain failed because the store does not answer. */
 function notDrained(body: Body, needsStore: boolean): CommandFailure {
   const snapshot = readSnapshot(body);
-  const { isStoreLost } = snapshot;
+  const { isStoreLost, warning } = snapshot;
   const where = isStoreLost ? ' at this gateway' : '';
   return new CommandFailure(
     [
       ...whyNotDrained(body, needsStore),
       `It stays ${phaseText(snapshot)}${where}: \`antract drain\` waits again, \`antract resume\` lets requests pass again.`,
+      ...(warning === null ? [] : [warning]),
     ].join('\n'),
     EXIT_DRAIN_TIMEOUT,
     { details: body, ...(needsStore && { code: 'ERR_ANTRACT_STORE_LOST' }) },

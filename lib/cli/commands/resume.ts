@@ -5,6 +5,7 @@ import { durationWithUnit } from '../../common/validate.ts';
 import { DEFAULT_APP } from '../../options/app-name.ts';
 import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
 import { printResult, printState } from '../client/print-state.ts';
+import { readSnapshot } from '../client/snapshot.ts';
 import { waitUntilBack } from '../client/wait-until-back.ts';
 import { Terminal } from '../terminal.ts';
 
@@ -31,6 +32,8 @@ async function resume(app: string, flags: ResumeFlags): Promise<void> {
     printResult(flags, body);
     return;
   }
+  const { warning } = readSnapshot(body);
+  if (warning !== null) console.error(`antract: ${warning}`);
   const terminal = new Terminal(process.stderr, process.env);
   const state = await waitUntilBack({ client, app, terminal, clock: systemClock }, wait);
   printState(flags, state);

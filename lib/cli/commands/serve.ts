@@ -13,6 +13,7 @@ import {
 } from '../config/read-flags.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
 import { misspeltVariables } from '../config/misspelt-variables.ts';
+import { openFileStore } from '../config/state-file-option.ts';
 import { openRedisStore } from '../config/redis-option.ts';
 import { runGateway, stderrLogger } from '../run-gateway.ts';
 import { warnOfSecretArguments } from '../config/secret-arguments.ts';
@@ -51,11 +52,14 @@ export function addServe(program: Command): void {
 }
 
 async function start(raw: RawConfig, { values, sources }: FlagValues): Promise<string> {
-  const { workers, redis, redisPrefix, ...rest } = raw;
+  const { workers, redis, redisPrefix, stateFile, ...rest } = raw;
   const count = readWorkers(workers);
   const config = withTokens(rest, sources);
   warnOfSecretArguments({ values, sources }, stderrLogger.warn);
-  const store = openRedisStore({ redis, redisPrefix });
+  const redisStore = openRedisStore({ redis, redisPrefix });
+  const directories = process.env['STATE_DIRECTORY'];
+  const fileSources = { stateFile, hasRedis: redisStore !== undefined, directories };
+  const store = openFileStore(fileSources, stderrLogger) ?? redisStore;
   const { url, adminUrl } =
     count === undefined
       ? await runGateway({ ...toGatewayConfig(config, stderrLogger), store })

@@ -18,10 +18,13 @@ export function readConfigFile(path: string): RawConfig {
   }
   checkDurations(path, config);
   // A path is relative to the file, so that the working directory does not matter.
-  const { adminTokenFile } = config;
   const result = readRegExps(path, '', config);
-  if (typeof adminTokenFile !== 'string' || adminTokenFile.trim() === '') return result;
-  return { ...result, adminTokenFile: resolve(dirname(path), adminTokenFile) };
+  for (const name of ['adminTokenFile', 'stateFile']) {
+    const value = config[name];
+    if (typeof value !== 'string' || value.trim() === '') continue;
+    result[name] = resolve(dirname(path), value);
+  }
+  return result;
 }
 
 /** JSON has no regular expressions, so a file writes them as `/text/`, like the command line. */

@@ -176,6 +176,11 @@ export const FLAGS: readonly Flag[] = [
     '<url>',
     'Redis through which several gateways share pauses; better set ANTRACT_REDIS',
   ),
+  flag(
+    'stateFile',
+    '<path>',
+    'file that keeps pauses through a restart (default: state.json in $STATE_DIRECTORY, if set)',
+  ),
   flag('redisPrefix', '<text>', 'prefix of the keys in Redis', DEFAULT_PREFIX),
   flag(
     'onStoreError',

@@ -30,7 +30,7 @@ export interface LeasedPauseDeps {
 /** The result of a call that ends the pause. */
 export type EndResult = 'done' | 'ended before' | CommandFailure;
 
-/** The attempts to end the pause. If all fail, the lease ends it. */
+/** The attempts to end the pause, at least. If all fail, the lease ends it. */
 const END_ATTEMPTS = 3;
 const RETRY_DELAY_MS = 500;
 const END_TIMEOUT_MS = 5000;
@@ -46,6 +46,8 @@ export class LeasedPause {
   /** The last response of the server. */
   #last: AppSnapshot;
   #wasStoreLost = false;
+  /** Whether the last response had a warning, which is printed once. */
+  #hasWarned = false;
   /** Whether it was printed that the gateway has ended. */
   #hasPrintedGone = false;
 
@@ -78,6 +80,7 @@ export class LeasedPause {
     this.#id = id;
     this.#renewedAt = begunAt;
     this.#last = begun;
+    this.#reportWarning();
     this.#renewing = this.#renewUntilEnd();
   }
 
@@ -145,10 +148,17 @@ export class LeasedPause {
         // After a lost response, the conflict shows that an earlier attempt has ended the pause.
         if (isConflict(error)) return attempt === 1 ? 'ended before' : 'done';
         if (!(error instanceof CommandFailure)) throw error;
-        if (!(error instanceof UnreachableError) || attempt === END_ATTEMPTS) return error;
+        if (!(error instanceof UnreachableError)) return error;
+        if (attempt >= END_ATTEMPTS && !this.#mayComeBack(error)) return error;
         await delay(clock, RETRY_DELAY_MS);
       }
     }
+  }
+
+  /** A gateway with a store may be restarted, and then knows the pause until its lease is over. */
+  #mayComeBack({ isGone }: UnreachableError): boolean {
+    const { clock, lease } = this.#deps;
+    return isGone && this.hasStore && clock.now() < this.#renewedAt + lease;
   }
 
   async #renewUntilEnd(): Promise<void> {
@@ -195,6 +205,12 @@ export class LeasedPause {
     );
   }
 
+  #reportWarning(): void {
+    const { warning } = this.#last;
+    if (warning !== null && !this.#hasWarned) this.#deps.print(warning);
+    this.#hasWarned = warning !== null;
+  }
+
   /** @throws UnreachableError, RefusedError. */
   async #renew(): Promise<void> {
     const { client, app, lease, clock } = this.#deps;
@@ -204,6 +220,7 @@ export class LeasedPause {
       const parameters = { app, lease: `${lease}ms`, if_pause: this.#id };
       this.#last = readSnapshot((await client.call('enable', parameters, { timeout })).body);
       this.#renewedAt = sentAt;
+      this.#reportWarning();
     } catch (error) {
       if (!isConflict(error)) throw error;
       if (!this.#ending.signal.aborted) this.#lost.abort();
@@ -218,7 +235,7 @@ export function gatewayGoneText(
 ): string {
   const gone = `Nothing listens at ${client.url.shown} any more: the gateway has ended, and the requests that it held are lost.`;
   return hasStore
-    ? `${gone} Other gateways end the pause within ${formatMs(lease)}, because its lease is not renewed.`
+    ? `${gone} Other gateways end the pause within ${formatMs(lease)}, unless this one is restarted before and still knows it.`
     : `${gone} The pause has ended with it.`;
 }
 

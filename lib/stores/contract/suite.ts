@@ -24,15 +24,21 @@ export interface StoreContractOptions {
    * @default the global one
    */
   it?: (name: string, body: () => Promise<void>) => unknown;
-  /** The optional methods that the store does not have. One test then checks that they are missing. */
-  lacks?: readonly ('reports' | 'close')[];
+  /**
+   * What the store does not have:
+   *
+   * - `reports`, `close`: the optional methods. One test then checks that they are missing.
+   * - `links`: stores that share their data. The tests then use one store, as one process does. Tests of
+   *   what remains when one of several stores closes are omitted.
+   */
+  lacks?: readonly ('reports' | 'close' | 'links')[];
 }
 
 declare const describe: StoreContractOptions['describe'];
 declare const it: StoreContractOptions['it'];
 
 /**
- * Registers the tests, for two and for three linked stores.
+ * Registers the tests, for two and for three linked stores, or for a store that can't be linked.
  *
  * @param createLinkedStores makes `count` stores that share their data, and share nothing with earlier
  * ones. If several processes will use your store, run each store in its own process, one of them with a
@@ -49,7 +55,8 @@ export function storeContract(
   } as Required<Pick<StoreContractOptions, 'describe' | 'it'>>;
   const lacks = new Set(options.lacks);
 
-  for (const count of [2, 3]) {
+  const isAlone = lacks.has('links');
+  for (const count of isAlone ? [1] : [2, 3]) {
     const test: Test = (behaviour, body) =>
       void runner.it(behaviour, async () => {
         const linked = await createLinkedStores(count);
@@ -60,13 +67,14 @@ export function storeContract(
             count,
             'createLinkedStores(count) makes as many as asked for',
           );
-          await body(stores as ContractStore[], linked);
+          const all = isAlone ? [stores[0], stores[0]] : stores;
+          await body(all as ContractStore[], linked);
         } finally {
           await linked.close();
         }
       });
 
-    runner.describe(`${name}, ${count} linked`, () => {
+    runner.describe(isAlone ? `${name}, alone` : `${name}, ${count} linked`, () => {
       testPublishing(test);
       testExpiry(test);
       testClock(test);
@@ -75,7 +83,7 @@ export function storeContract(
       if (lacks.has('reports')) testLack(test, 'reports', ['report', 'reports']);
       else testReports(test);
       if (lacks.has('close')) testLack(test, 'close', ['close']);
-      else testClosing(test);
+      else testClosing(test, isAlone);
     });
   }
 }
