@@ -53,7 +53,10 @@ export class BackendConnections {
     this.#connect = connector(deps);
     if (target.protocol === 'http:') this.#acceptCheck = new AcceptCheck(addressOf(target));
     this.#starved = new StarvedConnections(this.#open, timeoutMs, () => this.#pool.hasSurplus);
-    this.#pool = new ConnectionPool((callback) => this.#starved.open(callback));
+    this.#pool = new ConnectionPool(
+      (callback) => this.#starved.open(callback),
+      deps.needsAcceptCheck,
+    );
     this.agent = new BackendAgent(target.protocol, this.#pool);
   }
 

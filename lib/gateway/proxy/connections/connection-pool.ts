@@ -26,12 +26,14 @@ export class ConnectionPool {
   readonly #open: OpenConnection;
   /** First in, first out. Empty while there is an idle connection. */
   readonly #waiting: WaitingRequest[] = [];
-  readonly #idle = new IdleConnections();
+  readonly #idle: IdleConnections;
   /** How many connections are being made: at least one for each waiting request. */
   #connecting = 0;
 
-  constructor(open: OpenConnection) {
+  /** @param mayFail whether the backend may fail at any moment, as during a release. */
+  constructor(open: OpenConnection, mayFail: () => boolean) {
     this.#open = open;
+    this.#idle = new IdleConnections(mayFail);
   }
 
   /** Whether more connections are being made than requests wait. */

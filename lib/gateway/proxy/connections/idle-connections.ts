@@ -10,7 +10,8 @@ const MAX_UNCHECKED_IDLE_MS = 10;
 
 /**
  * A dying process closes all its connections at once. So one connection that is alive now stands for all
- * others for this time. A check costs a system call that fails, about 10 microseconds: one for each request
+ * others for this time. Exceptions are connections that were never used, because a backend at its limit closes
+ * new ones, and all connections during a release. A check costs a system call that fails, about 10 microseconds: one for each request
  * would cost more than everything else that antract does for a request.
  */
 const PROOF_MS = 1;
@@ -32,6 +33,12 @@ export class IdleConnections {
   #provenAt = -Infinity;
   /** When a connection last closed. The backend may be closing the others, too. */
   #closedAt = -Infinity;
+  readonly #mayFail: () => boolean;
+
+  /** @param mayFail whether the backend may fail at any moment, as during a release. */
+  constructor(mayFail: () => boolean) {
+    this.#mayFail = mayFail;
+  }
 
   add(socket: Socket): void {
     if (this.#connections.length >= MAX_IDLE) return void socket.destroy();
@@ -62,9 +69,11 @@ export class IdleConnections {
   #isUsable({ socket, since, bytesRead }: IdleConnection): boolean {
     const now = systemClock.now();
     const needsCheck =
+      bytesRead === 0 ||
       now - since > MAX_UNCHECKED_IDLE_MS ||
       now - this.#provenAt > PROOF_MS ||
-      this.#closedAt >= since;
+      this.#closedAt >= since ||
+      this.#mayFail();
     if (!needsCheck) return !socket.destroyed && socket.bytesRead === bytesRead;
     if (!isLive(socket, bytesRead)) return false;
     this.#provenAt = now;
