@@ -72,6 +72,23 @@ describe('a request while running', () => {
     await until(() => registry.status().inFlight === 0);
   });
 
+  it('is counted once if it passes two mounts of the middleware', async () => {
+    const registry = new OpenRegistry({ logger });
+    const [first, second] = [createPauseMiddleware(registry), createPauseMiddleware(registry)];
+    const responses: ServerResponse[] = [];
+    const { url } = await listen((req, res) =>
+      first(req, res, () => second(req, res, () => void responses.push(res))),
+    );
+    const answer = request(url);
+    await until(() => responses.length > 0);
+    expect(registry.status().inFlight).toBe(1);
+    responses[0]?.end('done');
+    await answer;
+    await registry.enable();
+    await until(() => registry.status().phase === 'paused');
+    expect(registry.status().inFlight).toBe(0);
+  });
+
   it('is counted once when its connection breaks', async () => {
     let arrived!: () => void;
     const arrival = new Promise<void>((resolve) => (arrived = resolve));

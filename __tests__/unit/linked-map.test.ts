@@ -5,7 +5,7 @@ import { LinkedMap } from '../../lib/common/linked-map.ts';
 function mapOf(...names: string[]) {
   const keys = names.map((name) => ({ name }));
   const map = new LinkedMap<{ name: string }, string>();
-  for (const key of keys) map.add(key, key.name);
+  for (const key of keys) map.set(key, key.name);
   return { map, keys };
 }
 
@@ -20,7 +20,7 @@ describe('a linked map', () => {
       expect(map.delete(key)).toBe(false);
       expect(map.has(key)).toBe(false);
       expect(valuesOf(map)).toEqual(['a', 'b', 'c'].filter((name) => name !== deleted));
-      map.add(key, 'again');
+      map.set(key, 'again');
       expect(valuesOf(map).at(-1)).toBe('again');
       expect(map.size).toBe(3);
     }
@@ -38,11 +38,21 @@ describe('a linked map', () => {
     expect(map.size).toBe(0);
   });
 
+  it('has one entry for a key that is set twice, at its new place', () => {
+    const { map, keys } = mapOf('a', 'b');
+    const [key] = keys as [{ name: string }];
+    map.set(key, 'c');
+    expect(map.size).toBe(2);
+    expect(valuesOf(map)).toEqual(['b', 'c']);
+    expect(map.delete(key)).toBe(true);
+    expect(valuesOf(map)).toEqual(['b']);
+  });
+
   it('shares a key with another map', () => {
     const { map, keys } = mapOf('a');
     const other = new LinkedMap<{ name: string }, number>();
     const [key] = keys as [{ name: string }];
-    other.add(key, 1);
+    other.set(key, 1);
     map.delete(key);
     expect(other.get(key)).toBe(1);
     expect(map.get(key)).toBeUndefined();

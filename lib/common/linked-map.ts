@@ -34,8 +34,9 @@ export class LinkedMap<K extends object, V> {
     return this.#find(key)?.value;
   }
 
-  /** Adds an entry at the end. A key that has an entry must not be added again. */
-  add(key: K, value: V): void {
+  /** Adds an entry at the end. Replaces an entry of the same key. */
+  set(key: K, value: V): void {
+    this.delete(key);
     const previous = this.#tail;
     const entry = { key, value, previous, next: undefined, isListed: true };
     (key as Keyed<K, V>)[this.#entry] = entry;

@@ -59,13 +59,13 @@ export class InFlight {
 
   /** Adds a request that passes on arrival. */
   add(gated: GatedRequest, since: number, order: number): void {
-    this.#entries.add(gated.request, { gated, since, order, ticket: undefined });
+    this.#entries.set(gated.request, { gated, since, order, ticket: undefined });
   }
 
   /** Adds a request that was held until now. */
   addReleased(ticket: Ticket, now: number): void {
     const { gated, request, order } = ticket;
-    this.#entries.add(request, { gated, since: now, order, ticket });
+    this.#entries.set(request, { gated, since: now, order, ticket });
   }
 
   /** Undefined if the request was not in flight: its end may be reported more than once. */

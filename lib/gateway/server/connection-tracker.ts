@@ -61,7 +61,7 @@ export class ConnectionTracker {
 
   /** @param onEnd called once, when the response has ended or its client has disconnected. */
   track(req: IncomingMessage, res: ServerResponse, onEnd: () => void): void {
-    this.#responses.add(res, req.socket);
+    this.#responses.set(res, req.socket);
     if (this.#isDraining) {
       this.#expectEnd(res);
       this.#scheduleCheck();
