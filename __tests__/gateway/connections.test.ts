@@ -1,5 +1,7 @@
 /** Which request gets which connection to a backend. */
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import dns from 'node:dns';
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
@@ -270,6 +272,52 @@ describe.each(['http', 'https'])('an idle connection to a backend of %s', (proto
     await request(`${gateway.url}/_antract/status`);
     expect((await request(gateway.url)).body).toBe('2');
     expect((await request(gateway.url)).body).toBe('2');
+  });
+});
+
+/** In a process of its own: closes the next connection when told to, and serves all others. */
+const CLOSING_BACKEND = `
+  const http = require('node:http').createServer((_req, res) => res.end('served'));
+  let closes = false;
+  const server = require('node:net').createServer((socket) => {
+    if (!closes) return http.emit('connection', socket);
+    closes = false;
+    socket.destroy();
+  });
+  server.listen(0, '127.0.0.1', () => process.send(server.address().port));
+  process.on('message', () => {
+    closes = true;
+    process.send('closes the next one');
+  });`;
+
+describe('a new connection that the backend has closed before the gateway sends on it', () => {
+  it('leaves its request unsent, so that another connection serves it', async () => {
+    const backend = spawn(process.execPath, ['-e', CLOSING_BACKEND], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    const agent = new http.Agent({ keepAlive: true });
+    let made = 0;
+    const onSocket = (): void => {
+      // Real time: the backend must close the connection before the event loop of the gateway turns.
+      if (made++ === 0) {
+        setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200));
+      }
+    };
+    try {
+      const [port] = (await once(backend, 'message')) as [number];
+      const { url } = await openGateway({ target: `http://127.0.0.1:${port}` });
+      // The connection of the client is open, so that the next new one is that to the backend.
+      expect((await request(`${url}/_antract/status`, { agent })).status).toBe(200);
+      backend.send('close');
+      await once(backend, 'message');
+      subscribe('net.client.socket', onSocket);
+      expect(await request(url, { agent })).toMatchObject({ status: 200, body: 'served' });
+      expect(made).toBeGreaterThan(1);
+    } finally {
+      unsubscribe('net.client.socket', onSocket);
+      agent.destroy();
+      backend.kill();
+    }
   });
 });
 

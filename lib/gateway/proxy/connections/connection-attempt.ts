@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { connectError, isDrop, isProxyTimeout, proxyTimeoutError } from '../backend-error.ts';
 import type { AcceptCheck } from './accept-check.ts';
+import { isLive } from './socket-liveness.ts';
 
 /**
  * The longest time to make a connection. An unreachable backend is detected before its clients give
@@ -45,7 +46,9 @@ export function whenUsable(
     // It is connected, and waiting for the check is no silence of the backend.
     socket.setTimeout(0);
     if (acceptCheck) cancelCheck = acceptCheck.add(socket, () => settle());
-    else settle();
+    // The backend may have closed it before the event loop got to it, for example at a limit of its own.
+    else if (isLive(socket, socket.bytesRead)) settle();
+    else socket.destroy();
   };
   const onTimeout = (): void => void socket.destroy(timeoutError(timeoutMs));
   const onClose = (): void => settle(connectError('ECONNRESET'));

@@ -53,12 +53,14 @@ export class ConnectionPool {
     this.#connecting++;
     this.#open((error, socket) => {
       this.#connecting--;
-      if (socket) this.add(socket);
+      // Without another check. If it failed, the request would wait forever, because no other connection may
+      // be on its way.
+      if (socket) this.#useNext(socket);
       else if (error) this.#onFailure(error);
     });
   }
 
-  /** A connection is new, or no request uses it any more. */
+  /** No request uses the connection any more. For each request that still waits, another one is being made. */
   add(socket: Socket): void {
     this.#idle.add(socket);
     if (this.#waiting.length === 0) return;

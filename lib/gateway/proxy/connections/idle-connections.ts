@@ -10,9 +10,9 @@ const MAX_UNCHECKED_IDLE_MS = 10;
 
 /**
  * A dying process closes all its connections at once. So one connection that is alive now stands for all
- * others for this time. Exceptions are connections that were never used, because a backend at its limit closes
- * new ones, and all connections during a release. A check costs a system call that fails, about 10 microseconds: one for each request
- * would cost more than everything else that antract does for a request.
+ * others for this time. Exceptions: connections that were never used, because a backend at its limit closes
+ * new ones, and all connections during a release. A check is a system call that fails and takes about 10
+ * microseconds, more than everything else that antract does for a request.
  */
 const PROOF_MS = 1;
 
