@@ -13,7 +13,7 @@ import { printableLogger } from '../common/printable.ts';
 import { expected } from '../common/validate.ts';
 import { AtomicFile } from './atomic-file.ts';
 import { isRunning, ownFile, type FileOwner } from './file-owner.ts';
-import { Records } from './records.ts';
+import { Records, Subscriptions } from './records.ts';
 import { parseFile, readStateFile, serializeFile, useError, type StateFile } from './state-file.ts';
 import type {
   Publication,
@@ -64,7 +64,7 @@ export class FileStore implements Store {
   readonly #clockOffset: number;
   readonly #records: Records;
   readonly #file: AtomicFile;
-  readonly #unsubscribes = new Set<() => void>();
+  readonly #subscriptions = new Subscriptions();
   /** The difference between the clocks of the machine and of the store, as the file has it. */
   #clockDifference: number;
   /** Resolves when the file names this process as its owner, or can't be written. */
@@ -121,12 +121,7 @@ export class FileStore implements Store {
   async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
     // antract subscribes before it listens, so that no second process starts with the file.
     await this.#opened;
-    const unsubscribe = this.#records.subscribe(listener);
-    this.#unsubscribes.add(unsubscribe);
-    return async () => {
-      this.#unsubscribes.delete(unsubscribe);
-      unsubscribe();
-    };
+    return this.#subscriptions.add(this.#records.subscribe(listener));
   }
 
   /** Reports are about running processes, so they stay in memory. */
@@ -144,8 +139,7 @@ export class FileStore implements Store {
   }
 
   async #close(): Promise<void> {
-    for (const unsubscribe of this.#unsubscribes) unsubscribe();
-    this.#unsubscribes.clear();
+    this.#subscriptions.endAll();
     this.#retry?.cancel();
     await this.#file.write().catch(() => undefined);
   }

@@ -2,7 +2,7 @@
  * A store in the memory of one process: for several instances, for tests, and for the primary of a cluster.
  */
 import { systemClock, type Clock } from '../common/clock.ts';
-import { Records } from './records.ts';
+import { Records, Subscriptions } from './records.ts';
 import type {
   Publication,
   PublishResult,
@@ -24,7 +24,7 @@ export class MemoryStore implements Store {
   /** The store is not older than its process. */
   readonly startsEmpty = true;
   readonly #records: Records;
-  readonly #unsubscribes = new Set<() => void>();
+  readonly #subscriptions = new Subscriptions();
 
   /**
    * @param other a store to share the data with.
@@ -43,12 +43,7 @@ export class MemoryStore implements Store {
   }
 
   async subscribe(listener: StoreListener): Promise<() => Promise<void>> {
-    const unsubscribe = this.#records.subscribe(listener);
-    this.#unsubscribes.add(unsubscribe);
-    return async () => {
-      this.#unsubscribes.delete(unsubscribe);
-      unsubscribe();
-    };
+    return this.#subscriptions.add(this.#records.subscribe(listener));
   }
 
   async report(report: StoredReport, ttlMs: number, withinMs: number): Promise<void> {
@@ -60,7 +55,6 @@ export class MemoryStore implements Store {
   }
 
   async close(): Promise<void> {
-    for (const unsubscribe of this.#unsubscribes) unsubscribe();
-    this.#unsubscribes.clear();
+    this.#subscriptions.endAll();
   }
 }

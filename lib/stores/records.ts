@@ -101,6 +101,25 @@ export class Records {
   }
 }
 
+/** The subscriptions that were made through one store. */
+export class Subscriptions {
+  readonly #ends = new Set<() => void>();
+
+  /** Returns what `subscribe()` of a store resolves with. */
+  add(unsubscribe: () => void): () => Promise<void> {
+    this.#ends.add(unsubscribe);
+    return async () => {
+      this.#ends.delete(unsubscribe);
+      unsubscribe();
+    };
+  }
+
+  endAll(): void {
+    for (const unsubscribe of this.#ends) unsubscribe();
+    this.#ends.clear();
+  }
+}
+
 const NO_STATES: KeptStates = { lastVersion: 0, states: new Map() };
 
 function toStored({ version, value, at }: KeptState, now: number): StoredState {
