@@ -2,17 +2,12 @@
 /** The executable: reads the arguments, runs the command and ends the process with its exit code. */
 import { readFileSync } from 'node:fs';
 import { failureJson, toFailure } from './cli/cli-error.ts';
-import { FLAGS } from './cli/config/flags.ts';
 import { flushOutput } from './cli/flush-output.ts';
 import { createProgram } from './cli/program.ts';
 import { ignoreLostOutput } from './cli/signals.ts';
 import { printableLines } from './common/printable.ts';
 
 ignoreLostOutput();
-
-for (const { env, mayBeEmpty } of FLAGS) {
-  if (mayBeEmpty && process.env[env] === '') delete process.env[env];
-}
 
 // The words after `--` are the command that `antract run` starts.
 const separator = process.argv[2] === 'run' ? process.argv.indexOf('--') : -1;
@@ -24,7 +19,8 @@ const { version } = JSON.parse(
 ) as { version: string };
 
 try {
-  await createProgram(version, childCommand).parseAsync(args);
+  const program = await createProgram(version, args[2], childCommand);
+  await program.parseAsync(args);
 } catch (error) {
   const { exitCode, message } = toFailure(error);
   if (message !== undefined) console.error(printableLines(`antract: ${message}`));

@@ -1,32 +1,28 @@
-/** The command `antract` with all its sub-commands. */
+/** The command `antract` with its sub-commands. */
 import { Command } from 'commander';
-import { addDemo } from './commands/demo.ts';
-import { addDrain } from './commands/drain.ts';
-import { addPause } from './commands/pause.ts';
-import { addResume } from './commands/resume.ts';
-import { addRun } from './commands/run.ts';
-import { addServe } from './commands/serve.ts';
-import { addStatus } from './commands/status.ts';
-import { addStop } from './commands/stop.ts';
-import { addWorker } from './commands/worker.ts';
 
 /** @param childCommand the words after `--`, for `antract run`. */
 type AddCommand = (program: Command, childCommand: readonly string[]) => void;
 
-/** In the order of `antract --help`. */
-const COMMANDS: readonly AddCommand[] = [
-  addServe,
-  addDemo,
-  addRun,
-  addPause,
-  addResume,
-  addStop,
-  addDrain,
-  addStatus,
-  addWorker,
-];
+/** In the order of `antract --help`. To load them all takes longer than most commands run. */
+const COMMANDS: ReadonlyMap<string | undefined, () => Promise<AddCommand>> = new Map([
+  ['serve', async () => (await import('./commands/serve.ts')).addServe],
+  ['demo', async () => (await import('./commands/demo.ts')).addDemo],
+  ['run', async () => (await import('./commands/run.ts')).addRun],
+  ['pause', async () => (await import('./commands/pause.ts')).addPause],
+  ['resume', async () => (await import('./commands/resume.ts')).addResume],
+  ['stop', async () => (await import('./commands/stop.ts')).addStop],
+  ['drain', async () => (await import('./commands/drain.ts')).addDrain],
+  ['status', async () => (await import('./commands/status.ts')).addStatus],
+  ['worker', async () => (await import('./commands/worker.ts')).addWorker],
+]);
 
-export function createProgram(version: string, childCommand: readonly string[]): Command {
+/** @param name the first argument. If it names a command, no other command is loaded. */
+export async function createProgram(
+  version: string,
+  name: string | undefined,
+  childCommand: readonly string[],
+): Promise<Command> {
   const program = new Command('antract')
     .description(
       'Holds HTTP requests while a backend is down, and releases them in order when it is back.',
@@ -37,6 +33,7 @@ export function createProgram(version: string, childCommand: readonly string[]):
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
     .exitOverride()
     .showHelpAfterError('(--help tells more)');
-  for (const add of COMMANDS) add(program, childCommand);
+  const named = COMMANDS.get(name);
+  for (const load of named ? [named] : COMMANDS.values()) (await load())(program, childCommand);
   return program;
 }

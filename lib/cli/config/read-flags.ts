@@ -8,8 +8,12 @@ export type RawConfig = Record<string, unknown>;
 /** Where a value was set. */
 export type Source = 'cli' | 'env' | 'file';
 
+/** Also deletes the empty variables that count as unset, because Commander would read them. */
 export function addFlags(command: Command): Command {
-  for (const { option } of FLAGS) command.addOption(option);
+  for (const { option, env, mayBeEmpty } of FLAGS) {
+    if (mayBeEmpty && process.env[env] === '') delete process.env[env];
+    command.addOption(option);
+  }
   return command;
 }
 
