@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The executable: reads the arguments, runs the command and ends the process with its exit code. */
-import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { failureJson, toFailure } from './cli/cli-error.ts';
 import { flushOutput } from './cli/flush-output.ts';
 import { createProgram } from './cli/program.ts';
@@ -14,9 +14,7 @@ const separator = process.argv[2] === 'run' ? process.argv.indexOf('--') : -1;
 const args = separator < 0 ? process.argv : process.argv.slice(0, separator);
 const childCommand = separator < 0 ? [] : process.argv.slice(separator + 1);
 
-const { version } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-) as { version: string };
+const { version } = createRequire(import.meta.url)('antract/package.json') as { version: string };
 
 try {
   const program = await createProgram(version, args[2], childCommand);

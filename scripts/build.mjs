@@ -1,16 +1,15 @@
 /**
- * Makes `dist` from `lib`: ES modules and declarations by TypeScript, the same modules bundled as
- * CommonJS by esbuild, and the files of the dashboard.
+ * Makes `dist` from `lib`: the entry points and the executable bundled by esbuild, as ES modules and as
+ * CommonJS; declarations by TypeScript; and the files of the dashboard.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, stop, transform } from 'esbuild';
 
-/** `import.meta.url` as it is in `dist/admin/views`, which finds the files of the dashboard by it. */
-const MODULE_URL =
-  "const moduleUrl = require('node:url').pathToFileURL(`${__dirname}/../admin/views/index.js`).href;\n";
+/** The code of a bundle finds the files of the dashboard as from here. */
+const MODULE = 'dist/admin/views/index.js';
 
 const ENTRY_POINTS = ['index', 'create-gateway', 'redis', 'store-contract'];
 
@@ -20,11 +19,8 @@ rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
   stdio: 'inherit',
 });
-// `lib/cli.ts` would share its name with a folder, and service files may name `dist/cli.js`.
-renameSync('dist/bin.js', 'dist/cli.js');
-rmSync('dist/bin.d.ts');
-chmodSync('dist/cli.js', 0o755);
 copyDashboard();
+await bundleModules();
 await bundleCommonJs();
 for (const name of ENTRY_POINTS) await declareCommonJs(name);
 await stop();
@@ -34,9 +30,29 @@ function copyDashboard() {
   const page = 'lib/admin/dashboard';
   const unused = /\.(ts|json)$|\/uplot$/;
   cpSync(page, 'dist/admin/dashboard', { recursive: true, filter: (path) => !unused.test(path) });
+  copyFileSync('lib/common/format.js', 'dist/common/format.js');
   for (const file of ['LICENSE', 'dist/uPlot.iife.min.js', 'dist/uPlot.min.css']) {
     cpSync(join(page, 'uplot', file), join('dist/admin/dashboard/uplot', file));
   }
+}
+
+/** A process starts 0.15 s faster with a few large modules than with 200 small ones. */
+async function bundleModules() {
+  const files = await bundle({
+    entryPoints: {
+      ...Object.fromEntries(ENTRY_POINTS.map((name) => [name, `lib/${name}.ts`])),
+      // `lib/cli.ts` would share its name with a folder, and service files may name `dist/cli.js`.
+      cli: 'lib/bin.ts',
+    },
+    outdir: 'dist',
+    chunkNames: 'parts/[name]-[hash]',
+  });
+  mkdirSync('dist/parts');
+  for (const { path, text } of files) {
+    const url = `new URL('${relative(dirname(path), MODULE)}', import.meta.url).href`;
+    writeFileSync(path, text.replaceAll('moduleUrl', url));
+  }
+  chmodSync('dist/cli.js', 0o755);
 }
 
 /**
@@ -44,11 +60,22 @@ function copyDashboard() {
  * their parts also share classes such as `AntractError`. Then it makes each part a CommonJS module.
  */
 async function bundleCommonJs() {
-  const { outputFiles } = await build({
+  const files = await bundle({
     entryPoints: ENTRY_POINTS.map((name) => `lib/${name}.ts`),
     outdir: 'dist/commonjs',
     outExtension: { '.js': '.cjs' },
     chunkNames: 'part-[hash]',
+  });
+  mkdirSync('dist/commonjs');
+  for (const { path, text } of files) {
+    const { code } = await transform(text, { format: 'cjs', platform: 'node', target: 'node20' });
+    const url = `require('node:url').pathToFileURL(\`\${__dirname}/../admin/views/index.js\`).href`;
+    writeFileSync(path, code.replaceAll('moduleUrl', url));
+  }
+}
+
+async function bundle(options) {
+  const { outputFiles } = await build({
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -57,12 +84,9 @@ async function bundleCommonJs() {
     packages: 'external',
     write: false,
     define: { 'import.meta.url': 'moduleUrl' },
+    ...options,
   });
-  mkdirSync('dist/commonjs');
-  for (const { path, text } of outputFiles) {
-    const { code } = await transform(text, { format: 'cjs', platform: 'node', target: 'node20' });
-    writeFileSync(path, code.includes('moduleUrl') ? MODULE_URL + code : code);
-  }
+  return outputFiles;
 }
 
 /**
