@@ -20,7 +20,9 @@ const config: Config = {
     extensionsToTreatAsEsm: ['.ts'],
     transform: { '\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' } } }] },
   })),
-  maxWorkers: 2,
+  // One more than the cores that CI has, because most tests wait for other processes.
+  maxWorkers: 3,
+  testSequencer: '<rootDir>/__tests__/support/slow-first.mjs',
   // Jest reads this one from here only: in a project it is ignored.
   testTimeout: 20_000,
   reporters: countsFile
