@@ -48,10 +48,11 @@ async function impostor(status: number, body: string): Promise<string> {
 describe('a command of the CLI:', () => {
   it('`pause` and `resume` print the new state and the number of held requests', async () => {
     const site = await operate();
-    const paused = await result(site.antract('pause', '--reason', 'disk', '--max-time', '1m'));
+    const flags = ['--reason', 'disk', '--max-time', '1m', '--expect', '30s'];
+    const paused = await result(site.antract('pause', ...flags));
     expect(paused).toMatchObject({ code: 0, stderr: '' });
     expect(paused.stdout).toMatch(
-      /^Pause is enabled\.\nApp default is paused: 0 held.*1 min.*\.\n[^]*Reason: disk/,
+      /^Pause is enabled\.\nApp default is paused: 0 held.*expected to end in (30|29\.?\d*) s.*1 min.*\.\n[^]*Reason: disk/,
     );
     expect((await result(site.antract('pause'))).stdout).toContain(
       'Pause is already enabled, 0 requests',
@@ -98,8 +99,9 @@ describe('a command of the CLI:', () => {
     const status = await result(site.antract('status'));
     expect(status.stdout).toMatch(/default is stopped:.*, stopped for \d+/);
     expect(status.stdout).toContain('The stop does not end by itself.\n  Next: `antract resume`');
-    const limited = await result(site.antract('stop', '--max-time', '10m'));
+    const limited = await result(site.antract('stop', '--max-time', '10m', '--expect', '5m'));
     expect(limited.stdout).toMatch(/ends by itself in (10|9\.?\d*) min/);
+    expect(limited.stdout).toMatch(/expected to end in (5|4\.?\d*) min/);
     expect(limited.stdout).not.toContain('does not end by itself');
     const refused = await result(site.antract('stop', '--max-time', '10'));
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--max-time') });

@@ -53,12 +53,15 @@ describe('antract run', () => {
   it('pauses, drains, runs the command, resumes, and reports', async () => {
     const site = await operate();
     const slow = await site.begin();
-    const run = site.antract('run', '--report', file('report.json'), '--', ...waitForFile('go'));
+    const flags = ['--expect', '1h', '--report', file('report.json')];
+    const run = site.antract('run', ...flags, '--', ...waitForFile('go'));
     await site.until('pausing', ({ phase }) => phase === 'pausing');
     const held = await site.hold();
     slow.leave();
     await run.saw('stdout', /^up$/m);
-    expect(await site.status()).toMatchObject({ phase: 'paused', reason: 'antract run sh' });
+    const during = await site.status();
+    expect(during).toMatchObject({ phase: 'paused', reason: 'antract run sh' });
+    expect(during.expectedEndInMs).toBeGreaterThan(3_500_000);
     await run.saw('stderr', /drained; running sh\./);
     go();
     expect(await run.exited).toEqual({ code: 0, signal: null });

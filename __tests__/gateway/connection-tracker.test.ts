@@ -1,6 +1,7 @@
 /** How the connections of a server end, without a proxy in between. */
 import { afterEach, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { systemClock } from '../../lib/common/clock.ts';
 import { ConnectionTracker } from '../../lib/gateway/server/connection-tracker.ts';
 import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import { DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
@@ -8,6 +9,8 @@ import { closeAll, connect, listen } from '../support/http.ts';
 import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(closeAll);
+
+const ORIGIN = { settings: DEFAULT_SETTINGS, clock: systemClock };
 
 it('a response that is still being sent to a slow client is not cut off by a shutdown', async () => {
   const size = 20_000_000;
@@ -17,7 +20,7 @@ it('a response that is still being sent to a slow client is not cut off by a shu
   });
   const connections = new ConnectionTracker(
     server,
-    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, silentLogger),
+    (req, res) => new GatedHttpRequest(req, res, ORIGIN, silentLogger),
   );
   const client = await connect(port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
@@ -39,7 +42,7 @@ it('an event stream that has ended, and whose client does not read, does not del
   });
   const connections = new ConnectionTracker(
     server,
-    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, silentLogger),
+    (req, res) => new GatedHttpRequest(req, res, ORIGIN, silentLogger),
   );
   const client = await connect(port);
   client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');

@@ -8,7 +8,8 @@ import { createAntract, type AntractOptions } from '../../lib/index.ts';
 import type { LineStream } from '../../lib/gateway/server/gateway.ts';
 import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import type { PauseOptions } from '../../lib/http/choose-gate.ts';
-import { sendRejection, type RejectionResponse } from '../../lib/http/rejection-response.ts';
+import type { RejectionResponse } from '../../lib/http/rejection-response.ts';
+import { sendRejection } from '../../lib/http/send-rejection.ts';
 import { DEFAULT_APP } from '../../lib/options/app-name.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen, readUntil, request, type Answer } from '../support/http.ts';
@@ -254,7 +255,9 @@ const UNREACHABLE: RejectionResponse = {
 describe('the 200 response that rejects an EventSource', () => {
   it('contains no field from the text of the rejection', async () => {
     const detail = 'Back soon.\ndata: forged\r\nretry: 99999\rid: 7';
-    const site = await listen((req, res) => sendRejection(req, res, { ...UNREACHABLE, detail }));
+    const site = await listen((req, res) =>
+      sendRejection(req, res, { ...UNREACHABLE, detail }, createOpenAntract().core),
+    );
     const { body } = await request(site.url, { headers: EVENT_SOURCE });
     const fields = body.split(/\r\n|\r|\n/).filter((line) => line !== '' && !line.startsWith(':'));
     expect(fields).toEqual([expect.stringMatching(/^retry: \d{4,5}$/)]);
@@ -264,9 +267,9 @@ describe('the 200 response that rejects an EventSource', () => {
     const antract = createOpenAntract({ logger: silentLogger });
     const passages: GatedHttpRequest[] = [];
     const site = await listen((req, res) => {
-      const { settings } = antract.core.gate(DEFAULT_APP);
-      passages.push(new GatedHttpRequest(req, res, settings, silentLogger));
-      sendRejection(req, res, UNREACHABLE);
+      const gate = antract.core.gate(DEFAULT_APP);
+      passages.push(new GatedHttpRequest(req, res, gate, silentLogger));
+      sendRejection(req, res, UNREACHABLE, gate);
     });
     await request(site.url, { headers: EVENT_SOURCE });
     expect(passages[0]?.hasGoodResponse()).toBe(false);
@@ -277,7 +280,7 @@ describe('the 200 response that rejects an EventSource', () => {
     const pause = antract.pause();
     const answered = jest.spyOn(antract.core.gate(DEFAULT_APP), 'onResponseStart');
     const site = await listen((req, res) =>
-      pause(req, res, () => sendRejection(req, res, UNREACHABLE)),
+      pause(req, res, () => sendRejection(req, res, UNREACHABLE, antract.core)),
     );
     await antract.enable();
     const held = nextEvent(antract, 'held');

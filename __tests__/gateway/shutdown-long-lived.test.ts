@@ -231,7 +231,10 @@ describe('a long poll, when the gateway shuts down,', () => {
     await gateway.close();
     const { status, headers, body } = await poll;
     expect(status).toBe(503);
-    expect(headers).toMatchObject({ connection: 'close', 'retry-after': '1' });
+    expect(headers).toMatchObject({
+      connection: 'close',
+      'retry-after': expect.stringMatching(/^[12]$/),
+    });
     expect(body).toContain('ERR_ANTRACT_LONG_POLL');
   });
 

@@ -233,7 +233,10 @@ describe('a session of long polls', () => {
     }
     finish();
     expect((await slow).status).toBe(200);
-    expect(await poll).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    expect(await poll).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': expect.stringMatching(/^[12]$/) },
+    });
     const held = nextEvent(antract, 'held');
     const left = new AbortController();
     const again = request(`${url}/hang?poll=2`, { signal: left.signal });

@@ -50,6 +50,7 @@ describe('a parameter of an admin request', () => {
     ['/enable?max_time=0', /`max_time` to be a duration from 1ms to 24 days, got '0'/],
     ['/enable?max_time=-1m', /`max_time` to be a duration/],
     ['/enable?max_time=Infinity', /`max_time` to be a duration/],
+    ['/enable?expect=10', /`expect` to be a duration with a unit/],
     ['/enable?wait=forever', /`wait` to be a duration.*'forever'/],
     ['/enable?wait=2147483648ms', /`wait` to be a duration from 0 to 24 days, got '2147/],
     ['/enable?wait=-1', /`wait` to be a duration/],

@@ -376,6 +376,7 @@ describe('the JSON of the admin endpoints:', () => {
       stoppedForMs: null,
       endsInMs: expect.any(Number),
       leaseEndsInMs: null,
+      expectedEndInMs: null,
       pauseId: expect.any(String),
       reason: 'new disk',
       message: null,

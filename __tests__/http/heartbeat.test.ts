@@ -3,6 +3,7 @@ import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Gate } from '../../lib/gate/gate.ts';
+import { systemClock } from '../../lib/common/clock.ts';
 import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import { createAntract } from '../../lib/index.ts';
 import type { Ticket } from '../../lib/gate/gated-request.ts';
@@ -68,7 +69,8 @@ describe('a heartbeat', () => {
       if (req.url === '/gone') {
         res.stream.destroy();
         const settings = readOptions({ heartbeat: { every: 100 } });
-        new GatedHttpRequest(req as never, res as never, settings, silentLogger).sendHeartbeat();
+        const origin = { settings, clock: systemClock };
+        new GatedHttpRequest(req as never, res as never, origin, silentLogger).sendHeartbeat();
       } else pause(req as never, res as never, () => res.end('done'));
     });
     server.listen(0, '127.0.0.1');

@@ -213,7 +213,10 @@ describe('a long poll', () => {
     const poll = request(`${site.url}/poll`);
     await site.opened('/poll');
     await site.antract.enable();
-    expect(await poll).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    expect(await poll).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': expect.stringMatching(/^[12]$/) },
+    });
     expect((await poll).body).toContain('ERR_ANTRACT_LONG_POLL');
     expect(await site.antract.waitForDrain()).toMatchObject({ outcome: 'drained' });
   });

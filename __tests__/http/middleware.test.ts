@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import express from 'express';
 import express4 from 'express4';
 import supertest from 'supertest';
+import { systemClock } from '../../lib/common/clock.ts';
 import type { PauseOptions } from '../../lib/http/choose-gate.ts';
 import { heldMs } from '../../lib/http/held-time.ts';
 import {
@@ -44,8 +45,9 @@ async function gated(
   options: AntractOptions = {},
   pauseOptions: PauseOptions = {},
   handler?: Handler,
+  clock = systemClock,
 ) {
-  const registry = new OpenRegistry({ logger, ...options });
+  const registry = new OpenRegistry({ logger, ...options }, clock);
   const pause = createPauseMiddleware(registry, pauseOptions);
   const served: string[] = [];
   const answer = handler ?? ((req, res) => res.end(`served ${req.url}`));
@@ -493,9 +495,12 @@ describe('a function that decides which requests are long-lived', () => {
   });
 });
 
+/** With this chance, `Retry-After` has no random part. */
+const steady = { ...systemClock, random: () => 0 };
+
 describe('a rejection', () => {
   it('is a problem document for an API client', async () => {
-    const { registry, url } = await gated();
+    const { registry, url } = await gated({}, {}, undefined, steady);
     await registry.stop('default', { message: 'Back at 10:00.' });
     const answer = await request(url, { headers: { Accept: '*/*' } });
     expect(answer).toMatchObject({
@@ -527,7 +532,7 @@ describe('a rejection', () => {
   });
 
   it('is a page for browsers that reloads itself and can not be injected into', async () => {
-    const { registry, url } = await gated();
+    const { registry, url } = await gated({}, {}, undefined, steady);
     await registry.stop('default', { message: '<script>alert(1)</script>' });
     const headers = { 'Sec-Fetch-Mode': 'navigate' };
     const page = await request(url, { headers });
@@ -549,7 +554,7 @@ describe('a rejection', () => {
     [{ maxQueue: 0 }, 'ERR_ANTRACT_FULL'],
     [{ maxWait: 1 }, 'ERR_ANTRACT_HOLD_TIMEOUT'],
   ])('says why: %j', async (options, code) => {
-    const { registry, url, served } = await gated(options);
+    const { registry, url, served } = await gated(options, {}, undefined, steady);
     await registry.enable();
     const answer = await request(url, { method: 'POST', body: 'x' });
     expect([answer.status, (JSON.parse(answer.body) as { code: string }).code]).toEqual([
@@ -571,9 +576,22 @@ describe('a rejection', () => {
   });
 
   it('does not ask to come back later than the pause ends', async () => {
-    const { registry, url } = await gated({ maxQueue: 0, maxTime: '2s' });
+    const { registry, url } = await gated({ maxQueue: 0, maxTime: '2s' }, {}, undefined, steady);
     await registry.enable();
     expect((await request(url)).headers['retry-after']).toBe('2');
+  });
+
+  it.each([
+    [0, '100', '30'],
+    [0.5, '113', '34'],
+    [0.9999, '125', '38'],
+  ])('spreads clients after the expected end: with chance %d', async (chance, retry, reload) => {
+    const clock = { ...systemClock, random: () => chance };
+    const { registry, url } = await gated({ maxQueue: 0 }, {}, undefined, clock);
+    await registry.enable('default', { expect: '100s' });
+    const page = await request(url, { headers: { 'Sec-Fetch-Mode': 'navigate' } });
+    expect(page.headers['retry-after']).toBe(retry);
+    expect(page.body).toContain(`<meta http-equiv="refresh" content="${reload}">`);
   });
 });
 

@@ -239,11 +239,8 @@ describe.each(named())('%s', (_name, kind) => {
     exchanges.push(client.send({ path: '/later', method: 'POST', body: bodyOf(KB) }));
     for (const { answer } of exchanges) {
       const { status, headers, body } = await answer;
-      expect([status, headers['retry-after'], headers['cache-control']]).toEqual([
-        503,
-        '30',
-        'no-store',
-      ]);
+      expect([status, headers['cache-control']]).toEqual([503, 'no-store']);
+      expect(Number(headers['retry-after'])).toBeGreaterThanOrEqual(30);
       expect(JSON.parse(body)).toMatchObject({
         code: 'ERR_ANTRACT_STOPPED',
         detail: 'Back at 10:00.',

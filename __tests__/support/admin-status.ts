@@ -30,6 +30,7 @@ export interface Status {
   readonly inFlight: number;
   readonly pauseId: string | null;
   readonly leaseEndsInMs: number | null;
+  readonly expectedEndInMs: number | null;
   readonly reason: string | null;
   readonly store: string;
   readonly processes: readonly ProcessStatus[];

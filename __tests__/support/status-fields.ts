@@ -15,6 +15,7 @@ export const statusFields = (given: Partial<StatusFields>): StatusFields => ({
   stoppedForMs: null,
   endsInMs: null,
   leaseEndsInMs: null,
+  expectedEndInMs: null,
   pauseId: null,
   only: null,
   reason: null,

@@ -98,6 +98,7 @@ describe('a pause', () => {
       stoppedForMs: null,
       endsInMs: 57_000,
       leaseEndsInMs: null,
+      expectedEndInMs: null,
       pauseId: expect.any(String),
       only: null,
       reason: 'migration',
@@ -458,13 +459,19 @@ describe('a request that arrives or waits', () => {
     });
   });
 
-  it('is rejected with a retry time only if the stop has an end', () => {
+  it('is rejected with a retry time, which the end of the stop or an expected end decides', () => {
     const gate = createGate();
     stop(gate, { maxTime: 10_000 });
     expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: 10_000 });
     disable(gate);
     stop(gate);
-    expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: undefined });
+    expect(refused(gate)).toMatchObject({ reason: 'stopped', retryAfterMs: 30_000 });
+    stop(gate, { expect: 100_000 });
+    clock.advance(1000);
+    expect(refused(gate)).toMatchObject({ retryAfterMs: 99_000 });
+    expect(gate.status()).toMatchObject({ expectedEndInMs: 99_000, endsInMs: null });
+    stop(gate, { expect: 0 });
+    expect(gate.status().expectedEndInMs).toBeNull();
   });
 
   it('is rejected at shutdown, also if it was held before', async () => {

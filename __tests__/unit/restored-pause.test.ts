@@ -54,7 +54,7 @@ async function startAgain(laterMs = 0, options: AntractOptions = {}): Promise<Pr
 describe('a process that starts with a state file', () => {
   it('continues a pause with its id, terms and end, and logs them', async () => {
     const { registry } = start();
-    const terms = { maxTime: '10m', only: 'writes', reason: 'migration' } as const;
+    const terms = { maxTime: '10m', expect: '5m', only: 'writes', reason: 'migration' } as const;
     const before = (await registry.enable('shop', terms)).status;
 
     const next = await startAgain(60_000);
@@ -63,6 +63,8 @@ describe('a process that starts with a state file', () => {
     expect(after.pauseId).toBe(before.pauseId);
     expect(after.endsInMs).toBeLessThanOrEqual(540_000);
     expect(after.endsInMs).toBeGreaterThan(530_000);
+    expect(after.expectedEndInMs).toBeLessThanOrEqual(240_000);
+    expect(after.expectedEndInMs).toBeGreaterThan(230_000);
     expect(after.pausedForMs).toBeGreaterThanOrEqual(60_000);
     const date = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
     expect(next.log).toEqual([

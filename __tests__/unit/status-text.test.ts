@@ -34,6 +34,13 @@ describe('the summary of a status', () => {
         '1 min, its lease ends in 30 s, paused for 5 s.',
     );
   });
+
+  it('has the expected end, and how long it is overdue', () => {
+    const summary = (expectedEndInMs: number) =>
+      describeStatus(statusFields({ phase: 'paused', expectedEndInMs })).summary;
+    expect(summary(100_000)).toContain(', expected to end in 1 min 40 s.');
+    expect(summary(-20_000)).toContain(', expected to end 20 s ago.');
+  });
 });
 
 describe('the details of a status', () => {
@@ -55,6 +62,14 @@ describe('the details of a status', () => {
     expect(details({ phase: 'paused', only: 'writes' })).toEqual([
       `Drained: no write is in flight. ${reads}`,
     ]);
+  });
+
+  it('say that the expected end is later than the end', () => {
+    const end = { phase: 'stopped', endsInMs: 60_000 } as const;
+    const warning = expect.stringContaining('before its expected end');
+    expect(details({ ...end, expectedEndInMs: 60_001 })).toContainEqual(warning);
+    expect(details({ ...end, expectedEndInMs: 60_000 })).not.toContainEqual(warning);
+    expect(details({ ...end, endsInMs: null, expectedEndInMs: 1 })).not.toContainEqual(warning);
   });
 
   it('say what held requests wait for, and whether they become fewer', () => {

@@ -84,11 +84,20 @@ export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
 
 async function enable(call: EndpointCall): Promise<Rendered | undefined> {
   const { registry, parameters, base } = call;
-  const { app, max_time: maxTime, lease, only, reason, wait, if_pause: ifPause } = parameters;
+  const {
+    app,
+    max_time: maxTime,
+    lease,
+    expect,
+    only,
+    reason,
+    wait,
+    if_pause: ifPause,
+  } = parameters;
   if (parameters.lost !== undefined && wait === undefined) {
     throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `wait` where `lost` is given.');
   }
-  const result = await registry.enable(app, { maxTime, lease, only, reason, ifPause });
+  const result = await registry.enable(app, { maxTime, lease, expect, only, reason, ifPause });
   if (wait === undefined) return renderEnable(result, base);
   const held = lease ? new HeldLease(registry, result.status, lease) : undefined;
   try {
@@ -112,8 +121,8 @@ async function disable(call: EndpointCall): Promise<Rendered | undefined> {
 }
 
 async function stop({ registry, parameters, base }: EndpointCall): Promise<Rendered> {
-  const { app, max_time: maxTime, message, if_pause: ifPause } = parameters;
-  return renderStop(await registry.stop(app, { maxTime, message, ifPause }), base);
+  const { app, max_time: maxTime, expect, message, if_pause: ifPause } = parameters;
+  return renderStop(await registry.stop(app, { maxTime, expect, message, ifPause }), base);
 }
 
 async function status({ registry, parameters, base }: EndpointCall): Promise<Rendered> {

@@ -23,6 +23,7 @@ export interface RequestParameters {
   readonly app: string;
   readonly max_time: number;
   readonly lease: number;
+  readonly expect: number;
   readonly only: 'writes';
   readonly if_pause: string;
   readonly reason: string;
@@ -35,9 +36,9 @@ export type ParameterName = keyof RequestParameters;
 
 /** The parameters of each endpoint. */
 export const ENDPOINT_PARAMETERS = {
-  enable: ['app', 'max_time', 'lease', 'only', 'reason', 'wait', 'lost', 'if_pause'],
+  enable: ['app', 'max_time', 'lease', 'expect', 'only', 'reason', 'wait', 'lost', 'if_pause'],
   disable: ['app', 'wait', 'if_pause'],
-  stop: ['app', 'max_time', 'message', 'if_pause'],
+  stop: ['app', 'max_time', 'expect', 'message', 'if_pause'],
   status: ['app'],
   drain: ['app', 'wait', 'lost'],
   report: ['app'],
@@ -53,6 +54,7 @@ const readers: Readers<RequestParameters> = {
   app: (_name, value) => readAppName(value),
   max_time: durationWithUnit({ min: 1 }),
   lease: durationWithUnit(),
+  expect: durationWithUnit(),
   only: oneOf('writes'),
   if_pause: text(500),
   reason: text(500),

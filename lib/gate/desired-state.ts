@@ -13,6 +13,8 @@ export interface DesiredState {
   readonly until: number;
   /** When the pause ends unless its lease is renewed. */
   readonly leaseEnd: number;
+  /** When the operator expects this state to end. It ends nothing. */
+  readonly expectedEnd: number;
   /** The length of the lease; 0 without a lease. */
   readonly leaseMs: number;
   /** Identifies a pause. Random, so that no two processes or runs use the same id. */
@@ -34,11 +36,15 @@ export interface PauseTerms {
   readonly maxTime?: number | undefined;
   /** 0 removes the lease. */
   readonly lease?: number | undefined;
+  /** How long the pause is expected to last from now; 0 removes the expected end. */
+  readonly expect?: number | undefined;
   readonly reason?: string | undefined;
 }
 
 export interface StopTerms {
   readonly maxTime?: number | undefined;
+  /** As in {@link PauseTerms}. */
+  readonly expect?: number | undefined;
   readonly message?: string | undefined;
 }
 
@@ -116,7 +122,7 @@ export function endOf(
 
 function paused(
   state: DesiredState,
-  { terms: { maxTime, lease, only, reason }, pauseId }: EnableCommand,
+  { terms: { maxTime, lease, expect, only, reason }, pauseId }: EnableCommand,
   { now, settings }: CommandContext,
 ): DesiredState {
   const current =
@@ -127,20 +133,38 @@ function paused(
     ...current,
     ...(maxTime !== undefined && { until: now + maxTime }),
     ...(lease !== undefined && { leaseEnd: lease > 0 ? now + lease : Infinity, leaseMs: lease }),
+    ...expectedFrom(expect, now),
     ...(reason !== undefined && { reason }),
   };
 }
 
-function stopped(state: DesiredState, { maxTime, message }: StopTerms, now: number): DesiredState {
+function stopped(
+  state: DesiredState,
+  { maxTime, expect, message }: StopTerms,
+  now: number,
+): DesiredState {
   return {
     ...(state.kind === 'stopped' ? state : begin('stopped', now)),
     ...(maxTime !== undefined && { until: now + maxTime }),
+    ...expectedFrom(expect, now),
     ...(message !== undefined && { message }),
   };
 }
 
 function begin(kind: DesiredKind, since: number): DesiredState {
-  return { kind, since, until: Infinity, leaseEnd: Infinity, leaseMs: 0 };
+  return {
+    kind,
+    since,
+    until: Infinity,
+    leaseEnd: Infinity,
+    expectedEnd: Infinity,
+    leaseMs: 0,
+  };
+}
+
+function expectedFrom(expect: number | undefined, now: number): Partial<DesiredState> {
+  if (expect === undefined) return {};
+  return { expectedEnd: expect > 0 ? now + expect : Infinity };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Clock } from '../common/clock.ts';
 import { running, type DesiredState } from './desired-state.ts';
 import type { GatedRequest } from './gated-request.ts';
 import type { DesiredKind, Rejection, RejectReason } from './phase.ts';
+import { retryAfterMs } from './retry-after.ts';
 
 export interface GateStateDeps {
   readonly clock: Clock;
@@ -69,12 +70,11 @@ export class GateState {
   }
 
   rejection(reason: RejectReason): Rejection {
-    const { until, message } = this.desired;
-    const left = until - this.#clock.now();
+    const { message } = this.desired;
     return {
       reason,
       message: reason === 'stopped' ? message : undefined,
-      retryAfterMs: left < Infinity ? left : undefined,
+      retryAfterMs: retryAfterMs(this.desired, this.#clock.now()),
     };
   }
 }

@@ -26,7 +26,7 @@ export interface GateFacts extends Counts {
 
 export function describeGate(facts: GateFacts): StatusFields {
   const { app, now, state, held, oldestSince, probe } = facts;
-  const { kind, since, until, leaseEnd } = state;
+  const { kind, since, until, leaseEnd, expectedEnd } = state;
   const phase = phaseOf({ ...facts, desired: kind });
   const forMs = Math.round(now - since);
   return {
@@ -39,6 +39,7 @@ export function describeGate(facts: GateFacts): StatusFields {
     stoppedForMs: kind === 'stopped' ? forMs : null,
     endsInMs: until < Infinity ? Math.max(0, Math.round(until - now)) : null,
     leaseEndsInMs: leaseEnd < Infinity ? Math.max(0, Math.round(leaseEnd - now)) : null,
+    expectedEndInMs: expectedEnd < Infinity ? Math.round(expectedEnd - now) : null,
     pauseId: state.pauseId ?? null,
     only: state.only ?? null,
     reason: state.reason ?? null,

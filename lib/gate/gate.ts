@@ -4,6 +4,7 @@
  * Deciding that a request passes and counting it as in flight is one synchronous step, here and nowhere
  * else. So a drain can't miss a request.
  */
+import type { Clock } from '../common/clock.ts';
 import type { RequestLine } from '../common/request.ts';
 import type { AppSettings } from '../options/settings.ts';
 import { Backend } from './backend.ts';
@@ -50,6 +51,7 @@ interface GateParts extends GateDeps {
 export class Gate {
   readonly app: string;
   readonly settings: AppSettings;
+  readonly clock: Clock;
   readonly traffic: TrafficStats;
   readonly drain: Drain;
   readonly releaser: Releaser;
@@ -62,6 +64,7 @@ export class Gate {
     const { app, settings, clock } = deps;
     this.app = app;
     this.settings = settings;
+    this.clock = clock;
     this.traffic = new TrafficStats(clock.now());
     const inFlight = new InFlight();
     const held = new HeldRequests(deps);

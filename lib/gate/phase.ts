@@ -26,8 +26,8 @@ export interface Rejection {
   readonly reason: RejectReason;
   /** The operator's message for the client. Only `stopped` has one. */
   readonly message?: string | undefined;
-  /** When a retry makes sense, as far as is known. */
-  readonly retryAfterMs?: number | undefined;
+  /** When a retry makes sense, see {@link retryAfterMs}. */
+  readonly retryAfterMs: number;
 }
 
 export interface PhaseFacts {

@@ -37,12 +37,14 @@ export function processName({ host, pid }: { host: string; pid: number | string 
 // ---- The summary ------------------------------------------------------------------------------
 
 function summaryOf(status: StatusFields): string {
-  const { app, held, inFlight, oldestHoldMs, endsInMs, leaseEndsInMs, probe, backend } = status;
+  const { app, held, inFlight, oldestHoldMs, probe, backend } = status;
+  const { expectedEndInMs, endsInMs, leaseEndsInMs } = status;
   const wait = waitLeft(probe);
   const figures = [
     `${formatNumber(held)} held`,
     `${formatNumber(inFlight)} in flight`,
     ...time('oldest wait', oldestHoldMs),
+    ...expectedFigures(expectedEndInMs),
     ...time('ends by itself in', endsInMs),
     ...time('its lease ends in', leaseEndsInMs),
     ...time('requests wait for the backend for another', wait).map((text) => `${text} at most`),
@@ -55,6 +57,13 @@ function summaryOf(status: StatusFields): string {
 
 function time(label: string, ms: number | null): string[] {
   return ms === null ? [] : [`${label} ${formatMs(ms)}`];
+}
+
+function expectedFigures(ms: number | null): string[] {
+  if (ms === null) return [];
+  return ms > 0
+    ? time('expected to end in', ms)
+    : time('expected to end', -ms).map((text) => `${text} ago`);
 }
 
 function backendFigures({ state, forMs, seenMs }: BackendStatus): string[] {
@@ -75,6 +84,7 @@ function detailsOf(status: StatusFields): string[] {
     ...phaseSentences(status),
     ...(reason === null ? [] : [`Reason: ${reason}`]),
     ...(message === null ? [] : [`Clients are told: ${message}`]),
+    ...expectedSentences(status),
     ...(leaseEndsInMs === null ? [] : ['The pause ends unless its lease is renewed.']),
     ...(spooledBytes === 0
       ? []
@@ -105,6 +115,12 @@ function phaseSentences(status: StatusFields): string[] {
     default:
       return status.phase satisfies never;
   }
+}
+
+/** The operator's two times contradict each other. */
+function expectedSentences({ expectedEndInMs, endsInMs }: StatusFields): string[] {
+  if (expectedEndInMs === null || endsInMs === null || expectedEndInMs <= endsInMs) return [];
+  return ['It ends by itself before its expected end. For more time, set a longer `maxTime`.'];
 }
 
 function drainState({ inFlight, only, stragglers = [] }: StatusFields): string {

@@ -46,6 +46,11 @@ export interface StatusFields {
   endsInMs: number | null;
   /** The time until the pause ends unless its lease is renewed; null without a lease. */
   leaseEndsInMs: number | null;
+  /**
+   * The time until the operator expects the pause or the stop to end; negative once that time is over. Null
+   * if the operator named no end. It ends nothing.
+   */
+  expectedEndInMs: number | null;
   /** Identifies the pause; null without a pause. */
   pauseId: string | null;
   /** Which requests the pause holds; null for all requests. */

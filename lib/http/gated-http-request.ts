@@ -8,20 +8,18 @@ import { inspect } from 'node:util';
 import onHeaders from 'on-headers';
 import { endSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from '../options/options.ts';
-import type { AppSettings } from '../options/settings.ts';
 import type { ClientWait, GatedRequest, Ticket } from '../gate/gated-request.ts';
 import { contextOf, findContext } from './request-context.ts';
 import {
   rejectionResponse,
-  sendRejection,
   isBackendError,
-  statusOf,
   type RejectionResponse,
   RETRY_SOON,
 } from './rejection-response.ts';
+import { sendRejection, statusOf, type Origin } from './send-rejection.ts';
 
 const LONG_POLL_ENDED: RejectionResponse = Object.freeze(
-  rejectionResponse({ reason: 'long-poll' }),
+  rejectionResponse({ reason: 'long-poll', retryAfterMs: 0 }),
 );
 
 /** Whether the response was ended here, below its handler. */
@@ -43,13 +41,13 @@ export class GatedHttpRequest implements GatedRequest {
   ticket?: Ticket;
   readonly asyncId = executionAsyncId();
   readonly #res: ServerResponse;
-  readonly #settings: AppSettings;
+  readonly #origin: Origin;
   readonly #logger: Logger;
 
-  constructor(req: AntractRequest, res: ServerResponse, settings: AppSettings, logger: Logger) {
+  constructor(req: AntractRequest, res: ServerResponse, origin: Origin, logger: Logger) {
     this.request = req;
     this.#res = res;
-    this.#settings = settings;
+    this.#origin = origin;
     this.#logger = logger;
   }
 
@@ -64,7 +62,7 @@ export class GatedHttpRequest implements GatedRequest {
   /** The answer of the user's function. `otherwise` if there is none, or if it throws or returns no boolean. */
   #ask(name: 'isLongLived' | 'shouldHold', otherwise: boolean): boolean {
     try {
-      const answer: unknown = this.#settings[name]?.(this.request);
+      const answer: unknown = this.#origin.settings[name]?.(this.request);
       return typeof answer === 'boolean' ? answer : otherwise;
     } catch (error) {
       this.#logger.error(`The \`${name}\` function threw: ${inspect(error)}`);
@@ -82,9 +80,9 @@ export class GatedHttpRequest implements GatedRequest {
     if (!this.#markEnded()) return;
     if (res.headersSent) endStream(res);
     else if (res.socket && !('stream' in res)) {
-      rejectOn(res.socket, this.request, LONG_POLL_ENDED);
+      rejectOn(res.socket, this.request, LONG_POLL_ENDED, this.#origin);
       endSocket(res.socket);
-    } else sendRejection(this.request, res, LONG_POLL_ENDED);
+    } else sendRejection(this.request, res, LONG_POLL_ENDED, this.#origin);
   }
 
   clientWait(): ClientWait | undefined {
@@ -102,11 +100,11 @@ export class GatedHttpRequest implements GatedRequest {
     const res = this.#res;
     if (!this.#markEnded()) return;
     const isHttp2 = 'stream' in res;
-    if (!res.headersSent && isHttp2) return sendRejection(req, res, TOO_SLOW);
+    if (!res.headersSent && isHttp2) return sendRejection(req, res, TOO_SLOW, this.#origin);
     if (isHttp2) return void (res as unknown as Http2ServerResponse).stream.destroy();
     // A pipelined request can't get its response before the earlier ones.
     if (res.headersSent || !res.socket) return abortSocket(req.socket);
-    rejectOn(res.socket, req, TOO_SLOW);
+    rejectOn(res.socket, req, TOO_SLOW, this.#origin);
     endSocket(res.socket);
   }
 
@@ -134,7 +132,7 @@ export class GatedHttpRequest implements GatedRequest {
   }
 
   sendHeartbeat(): void {
-    const { heartbeat } = this.#settings;
+    const { heartbeat } = this.#origin.settings;
     if (heartbeat) sendInformational(this.request, this.#res, heartbeat.status);
   }
 }
@@ -196,7 +194,12 @@ function abortSocket(socket: Socket): void {
 }
 
 /** Writes the rejection to the socket, in place of the response. */
-function rejectOn(socket: Socket, req: AntractRequest, rejection: RejectionResponse): void {
+function rejectOn(
+  socket: Socket,
+  req: AntractRequest,
+  rejection: RejectionResponse,
+  origin: Origin,
+): void {
   const through = new Writable({
     write(chunk: Buffer, _encoding, callback) {
       socket.write(chunk);
@@ -206,7 +209,7 @@ function rejectOn(socket: Socket, req: AntractRequest, rejection: RejectionRespo
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
   res.assignSocket(through as Socket);
-  sendRejection(req, res, rejection);
+  sendRejection(req, res, rejection, origin);
 }
 
 function sendInformational(req: AntractRequest, res: ServerResponse, status: 102 | 103): void {

@@ -14,12 +14,8 @@ import { GatedHttpRequest } from './gated-http-request.ts';
 import { addServerTiming, heldMs } from './held-time.ts';
 import { awaitVerdict, type HeldExchange } from './hold.ts';
 import { beginHold, endHold, isConnectionFull } from './pipelined-holds.ts';
-import {
-  isBackendError,
-  rejectionResponse,
-  sendRejection,
-  statusOf,
-} from './rejection-response.ts';
+import { isBackendError, rejectionResponse } from './rejection-response.ts';
+import { sendRejection, statusOf } from './send-rejection.ts';
 import { warnOfHandshake, warnOfSetup } from './setup-warnings.ts';
 
 /** Calls the next handler, or the error handler. */
@@ -57,13 +53,13 @@ export function createPauseMiddleware(
     const gate = chooseGate(req);
     if (gate === 'bypass') return next();
     if (gate === 'answer') return answerHealthCheck(req, res);
-    if (!(gate instanceof Gate)) return sendRejection(req, res, gate);
+    if (!(gate instanceof Gate)) return sendRejection(req, res, gate, core);
     // The client may have disconnected while an earlier handler was busy.
     if (isDisconnected(req, res)) return undefined;
     if (req.headers.upgrade !== undefined) warnOfHandshake(core, req);
-    const gated = new GatedHttpRequest(req, res, gate.settings, logger);
+    const gated = new GatedHttpRequest(req, res, gate, logger);
     const answer = gate.admit(gated);
-    if (answer !== 'pass' && !(answer instanceof Ticket)) return reject(req, res, answer);
+    if (answer !== 'pass' && !(answer instanceof Ticket)) return reject(gate, req, res, answer);
     // Registered once, when the request arrives. A requeued request uses the same listener.
     onDisconnect(req, res, () => gate.onClientDisconnect(gated));
     if (answer === 'pass') return next();
@@ -75,10 +71,9 @@ export function createPauseMiddleware(
     if (res.headersSent || isDisconnected(req, res) || isConnectionFull(req)) return false;
     const gate = chooseGate(req);
     const answer = gate instanceof Gate ? gate.requeue(req) : undefined;
-    if (!answer) return false;
-    if (answer instanceof Ticket)
-      hold({ gate: gate as Gate, ticket: answer, req, res, next, spooler });
-    else reject(req, res, answer);
+    if (!(gate instanceof Gate) || !answer) return false;
+    if (answer instanceof Ticket) hold({ gate, ticket: answer, req, res, next, spooler });
+    else reject(gate, req, res, answer);
     return true;
   }
 
@@ -130,7 +125,8 @@ class HeldHttpExchange implements HeldExchange {
   }
 
   reject(rejection: Rejection): void {
-    reject(this.req, this.#hold.res, rejection);
+    const { gate, req, res } = this.#hold;
+    reject(gate, req, res, rejection);
   }
 }
 
@@ -151,10 +147,10 @@ function startSpool({ gate, ticket, req, res, spooler }: RequestHold): Spool {
   return spool;
 }
 
-function reject(req: AntractRequest, res: ServerResponse, rejection: Rejection): void {
+function reject(gate: Gate, req: AntractRequest, res: ServerResponse, rejection: Rejection): void {
   const response = rejectionResponse(rejection);
   // A client that waits for `100 Continue` may or may not send its body after a rejection.
-  sendRejection(req, res, awaitsContinue(req) ? { ...response, close: true } : response);
+  sendRejection(req, res, awaitsContinue(req) ? { ...response, close: true } : response, gate);
 }
 
 function answerHealthCheck(req: AntractRequest, res: ServerResponse): void {

@@ -40,6 +40,13 @@ export interface EnableOptions extends PauseCondition {
    */
   lease?: Duration | undefined;
   /**
+   * How long you expect the pause to last from now. Clients see it in `Retry-After`, operators in the
+   * status. It does not end the pause. 0 removes an earlier value.
+   *
+   * @default none
+   */
+  expect?: Duration | undefined;
+  /**
    * `writes`: requests with the method GET, HEAD, OPTIONS or TRACE pass, and a drain does not wait for
    * them. All other requests are held. Use it for migrations and backups that allow reading. The handshake
    * of a WebSocket is a GET request, so it passes. You can't change this during a pause.
@@ -60,6 +67,12 @@ export interface StopOptions extends PauseCondition {
    * @default until `disable` or `enable`
    */
   maxTime?: Duration | undefined;
+  /**
+   * How long you expect the stop to last from now, as for `enable`.
+   *
+   * @default none
+   */
+  expect?: Duration | undefined;
   /** The message in the responses to clients. At most 500 characters. */
   message?: string | undefined;
 }
@@ -95,19 +108,27 @@ const condition = { ifPause: text(MAX_TEXT) };
 const enableReaders: Readers<{
   maxTime?: number;
   lease?: number;
+  expect?: number;
   only?: 'writes';
   reason?: string;
   ifPause?: string;
 }> = {
   maxTime: duration({ min: 1 }),
   lease: duration(),
+  expect: duration(),
   only: oneOf('writes'),
   reason: text(MAX_TEXT),
   ...condition,
 };
 const disableReaders: Readers<{ ifPause?: string }> = condition;
-const stopReaders: Readers<{ maxTime?: number; message?: string; ifPause?: string }> = {
+const stopReaders: Readers<{
+  maxTime?: number;
+  expect?: number;
+  message?: string;
+  ifPause?: string;
+}> = {
   maxTime: duration({ min: 1 }),
+  expect: duration(),
   message: text(MAX_TEXT),
   ...condition,
 };

@@ -30,6 +30,12 @@ export interface DuringOptions {
    * @default the app's `maxTime`
    */
   maxTime?: Duration | undefined;
+  /**
+   * How long you expect the pause to last, as for `enable()`.
+   *
+   * @default none
+   */
+  expect?: Duration | undefined;
   /** Why the app is paused; shown in the status. At most 500 characters. */
   reason?: string | undefined;
   /**
@@ -65,11 +71,12 @@ interface WindowDrains {
 
 const DEFAULT_DRAIN_TIMEOUT = 30_000;
 
-type WindowPauseTerms = Pick<DuringOptions, 'maxTime' | 'reason'>;
+type WindowPauseTerms = Pick<DuringOptions, 'maxTime' | 'expect' | 'reason'>;
 
 interface WindowTerms {
   drainTimeout: number;
   maxTime?: number;
+  expect?: number;
   reason?: string;
   lost?: 'ignore';
 }
@@ -77,6 +84,7 @@ interface WindowTerms {
 const readers: Readers<WindowTerms> = {
   drainTimeout: duration(),
   maxTime: duration({ min: 1 }),
+  expect: duration(),
   reason: text(MAX_TEXT),
   lost: oneOf('ignore'),
 };

@@ -24,7 +24,7 @@ export interface ReplicatedState {
   readonly times: Times;
 }
 
-type Times = Pick<DesiredState, 'since' | 'until' | 'leaseEnd'>;
+type Times = Pick<DesiredState, 'since' | 'until' | 'leaseEnd' | 'expectedEnd'>;
 
 /** Milliseconds on the clock of the store, or after the publication; null means never. */
 type WrittenTime = { readonly at: number } | { readonly in: number } | null;
@@ -46,7 +46,12 @@ export function serializeState(
     return { in: Math.round(next[name] - now) };
   };
   const { kind, leaseMs, pauseId, only, reason, message, endedBy } = next;
-  const times = { since: time('since'), until: time('until'), leaseEnd: time('leaseEnd') };
+  const times = {
+    since: time('since'),
+    until: time('until'),
+    leaseEnd: time('leaseEnd'),
+    expectedEnd: time('expectedEnd'),
+  };
   return JSON.stringify({
     kind,
     ...times,
@@ -71,6 +76,8 @@ export function parseState(stored: StoredState, now: number): ReplicatedState | 
     since: readTime(written['since'], at),
     until: readTime(written['until'], at),
     leaseEnd: readTime(written['leaseEnd'], at),
+    // Older versions don't write it.
+    expectedEnd: readTime(written['expectedEnd'], at),
   };
   const here = (time: number): number => time - stored.now + now;
   const pauseId = readText(written['pauseId']);
@@ -80,6 +87,7 @@ export function parseState(stored: StoredState, now: number): ReplicatedState | 
     since: Number.isFinite(times.since) ? here(times.since) : now,
     until: here(times.until),
     leaseEnd: here(times.leaseEnd),
+    expectedEnd: here(times.expectedEnd),
     leaseMs: typeof written['leaseMs'] === 'number' ? written['leaseMs'] : 0,
     pauseId,
     only: written['only'] === 'writes' ? 'writes' : undefined,

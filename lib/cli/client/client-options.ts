@@ -33,6 +33,14 @@ export function lostParameter({ ignoreLost }: IgnoreLost): 'ignore' | undefined 
   return ignoreLost === true ? 'ignore' : undefined;
 }
 
+/** Clients of the app learn of it by `Retry-After`. */
+export function createExpect(what: 'pause' | 'stop'): Option {
+  return new Option(
+    '--expect <duration>',
+    `how long you expect the ${what} to last; clients are told, and it ends nothing`,
+  );
+}
+
 export function addClientOptions(command: Command): Command {
   return command
     .option('--url <url>', `the admin endpoints; or ANTRACT_URL (default: ${DEFAULT_ADMIN_URL})`)

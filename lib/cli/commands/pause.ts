@@ -5,6 +5,7 @@ import { DEFAULT_APP } from '../../options/app-name.ts';
 import {
   addClientOptions,
   createClient,
+  createExpect,
   createIgnoreLost,
   lostParameter,
   ONLY,
@@ -17,6 +18,7 @@ import { waitForDrain } from '../client/wait-for-drain.ts';
 interface PauseFlags extends ClientOptions, IgnoreLost {
   readonly wait?: string;
   readonly maxTime?: string;
+  readonly expect?: string;
   readonly only?: string;
   readonly reason?: string;
 }
@@ -28,6 +30,7 @@ export function addPause(program: Command): void {
     .option('--wait <duration>', 'wait up to this long until nothing is in flight')
     .addOption(createIgnoreLost())
     .option('--max-time <duration>', 'longest pause')
+    .addOption(createExpect('pause'))
     .addOption(ONLY)
     .option('--reason <text>', 'reason in the status')
     .action(pause);
@@ -35,9 +38,10 @@ export function addPause(program: Command): void {
 
 async function pause(app: string, flags: PauseFlags): Promise<void> {
   const client = createClient(flags);
-  const { wait, maxTime, only, reason } = flags;
+  const { wait, maxTime, expect, only, reason } = flags;
   if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
-  const parameters = { app, max_time: maxTime, only, reason };
+  if (expect !== undefined) durationWithUnit()('--expect', expect);
+  const parameters = { app, max_time: maxTime, expect, only, reason };
   if (wait !== undefined) return waitForDrain(client, 'enable', parameters, wait, flags);
   const { body } = await client.call('enable', { ...parameters, lost: lostParameter(flags) });
   printResult(flags, body);

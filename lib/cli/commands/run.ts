@@ -8,6 +8,7 @@ import { durationWithUnit, integer } from '../../common/validate.ts';
 import {
   addClientOptions,
   createClient,
+  createExpect,
   createIgnoreLost,
   lostParameter,
   ONLY,
@@ -30,6 +31,7 @@ interface RunFlags extends ClientOptions, IgnoreLost {
   readonly drainTries: string;
   readonly lease: string;
   readonly maxTime?: string;
+  readonly expect?: string;
   readonly only?: string;
   readonly reason?: string;
   readonly onFailure: RunOptions['onFailure'];
@@ -59,6 +61,7 @@ export function addRun(program: Command, command: readonly string[]): void {
     .option('--lease <duration>', 'how soon the pause ends if this process is killed', '15s')
     .addOption(ONLY)
     .option('--max-time <duration>', "longest pause (default: the app's)")
+    .addOption(createExpect('pause'))
     .option('--reason <text>', 'reason in the status')
     .addOption(
       new Option('--on-failure <what>', 'what happens to the app when the command fails')
@@ -110,12 +113,14 @@ async function run(app: string, command: readonly string[], flags: RunFlags): Pr
 type Durations = ReturnType<typeof readDurations>;
 
 function readDurations(flags: RunFlags) {
-  const { maxTime } = flags;
+  const { maxTime, expect } = flags;
   if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
+  if (expect !== undefined) durationWithUnit()('--expect', expect);
   return {
     drainTimeout: durationWithUnit()('--drain-timeout', flags.drainTimeout),
     lease: durationWithUnit({ min: MIN_LEASE_MS })('--lease', flags.lease),
     maxTime,
+    expect,
     probeTimeout: durationWithUnit()('--probe-timeout', flags.probeTimeout),
     killAfter: durationWithUnit()('--kill-after', flags.killAfter),
   };

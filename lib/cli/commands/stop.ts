@@ -2,11 +2,17 @@
 import type { Command } from 'commander';
 import { durationWithUnit } from '../../common/validate.ts';
 import { DEFAULT_APP } from '../../options/app-name.ts';
-import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
+import {
+  addClientOptions,
+  createClient,
+  createExpect,
+  type ClientOptions,
+} from '../client/client-options.ts';
 import { printResult } from '../client/print-state.ts';
 
 interface StopFlags extends ClientOptions {
   readonly maxTime?: string;
+  readonly expect?: string;
   readonly message?: string;
 }
 
@@ -18,14 +24,16 @@ export function addStop(program: Command): void {
       '--max-time <duration>',
       'longest stop; then the app resumes by itself (default: no end)',
     )
+    .addOption(createExpect('stop'))
     .option('--message <text>', 'what clients are told')
     .action(stop);
 }
 
 async function stop(app: string, flags: StopFlags): Promise<void> {
   const client = createClient(flags);
-  const { maxTime, message } = flags;
+  const { maxTime, expect, message } = flags;
   if (maxTime !== undefined) durationWithUnit({ min: 1 })('--max-time', maxTime);
-  const { body } = await client.call('stop', { app, max_time: maxTime, message });
+  if (expect !== undefined) durationWithUnit()('--expect', expect);
+  const { body } = await client.call('stop', { app, max_time: maxTime, expect, message });
   printResult(flags, body);
 }

@@ -17,6 +17,7 @@ export interface LeasedPauseDeps {
   /** In milliseconds. */
   readonly lease: number;
   readonly maxTime: string | undefined;
+  readonly expect: string | undefined;
   readonly only: string | undefined;
   readonly reason: string;
   /** Whether to take over an app that is already paused or stopped. */
@@ -53,13 +54,13 @@ export class LeasedPause {
 
   /** @throws CommandFailure, also if the app is already paused or stopped. */
   static async begin(deps: LeasedPauseDeps): Promise<LeasedPause> {
-    const { client, app, lease, maxTime, only, reason, force, clock, signal } = deps;
+    const { client, app, lease, maxTime, expect, only, reason, force, clock, signal } = deps;
     const sentAt = clock.now();
     const ifPause = force ? undefined : 'none';
     try {
       const { body } = await client.call(
         'enable',
-        { app, lease: `${lease}ms`, reason, max_time: maxTime, only, if_pause: ifPause },
+        { app, lease: `${lease}ms`, reason, max_time: maxTime, expect, only, if_pause: ifPause },
         signal && { signal },
       );
       const snapshot = readSnapshot(body);

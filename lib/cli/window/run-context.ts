@@ -8,7 +8,7 @@ import type { RunReport } from './run-report.ts';
 import type { Terminal } from '../terminal.ts';
 import { endByHangup, exitCodeOf, type Interruption } from '../signals.ts';
 
-/** Durations are in milliseconds, but for `maxTime`, which is sent as it was given. */
+/** Durations are in milliseconds, except `maxTime` and `expect`, which are sent as they were given. */
 export interface RunOptions {
   readonly app: string;
   readonly command: readonly string[];
@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly lost: 'ignore' | undefined;
   readonly lease: number;
   readonly maxTime: string | undefined;
+  readonly expect: string | undefined;
   readonly only: string | undefined;
   readonly reason: string;
   readonly onFailure: 'resume' | 'stop' | 'keep';

@@ -1,6 +1,7 @@
 /** The gate of one app, as its proxy uses it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { RejectionResponse } from '../../http/rejection-response.ts';
 import { isGatewayFault, codeOf } from './backend-error.ts';
 
 export interface ProxyGate {
@@ -11,6 +12,10 @@ export interface ProxyGate {
   requeue(req: IncomingMessage, res: ServerResponse): boolean;
   /** The same for an upgrade and `AppProxy.upgrade()`. */
   requeueUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): boolean;
+  /** Responds in place of the backend. Does nothing if a response has begun. */
+  reject(req: IncomingMessage, res: ServerResponse, rejection: RejectionResponse): void;
+  /** The same for an upgrade, whose connection is then closed. */
+  rejectUpgrade(req: IncomingMessage, rejection: RejectionResponse): void;
   /** The backend has begun to respond to this request. */
   onResponse(req: IncomingMessage, status: number): void;
   /** The backend did not respond, and the client still waits. Called before any requeue. */

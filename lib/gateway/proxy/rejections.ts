@@ -46,5 +46,5 @@ export const TOO_MANY_CONNECTIONS: RejectionResponse = Object.freeze({
 });
 
 export const SHUTTING_DOWN: RejectionResponse = Object.freeze(
-  rejectionResponse({ reason: 'shutdown' }),
+  rejectionResponse({ reason: 'shutdown', retryAfterMs: 0 }),
 );

@@ -3,7 +3,6 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Plugin } from 'http-proxy-middleware';
 import { isDisconnected } from '../../http/disconnect.ts';
-import { sendRejection } from '../../http/rejection-response.ts';
 import type { RouteSettings } from '../config/config.ts';
 import {
   badResponseError,
@@ -66,7 +65,7 @@ export class RequestEvents {
       const error = badResponseError();
       exchange.error = codeOf(error);
       reportFailure(gate, req, error);
-      return respondFailed(error, req, res);
+      return this.#respondFailed(error, req, res);
     }
     gate.onResponse(req, proxyRes.statusCode ?? 0);
     exchange.backendResponse = proxyRes;
@@ -106,25 +105,25 @@ export class RequestEvents {
     if (response?.complete) return;
     if (response && res.headersSent) return cutOff(response, req, res);
     if (isUnanswered && isDrop(error)) gate.noteDrop(req);
-    respondFailed(error, req, res);
+    this.#respondFailed(error, req, res);
   }
 
   #requeue(req: IncomingMessage, res: ServerResponse, exchange: Exchange): boolean {
     if (exchange.listenerCounts) removeAddedListeners(req, res, exchange.listenerCounts);
     return this.#deps.gate.requeue(req, res);
   }
-}
 
-function respondFailed(error: Error, req: IncomingMessage, res: ServerResponse): void {
-  // The headers of the backend may have been copied already, and its body be wrong from the first byte.
-  if (!res.headersSent) removeCopiedHead(res);
-  // Does nothing to a response that has begun, such as that of a backend that did not want the rest of an
-  // upload.
-  sendRejection(req, res, rejectionForError(error));
-  // Read and discard the rest of an upload: unread, it would block the connection, and many clients read
-  // the response only when they have sent everything.
-  req.unpipe();
-  req.resume();
+  #respondFailed(error: Error, req: IncomingMessage, res: ServerResponse): void {
+    // The headers of the backend may have been copied already, and its body be wrong from the first byte.
+    if (!res.headersSent) removeCopiedHead(res);
+    // Does nothing to a response that has begun, such as that of a backend that did not want the rest of an
+    // upload.
+    this.#deps.gate.reject(req, res, rejectionForError(error));
+    // Read and discard the rest of an upload: unread, it would block the connection, and many clients read
+    // the response only when they have sent everything.
+    req.unpipe();
+    req.resume();
+  }
 }
 
 /** Handles a 101 that no client has asked for. Node would close the connection without any event. */

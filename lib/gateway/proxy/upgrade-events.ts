@@ -7,7 +7,6 @@ import {
   readEarlyData,
   type EarlyData,
 } from '../../http/upgrade/handshake-socket.ts';
-import { sendUpgradeRejection } from '../../http/rejection-response.ts';
 import { badResponseError, isDrop, codeOf, rejectionForError } from './backend-error.ts';
 import { prepareResponse } from './backend-response.ts';
 import type { BackendConnections, WaitingUpgrade } from './connections/backend-connections.ts';
@@ -64,7 +63,7 @@ export class UpgradeEvents {
     exchanges.of(req).error = codeOf(error);
     if (!socket.destroyed) reportFailure(gate, req, error);
     if (connections.isRetryable(error) && gate.requeueUpgrade(req, socket, received)) return;
-    sendUpgradeRejection(req, rejectionForError(error));
+    gate.rejectUpgrade(req, rejectionForError(error));
   }
 
   #onSend(proxyReq: ClientRequest, req: IncomingMessage, socket: Socket): void {
@@ -100,7 +99,7 @@ export class UpgradeEvents {
     const error = badResponseError();
     exchanges.of(req).error = codeOf(error);
     reportFailure(gate, req, error);
-    sendUpgradeRejection(req, rejectionForError(error));
+    gate.rejectUpgrade(req, rejectionForError(error));
     // The library writes no response to a socket that has been ended.
     socket.end();
   }
@@ -112,7 +111,7 @@ export class UpgradeEvents {
     if (exchange.backendResponse) return;
     if (!socket.destroyed) reportFailure(gate, req, error);
     if (isDrop(error) && !socket.destroyed) gate.noteDrop(req);
-    sendUpgradeRejection(req, rejectionForError(error));
+    gate.rejectUpgrade(req, rejectionForError(error));
   }
 }
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { systemClock } from '../../common/clock.ts';
 import { isEndedHere } from '../../http/gated-http-request.ts';
-import { rejectionStatus } from '../../http/rejection-response.ts';
+import { rejectionStatus } from '../../http/send-rejection.ts';
 import type { Exchanges } from '../proxy/exchange.ts';
 import type { AccessLog, Outcome } from './access-log.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import type { Antract } from '../../antract.ts';
 import { isBackendError } from '../../http/rejection-response.ts';
+import { sendRejection, sendUpgradeRejection } from '../../http/send-rejection.ts';
 import type { PauseMiddleware } from '../../http/middleware.ts';
 import { GatedUpgrade, gatedUpgradeOf } from '../../http/upgrade/gated-upgrade.ts';
 import type { PauseUpgradeListener, UpgradeListener } from '../../http/upgrade/upgrade.ts';
@@ -105,6 +106,8 @@ export class AppRoute implements Destination {
           exchanges.of(req).error = undefined;
           this.#proxy.upgrade(req, socket, received);
         }),
+      reject: (req, res, rejection) => sendRejection(req, res, rejection, gate()),
+      rejectUpgrade: (req, rejection) => sendUpgradeRejection(req, rejection, gate()),
       onResponse: (req, status) => {
         if (!isBackendError(status)) gate().backend.noteAnswer(req);
         // A server that limits its load responds 503 and is reachable.

@@ -95,8 +95,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   core.endsUpgrades = true;
   const connections = new ConnectionTracker(server, (req, res) => {
     const app = routes.find(req)?.app ?? '';
-    const { settings: defaults } = core;
-    return new GatedHttpRequest(req, res, defaults.apps.get(app) ?? defaults, defaults.logger);
+    return new GatedHttpRequest(req, res, core.gates.find(app) ?? core, core.settings.logger);
   });
   const log = settings.accessLog
     ? createAccessLog(settings.accessLog, settings.accessLogFormat)
@@ -123,7 +122,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   server.setMaxListeners(server.getMaxListeners() + settings.routes.length);
   const admin = createAdmin(settings, { antract, core, log, exchanges, peers });
   antract.attach(server);
-  servePublic(server, { routes, connections, recorder, overflow, findAdmin: admin.find });
+  servePublic(server, { core, routes, connections, recorder, overflow, findAdmin: admin.find });
 
   let opening: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
@@ -216,10 +215,9 @@ function createAdmin(
     return { ...none, find };
   }
   const server = createAdminServer(adminPath, router);
-  const { settings: defaults } = core;
   const connections = new ConnectionTracker(
     server,
-    (req, res) => new GatedHttpRequest(req, res, defaults, defaults.logger),
+    (req, res) => new GatedHttpRequest(req, res, core, core.settings.logger),
   );
   const recorder = new AccessRecorder({ connections, log, exchanges });
   server.prependListener('request', (req, res) => recorder.watch(req, res, null));

@@ -8,11 +8,9 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import { afterEarlierResponses } from '../../http/upgrade/handshake-socket.ts';
-import {
-  sendRejection,
-  sendUpgradeRejection,
-  type RejectionResponse,
-} from '../../http/rejection-response.ts';
+import type { RejectionResponse } from '../../http/rejection-response.ts';
+import { sendRejection, sendUpgradeRejection } from '../../http/send-rejection.ts';
+import type { RegistryCore } from '../../registry/registry-core.ts';
 import {
   BAD_TARGET,
   SHUTTING_DOWN,
@@ -29,6 +27,7 @@ import { PipelineTurns } from './pipeline-turns.ts';
 import type { Routes } from './routes.ts';
 
 export interface PublicServerDeps {
+  readonly core: RegistryCore;
   readonly routes: Routes;
   readonly connections: ConnectionTracker;
   readonly recorder: AccessRecorder;
@@ -79,38 +78,39 @@ export function servePublic(server: Server, deps: PublicServerDeps): void {
 }
 
 function destinationOf(req: IncomingMessage, deps: PublicServerDeps): Destination {
-  if (!readRequestTarget(req)) return rejecting(BAD_TARGET);
-  return deps.findAdmin(req) ?? deps.routes.find(req) ?? rejecting(UNKNOWN_HOST);
+  const { core, findAdmin, routes } = deps;
+  if (!readRequestTarget(req)) return rejecting(BAD_TARGET, core);
+  return findAdmin(req) ?? routes.find(req) ?? rejecting(UNKNOWN_HOST, core);
 }
 
 /** The connection is closed after the response, because another client needs its descriptor. */
 function overflowDestination(
   req: IncomingMessage,
   res: ServerResponse,
-  { findAdmin, overflow }: PublicServerDeps,
+  { core, findAdmin, overflow }: PublicServerDeps,
 ): Destination {
   res.shouldKeepAlive = false;
   const admin = readRequestTarget(req) ? findAdmin(req) : undefined;
   if (admin) overflow.keep(req);
-  return admin ?? rejecting(TOO_MANY_CONNECTIONS);
+  return admin ?? rejecting(TOO_MANY_CONNECTIONS, core);
 }
 
-function rejecting(rejection: RejectionResponse): Destination {
-  return { app: null, handle: (req, res) => sendRejection(req, res, rejection) };
+function rejecting(rejection: RejectionResponse, core: RegistryCore): Destination {
+  return { app: null, handle: (req, res) => sendRejection(req, res, rejection, core) };
 }
 
 function serveUpgrade(
   req: IncomingMessage,
   socket: Socket,
   head: Buffer,
-  { routes, connections, recorder, overflow, findAdmin }: PublicServerDeps,
+  { core, routes, connections, recorder, overflow, findAdmin }: PublicServerDeps,
 ): void {
   // Before anything else: without a listener, an error ends the process.
   socket.on('error', () => socket.destroy());
   connections.trackUpgraded(socket);
   const route = readRequestTarget(req) && !findAdmin(req) ? routes.find(req) : undefined;
   recorder.watchUpgrade(req, socket, route?.app ?? null);
-  if (overflow.has(req)) return sendUpgradeRejection(req, TOO_MANY_CONNECTIONS);
+  if (overflow.has(req)) return sendUpgradeRejection(req, TOO_MANY_CONNECTIONS, core);
   if (route && !connections.isDraining) return route.upgrade(req, socket, head);
-  sendUpgradeRejection(req, connections.isDraining ? SHUTTING_DOWN : UNKNOWN_HOST);
+  sendUpgradeRejection(req, connections.isDraining ? SHUTTING_DOWN : UNKNOWN_HOST, core);
 }

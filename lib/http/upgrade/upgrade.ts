@@ -10,12 +10,8 @@ import { createGateChooser, type PauseOptions } from '../choose-gate.ts';
 import { limitEnd } from '../end-socket.ts';
 import { awaitVerdict, type HeldExchange } from '../hold.ts';
 import { isLingering } from '../lingering-close.ts';
-import {
-  isBackendError,
-  rejectionResponse,
-  rejectionStatus,
-  sendUpgradeRejection,
-} from '../rejection-response.ts';
+import { isBackendError, rejectionResponse } from '../rejection-response.ts';
+import { rejectionStatus, sendUpgradeRejection } from '../send-rejection.ts';
 import { gatedUpgradeOf, GatedUpgrade } from './gated-upgrade.ts';
 import { afterEarlierResponses, readEarlyDataOf, type EarlyData } from './handshake-socket.ts';
 
@@ -56,7 +52,7 @@ export function createUpgradeListener(
     if (gate === 'bypass' || gate === 'answer') return handler(req, socket, head);
     // Without a listener an error ends the process.
     socket.on('error', destroy);
-    if (!(gate instanceof Gate)) return sendUpgradeRejection(req, gate);
+    if (!(gate instanceof Gate)) return sendUpgradeRejection(req, gate, core);
     if (socket.destroyed) return undefined;
     // Half-open is allowed on this socket. If only one side ended, it would stay in flight.
     socket.once('end', limitHalfOpen).once('finish', limitHalfOpen);
@@ -64,7 +60,7 @@ export function createUpgradeListener(
       mayBeEnded: core.endsUpgrades || gate.settings.longLived === 'close',
     });
     const answer = gate.admit(gated);
-    if (answer !== 'pass' && !(answer instanceof Ticket)) return reject(req, answer);
+    if (answer !== 'pass' && !(answer instanceof Ticket)) return reject(gate, req, answer);
     // Registered once, when the request arrives. A requeued request uses the same listener.
     onEnd(gated, () => gate.onClientDisconnect(gated));
     if (answer === 'pass') return gated.handTo(handler, head);
@@ -84,7 +80,7 @@ export function createUpgradeListener(
     if (!answer) return false;
     gated.takeBack();
     if (answer instanceof Ticket) hold({ gate, ticket: answer, gated, handler: next, head });
-    else reject(req, answer);
+    else reject(gate, req, answer);
     return true;
   }
 
@@ -109,8 +105,8 @@ function limitHalfOpen(this: Duplex): void {
   if (!isLingering(this)) limitEnd(this);
 }
 
-function reject(req: IncomingMessage, rejection: Rejection): void {
-  sendUpgradeRejection(req, rejectionResponse(rejection));
+function reject(gate: Gate, req: IncomingMessage, rejection: Rejection): void {
+  sendUpgradeRejection(req, rejectionResponse(rejection), gate);
 }
 
 interface UpgradeHold {
@@ -161,7 +157,7 @@ class HeldUpgradeExchange implements HeldExchange {
   }
 
   reject(rejection: Rejection): void {
-    reject(this.req, rejection);
+    reject(this.#hold.gate, this.req, rejection);
   }
 
   readonly #onClientEnd = (): void => {

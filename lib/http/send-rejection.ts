@@ -1,0 +1,154 @@
+/** Writes the response to a rejected request: a problem document for API clients, a small page for browsers. */
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { Clock } from '../common/clock.ts';
+import type { AppSettings } from '../options/settings.ts';
+import { builtInPage, PAGE_POLICY } from './page/built-in-page.ts';
+import { closeLingering, lingerOnClose } from './lingering-close.ts';
+import { isBackendError, type RejectionResponse } from './rejection-response.ts';
+import { contextOf, findContext } from './request-context.ts';
+
+/** What rejects a request: the gate of its app, or the whole instance if the request belongs to no app. */
+export interface Origin {
+  readonly settings: AppSettings;
+  readonly clock: Clock;
+}
+
+/**
+ * The status of the rejection; undefined if the request was not rejected here. The response to an
+ * `EventSource` has another status, see {@link sendRejection}.
+ */
+export function rejectionStatus(req: IncomingMessage): number | undefined {
+  return findContext(req)?.rejectionStatus;
+}
+
+/** The status of the rejection, or else of the response. */
+export function statusOf(req: IncomingMessage, res: ServerResponse): number {
+  return rejectionStatus(req) ?? res.statusCode;
+}
+
+/**
+ * Writes the whole response. Does nothing if a response has begun.
+ *
+ * An `EventSource` reconnects when a stream ends, and never after any status but 200. So a temporary
+ * rejection is an empty stream. Closing the connection is no alternative: a proxy in front turns that into
+ * a 502.
+ */
+export function sendRejection(
+  req: IncomingMessage,
+  res: ServerResponse,
+  rejection: RejectionResponse,
+  origin: Origin,
+): void {
+  if (res.headersSent || res.destroyed) return;
+  contextOf(req).rejectionStatus = rejection.status;
+  if (req.httpVersionMajor < 2) lingerOnClose(req.socket);
+  // The request is pipelined behind one that may be held. An unread body would stop the connection, and
+  // then no event reports that the client disconnected.
+  if (res.socket === null) req.resume();
+  if (rejection.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
+  if (isBackendError(rejection.status) && isEventSource(req))
+    return sendEmptyStream(res, rejection, origin);
+  const html = wantsPage(req);
+  const { retryAfter } = rejection;
+  const random = origin.clock.random();
+  const body = html ? pageFor(req, rejection, random) : problem(rejection);
+  res.statusCode = rejection.status;
+  res.setHeader('Content-Type', html ? 'text/html; charset=utf-8' : 'application/problem+json');
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.setHeader('Cache-Control', 'no-store');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
+  if (html) res.setHeader('Content-Security-Policy', PAGE_POLICY);
+  if (retryAfter !== undefined) res.setHeader('Retry-After', spread(retryAfter, random));
+  res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+/** Writes the response to an upgrade to its raw socket, and closes the socket. */
+export function sendUpgradeRejection(
+  req: IncomingMessage,
+  rejection: RejectionResponse,
+  origin: Origin,
+): void {
+  // Not the stream that the listener got: if the request has a body, Node 26 passes a stream of it.
+  const { socket } = req;
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const res = new ServerResponse(req);
+  res.shouldKeepAlive = false;
+  res.assignSocket(socket);
+  // Data that the client has sent early must not reset the connection.
+  res.once('finish', () => closeLingering(socket));
+  sendRejection(req, res, rejection, origin);
+}
+
+/** Seconds. The reader of a page wants to know soon when the service is back. */
+const LONGEST_RELOAD = 30;
+
+/**
+ * Adds up to a quarter, or up to 5 s if that is more, so that clients that were rejected together don't
+ * return together.
+ *
+ * @param random from 0 to less than 1.
+ */
+function spread(seconds: number, random: number): number {
+  const width = Math.max(Math.ceil(seconds / 4), Math.min(seconds, 5));
+  return seconds + Math.floor(random * (width + 1));
+}
+
+/**
+ * A GET that accepts only an event stream, as the HTML standard defines it for `EventSource`. Other clients
+ * of event streams can handle a status; they send a POST or accept further types.
+ */
+function isEventSource({ method, headers }: IncomingMessage): boolean {
+  if (method !== 'GET' || headers.upgrade !== undefined) return false;
+  return /^\s*text\/event-stream\s*(;[^,]*)?$/i.test(headers.accept ?? '');
+}
+
+/** Seconds. An `EventSource` keeps the last `retry` that it received, even after the maintenance. */
+const LONGEST_RETRY = 5;
+
+/** A comment in the stream tells developers the status and the code. */
+function sendEmptyStream(
+  res: ServerResponse,
+  rejection: RejectionResponse,
+  { clock }: Origin,
+): void {
+  const { status, code, detail, retryAfter = LONGEST_RETRY } = rejection;
+  // Up to twice as long, so that clients that were rejected together don't reconnect together.
+  const retryMs = Math.min(retryAfter, LONGEST_RETRY) * 1000 * (1 + clock.random());
+  // A line break would end the comment, and an operator's message may contain one.
+  const comment = `${status} ${code}: ${detail}`.replace(/[\r\n]+/g, ' ');
+  const body = `: ${comment}\nretry: ${Math.round(retryMs)}\n\n`;
+  res.statusCode = 200;
+  res.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.setHeader('Cache-Control', 'no-store');
+  res.setHeader('X-Content-Type-Options', 'nosniff');
+  res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
+  res.end(body);
+}
+
+/** RFC 9457. */
+function problem({ status, code, title, detail }: RejectionResponse): string {
+  return `${JSON.stringify({ type: 'about:blank', title, status, detail, code })}\n`;
+}
+
+/** Browsers announce a navigation (Fetch Metadata). Older browsers accept HTML first. */
+function wantsPage(req: IncomingMessage): boolean {
+  const mode = req.headers['sec-fetch-mode'];
+  if (mode !== undefined) return mode === 'navigate';
+  return /^\s*(text\/html|application\/xhtml\+xml)/i.test(req.headers.accept ?? '');
+}
+
+function pageFor(req: IncomingMessage, rejection: RejectionResponse, random: number): string {
+  const { retryAfter } = rejection;
+  const wasSent = req.method !== 'GET' && req.method !== 'HEAD';
+  // The page for a form must not reload: the GET would hide that the form data was not processed.
+  const reloadAfter =
+    wasSent || retryAfter === undefined
+      ? undefined
+      : spread(Math.min(retryAfter, LONGEST_RELOAD), random);
+  return builtInPage({ ...rejection, reloadAfter, wasSent });
+}
