@@ -1,11 +1,13 @@
 /** How the connections of a server end, without a proxy in between. */
 import { afterEach, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { systemClock } from '../../lib/common/clock.ts';
 import { ConnectionTracker } from '../../lib/gateway/server/connection-tracker.ts';
 import { GatedHttpRequest } from '../../lib/http/gated-http-request.ts';
 import { DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
-import { closeAll, connect, listen } from '../support/http.ts';
+import { until } from '../support/eventually.ts';
+import { closeAll, connect, listen, readUntil } from '../support/http.ts';
 import { silentLogger } from '../support/silent-logger.ts';
 
 afterEach(closeAll);
@@ -49,4 +51,37 @@ it('an event stream that has ended, and whose client does not read, does not del
   await once(client, 'readable');
   await connections.drain(600_000);
   expect(server.listening).toBe(false);
+});
+
+it('a retired server closes an idle connection at once, and serves one whose request has not arrived yet', async () => {
+  const { server, port } = await listen((req, res) => {
+    connections.track(req, res, () => undefined);
+    res.end('served');
+  });
+  const connections = new ConnectionTracker(
+    server,
+    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, silentLogger),
+  );
+  const accepted = new Set<Socket>();
+  server.on('connection', (socket) => accepted.add(socket));
+  const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+  const idle = await connect(port);
+  idle.write(request);
+  await readUntil(idle, (text) => text.endsWith('served'));
+  const [begun, silent] = [await connect(port), await connect(port)];
+  begun.write(request);
+  await readUntil(begun, (text) => text.endsWith('served'));
+  begun.write(request.slice(0, 10));
+  await until(() => [...accepted].some(({ bytesRead }) => bytesRead === request.length + 10));
+
+  connections.retire();
+  await once(idle.resume(), 'close');
+  expect(connections.isSettled).toBe(false);
+  begun.write(request.slice(10));
+  silent.write(request);
+  for (const one of [begun, silent]) {
+    expect(await readUntil(one, (text) => text.endsWith('served'))).toContain('Connection: close');
+    await once(one.resume(), 'close');
+  }
+  expect(connections.isSettled).toBe(true);
 });

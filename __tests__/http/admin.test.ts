@@ -165,6 +165,22 @@ describe.each(MODULES)('on %s', (_name, express) => {
     expect((await stays)?.status).toBe(200);
   });
 
+  it('reload calls the function of admin(), and is refused without one', async () => {
+    const reload = async () => ({ started: 2, leaving: 1 });
+    const able = await start({ express, adminOptions: { authorize: () => true, reload } });
+    const done = await request(`${able.admin}/reload`, { method: 'POST' });
+    expect([done.status, done.body]).toEqual([
+      200,
+      'Reloaded: 2 new workers took over. 1 old worker will exit after the last request.\n',
+    ]);
+    expect((await request(able.admin)).body).toContain('/_antract/reload');
+    const unable = await start({ express });
+    const refused = await request(`${unable.admin}/reload`, { method: 'POST' });
+    expect(refused.status).toBe(501);
+    expect(refused.body).toContain('was not started by `antract serve`');
+    expect((await request(unable.admin)).body).not.toContain('/_antract/reload');
+  });
+
   it.each(['HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE', 'PROPFIND'])(
     '%s on a known path is answered 405, and changes nothing',
     async (method) => {

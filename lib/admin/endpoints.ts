@@ -8,6 +8,7 @@ import type { PauseRegistry } from '../registry/pause-registry.ts';
 import { DEFAULT_APP } from '../options/app-name.ts';
 import type { RegistryCore } from '../registry/registry-core.ts';
 import type { AppStatus, DrainResult, ReleaseResult } from '../gate/status.ts';
+import type { AdminOptions } from './access/access-check.ts';
 import {
   whyForeign,
   whyNotMeant,
@@ -26,6 +27,7 @@ import {
   renderDrain,
   renderEnable,
   renderEnableAndDrain,
+  renderReload,
   renderStop,
 } from './views/command-text.ts';
 import type { Base, Page, Rendered } from './views/rendered.ts';
@@ -45,6 +47,7 @@ export interface Views {
   /** @throws AntractError if prom-client is not installed. */
   readonly metrics: () => MetricsText;
   readonly dashboard: () => Page;
+  readonly reload: AdminOptions['reload'];
 }
 
 /** One request to an endpoint. */
@@ -79,6 +82,7 @@ export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
   events: { crossSite: whyNotOwnStream, run: events },
   // The first request starts the counting, and each may ask other processes.
   metrics: { crossSite: whyForeign, run: metrics },
+  reload: { crossSite: whyNotMeant, run: reload },
   index: { run: index },
 };
 
@@ -165,8 +169,17 @@ async function metrics({ views }: EndpointCall): Promise<Page> {
   return { type: register.contentType, body: await register.metrics() };
 }
 
+async function reload({ views }: EndpointCall): Promise<Rendered> {
+  if (views.reload) return renderReload(await views.reload());
+  throw new AntractError(
+    'ERR_ANTRACT_RELOAD',
+    'This antract was not started by `antract serve`, so it can not be reloaded. Restart its process.',
+    { status: 501 },
+  );
+}
+
 async function index({ base, views }: EndpointCall): Promise<Rendered> {
-  return { ...renderIndex(base), html: views.dashboard };
+  return { ...renderIndex(base, views.reload !== undefined), html: views.dashboard };
 }
 
 /** @throws AntractError if the pause ends, or antract is closed, during the wait. */

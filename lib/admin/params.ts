@@ -45,6 +45,7 @@ export const ENDPOINT_PARAMETERS = {
   traffic: ['app'],
   events: [],
   metrics: [],
+  reload: [],
   index: [],
 } as const satisfies Record<string, readonly ParameterName[]>;
 

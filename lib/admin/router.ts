@@ -78,7 +78,7 @@ function createViews(
   core: RegistryCore,
   options: AdminOptions | undefined,
 ): Views {
-  const { metrics: metricsOptions, metricsPeers } = readAdminOptions(options);
+  const { metrics: metricsOptions, metricsPeers, reload } = readAdminOptions(options);
   const create = () =>
     createMetrics(core, metricsOptions, { spooledBytes: () => core.totalSpooledBytes() });
   let metrics = metricsOptions && create();
@@ -88,6 +88,7 @@ function createViews(
     streams: new EventStreams(registry, core.closed),
     metrics: () => (metricsPeers ? withPeers(own(), metricsPeers) : own()),
     dashboard: createDashboard(),
+    reload,
   };
 }
 

@@ -14,6 +14,7 @@ const COMMANDS: ReadonlyMap<string | undefined, () => Promise<AddCommand>> = new
   ['stop', async () => (await import('./commands/stop.ts')).addStop],
   ['drain', async () => (await import('./commands/drain.ts')).addDrain],
   ['status', async () => (await import('./commands/status.ts')).addStatus],
+  ['reload', async () => (await import('./commands/reload.ts')).addReload],
   ['worker', async () => (await import('./commands/worker.ts')).addWorker],
 ]);
 

@@ -1,13 +1,9 @@
 /**
- * Runs a gateway until a signal: SIGTERM, SIGINT or SIGHUP closes it gracefully, and a second signal
- * ends the process at once.
+ * Runs a gateway until a signal: SIGTERM or SIGINT closes it gracefully, and a second one ends the process
+ * at once. SIGHUP reloads a gateway that has workers, unless it runs on a terminal.
  */
 import { constants } from 'node:os';
-import {
-  createGateway,
-  type GatewayAddress,
-  type GatewayConfig,
-} from '../gateway/server/gateway.ts';
+import type { GatewayAddress, GatewayConfig } from '../gateway/server/gateway.ts';
 import type { Logger } from '../options/options.ts';
 import { EXIT_FAILED } from './cli-error.ts';
 import { flushOutput } from './flush-output.ts';
@@ -30,6 +26,8 @@ export async function runGateway(
   config: GatewayConfig,
   closeMore: () => Promise<void> = async () => {},
 ): Promise<GatewayAddress> {
+  // Loaded only where it is used: the primary and all other commands start without it.
+  const { createGateway } = await import('../gateway/server/gateway.ts');
   const gateway = createGateway(config);
   const unlessClosing = endOnSignals(async () => {
     await gateway.close();
@@ -39,15 +37,24 @@ export async function runGateway(
   return unlessClosing(gateway.listen());
 }
 
+export interface SignalListener {
+  /** Called on the second signal, before the process exits. */
+  readonly beforeExit?: () => void;
+  /**
+   * Called on SIGHUP, unless the process is on a terminal, where SIGHUP means that the terminal was closed.
+   * Without it, SIGHUP closes the gateway.
+   */
+  readonly reload?: () => Promise<void>;
+}
+
 /**
  * @param close called on the first signal; resolves with the exit code.
- * @param beforeExit called on the second signal, before the process exits.
  * @returns a function for the start of the process. A signal makes a start that has not finished fail. That
  *   failure must not decide the exit code, so the returned promise stays pending from the first signal on.
  */
 export function endOnSignals(
   close: () => Promise<number>,
-  beforeExit: () => void = () => undefined,
+  { beforeExit, reload }: SignalListener = {},
 ): <T>(start: Promise<T>) => Promise<T> {
   let isClosing = false;
   const exit = async (signal: ClosingSignal): Promise<void> => {
@@ -63,9 +70,14 @@ export function endOnSignals(
     // When a terminal is closed, the shell and the kernel each send a SIGHUP.
     if (isClosing && signal === 'SIGHUP') return;
     if (isClosing) {
-      beforeExit();
+      beforeExit?.();
       // The exit code that a shell shows for a process that a signal ended.
       process.exit(128 + constants.signals[signal]);
+    }
+    if (reload && signal === 'SIGHUP' && !isOnTerminal()) {
+      stderrLogger.info('SIGHUP: reloading.');
+      void reload();
+      return;
     }
     isClosing = true;
     stderrLogger.info(`${signal}: closing; a second signal ends the process at once.`);

@@ -6,6 +6,13 @@ import { AntractError } from '../common/errors.ts';
 import type { Publication, StoredState, StoredReport } from './store.ts';
 
 const MARK = 'antract:store';
+
+/**
+ * The version of all messages between a primary and its workers. A primary may run older code than a worker
+ * that it starts later. Raise it when a message changes its meaning. Unknown fields are ignored.
+ */
+export const PROTOCOL = 1;
+
 export const DEFAULT_NAME = 'antract';
 
 /** The arguments of each call. */
@@ -27,6 +34,8 @@ export type Method = keyof Calls;
 /** A message of a worker. */
 export interface StoreCall {
   readonly mark: typeof MARK;
+  /** Version 0.1.0 sends none. */
+  readonly protocol?: number;
   /** The name of the store; a cluster may have several. */
   readonly name: string;
   /** Identifies the store in the worker. */
@@ -48,8 +57,8 @@ export interface Reply {
   };
 }
 
-export function toCall(call: Omit<StoreCall, 'mark'>): StoreCall {
-  return { mark: MARK, ...call };
+export function toCall(call: Omit<StoreCall, 'mark' | 'protocol'>): StoreCall {
+  return { mark: MARK, protocol: PROTOCOL, ...call };
 }
 
 export function toReply(reply: Omit<Reply, 'mark'>): Reply {
@@ -70,6 +79,17 @@ export function readCall(message: unknown, name: string): StoreCall | undefined 
 export function readReply(message: unknown, to: string): Reply | undefined {
   if (!isRecord(message) || message['mark'] !== MARK || message['to'] !== to) return undefined;
   return message as unknown as Reply;
+}
+
+/** @throws AntractError `ERR_ANTRACT_PROTOCOL` */
+export function checkProtocol({ protocol = PROTOCOL }: StoreCall): void {
+  if (protocol === PROTOCOL) return;
+  throw new AntractError(
+    'ERR_ANTRACT_PROTOCOL',
+    `A worker sends messages of version ${protocol}, and this primary reads version ${PROTOCOL}. ` +
+      'Restart the primary, so that both run the same version of antract.',
+    { status: 503 },
+  );
 }
 
 /** @throws AntractError `ERR_ANTRACT_STORE` */

@@ -5,6 +5,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { machineTime } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
 import {
+  checkProtocol,
   DEFAULT_NAME,
   readArgs,
   readCall,
@@ -128,9 +129,11 @@ class WorkerLine {
     this.#store = store;
   }
 
-  async answer({ from, id, method, args }: StoreCall): Promise<void> {
+  async answer(call: StoreCall): Promise<void> {
+    const { from, id, method, args } = call;
     let outcome: { value?: unknown; error?: string };
     try {
+      checkProtocol(call);
       outcome = { value: await this.#perform(from, method, args) };
     } catch (error) {
       outcome = { error: error instanceof Error ? error.message : String(error) };

@@ -46,6 +46,20 @@ export interface AdminOptions {
    * @default none
    */
   metricsPeers?: MetricsPeers | undefined;
+  /**
+   * Called by the `reload` endpoint, which `antract reload` calls. `antract serve` sets it.
+   *
+   * @default none: the endpoint answers 501
+   */
+  reload?: (() => Promise<ReloadResult>) | undefined;
+}
+
+/** The result of the `reload` endpoint. */
+export interface ReloadResult {
+  /** How many new processes have started. */
+  readonly started: number;
+  /** How many old processes finish their requests and then exit. */
+  readonly leaving: number;
 }
 
 /** Resolves with the reason to refuse the request; undefined allows it. */
@@ -136,6 +150,7 @@ interface AdminSettings {
   readonly authorize: AdminOptions['authorize'];
   readonly metrics: MetricsOptions | undefined;
   readonly metricsPeers: MetricsPeers | undefined;
+  readonly reload: AdminOptions['reload'];
 }
 
 const metricsReaders: Readers<MetricsOptions> = { register: readRegister };
@@ -145,6 +160,7 @@ const readers: Readers<AdminSettings> = {
   authorize: func('(req) => boolean or a promise for one'),
   metrics: (name, value) => readObject(`${name}.`, value, metricsReaders, {}),
   metricsPeers: readPeers,
+  reload: func('() => a promise for `{ started, leaving }`'),
 };
 
 /** @throws AntractError `ERR_ANTRACT_OPTION`. */
@@ -154,6 +170,7 @@ export function readAdminOptions(options: AdminOptions | undefined): AdminSettin
     authorize: undefined,
     metrics: undefined,
     metricsPeers: undefined,
+    reload: undefined,
   });
 }
 

@@ -68,8 +68,9 @@ export function createMetrics(
   const stop = addCounters(core, client, named, labels);
   core.closed.addEventListener('abort', () => {
     stop();
-    // The user's register continues to exist. Gauges of a closed registry would mislead.
-    for (const name of names) register.removeSingleMetric(name);
+    // A register of the user continues to exist, and gauges of a closed registry would mislead. The own
+    // register has the last counts of a worker that exits.
+    if (joined) for (const name of names) register.removeSingleMetric(name);
   });
   return register;
 }

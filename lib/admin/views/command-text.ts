@@ -7,6 +7,7 @@
 import { formatCount, formatMs } from '../../common/format.js';
 import { processName } from '../../gate/status-text.ts';
 import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from '../../gate/status.ts';
+import type { ReloadResult } from '../access/access-check.ts';
 import { rendered, type Base, type Rendered } from './rendered.ts';
 import { answerLines } from './status-lines.ts';
 
@@ -67,6 +68,13 @@ export function renderStop(result: CommandResult, base: Base): Rendered {
       ]
     : ['App is already stopped.'];
   return renderResult(200, [...lines, ...warningLines(result)], commandJson(result), base);
+}
+
+export function renderReload(result: ReloadResult): Rendered {
+  const started = formatCount(result.started, 'new worker');
+  const leaving = formatCount(result.leaving, 'old worker');
+  const text = `Reloaded: ${started} took over. ${leaving} will exit after the last request.`;
+  return rendered(200, [text], { ...result, result: text });
 }
 
 function renderResult(

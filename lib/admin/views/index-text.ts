@@ -15,10 +15,13 @@ const PURPOSES: Readonly<Record<EndpointName, string>> = {
   traffic: 'what to expect of a pause, from the last minutes',
   events: 'status as server-sent events',
   metrics: 'Prometheus metrics',
+  reload: 'start new processes of `antract serve` with the configuration and code on disk',
 };
 
-export function renderIndex(base: Base): Rendered {
-  const endpoints = Object.entries(PURPOSES).map(([name, purpose]) => ({
+/** @param canReload whether the endpoint `reload` works here. */
+export function renderIndex(base: Base, canReload: boolean): Rendered {
+  const usable = Object.entries(PURPOSES).filter(([name]) => canReload || name !== 'reload');
+  const endpoints = usable.map(([name, purpose]) => ({
     path: name === 'index' ? '/' : `/${name}`,
     parameters: ENDPOINT_PARAMETERS[name as EndpointName],
     purpose,

@@ -2,24 +2,15 @@
 import type { Command } from 'commander';
 import { AntractError } from '../../common/errors.ts';
 import { readAdminTokens } from '../config/admin-token.ts';
-import { readConfigFile } from '../config/config-file.ts';
-import { UsageError } from '../cli-error.ts';
-import {
-  addFlags,
-  merge,
-  readFlags,
-  type FlagValues,
-  type RawConfig,
-} from '../config/read-flags.ts';
-import { toGatewayConfig } from '../config/gateway-config.ts';
+import { ConfigSource } from '../config/config-source.ts';
+import { addFlags, readFlags, type FlagValues, type RawConfig } from '../config/read-flags.ts';
 import { misspeltVariables } from '../config/misspelt-variables.ts';
 import { openFileStore } from '../config/state-file-option.ts';
 import { openRedisStore } from '../config/redis-option.ts';
-import { runGateway, stderrLogger } from '../run-gateway.ts';
+import { stderrLogger } from '../run-gateway.ts';
 import { warnOfSecretArguments } from '../config/secret-arguments.ts';
-import { withOptionNames } from '../config/option-names.ts';
 import { formatCount } from '../../common/format.js';
-import { readWorkers, runWorkers } from '../workers/primary.ts';
+import { readWorkers, runWorkers, type WorkersPlan } from '../workers/primary.ts';
 
 export function addServe(program: Command): void {
   const command = program
@@ -33,39 +24,60 @@ export function addServe(program: Command): void {
         `WRN_ANTRACT_VARIABLE: ${name} is not a variable that antract reads. Did you mean ${meant}?`,
       );
     }
-    const { config, ...flags } = values.config;
-    const path = config as string | undefined;
-    if (path?.trim() === '') {
-      const name = values.sources.get('config') === 'env' ? 'ANTRACT_CONFIG' : '--config';
-      throw new UsageError(`Expected \`${name}\` to be a path.`);
-    }
-    const file = path === undefined ? {} : readConfigFile(path);
+    warnOfSecretArguments(values, stderrLogger.warn);
+    const source = new ConfigSource(values);
     try {
-      stderrLogger.info(await start(merge(file, flags), values));
+      stderrLogger.info(await start(source));
     } catch (error) {
-      if (!(error instanceof AntractError)) throw error;
-      throw new UsageError(withOptionNames(error.message, { ...values, file, path }), {
-        cause: error,
-      });
+      throw source.explain(error);
     }
   });
 }
 
-async function start(raw: RawConfig, { values, sources }: FlagValues): Promise<string> {
-  const { workers, redis, redisPrefix, stateFile, ...rest } = raw;
-  const count = readWorkers(workers);
-  const config = withTokens(rest, sources);
-  warnOfSecretArguments({ values, sources }, stderrLogger.warn);
-  const redisStore = openRedisStore({ redis, redisPrefix });
+async function start(source: ConfigSource): Promise<string> {
+  const { kept, ...plan } = readPlan(source);
+  const redisStore = openRedisStore(kept);
   const directories = process.env['STATE_DIRECTORY'];
-  const fileSources = { stateFile, hasRedis: redisStore !== undefined, directories };
-  const store = openFileStore(fileSources, stderrLogger) ?? redisStore;
-  const { url, adminUrl } =
-    count === undefined
-      ? await runGateway({ ...toGatewayConfig(config, stderrLogger), store })
-      : await runWorkers({ count, config, store });
-  const many = count === undefined ? '' : ` (${formatCount(count, 'worker')})`;
+  const fileSources = {
+    stateFile: kept.stateFile,
+    hasRedis: redisStore !== undefined,
+    directories,
+  };
+  const { url, adminUrl } = await runWorkers({
+    plan,
+    readPlan: () => readNextPlan(source, kept),
+    explain: (error) => source.explain(error),
+    store: openFileStore(fileSources, stderrLogger) ?? redisStore,
+  });
+  const many = plan.count === 1 ? '' : ` (${formatCount(plan.count, 'worker')})`;
   return `antract listens on ${url}, admin endpoints: ${adminUrl ?? 'none'}${many}`;
+}
+
+/** The options of the store, which the primary keeps when it starts new workers. */
+type StoreOptions = Readonly<Record<'redis' | 'redisPrefix' | 'stateFile', unknown>>;
+
+interface ServePlan extends WorkersPlan {
+  readonly kept: StoreOptions;
+}
+
+function readPlan(source: ConfigSource): ServePlan {
+  const { workers, redis, redisPrefix, stateFile, ...rest } = source.read();
+  const count = readWorkers(workers);
+  const config = withTokens(rest, source.values.sources);
+  return { count, config, kept: { redis, redisPrefix, stateFile } };
+}
+
+/** @throws UsageError, or AntractError if the message names an option. */
+function readNextPlan(source: ConfigSource, kept: StoreOptions): WorkersPlan {
+  const { kept: next, ...plan } = readPlan(source);
+  for (const name of ['redis', 'redisPrefix', 'stateFile'] as const) {
+    if (next[name] === kept[name]) continue;
+    throw new AntractError(
+      'ERR_ANTRACT_OPTION',
+      `Expected \`${name}\` not to change in a reload. Restart antract to change it.`,
+    );
+  }
+  return plan;
 }
 
 const HELP = `
@@ -75,10 +87,13 @@ and the environment before the file. A duration needs a unit, such as 30s or 5m.
 Arguments show in ps: set the variable for a URL with a secret (--redis, --notify, --probe-url). An
 empty variable counts as not set. A variable for a URL, an address, a path or a token must not be empty.
 
-SIGTERM, SIGINT and SIGHUP shut down: held requests get 503, requests in flight finish, then event
+SIGTERM and SIGINT shut down: held requests get 503, requests in flight finish, then event
 streams, long polls and WebSockets are ended so that their clients reconnect. Exit code: 0 after a
 shutdown, 1 if the gateway could not start, 2 for wrong usage. A second SIGINT or SIGTERM ends it at
-once, with exit code 130 or 143.`;
+once, with exit code 130 or 143.
+
+SIGHUP or \`antract reload\` starts new processes with the configuration file, tokens and code on disk.
+The old processes finish their requests, also held ones. On a terminal, SIGHUP shuts down.`;
 
 function withTokens(
   { adminTokenFile, ...rest }: RawConfig,

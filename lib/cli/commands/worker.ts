@@ -1,17 +1,19 @@
 /**
- * `antract worker`, which only `serve --workers` starts: a gateway that shares its port with other workers.
+ * `antract worker`, which only `serve` starts: a gateway that shares its port with other workers.
  * Only the primary handles signals; it tells the workers to close.
  */
 import cluster, { type Worker } from 'node:cluster';
 import type { Command } from 'commander';
 import { AntractError } from '../../common/errors.ts';
-import { createGateway, type Gateway } from '../../gateway/server/gateway.ts';
+import type { createGateway, Gateway, GatewayPeers } from '../../gateway/server/gateway.ts';
+import { PROTOCOL } from '../../stores/cluster-messages.ts';
 import { ClusterStore } from '../../stores/cluster-store.ts';
 import { EXIT_FAILED, EXIT_USAGE, toFailure, UsageError } from '../cli-error.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
 import { untilRead } from '../flush-output.ts';
 import { CLOSING_SIGNALS, stderrLogger } from '../run-gateway.ts';
 import { WorkerMetrics } from '../workers/worker-metrics.ts';
+import { reloadThrough } from '../workers/worker-reload.ts';
 import {
   onPrimaryMessage,
   sendToPrimary,
@@ -19,13 +21,15 @@ import {
   type WorkerSetup,
 } from '../workers/worker-messages.ts';
 
+type CreateGateway = typeof createGateway;
+
 export function addWorker(program: Command): void {
   program
     .command('worker', { hidden: true })
-    .description('One of the workers of `serve --workers`, which starts it.')
+    .description('One of the workers of `serve`, which starts it.')
     .action(() => {
       if (!cluster.worker) {
-        throw new UsageError('A worker is started by `antract serve --workers`, not by hand.');
+        throw new UsageError('A worker is started by `antract serve`, not by hand.');
       }
       runWorker(cluster.worker);
     });
@@ -36,12 +40,16 @@ function runWorker(worker: Worker): void {
   // A terminal and some service managers signal all processes of a group. Ignore that here, because the
   // primary sends `close`.
   for (const signal of CLOSING_SIGNALS) process.on(signal, () => undefined);
+  const reload = reloadThrough(worker);
   let gateway: Gateway | undefined;
-  let isClosing = false;
-  const end = async (): Promise<void> => {
-    if (isClosing) return;
-    isClosing = true;
-    const code = await close(gateway);
+  let isEnding = false;
+  const end = async (how: 'close' | 'leave'): Promise<void> => {
+    // A gateway that is leaving can be closed.
+    const finished = finish(gateway, how);
+    if (isEnding) return;
+    isEnding = true;
+    const code = await finished;
+    await metrics.sendLast();
     // Only the primary sees the reader. If the reader stalls, the primary reads on and drops the lines.
     await untilRead(process.stdout);
     process.exit(code);
@@ -50,18 +58,29 @@ function runWorker(worker: Worker): void {
     // Without this, Node ends the process at once and drops its requests in flight.
     worker.exitedAfterDisconnect = true;
     stderrLogger.warn(`worker ${process.pid}: the primary process has ended; closing.`);
-    void end();
+    void end('close');
   });
   onPrimaryMessage(worker, (message) => {
-    if (message.type === 'close') void end();
+    if (message.type === 'close' || message.type === 'leave') void end(message.type);
     if (message.type !== 'set up') return;
     process.umask(message.setup.umask);
-    gateway = open(message.setup, metrics);
+    void load().then((create) => {
+      if (!isEnding) gateway = open(create, message.setup, { metrics, reload });
+    });
   });
-  sendToPrimary({ type: 'ready' });
+  sendToPrimary({ type: 'ready', protocol: PROTOCOL });
 }
 
-function open({ config }: WorkerSetup, metrics: WorkerMetrics): Gateway | undefined {
+/** The primary and all other commands start faster without these modules. */
+async function load(): Promise<CreateGateway> {
+  return (await import('../../gateway/server/gateway.ts')).createGateway;
+}
+
+function open(
+  createGateway: CreateGateway,
+  { config }: WorkerSetup,
+  peers: GatewayPeers,
+): Gateway | undefined {
   try {
     const logger = {
       info: (message: string) => stderrLogger.info(`worker ${process.pid}: ${message}`),
@@ -69,7 +88,7 @@ function open({ config }: WorkerSetup, metrics: WorkerMetrics): Gateway | undefi
       error: (message: string) => stderrLogger.error(`worker ${process.pid}: ${message}`),
     };
     const given = toGatewayConfig(config, logger);
-    const gateway = createGateway({ ...given, store: new ClusterStore() }, { metrics });
+    const gateway = createGateway({ ...given, store: new ClusterStore() }, peers);
     gateway.listen().then((address) => sendToPrimary({ type: 'listens', address }), reportFailure);
     return gateway;
   } catch (error) {
@@ -92,9 +111,9 @@ function failureOf(error: unknown): WorkerFailure {
   return { exitCode, message, namesOptions: false };
 }
 
-async function close(gateway: Gateway | undefined): Promise<number> {
+async function finish(gateway: Gateway | undefined, how: 'close' | 'leave'): Promise<number> {
   try {
-    await gateway?.close();
+    await gateway?.[how]();
     return 0;
   } catch (error) {
     stderrLogger.error(String(error));

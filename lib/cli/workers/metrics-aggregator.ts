@@ -30,6 +30,7 @@ export class MetricsAggregator {
     this.#lastMetrics.set(handle, []);
     onWorkerMessage(handle.worker, (message) => {
       if (message.type === 'own metrics') this.#pending.get(message.id)?.respond(message.own);
+      if (message.type === 'last metrics') this.#lastMetrics.set(handle, message.own);
       if (message.type === 'metrics') void this.#sendOthers(handle, message);
     });
   }

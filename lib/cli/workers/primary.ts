@@ -1,15 +1,23 @@
 /**
- * `serve --workers`: the primary process of a cluster whose workers are gateways. It runs the store that
+ * `serve`: the primary process of a cluster whose workers are gateways. It runs the store that
  * they share, replaces workers that end, and forwards their output.
  */
-import cluster from 'node:cluster';
+import cluster, { type Worker } from 'node:cluster';
 import { availableParallelism } from 'node:os';
+import { AntractError } from '../../common/errors.ts';
 import { expected } from '../../common/validate.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import type { Store } from '../../stores/store.ts';
 import { setUpPrimary } from '../../stores/cluster-primary.ts';
-import { WorkerPool } from './worker-pool.ts';
-import { EXIT_FAILED } from '../cli-error.ts';
+import { renderReload } from '../../admin/views/command-text.ts';
+import { CommandFailure, EXIT_FAILED, toFailure } from '../cli-error.ts';
+import { Generations, type GenerationPlan } from './generations.ts';
+import {
+  onWorkerMessage,
+  sendToWorker,
+  type ReloadFailure,
+  type ReloadOutcome,
+} from './worker-messages.ts';
 import type { RawConfig } from '../config/read-flags.ts';
 import { LineOutput } from './line-output.ts';
 import { untilStalled } from '../flush-output.ts';
@@ -17,57 +25,103 @@ import { MetricsAggregator } from './metrics-aggregator.ts';
 import { endOnSignals, stderrLogger } from '../run-gateway.ts';
 
 export interface WorkersOptions {
-  readonly count: number;
-  /** The configuration of every worker, also of one that starts later. */
-  readonly config: RawConfig;
-  /** Shared with other machines. Undefined if this machine is alone. */
+  /** The first workers. */
+  readonly plan: WorkersPlan;
+  /** Reads the configuration again, for a reload. */
+  readonly readPlan: () => WorkersPlan;
+  /** Adds the names of flags and variables to an error of a worker. */
+  readonly explain: (error: unknown) => unknown;
+  /** Undefined if nothing outlives the primary and no other machine shares the state. */
   readonly store: Store | undefined;
 }
 
+export interface WorkersPlan {
+  readonly count: number;
+  /** The configuration of every worker, also of one that replaces another one. */
+  readonly config: RawConfig;
+}
+
 export async function runWorkers({
-  count,
-  config,
+  plan,
+  readPlan,
+  explain,
   store,
 }: WorkersOptions): Promise<GatewayAddress> {
   const primary = setUpPrimary(store ? { store } : {});
   setUpCluster();
+  const umask = process.umask(SOCKET_UMASK);
   const output = new LineOutput(process.stdout);
   const metrics = new MetricsAggregator(stderrLogger.warn);
-  const pool = new WorkerPool(
-    {
-      count,
-      setup: { config: withFormat(config), umask: process.umask(SOCKET_UMASK) },
-      warn: stderrLogger.warn,
+  const generations = new Generations(stderrLogger.warn, {
+    onFork: (handle) => {
+      output.add(handle.worker.process.stdout);
+      metrics.add(handle);
+      onWorkerMessage(handle.worker, (message) => {
+        if (message.type === 'reload') void answerReload(handle.worker, message.id);
+      });
     },
-    {
-      onFork: (handle) => {
-        output.add(handle.worker.process.stdout);
-        metrics.add(handle);
-      },
-      onExit: (handle) => metrics.remove(handle),
-    },
-  );
+    onExit: (handle) => metrics.remove(handle),
+  });
+  const withSetup = ({ count, config }: WorkersPlan): GenerationPlan => {
+    return { count, setup: { config: withFormat(config), umask } };
+  };
+  const reload = async (): Promise<ReloadOutcome> => {
+    try {
+      const result = await generations.reload(() => withSetup(readPlan()));
+      stderrLogger.info(renderReload(result).text.trim());
+      return { result };
+    } catch (error) {
+      return { error: failedReload(explain(error)) };
+    }
+  };
+  const answerReload = async (worker: Worker, id: number): Promise<void> => {
+    sendToWorker(worker, { type: 'reloaded', id, outcome: await reload() });
+  };
   const close = async (): Promise<number> => {
     void untilStalled(process.stdout).then(() => output.drop());
-    const exitedCleanly = await pool.close();
+    const exitedCleanly = await generations.close();
     await primary.stop();
     await store?.close?.();
     return exitedCleanly ? 0 : EXIT_FAILED;
   };
-  const unlessClosing = endOnSignals(close, () => pool.kill());
-  return unlessClosing(pool.start());
+  const unlessClosing = endOnSignals(close, {
+    beforeExit: () => generations.kill(),
+    reload: async () => void (await reload()),
+  });
+  return unlessClosing(generations.start(withSetup(plan)));
+}
+
+/** Logs why a reload failed, and returns it for the endpoint. */
+function failedReload(error: unknown): ReloadFailure {
+  const failure = reloadFailure(error);
+  stderrLogger.error(`${failure.code}: ${failure.message}`);
+  return failure;
+}
+
+function reloadFailure(error: unknown): ReloadFailure {
+  // The reload was refused, before anything was read or started.
+  if (error instanceof AntractError) {
+    const { code, status, message } = error;
+    return { code, status, message };
+  }
+  const code = error instanceof CommandFailure ? error.code : undefined;
+  return {
+    code: code === 'ERR_ANTRACT_PROTOCOL' ? code : 'ERR_ANTRACT_RELOAD',
+    status: 500,
+    message: `The reload failed, and the old workers continue. ${toFailure(error).message}`,
+  };
 }
 
 /** Catches typing errors: no machine needs more workers. */
 const MAX_WORKERS = 256;
 
 /**
- * Reads `workers`. Undefined: a single process without workers.
+ * Reads `workers`.
  *
  * @throws AntractError with `ERR_ANTRACT_OPTION`.
  */
-export function readWorkers(value: unknown): number | undefined {
-  if (value === undefined) return undefined;
+export function readWorkers(value: unknown): number {
+  if (value === undefined) return 1;
   if (value === 'auto') return availableParallelism();
   const count = Number(value);
   if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return count;

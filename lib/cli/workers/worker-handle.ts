@@ -3,7 +3,8 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { AntractError } from '../../common/errors.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
-import { CommandFailure } from '../cli-error.ts';
+import { PROTOCOL } from '../../stores/cluster-messages.ts';
+import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
 import {
   onWorkerMessage,
   sendToWorker,
@@ -28,7 +29,7 @@ export class WorkerHandle {
     this.exited = this.#waitForEnd();
     this.listens = new Promise((resolve, reject) => {
       onWorkerMessage(this.worker, (message) => {
-        if (message.type === 'ready') this.#setUp(setup);
+        if (message.type === 'ready') this.#onReady(message.protocol, setup);
         if (message.type === 'failed') this.#failure = message.failure;
         if (message.type !== 'listens') return;
         this.isListening = true;
@@ -50,12 +51,26 @@ export class WorkerHandle {
     this.#sendClose();
   }
 
+  /** A worker that does not listen yet has no requests. */
+  leave(): void {
+    if (this.isListening) sendToWorker(this.worker, { type: 'leave' });
+    else this.kill();
+  }
+
   kill(): void {
     this.worker.process.kill('SIGKILL');
   }
 
-  #setUp(setup: WorkerSetup): void {
-    if (this.#isClosing) this.#sendClose();
+  #onReady(protocol: number | undefined, setup: WorkerSetup): void {
+    if (protocol !== PROTOCOL) {
+      this.#failure = {
+        exitCode: EXIT_FAILED,
+        code: 'ERR_ANTRACT_PROTOCOL',
+        message: `The code on disk exchanges messages of version ${protocol}, and the running primary of version ${PROTOCOL}. Restart antract to upgrade.`,
+        namesOptions: false,
+      };
+      this.kill();
+    } else if (this.#isClosing) this.#sendClose();
     else sendToWorker(this.worker, { type: 'set up', setup });
   }
 
@@ -85,9 +100,9 @@ export class WorkerHandle {
 
   #toStartError(ending: string): Error {
     if (!this.#failure) return new CommandFailure(`A worker ${ending} before it listened.`);
-    const { message, exitCode, namesOptions } = this.#failure;
+    const { message, exitCode, namesOptions, code } = this.#failure;
     return namesOptions
       ? new AntractError('ERR_ANTRACT_OPTION', message)
-      : new CommandFailure(message, exitCode);
+      : new CommandFailure(message, exitCode, code === undefined ? {} : { code });
   }
 }

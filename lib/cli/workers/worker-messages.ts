@@ -3,7 +3,9 @@
  * the cluster store uses the same channel.
  */
 import cluster, { type Worker } from 'node:cluster';
+import type { ReloadResult } from '../../admin/access/access-check.ts';
 import type { MetricsJson } from '../../admin/metrics/prom-client.ts';
+import type { AntractErrorCode } from '../../common/errors.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import type { RawConfig } from '../config/read-flags.ts';
 
@@ -12,6 +14,7 @@ const MARK = 'antract:worker';
 export interface WorkerFailure {
   readonly exitCode: number;
   readonly message: string;
+  readonly code?: AntractErrorCode;
   /** Whether the message names options, as the configuration does. */
   readonly namesOptions: boolean;
 }
@@ -22,19 +25,35 @@ export interface WorkerSetup {
   readonly umask: number;
 }
 
+export interface ReloadFailure {
+  readonly code: AntractErrorCode;
+  /** The HTTP status of the endpoint. */
+  readonly status: number;
+  readonly message: string;
+}
+
+export type ReloadOutcome = { readonly result: ReloadResult } | { readonly error: ReloadFailure };
+
 export type FromWorker =
   /** The worker now handles messages. */
-  | { readonly type: 'ready' }
+  | { readonly type: 'ready'; readonly protocol?: number }
   | { readonly type: 'listens'; readonly address: GatewayAddress }
   | { readonly type: 'failed'; readonly failure: WorkerFailure }
   /** The response to `own metrics`. */
   | { readonly type: 'own metrics'; readonly id: number; readonly own: MetricsJson }
+  /** Sent before the worker exits. */
+  | { readonly type: 'last metrics'; readonly own: MetricsJson }
   /** Requests the metrics of all other workers. */
-  | { readonly type: 'metrics'; readonly id: number; readonly own: MetricsJson };
+  | { readonly type: 'metrics'; readonly id: number; readonly own: MetricsJson }
+  | { readonly type: 'reload'; readonly id: number };
 
 export type ToWorker =
   | { readonly type: 'set up'; readonly setup: WorkerSetup }
   | { readonly type: 'close' }
+  /** Other workers have taken over: finish all requests, also held ones, and exit. */
+  | { readonly type: 'leave' }
+  /** The response to `reload`. */
+  | { readonly type: 'reloaded'; readonly id: number; readonly outcome: ReloadOutcome }
   | { readonly type: 'own metrics'; readonly id: number }
   | { readonly type: 'metrics'; readonly id: number; readonly others: readonly MetricsJson[] };
 

@@ -12,6 +12,8 @@ export class WorkerMetrics implements MetricsPeers {
   readonly #warn: (message: string) => void;
   readonly #pending = new Map<number, (others: readonly MetricsJson[]) => void>();
   #lastId = 0;
+  /** Counting begins with the first scrape. */
+  #isScraped = false;
   #readOwn: () => Promise<MetricsJson> = async () => [];
 
   constructor(worker: Worker, warn: (message: string) => void) {
@@ -23,6 +25,7 @@ export class WorkerMetrics implements MetricsPeers {
   }
 
   ask(own: MetricsJson): Promise<readonly MetricsJson[]> {
+    this.#isScraped = true;
     const id = ++this.#lastId;
     return new Promise((resolve) => {
       const respond = (others: readonly MetricsJson[]): void => {
@@ -41,11 +44,19 @@ export class WorkerMetrics implements MetricsPeers {
     });
   }
 
+  /** Sends what this worker has counted since the last scrape, before it exits. Resolves when it is sent. */
+  async sendLast(): Promise<void> {
+    if (!this.#isScraped) return;
+    const own = await this.#readOwn().catch(() => []);
+    await new Promise<void>((resolve) => sendToPrimary({ type: 'last metrics', own }, resolve));
+  }
+
   answer(readOwn: () => Promise<MetricsJson>): void {
     this.#readOwn = readOwn;
   }
 
   async #sendOwn(id: number): Promise<void> {
+    this.#isScraped = true;
     try {
       sendToPrimary({ type: 'own metrics', id, own: await this.#readOwn() });
     } catch (error) {

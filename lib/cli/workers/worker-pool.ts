@@ -1,8 +1,9 @@
-/** Keeps a number of workers running: replaces each one that ends. */
+/** Workers with the same configuration. Keeps their number: replaces each one that ends. */
 import { formatMs } from '../../common/format.js';
 import { systemClock } from '../../common/clock.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import { WorkerHandle } from './worker-handle.ts';
+import { CommandFailure } from '../cli-error.ts';
 import { delay } from '../delay.ts';
 import { RestartPace } from './restart-pace.ts';
 import type { WorkerSetup } from './worker-messages.ts';
@@ -42,6 +43,58 @@ export class WorkerPool {
     });
     await Promise.all(others);
     return address;
+  }
+
+  /**
+   * As `start()`, but for a reload: fails if any worker ends before it listens, or does not listen in time.
+   * Workers that listened already then finish their requests and exit.
+   *
+   * @throws CommandFailure, or AntractError if the configuration is wrong.
+   */
+  async startAll(withinMs: number): Promise<void> {
+    const inTime = new AbortController();
+    const late = delay(systemClock, withinMs, inTime.signal).then(() => {
+      if (inTime.signal.aborted) return;
+      throw new CommandFailure(`The new workers did not listen within ${formatMs(withinMs)}.`);
+    });
+    try {
+      await Promise.race([this.#listenAll(), late]);
+    } catch (error) {
+      void this.leave();
+      throw error;
+    } finally {
+      inTime.abort();
+    }
+  }
+
+  async #listenAll(): Promise<void> {
+    const first = this.#fork();
+    await first.listens;
+    // It may be too late.
+    if (this.#closing.signal.aborted) return;
+    const others = Array.from({ length: this.#deps.count - 1 }, () => this.#fork());
+    await Promise.all(others.map(({ listens }) => listens));
+    for (const handle of [first, ...others]) void this.#keep(handle, () => undefined);
+  }
+
+  get size(): number {
+    return this.#workers.size;
+  }
+
+  /** Lets each worker finish its requests, also held ones. Resolves when all have exited. Replaces none. */
+  async leave(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(
+      [...this.#workers].map(async (handle) => {
+        const hadRequests = handle.isListening;
+        handle.leave();
+        const ending = await handle.exited;
+        if (!hadRequests || handle.exitedCleanly) return;
+        this.#deps.warn(
+          `WRN_ANTRACT_WORKER_LOST: worker ${handle.pid} ${ending}; it was leaving, so no worker replaces it.`,
+        );
+      }),
+    );
   }
 
   /** Resolves when all workers have exited, with whether all exited cleanly. */

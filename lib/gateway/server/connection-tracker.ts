@@ -13,6 +13,9 @@ import { lingerOnClose } from '../../http/lingering-close.ts';
 import { gatedUpgradeOf, type GatedUpgrade } from '../../http/upgrade/gated-upgrade.ts';
 import { answerUnreadable } from './unreadable-request.ts';
 
+/** After this time, a retired server closes a connection whose first or next request has not arrived. */
+const REQUEST_WITHIN_MS = 5000;
+
 export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => GatedHttpRequest;
 
 export class ConnectionTracker {
@@ -23,6 +26,9 @@ export class ConnectionTracker {
   readonly #responses = new LinkedMap<ServerResponse, Socket>();
   /** Sockets on which `destroySoon()` was called. Each further call would add a listener. */
   readonly #closing = new WeakSet<Socket>();
+  /** For each connection that has had a request: its `bytesRead` when the last response ended. */
+  readonly #readBefore = new WeakMap<Socket, number>();
+  #isRetired = false;
   #isDraining = false;
   #isEnding = false;
   /** Only the time that a connection needs to end in order is left. */
@@ -62,14 +68,13 @@ export class ConnectionTracker {
   /** @param onEnd called once, when the response has ended or its client has disconnected. */
   track(req: IncomingMessage, res: ServerResponse, onEnd: () => void): void {
     this.#responses.set(res, req.socket);
-    if (this.#isDraining) {
-      this.#expectEnd(res);
-      this.#scheduleCheck();
-    }
+    if (this.#isRetired) this.#expectEnd(res);
+    if (this.#isDraining) this.#scheduleCheck();
     onDisconnect(req, res, () => {
       if (!this.#responses.delete(res)) return;
+      this.#readBefore.set(req.socket, req.socket.bytesRead);
       onEnd();
-      if (this.#isDraining) this.#onResponseEnd();
+      if (this.#isRetired) this.#onResponseEnd();
     });
   }
 
@@ -82,17 +87,34 @@ export class ConnectionTracker {
   }
 
   /**
+   * Stops accepting connections, closes idle ones, and closes each other one after its response. A connection
+   * on which a request may be arriving gets {@link REQUEST_WITHIN_MS}.
+   */
+  retire(): void {
+    if (this.#isRetired) return;
+    this.#isRetired = true;
+    for (const [res] of this.#responses) this.#expectEnd(res);
+    // Closes idle connections too.
+    this.#server.close();
+    systemClock.after(REQUEST_WITHIN_MS, () => this.#closeIdle(() => true));
+  }
+
+  /** Whether only long-lived requests are left, and no connection on which a request may be arriving. */
+  get isSettled(): boolean {
+    return this.#quietSockets().length === 0 && this.#hasOnlyLongLived();
+  }
+
+  /**
    * Stops accepting connections. Resolves when all connections are closed, or after `timeoutMs`. Long-lived
    * responses and upgraded connections don't end by themselves. They are ended when nothing else is in
    * flight, at the latest {@link ENDING_MS} before the end of that time.
    */
   async drain(timeoutMs: number): Promise<void> {
     this.#isDraining = true;
-    for (const [res] of this.#responses) this.#expectEnd(res);
+    this.retire();
+    this.#closeIdle();
     for (const socket of this.#upgraded)
       gatedUpgradeOf(socket)?.onResponseStart(() => this.#scheduleCheck());
-    // Closes idle connections too.
-    this.#server.close();
     if (this.#sockets.size === 0) return;
     this.#scheduleCheck();
     await new Promise<void>((resolve) => {
@@ -122,12 +144,12 @@ export class ConnectionTracker {
   #expectEnd(res: ServerResponse): void {
     res.shouldKeepAlive = false;
     // Only the beginning of the response shows whether it is an event stream.
-    this.#describe(res.req, res).onResponseStart(() => this.#scheduleCheck());
+    this.#describe(res.req, res).onResponseStart(() => this.#isDraining && this.#scheduleCheck());
   }
 
   #onResponseEnd(): void {
     this.#closeIdle();
-    this.#scheduleCheck();
+    if (this.#isDraining) this.#scheduleCheck();
   }
 
   /** Runs one check for all changes in one turn of the event loop. */
@@ -155,13 +177,24 @@ export class ConnectionTracker {
     for (const socket of this.#upgraded) yield gatedUpgradeOf(socket);
   }
 
-  #closeIdle(): void {
-    const busy = new Set<Socket>();
-    for (const [, socket] of this.#responses) busy.add(socket);
-    for (const socket of this.#sockets) {
-      if (busy.has(socket) || this.#upgraded.has(socket) || this.#closing.has(socket)) continue;
+  #closeIdle(isIdle = (socket: Socket) => this.#isDraining || this.#isIdle(socket)): void {
+    for (const socket of this.#quietSockets().filter(isIdle)) {
       this.#closing.add(socket);
       socket.destroySoon();
     }
+  }
+
+  /** The connections without a request in flight. */
+  #quietSockets(): Socket[] {
+    const busy = new Set<Socket>();
+    for (const [, socket] of this.#responses) busy.add(socket);
+    return [...this.#sockets].filter(
+      (one) => !busy.has(one) && !this.#upgraded.has(one) && !this.#closing.has(one),
+    );
+  }
+
+  /** False before the first request of a connection, and from the first byte of the next one. */
+  #isIdle(socket: Socket): boolean {
+    return this.#readBefore.get(socket) === socket.bytesRead;
   }
 }

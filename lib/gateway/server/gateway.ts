@@ -6,8 +6,10 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { ReloadResult } from '../../admin/access/access-check.ts';
 import type { MetricsPeers } from '../../admin/metrics/metrics-peers.ts';
 import { assembleAntract, type Antract } from '../../antract.ts';
+import { formatCount } from '../../common/format.js';
 import { readDescriptorLimits, type DescriptorLimits } from '../../common/descriptors.ts';
 import { AntractError } from '../../common/errors.ts';
 import { RegistryCore } from '../../registry/registry-core.ts';
@@ -21,6 +23,7 @@ import { Exchanges } from '../proxy/exchange.ts';
 import { AccessRecorder } from './access-recorder.ts';
 import type { Destination } from './app-route.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
+import { untilReleased } from './until-released.ts';
 import { createPublicServer, servePublic } from './public-server.ts';
 import { Routes } from './routes.ts';
 import { GatedHttpRequest } from '../../http/gated-http-request.ts';
@@ -64,6 +67,13 @@ export interface Gateway {
    * connections. Resolves when everything is closed. A second call returns the same promise.
    */
   close(): Promise<void>;
+  /**
+   * Leaves its place to a gateway that listens on the same socket: stops accepting connections, closes idle
+   * ones, and answers with `Connection: close`. Held requests stay held until they are released. When
+   * nothing is held and only long-lived requests are left, or `shutdownTimeout` after nothing was held any
+   * more, it closes as `close()` does. Resolves when everything is closed.
+   */
+  leave(): Promise<void>;
 }
 
 /** For a group of gateways that run as one, such as the workers of `antract serve --workers`. */
@@ -74,6 +84,12 @@ export interface GatewayPeers {
    * @default none
    */
   metrics?: MetricsPeers;
+  /**
+   * Called by the admin endpoint `reload`: replaces this gateway and its group by new ones.
+   *
+   * @default none; the endpoint answers 501
+   */
+  reload?: (() => Promise<ReloadResult>) | undefined;
 }
 
 /**
@@ -126,14 +142,15 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
 
   let opening: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
-  const shutDown = async (): Promise<void> => {
+  let leaving: Promise<void> | undefined;
+  const all = [connections, ...(admin.connections ? [admin.connections] : [])];
+  const shutDown = async (timeout = settings.shutdownTimeout): Promise<void> => {
     // A server that has not begun to listen can't be closed.
     await opening?.catch(() => undefined);
-    const all = [connections, ...(admin.connections ? [admin.connections] : [])];
     const closed = [server, admin.server]
       .filter((each) => each?.listening)
       .map((each) => once(each as Server, 'close'));
-    const drained = all.map((tracker) => tracker.drain(settings.shutdownTimeout));
+    const drained = all.map((tracker) => tracker.drain(timeout));
     const antractClosed = antract.close();
     await Promise.all(drained);
     await Promise.all(all.map((tracker) => tracker.end()));
@@ -141,6 +158,25 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
     routes.close();
     await Promise.all(closed);
     log?.close();
+  };
+
+  const leave = async (): Promise<void> => {
+    await opening?.catch(() => undefined);
+    for (const tracker of all) tracker.retire();
+    const counts = core.listOwn();
+    const sum = (name: 'held' | 'inFlight'): number =>
+      counts.reduce((total, one) => total + one[name], 0);
+    settings.logger.info(
+      `leaving: accepts no more connections. ${formatCount(sum('held'), 'request')} held, ${sum('inFlight')} in flight.`,
+    );
+    const timeout = settings.shutdownTimeout;
+    const left = await untilReleased({
+      core,
+      all,
+      timeout,
+      isClosing: () => closing !== undefined,
+    });
+    await (closing ??= shutDown(left));
   };
 
   return {
@@ -162,6 +198,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
       return address;
     },
     close: () => (closing ??= shutDown()),
+    leave: () => (leaving ??= leave()),
   };
 }
 
@@ -207,7 +244,11 @@ function createAdmin(
   const { adminPath, adminListen } = settings;
   const none = { server: undefined, connections: undefined, find: () => undefined };
   if (adminPath === false) return none;
-  const router = antract.admin({ ...adminOptions(settings), metricsPeers: peers.metrics });
+  const router = antract.admin({
+    ...adminOptions(settings),
+    metricsPeers: peers.metrics,
+    reload: peers.reload,
+  });
   if (!adminListen) {
     const destination = { app: null, handle: mount(adminPath, router) };
     const find: Admin['find'] = ({ url }) =>

@@ -1,0 +1,43 @@
+/** Waits until a gateway that leaves may close without rejecting a request. */
+import { systemClock } from '../../common/clock.ts';
+import { ENDING_MS } from '../../http/end-socket.ts';
+import type { RegistryCore } from '../../registry/registry-core.ts';
+import type { ConnectionTracker } from './connection-tracker.ts';
+
+export interface LeavingDeps {
+  readonly core: Pick<RegistryCore, 'listOwn'>;
+  readonly all: readonly ConnectionTracker[];
+  /** How long requests in flight may take after nothing is held any more, in milliseconds. */
+  readonly timeout: number;
+  /** Whether the gateway is shutting down, which ends the wait. */
+  readonly isClosing: () => boolean;
+}
+
+/** Nothing waits for the moment in which a gateway has left, so it need not be exact. */
+const CHECK_EVERY_MS = 100;
+
+/**
+ * Resolves when nothing is held and only long-lived requests are left, or when the timeout is nearly over.
+ *
+ * @returns the rest of the timeout, at least the time that long-lived requests need to end in order.
+ */
+export async function untilReleased({
+  core,
+  all,
+  timeout,
+  isClosing,
+}: LeavingDeps): Promise<number> {
+  let heldUntil = systemClock.now();
+  for (;;) {
+    const now = systemClock.now();
+    const isHolding = core.listOwn().some(({ held }) => held > 0);
+    // A released request may be held again, because the backend refused it.
+    if (isHolding) heldUntil = now;
+    const left = heldUntil + timeout - now;
+    const isSettled = !isHolding && all.every((tracker) => tracker.isSettled);
+    if (isSettled || left <= ENDING_MS || isClosing()) return Math.max(left, ENDING_MS);
+    await new Promise<void>((resolve) => {
+      systemClock.after(CHECK_EVERY_MS, resolve, { ref: true });
+    });
+  }
+}
