@@ -11,6 +11,7 @@ export interface ProcessStatus {
   readonly pid: number;
   readonly held: number;
   readonly inFlight: number;
+  readonly leaving: boolean;
   readonly seenMs: number;
 }
 

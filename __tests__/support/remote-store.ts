@@ -91,7 +91,7 @@ export class StoreProcess {
   }
 }
 
-export class RemoteStore implements Required<Omit<Store, 'startsEmpty'>> {
+export class RemoteStore implements Required<Omit<Store, 'startsEmpty' | 'isDurable'>> {
   readonly #process: StoreProcess;
   readonly #store: number;
 

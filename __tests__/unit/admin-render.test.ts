@@ -83,7 +83,14 @@ describe('lines', () => {
   });
 
   it('counts of another process that are old are said to be', () => {
-    const peer = { host: 'h', held: 0, inFlight: 1, acknowledged: true, drained: false };
+    const peer = {
+      host: 'h',
+      held: 0,
+      inFlight: 1,
+      acknowledged: true,
+      drained: false,
+      leaving: false,
+    };
     const processes = [
       { ...peer, pid: 1, seenMs: 0 },
       { ...peer, pid: 2, seenMs: 20_000 },

@@ -93,7 +93,16 @@ describe('the details of a status', () => {
 
   it('name each process that an operator must not overlook', () => {
     const processes = [
-      { host: 'h', pid: 2, held: 0, inFlight: 0, acknowledged: false, drained: true, seenMs: 4000 },
+      {
+        host: 'h',
+        pid: 2,
+        held: 0,
+        inFlight: 0,
+        acknowledged: false,
+        drained: true,
+        leaving: false,
+        seenMs: 4000,
+      },
     ];
     const silent = 'Process 1 on h has not been heard from for 6 s.';
     const lost = (given: Partial<LostProcessStatus>): string[] =>

@@ -38,6 +38,7 @@ export class OutstandingReleases {
 
   /** Milliseconds until the next of `held` requests may be released. Starts a release if none runs. */
   delay(now: number, held: number): number {
+    if (this.#share().waits) return Infinity;
     this.#pacer ??= createPacer({
       settings: this.#settings,
       start: now,

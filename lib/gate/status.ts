@@ -80,6 +80,8 @@ export interface StatusFields {
    * `processes` has the last report of each other process. Sums leave out reports older than 5 s.
    */
   store?: 'connected' | 'lost';
+  /** With a `store`: whether a pause outlives the processes that share it. */
+  durable?: boolean;
 }
 
 /** With a `store`, these figures are sums over all processes. */
@@ -113,6 +115,8 @@ export interface ProcessStatus {
   acknowledged: boolean;
   /** The process has acknowledged the pause, and nothing is in flight that a drain waits for. */
   drained: boolean;
+  /** The process accepts no more connections, and ends when it has served its requests. */
+  leaving: boolean;
   /** How long ago the process reported. The other fields are from that report. */
   seenMs: number;
 }

@@ -10,10 +10,10 @@ import {
 } from '../gate/status.ts';
 import { reportTraffic, type TrafficReport } from '../gate/traffic-stats.ts';
 import { LOST_AFTER_MS, type Peer } from './peers.ts';
-import type { AppReport, ProcessIdentity } from './process-report.ts';
+import type { AppReport, ProcessOrigin } from './process-report.ts';
 
 export interface ProcessReports {
-  readonly self: ProcessIdentity;
+  readonly self: ProcessOrigin;
   readonly own: AppReport;
   readonly peers: readonly Peer[];
   /** The version of the desired state that all processes must acknowledge. */
@@ -171,7 +171,7 @@ function processesOf(
 }
 
 function processStatus(
-  { host, pid }: ProcessIdentity,
+  { host, pid, leaving }: ProcessOrigin,
   app: AppReport | undefined,
   version: number,
 ): Omit<ProcessStatus, 'seenMs'> {
@@ -182,6 +182,7 @@ function processStatus(
     inFlight: app?.inFlight ?? 0,
     acknowledged: hasAcknowledged(app, version),
     drained: isDrained(app, version),
+    leaving: leaving !== null,
   };
 }
 

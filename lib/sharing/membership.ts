@@ -49,9 +49,9 @@ export class Membership {
     this.peers = new Peers(deps.self);
   }
 
-  /** Tells where this process listens. */
-  listensOn(address: string): void {
-    this.peers.listensOn(address);
+  /** Tells where this process listens, and whether it is leaving. */
+  setOrigin(self: ProcessOrigin): void {
+    this.peers.setOrigin(self);
     this.#dismissReplaced();
   }
 

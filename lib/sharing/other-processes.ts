@@ -130,9 +130,9 @@ export class OtherProcesses {
 
   /** Returns the part that this process has in the pace of a release. */
   paceShare(app: string): Share {
-    const { index, of } = this.#peers.share(app);
+    const share = this.#peers.share(app);
     // During an outage, a process can't see the ones ahead of it and would wait forever.
-    return { index: this.#deps.outage.isActive ? 0 : index, of };
+    return this.#deps.outage.isActive ? { index: 0, of: share.of } : share;
   }
 
   get #peers(): Peers {

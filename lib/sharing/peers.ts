@@ -48,8 +48,8 @@ export class Peers {
     this.#own = own;
   }
 
-  listensOn(address: string): void {
-    this.#own = { ...this.#own, address };
+  setOrigin(own: ProcessOrigin): void {
+    this.#own = own;
   }
 
   find(id: string): Peer | undefined {
@@ -179,8 +179,17 @@ export class Peers {
 
   /** Returns the part of this process in the pace of a release, among all that release requests now. */
   share(app: string): Share {
-    const others = this.live.filter(({ apps }) => apps[app]?.sharesPace).map(({ id }) => id);
-    return { index: others.filter((id) => id < this.#own.id).length, of: others.length + 1 };
+    const holders = [this.#own, ...this.live.filter(({ apps }) => (apps[app]?.held ?? 0) > 0)];
+    const leaving = holders.filter((one) => one.leaving !== null);
+    const waits = (one: ProcessOrigin): boolean => leaving.some((other) => goesBefore(other, one));
+    const others = this.live
+      .filter((peer) => peer.apps[app]?.sharesPace && !waits(peer))
+      .map(({ id }) => id);
+    return {
+      index: others.filter((id) => id < this.#own.id).length,
+      of: others.length + 1,
+      waits: waits(this.#own),
+    };
   }
 
   #addLost(lost: readonly LostProcess[]): void {
@@ -206,6 +215,12 @@ function silenceOf({ heardAt, excusedUntil = heardAt }: Peer, now: number): numb
 
 export function isSilent(peer: Peer, now: number): boolean {
   return silenceOf(peer, now) >= LOST_AFTER_MS;
+}
+
+/** Whether the held requests of a process that is leaving go before those of another one. */
+function goesBefore(one: ProcessOrigin, other: ProcessOrigin): boolean {
+  const isSamePlace = one.host === other.host && one.address === other.address;
+  return isSamePlace && (one.leaving ?? Infinity) < (other.leaving ?? Infinity);
 }
 
 /**

@@ -47,6 +47,8 @@ export interface ProcessOrigin extends ProcessIdentity {
   readonly address: string | null;
   /** Its number among the workers of a cluster, which only grows; null if it is not a worker. */
   readonly worker: number | null;
+  /** The number of its generation, if later processes at the same address replace it; else null. */
+  readonly leaving: number | null;
   /** When it started, by the clock of its host. */
   readonly startedAt: number;
 }
@@ -125,7 +127,7 @@ function readSilent(entry: unknown): SilentReport | undefined {
 }
 
 function readHead(report: Record<string, unknown>): ReportHead | undefined {
-  const { id, host, pid, beat, address, worker, startedAt, at, onStoreError } = report;
+  const { id, host, pid, beat, address, worker, leaving, startedAt, at, onStoreError } = report;
   const isWhole =
     typeof id === 'string' &&
     typeof host === 'string' &&
@@ -140,6 +142,7 @@ function readHead(report: Record<string, unknown>): ReportHead | undefined {
     beat,
     address: typeof address === 'string' ? address : null,
     worker: typeof worker === 'number' ? worker : null,
+    leaving: typeof leaving === 'number' ? leaving : null,
     startedAt: typeof startedAt === 'number' ? startedAt : NaN,
     at: typeof at === 'number' ? at : NaN,
     onStoreError: typeof onStoreError === 'string' ? (onStoreError as Policy) : 'open',

@@ -81,7 +81,20 @@ export function reportContents(
 }
 
 function reportSilent(peer: Peer, now: number): SilentReport {
-  const { id, host, pid, address, worker, startedAt, at, onStoreError, beat, apps, heardAt } = peer;
+  const {
+    id,
+    host,
+    pid,
+    address,
+    worker,
+    leaving,
+    startedAt,
+    at,
+    onStoreError,
+    beat,
+    apps,
+    heardAt,
+  } = peer;
   const drained: Record<string, number> = {};
   let left = MAX_DRAINED_LENGTH;
   // An app without an entry counts as not drained there, which rejects a drain rather than completes it.
@@ -96,6 +109,7 @@ function reportSilent(peer: Peer, now: number): SilentReport {
     pid,
     address,
     worker,
+    leaving,
     startedAt,
     at,
     onStoreError,

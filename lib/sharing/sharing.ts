@@ -162,9 +162,12 @@ export class Sharing {
 
   /** Tells where this process listens. A process that listens there later is its successor. */
   listensOn(address: string): void {
-    this.#self = { ...this.#self, address };
-    this.#membership.listensOn(address);
-    this.#membership.reportNow();
+    this.#setOrigin({ address });
+  }
+
+  /** Later processes replace this one, which serves what it holds. Its held requests go before theirs. */
+  onLeaving(generation: number): void {
+    this.#setOrigin({ leaving: generation });
   }
 
   /** Returns the status of an app, aggregated over all processes. */
@@ -177,6 +180,7 @@ export class Sharing {
       ...(others.isDrainedAlone(gate) && { phase: own.phase }),
       lostProcesses: others.lost(gate),
       store: this.#outage.isActive ? 'lost' : 'connected',
+      durable: this.#deps.store.isDurable !== false,
     };
   }
 
@@ -205,6 +209,12 @@ export class Sharing {
     };
   }
 
+  #setOrigin(change: Partial<Pick<ProcessOrigin, 'address' | 'leaving'>>): void {
+    this.#self = { ...this.#self, ...change };
+    this.#membership.setOrigin(this.#self);
+    this.#membership.reportNow();
+  }
+
   #report() {
     const { clock, settings } = this.#deps;
     return {
@@ -230,6 +240,7 @@ function createOrigin(clock: Clock): ProcessOrigin {
     pid: process.pid,
     address: null,
     worker: cluster.worker?.id ?? null,
+    leaving: null,
     startedAt: clock.date(),
   };
 }

@@ -3,7 +3,7 @@
  * a mark, and all other messages are ignored.
  */
 import { AntractError } from '../common/errors.ts';
-import type { Publication, StoredState, StoredReport } from './store.ts';
+import type { Publication, Store, StoredState, StoredReport } from './store.ts';
 
 const MARK = 'antract:store';
 
@@ -30,6 +30,9 @@ export interface Calls {
 }
 
 export type Method = keyof Calls;
+
+/** The answer to `subscribe`: what the primary's store says of itself. */
+export type StoreTraits = Required<Pick<Store, 'startsEmpty' | 'isDurable'>>;
 
 /** A message of a worker. */
 export interface StoreCall {

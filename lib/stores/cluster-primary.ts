@@ -14,6 +14,7 @@ import {
   type Calls,
   type Method,
   type Reply,
+  type StoreTraits,
 } from './cluster-messages.ts';
 import { MemoryStore } from './memory-store.ts';
 import { ENDED, LATE, LEFT, REPORT_TTL_MS, type Store } from './store.ts';
@@ -182,8 +183,7 @@ class WorkerLine {
     );
   }
 
-  /** Resolves with the `startsEmpty` of the store. */
-  async #subscribe(from: string, subscription: number): Promise<boolean> {
+  async #subscribe(from: string, subscription: number): Promise<StoreTraits> {
     const tell = (told: Omit<NonNullable<Reply['told']>, 'subscription'>): void => {
       // The worker reads the store again by itself, so it may miss messages.
       if (this.#backlog < MAX_BACKLOG) {
@@ -200,7 +200,8 @@ class WorkerLine {
       const own = this.#subscriptions.get(from) ?? new Map<number, Unsubscribe>();
       this.#subscriptions.set(from, own.set(subscription, unsubscribe));
     }
-    return this.#store.startsEmpty === true;
+    const { startsEmpty = false, isDurable = true } = this.#store;
+    return { startsEmpty, isDurable };
   }
 
   async #unsubscribe(from: string, subscription: number): Promise<void> {

@@ -5,7 +5,14 @@ import cluster, { type Worker } from 'node:cluster';
 import { randomUUID } from 'node:crypto';
 import { machineTime, systemClock, type Clock, type Timer } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
-import { DEFAULT_NAME, readReply, toCall, type Calls, type Method } from './cluster-messages.ts';
+import {
+  DEFAULT_NAME,
+  readReply,
+  toCall,
+  type Calls,
+  type Method,
+  type StoreTraits,
+} from './cluster-messages.ts';
 import type {
   Publication,
   PublishResult,
@@ -45,6 +52,7 @@ export class ClusterStore implements Store {
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Map<number, StoreListener>();
   #startsEmpty = false;
+  #isDurable = true;
   /** The last number of a call or subscription. */
   #lastNumber = 0;
   #closing: Promise<void> | undefined;
@@ -72,6 +80,11 @@ export class ClusterStore implements Store {
     return this.#startsEmpty;
   }
 
+  /** The value of the primary's store, known after the first subscription. */
+  get isDurable(): boolean {
+    return this.#isDurable;
+  }
+
   async load(): Promise<ReadonlyMap<string, StoredState>> {
     return new Map((await this.#call('load')) as [string, StoredState][]);
   }
@@ -89,7 +102,12 @@ export class ClusterStore implements Store {
     // Before the answer, because messages may arrive ahead of it.
     this.#listeners.set(subscription, listener);
     try {
-      this.#startsEmpty = (await this.#call('subscribe', subscription)) === true;
+      const { startsEmpty, isDurable } = (await this.#call(
+        'subscribe',
+        subscription,
+      )) as StoreTraits;
+      this.#startsEmpty = startsEmpty;
+      this.#isDurable = isDurable;
     } catch (error) {
       this.#listeners.delete(subscription);
       throw error;

@@ -23,6 +23,7 @@ import type {
 export class MemoryStore implements Store {
   /** The store is not older than its process. */
   readonly startsEmpty = true;
+  readonly isDurable = false;
   readonly #records: Records;
   readonly #subscriptions = new Subscriptions();
 

@@ -78,6 +78,14 @@ export interface Store {
    */
   readonly startsEmpty?: boolean;
 
+  /**
+   * Whether the data outlives the last process that uses the store. If not, `antract run` does not wait for a
+   * gateway that has ended, because the pause has ended with it.
+   *
+   * @default true
+   */
+  readonly isDurable?: boolean;
+
   /** Returns all records, by app. */
   load(): Promise<ReadonlyMap<string, StoredState>>;
 

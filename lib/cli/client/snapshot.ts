@@ -40,6 +40,8 @@ export interface AppSnapshot {
   readonly unacknowledged: readonly string[];
   /** Whether processes share the app through a store. */
   readonly hasStore: boolean;
+  /** Whether a pause outlives the gateway. */
+  readonly isDurable: boolean;
   /** The store does not answer: commands reach one process alone. */
   readonly isStoreLost: boolean;
   /** A problem that the command did not fail of. */
@@ -100,6 +102,8 @@ export function readSnapshot(body: Body): AppSnapshot {
       .filter(({ acknowledged }) => acknowledged === false)
       .map(nameProcess),
     hasStore: readText(body['store']) !== null,
+    // Older servers don't say, and most stores are durable.
+    isDurable: readText(body['store']) !== null && body['durable'] !== false,
     isStoreLost: body['store'] === 'lost' || body['shared'] === false,
     warning: readText(body['warning']),
     backend: readBackend(body['backend']),

@@ -176,7 +176,7 @@ function createContext(options: RunOptions, client: RunContext['client']): RunCo
     terminal,
     clock: systemClock,
     interruption: watchInterruption(),
-    hasStore: false,
+    isDurable: false,
     report: createRunReport(options.app, path.basename(options.command[0] as string), systemClock),
     print: (line) => terminal.printLine(`antract: ${line}`),
   };

@@ -43,9 +43,9 @@ function runWorker(worker: Worker): void {
   const reload = reloadThrough(worker);
   let gateway: Gateway | undefined;
   let isEnding = false;
-  const end = async (how: 'close' | 'leave'): Promise<void> => {
+  const end = async (finish: () => Promise<void> | undefined): Promise<void> => {
     // A gateway that is leaving can be closed.
-    const finished = finish(gateway, how);
+    const finished = exitCodeOf(finish);
     if (isEnding) return;
     isEnding = true;
     const code = await finished;
@@ -58,10 +58,11 @@ function runWorker(worker: Worker): void {
     // Without this, Node ends the process at once and drops its requests in flight.
     worker.exitedAfterDisconnect = true;
     stderrLogger.warn(`worker ${process.pid}: the primary process has ended; closing.`);
-    void end('close');
+    void end(() => gateway?.close());
   });
   onPrimaryMessage(worker, (message) => {
-    if (message.type === 'close' || message.type === 'leave') void end(message.type);
+    if (message.type === 'close') void end(() => gateway?.close());
+    if (message.type === 'leave') void end(() => gateway?.leave(message.generation));
     if (message.type !== 'set up') return;
     process.umask(message.setup.umask);
     void load().then((create) => {
@@ -111,9 +112,9 @@ function failureOf(error: unknown): WorkerFailure {
   return { exitCode, message, namesOptions: false };
 }
 
-async function finish(gateway: Gateway | undefined, how: 'close' | 'leave'): Promise<number> {
+async function exitCodeOf(finish: () => Promise<void> | undefined): Promise<number> {
   try {
-    await gateway?.[how]();
+    await finish();
     return 0;
   } catch (error) {
     stderrLogger.error(String(error));

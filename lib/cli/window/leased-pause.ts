@@ -99,6 +99,11 @@ export class LeasedPause {
     return this.#last.hasStore;
   }
 
+  /** Whether the pause outlives the gateway. */
+  get isDurable(): boolean {
+    return this.#last.isDurable;
+  }
+
   /** Whether the last call reached only one process, because the store did not answer. */
   get isStoreLost(): boolean {
     return this.#last.isStoreLost;
@@ -156,10 +161,10 @@ export class LeasedPause {
     }
   }
 
-  /** A gateway with a store may be restarted, and then knows the pause until its lease is over. */
+  /** A gateway with a durable store may be restarted, and then knows the pause until its lease is over. */
   #mayComeBack({ isGone }: UnreachableError): boolean {
     const { clock, lease } = this.#deps;
-    return isGone && this.hasStore && clock.now() < this.#renewedAt + lease;
+    return isGone && this.isDurable && clock.now() < this.#renewedAt + lease;
   }
 
   async #renewUntilEnd(): Promise<void> {
@@ -186,7 +191,7 @@ export class LeasedPause {
     } catch (error) {
       if (this.#ending.signal.aborted) return true;
       if (error instanceof UnreachableError && error.isGone) {
-        if (!this.#hasPrintedGone) print(gatewayGoneText(this.#deps, this.hasStore));
+        if (!this.#hasPrintedGone) print(gatewayGoneText(this.#deps, this.isDurable));
         this.#hasPrintedGone = true;
         return true;
       }
@@ -232,10 +237,10 @@ export class LeasedPause {
 /** The message for a refused connection. */
 export function gatewayGoneText(
   { client, lease }: Pick<LeasedPauseDeps, 'client' | 'lease'>,
-  hasStore: boolean,
+  isDurable: boolean,
 ): string {
   const gone = `Nothing listens at ${client.url.shown} any more: the gateway has ended, and the requests that it held are lost.`;
-  return hasStore
+  return isDurable
     ? `${gone} Other gateways end the pause within ${formatMs(lease)}, unless this one is restarted before and still knows it.`
     : `${gone} The pause has ended with it.`;
 }

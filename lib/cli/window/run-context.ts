@@ -39,8 +39,8 @@ export interface RunContext {
   readonly interruption: Interruption;
   /** Filled in step by step. */
   readonly report: RunReport;
-  /** Whether other processes share the pause through a store. Set when the pause begins. */
-  hasStore: boolean;
+  /** Whether the pause outlives its gateway, and other gateways may know it. Set when the pause begins. */
+  isDurable: boolean;
   readonly print: (line: string) => void;
 }
 

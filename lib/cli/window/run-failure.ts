@@ -100,8 +100,8 @@ function describeNow(context: RunContext, now: AppSnapshot | undefined): string 
   return `${state} ${behind} Next: ${repair}, or run \`${each}\` at each gateway (--url).`;
 }
 
-function describeNoAnswer({ hasStore }: RunContext, status: string): string {
-  const others = hasStore ? ' Other gateways may still hold requests.' : '';
+function describeNoAnswer({ isDurable }: RunContext, status: string): string {
+  const others = isDurable ? ' Other gateways may still hold requests.' : '';
   return `antract does not answer, so what clients see is unknown.${others} Next: start the gateway if it does not run, then run ${status}.`;
 }
 

@@ -130,7 +130,7 @@ function notEndedText(
 ): string {
   const { lease } = options;
   if (end instanceof UnreachableError && end.isGone)
-    return gatewayGoneText({ client, lease }, pause.hasStore);
+    return gatewayGoneText({ client, lease }, pause.isDurable);
   return `THE PAUSE COULD NOT BE ENDED: ${end.message} Its lease is no longer renewed, so it ends within ${formatMs(lease)}.`;
 }
 

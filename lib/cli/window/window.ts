@@ -77,7 +77,7 @@ async function beginLeasedPause(context: RunContext): Promise<LeasedPause> {
   try {
     const { signal } = giveUp;
     const pause = await LeasedPause.begin({ ...options, client, clock, print, signal });
-    context.hasStore = pause.hasStore;
+    context.isDurable = pause.isDurable;
     return pause;
   } catch (error) {
     if (giveUp.signal.aborted) {

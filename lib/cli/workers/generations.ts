@@ -18,6 +18,8 @@ export class Generations {
   readonly #listener: WorkerPoolListener;
   /** All generations with a worker that runs; the last one takes the connections. */
   readonly #pools = new Set<WorkerPool>();
+  /** The number of the last generation. */
+  #last = 0;
   #current: WorkerPool | undefined;
   /** Whether a generation is starting. */
   #isStarting = true;
@@ -70,7 +72,10 @@ export class Generations {
   }
 
   #create(plan: GenerationPlan): WorkerPool {
-    const pool = new WorkerPool({ ...plan, warn: this.#warn }, this.#listener);
+    const pool = new WorkerPool(
+      { ...plan, generation: ++this.#last, warn: this.#warn },
+      this.#listener,
+    );
     this.#pools.add(pool);
     return pool;
   }

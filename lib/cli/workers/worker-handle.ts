@@ -52,8 +52,8 @@ export class WorkerHandle {
   }
 
   /** A worker that does not listen yet has no requests. */
-  leave(): void {
-    if (this.isListening) sendToWorker(this.worker, { type: 'leave' });
+  leave(generation: number): void {
+    if (this.isListening) sendToWorker(this.worker, { type: 'leave', generation });
     else this.kill();
   }
 

@@ -51,7 +51,7 @@ export type ToWorker =
   | { readonly type: 'set up'; readonly setup: WorkerSetup }
   | { readonly type: 'close' }
   /** Other workers have taken over: finish all requests, also held ones, and exit. */
-  | { readonly type: 'leave' }
+  | { readonly type: 'leave'; readonly generation: number }
   /** The response to `reload`. */
   | { readonly type: 'reloaded'; readonly id: number; readonly outcome: ReloadOutcome }
   | { readonly type: 'own metrics'; readonly id: number }

@@ -10,6 +10,8 @@ import type { WorkerSetup } from './worker-messages.ts';
 
 export interface WorkerPoolDeps {
   readonly count: number;
+  /** The number of these workers among those that the primary starts at once. */
+  readonly generation: number;
   readonly setup: WorkerSetup;
   readonly warn: (message: string) => void;
 }
@@ -87,7 +89,7 @@ export class WorkerPool {
     await Promise.all(
       [...this.#workers].map(async (handle) => {
         const hadRequests = handle.isListening;
-        handle.leave();
+        handle.leave(this.#deps.generation);
         const ending = await handle.exited;
         if (!hadRequests || handle.exitedCleanly) return;
         this.#deps.warn(

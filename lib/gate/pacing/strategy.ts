@@ -23,6 +23,8 @@ export interface PaceCounts {
 export interface Share {
   readonly index: number;
   readonly of: number;
+  /** Whether held requests of another process go first, so that this one releases none now. */
+  readonly waits?: boolean;
 }
 
 /** One rule of several. The next request is released when all rules allow it. */

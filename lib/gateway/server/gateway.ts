@@ -72,8 +72,11 @@ export interface Gateway {
    * ones, and answers with `Connection: close`. Held requests stay held until they are released. When
    * nothing is held and only long-lived requests are left, or `shutdownTimeout` after nothing was held any
    * more, it closes as `close()` does. Resolves when everything is closed.
+   *
+   * @param generation of the gateways that leave one address and share a store, held requests of the lowest
+   *   generation are released first, and then those of the gateways that stay. Default 0.
    */
-  leave(): Promise<void>;
+  leave(generation?: number): Promise<void>;
 }
 
 /** For a group of gateways that run as one, such as the workers of `antract serve --workers`. */
@@ -160,8 +163,9 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
     log?.close();
   };
 
-  const leave = async (): Promise<void> => {
+  const leave = async (generation: number): Promise<void> => {
     await opening?.catch(() => undefined);
+    core.sharing?.onLeaving(generation);
     for (const tracker of all) tracker.retire();
     const counts = core.listOwn();
     const sum = (name: 'held' | 'inFlight'): number =>
@@ -198,7 +202,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
       return address;
     },
     close: () => (closing ??= shutDown()),
-    leave: () => (leaving ??= leave()),
+    leave: (generation = 0) => (leaving ??= leave(generation)),
   };
 }
 

@@ -20,7 +20,7 @@ export interface LinkedStores {
 }
 
 /** A store with all methods; the tests of missing methods are omitted. */
-export type ContractStore = Required<Omit<Store, 'startsEmpty'>>;
+export type ContractStore = Required<Omit<Store, 'startsEmpty' | 'isDurable'>>;
 
 /** Registers a test. */
 export type Test = (
