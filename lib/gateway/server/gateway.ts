@@ -9,7 +9,6 @@ import type { AddressInfo } from 'node:net';
 import type { ReloadResult } from '../../admin/access/access-check.ts';
 import type { MetricsPeers } from '../../admin/metrics/metrics-peers.ts';
 import { assembleAntract, type Antract } from '../../antract.ts';
-import { formatCount } from '../../common/format.js';
 import { readDescriptorLimits, type DescriptorLimits } from '../../common/descriptors.ts';
 import { AntractError } from '../../common/errors.ts';
 import { RegistryCore } from '../../registry/registry-core.ts';
@@ -23,7 +22,7 @@ import { Exchanges } from '../proxy/exchange.ts';
 import { AccessRecorder } from './access-recorder.ts';
 import type { Destination } from './app-route.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
-import { untilReleased } from './until-released.ts';
+import { leavingText, untilReleased } from './until-released.ts';
 import { createPublicServer, servePublic } from './public-server.ts';
 import { Routes } from './routes.ts';
 import { GatedHttpRequest } from '../../http/gated-http-request.ts';
@@ -167,12 +166,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
     await opening?.catch(() => undefined);
     core.sharing?.onLeaving(generation);
     for (const tracker of all) tracker.retire();
-    const counts = core.listOwn();
-    const sum = (name: 'held' | 'inFlight'): number =>
-      counts.reduce((total, one) => total + one[name], 0);
-    settings.logger.info(
-      `leaving: accepts no more connections. ${formatCount(sum('held'), 'request')} held, ${sum('inFlight')} in flight.`,
-    );
+    settings.logger.info(leavingText(core));
     const timeout = settings.shutdownTimeout;
     const left = await untilReleased({
       core,

@@ -1,5 +1,6 @@
 /** Waits until a gateway that leaves may close without rejecting a request. */
 import { systemClock } from '../../common/clock.ts';
+import { formatCount } from '../../common/format.js';
 import { ENDING_MS } from '../../http/end-socket.ts';
 import type { RegistryCore } from '../../registry/registry-core.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
@@ -40,4 +41,12 @@ export async function untilReleased({
       systemClock.after(CHECK_EVERY_MS, resolve, { ref: true });
     });
   }
+}
+
+/** Says in the log what a gateway that leaves still has to serve. */
+export function leavingText(core: LeavingDeps['core']): string {
+  const counts = core.listOwn();
+  const held = counts.reduce((sum, one) => sum + one.held, 0);
+  const inFlight = counts.reduce((sum, one) => sum + one.inFlight, 0);
+  return `leaving: accepts no more connections. ${formatCount(held, 'request')} held, ${inFlight} in flight.`;
 }
