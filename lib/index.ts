@@ -1,6 +1,6 @@
 /// <reference types="node" preserve="true" />
 /** The public exports of `antract`. */
-export type { AdminOptions } from './admin/access/access-check.ts';
+export type { AdminOptions, ReloadResult } from './admin/access/access-check.ts';
 export type { MetricsOptions } from './admin/metrics/metrics.ts';
 export type { MetricsPeers } from './admin/metrics/metrics-peers.ts';
 export type { MetricJson, MetricsJson, MetricsRegister } from './admin/metrics/prom-client.ts';

@@ -319,9 +319,9 @@ describe('the dashboard', () => {
       const serving = await serve(['--target', target]);
       const { page } = await openPage(serving.adminUrl);
       await shows(field(page, 'phase'), 'running');
-      serving.cli.signal('SIGSTOP');
+      serving.cli.signalAll('SIGSTOP');
       await page.getByText('Connection to the server lost').waitFor({ timeout: 15_000 });
-      serving.cli.signal('SIGCONT');
+      serving.cli.signalAll('SIGCONT');
       await page
         .getByText('Connection to the server lost')
         .waitFor({ state: 'hidden', timeout: 15_000 });

@@ -41,11 +41,6 @@ function isThere(pid: number): boolean {
   }
 }
 
-/** The processes that a process has started. */
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
-}
-
 const report = (): Record<string, unknown> =>
   JSON.parse(readFileSync(file('report.json'), 'utf8')) as Record<string, unknown>;
 
@@ -591,7 +586,7 @@ open(sys.argv[1], "w").write(str(count))
     const site = await operate();
     const run = site.antract('run', '--', ...count());
     await run.saw('stdout', /^up$/m);
-    const children = isEvery ? childrenOf(run.pid) : [];
+    const children = isEvery ? run.children : [];
     for (const pid of [run.pid, ...children]) process.kill(pid, signal);
     await run.exited;
     expect(counted()).toBe(1);

@@ -58,7 +58,7 @@ itOnLinux(
   async () => {
     const cli = start(path.join(directory, 'admin.sock'));
     await cli.saw('stderr', /\(2 workers\)/);
-    const umasks = [String(cli.pid), ...childrenOf(cli)].map(
+    const umasks = [cli.pid, ...cli.children].map(
       (pid) => /^Umask:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1],
     );
     expect(umasks).toEqual(['0177', '0000', '0000']);
@@ -76,7 +76,7 @@ itOnLinux(
     expect(taken.stderr).toBe(
       `antract: Could not listen on ${socket}: another program already uses it.\n`,
     );
-    const workers = childrenOf(killed);
+    const workers = killed.children;
     killed.signal('SIGKILL');
     // They go by themselves.
     await until(() => !workers.some((pid) => existsSync(`/proc/${pid}`)));
@@ -85,7 +85,3 @@ itOnLinux(
     expect(next.stderr).toContain('listens on');
   },
 );
-
-function childrenOf({ pid }: CliProcess): string[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-}

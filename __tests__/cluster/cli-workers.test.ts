@@ -1,7 +1,6 @@
 /** `antract serve --workers`: several real processes that listen together, and what they survive. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { createServer } from 'node:net';
 import { untilProcesses, type ProcessStatus } from '../support/admin-status.ts';
@@ -305,7 +304,7 @@ describe('several workers that get a signal', () => {
 
   it('exit in the middle of their start', async () => {
     const cli = runCli(['serve', '--target', target, '--port', '0', '--workers', '2']);
-    await until(() => childrenOf(cli.pid).length > 0);
+    await until(() => cli.children.length > 0);
     cli.signal('SIGTERM');
     expect(await cli.exited).toEqual({ code: 0, signal: null });
     expect(cli.stderr).not.toMatch(/\n\s+at |WRN_/);
@@ -384,8 +383,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-function childrenOf(pid: number): string[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
 }

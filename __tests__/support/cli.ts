@@ -1,6 +1,7 @@
 /** Runs the command line as users do, from the build; `endAll()` ends every process. */
 import { spawn, type ChildProcess, type SpawnOptionsWithoutStdio } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
 const CLI = path.join(import.meta.dirname, '../../dist/cli.js');
@@ -46,6 +47,17 @@ export class CliProcess {
 
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
+  }
+
+  /** The processes that it has started, such as the workers of a gateway. */
+  get children(): number[] {
+    const list = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8');
+    return list.split(' ').filter(Boolean).map(Number);
+  }
+
+  /** The signal also reaches its children. */
+  signalAll(name: NodeJS.Signals): void {
+    for (const pid of [this.pid, ...this.children]) process.kill(pid, name);
   }
 
   /** What a keyboard would send. */
