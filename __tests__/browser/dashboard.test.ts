@@ -176,12 +176,12 @@ describe('the dashboard', () => {
     await shows(field(page, 'details'), 'Draining: 1 request still in flight.');
     await shows(field(page, 'straggler-list'), /^PUT \/slow\/import[\d.]+ m?s$/);
     // Time goes on also where there is no news.
-    serving.cli.signal('SIGSTOP');
+    serving.cli.signalAll('SIGSTOP');
     const shown = await field(page, 'straggler-list').innerText();
     const [, age = '0'] = /import(\d+)[.\d]* s$/.exec(shown) ?? [];
     const later = [3, 4, 5, 6].map((more) => Number(age) + more).join('|');
     await shows(field(page, 'straggler-list'), new RegExp(`import(${later})(\\.\\d+)? s$`));
-    serving.cli.signal('SIGCONT');
+    serving.cli.signalAll('SIGCONT');
     open.get('/slow/import?secret=1')?.end('done');
     await shows(field(page, 'phase'), exactly('paused'));
     expect(await field(page, 'stragglers').isVisible()).toBe(false);

@@ -38,10 +38,10 @@ describeWithRedis('a gateway that was frozen', () => {
       );
     await askAll('before');
 
-    frozen.cli.signal('SIGSTOP');
+    frozen.cli.signalAll('SIGSTOP');
     const answers = askAll('meanwhile');
     expect((await command(awake, 'enable?wait=30s&lost=ignore')).phase).toBe('paused');
-    frozen.cli.signal('SIGCONT');
+    frozen.cli.signalAll('SIGCONT');
     const heldOf = ({ processes }: Status) => processes.reduce((sum, { held }) => sum + held, 0);
     await untilStatus(
       awake,

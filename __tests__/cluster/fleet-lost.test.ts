@@ -116,7 +116,7 @@ describeWithRedis('a gateway that the others can not reach', () => {
   it('is known to a gateway that starts later', async () => {
     const { first, second, link, redis } = await startTwo();
     link.silent = true;
-    first.cli.signal('SIGKILL');
+    first.cli.signalAll('SIGKILL');
     await first.cli.exited;
     const { port } = new URL(first.url);
     const again = await start(redis, '--port', port);
@@ -189,7 +189,7 @@ describeWithRedis('a gateway that the others can not reach', () => {
 
   it('does not prevent a drain once it was restarted at the same address', async () => {
     const { first, second, redis } = await startTwo();
-    second.cli.signal('SIGKILL');
+    second.cli.signalAll('SIGKILL');
     await second.cli.exited;
     await start(redis, '--port', new URL(second.url).port);
     expect(await command(first, 'enable?wait=30s')).toMatchObject({
