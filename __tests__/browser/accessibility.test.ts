@@ -114,7 +114,7 @@ const STATES: [name: string, enter: (site: Site) => Promise<unknown>][] = [
   [
     'a lost connection to the gateway',
     async ({ page, cli }) => {
-      cli.signal('SIGKILL');
+      cli.signalAll('SIGKILL');
       await page.getByText('Connection to the server lost').waitFor();
     },
   ],

@@ -293,7 +293,7 @@ describe('the dashboard', () => {
       expect(await stale.isVisible()).toBe(false);
       await button(page, 'Pause…').click();
 
-      serving.cli.signal('SIGKILL');
+      serving.cli.signalAll('SIGKILL');
       await stale.waitFor();
       await shows(page.getByRole('status').first(), 'connection lost');
       expect(await button(page, 'Pause').isDisabled()).toBe(true);

@@ -374,7 +374,7 @@ describe('status --watch', () => {
     await watch.saw('stdout', /default is running/);
     await site.admin('enable');
     await watch.saw('stdout', /\[J.*default is paused/);
-    site.gateway.signal('SIGKILL');
+    site.gateway.signalAll('SIGKILL');
     await watch.saw('stdout', /Could not reach antract at .*: connection refused/);
     watch.type('\u0003');
     expect((await watch.exited).code).toBe(130);

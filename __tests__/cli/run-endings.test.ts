@@ -285,7 +285,7 @@ describe('a command that fails after its pause was lost', () => {
     const flags = ['--on-failure', 'stop', '--lease', '60s'];
     const run = site.antract('run', ...flags, '--', ...waitForGo(9));
     await run.saw('stdout', /^up$/m);
-    site.gateway.signal('SIGKILL');
+    site.gateway.signalAll('SIGKILL');
     await site.gateway.exited;
     const { port } = new URL(site.url);
     await serve(['--target', site.backend.url, '--port', port]);
@@ -307,7 +307,7 @@ describe('a gateway that has ended', () => {
     const flags = ['--json', '--on-failure', how, '--lease', '60s'];
     const run = site.antract('run', ...flags, '--', ...waitForGo(4));
     await run.saw('stderr', /^up$/m);
-    site.gateway.signal('SIGKILL');
+    site.gateway.signalAll('SIGKILL');
     await site.gateway.exited;
     go();
     const { held, problems, error } = await printed(run);

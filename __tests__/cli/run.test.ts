@@ -377,7 +377,7 @@ describe('`antract run` whose pause ends early', () => {
     const flags = ['--lease', '3s', '--report', file('report.json')];
     const run = site.antract('run', ...flags, '--', ...waitForFile('go'));
     await run.saw('stdout', /up/);
-    site.gateway.signal('SIGKILL');
+    site.gateway.signalAll('SIGKILL');
     await site.gateway.exited;
     await run.saw('stderr', /Nothing listens at .* any more: the gateway has ended/);
     go();

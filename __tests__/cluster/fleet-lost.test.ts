@@ -29,6 +29,9 @@ const PATIENCE = 30_000;
 const isConnectedAndPaused = ({ phase, store }: Status): boolean =>
   phase === 'paused' && store === 'connected';
 
+/** The process that serves requests. */
+const workerOf = ({ cli }: Serving): number => cli.children[0] as number;
+
 describeWithRedis('a gateway that the others can not reach', () => {
   let backend: Backend;
   let directory: string;
@@ -75,10 +78,10 @@ describeWithRedis('a gateway that the others can not reach', () => {
     link.silent = true;
     const answer = await command(first, 'enable?wait=30s');
     expect(answer).toMatchObject({ status: 202, phase: 'pausing', drained: false });
-    expect(answer.lostProcesses).toMatchObject([{ pid: second.cli.pid, blocksDrain: true }]);
+    expect(answer.lostProcesses).toMatchObject([{ pid: workerOf(second), blocksDrain: true }]);
     expect((await request(`${second.url}/served`)).status).toBe(200);
     const { body } = await request(`${first.adminUrl}/drain?wait=1s`);
-    expect(body).toContain(`process ${second.cli.pid} on `);
+    expect(body).toContain(`process ${workerOf(second)} on `);
     expect(body).toContain('lost=ignore');
     expect((await command(first, 'enable?lost=ignore')).status).toBe(400);
     expect(await command(first, 'drain?wait=1s&lost=ignore')).toMatchObject({
@@ -98,14 +101,14 @@ describeWithRedis('a gateway that the others can not reach', () => {
     const url = ['--url', first.adminUrl];
     const refused = runCli(['run', ...url, '--', 'touch', file]);
     expect(await refused.exited).toEqual({ code: 3, signal: null });
-    expect(refused.stderr).toContain(`process ${second.cli.pid} on `);
+    expect(refused.stderr).toContain(`process ${workerOf(second)} on `);
     expect(refused.stderr).toMatch(/--ignore-lost.* was not run/s);
     expect(existsSync(file)).toBe(false);
     expect((await statusOf(first)).phase).toBe('running');
 
     const paused = runCli(['pause', ...url, '--wait', '10s']);
     expect(await paused.exited).toEqual({ code: 3, signal: null });
-    expect(paused.stderr).toContain(`process ${second.cli.pid} on `);
+    expect(paused.stderr).toContain(`process ${workerOf(second)} on `);
     expect(await runCli(['resume', ...url]).exited).toEqual({ code: 0, signal: null });
 
     const done = runCli(['run', ...url, '--ignore-lost', '--', 'touch', file]);
@@ -123,7 +126,7 @@ describeWithRedis('a gateway that the others can not reach', () => {
     const answer = await command(again, 'enable?wait=30s');
     expect(answer.status).toBe(202);
     // Its own predecessor is none of them.
-    expect(answer.lostProcesses).toMatchObject([{ pid: second.cli.pid }]);
+    expect(answer.lostProcesses).toMatchObject([{ pid: workerOf(second) }]);
   });
 
   it.each(['a restart of Redis', 'FLUSHALL'])(
@@ -146,13 +149,13 @@ describeWithRedis('a gateway that the others can not reach', () => {
       const file = path.join(directory, 'has-run');
       const run = runCli(['run', '--url', third.adminUrl, '--', 'touch', file]);
       expect(await run.exited).toEqual({ code: 3, signal: null });
-      expect(run.stderr).toContain(`process ${second.cli.pid} on `);
+      expect(run.stderr).toContain(`process ${workerOf(second)} on `);
       expect(existsSync(file)).toBe(false);
       for (const gateway of [third, first]) {
         expect(await command(gateway, 'enable?wait=30s')).toMatchObject({
           status: 202,
           drained: false,
-          lostProcesses: [{ pid: second.cli.pid, blocksDrain: true }],
+          lostProcesses: [{ pid: workerOf(second), blocksDrain: true }],
         });
       }
       link.silent = false;
@@ -232,7 +235,7 @@ describeWithRedis('a gateway that the others can not reach', () => {
     expect((await command(first, 'disable')).status).toBe(200);
     // One that its primary sees end is not waited for.
     const { processes } = await statusOf(first);
-    const { pid } = processes.find((one) => one.pid !== first.cli.pid) as { pid: number };
+    const { pid } = processes.find((one) => one.pid !== workerOf(first)) as { pid: number };
     process.kill(pid, 'SIGKILL');
     expect((await command(first, 'enable?wait=30s')).status).toBe(200);
   });

@@ -55,9 +55,19 @@ export class CliProcess {
     return list.split(' ').filter(Boolean).map(Number);
   }
 
-  /** The signal also reaches its children. */
+  /** The signal also reaches its children. The process itself gets it first, so that it replaces none. */
   signalAll(name: NodeJS.Signals): void {
     for (const pid of [this.pid, ...this.children]) process.kill(pid, name);
+  }
+
+  /** Ends it and its children, if it still runs. */
+  kill(): void {
+    try {
+      this.signalAll('SIGKILL');
+    } catch {
+      // It has exited, or this machine has no /proc.
+      this.signal('SIGKILL');
+    }
   }
 
   /** What a keyboard would send. */
@@ -171,6 +181,6 @@ export async function serveWithin(descriptors: number, args: readonly string[]):
 export async function endAll(): Promise<void> {
   const all = [...running];
   running.clear();
-  for (const cli of all) cli.signal('SIGKILL');
+  for (const cli of all) cli.kill();
   await Promise.all(all.map((cli) => cli.exited));
 }
