@@ -1,16 +1,7 @@
 /** `antract serve`: runs a gateway, configured by flags, environment and file. */
 import type { Command } from 'commander';
-import { AntractError } from '../../common/errors.ts';
-import { readAdminTokens } from '../config/admin-token.ts';
-import { ConfigSource } from '../config/config-source.ts';
-import { addFlags, readFlags, type FlagValues, type RawConfig } from '../config/read-flags.ts';
-import { misspeltVariables } from '../config/misspelt-variables.ts';
-import { openFileStore } from '../config/state-file-option.ts';
-import { openRedisStore } from '../config/redis-option.ts';
-import { stderrLogger } from '../run-gateway.ts';
-import { warnOfSecretArguments } from '../config/secret-arguments.ts';
-import { formatCount } from '../../common/format.js';
-import { readWorkers, runWorkers, type WorkersPlan } from '../workers/primary.ts';
+import { addFlags, readFlags } from '../config/read-flags.ts';
+import { startFirstWorker } from '../workers/first-worker.ts';
 
 export function addServe(program: Command): void {
   const command = program
@@ -18,66 +9,16 @@ export function addServe(program: Command): void {
     .description('Run a gateway in front of a backend (--target), or of several (--config).')
     .addHelpText('after', HELP);
   addFlags(command).action(async () => {
-    const values = readFlags(command);
-    for (const { name, meant } of misspeltVariables(process.env)) {
-      stderrLogger.warn(
-        `WRN_ANTRACT_VARIABLE: ${name} is not a variable that antract reads. Did you mean ${meant}?`,
-      );
-    }
-    warnOfSecretArguments(values, stderrLogger.warn);
-    const source = new ConfigSource(values);
+    const first = startFirstWorker();
     try {
-      stderrLogger.info(await start(source));
+      // Loaded while the worker loads its own modules, which takes longer.
+      const { startServing } = await import('../workers/start-serving.ts');
+      await startServing(readFlags(command), first);
     } catch (error) {
-      throw source.explain(error);
+      first.handle.kill();
+      throw error;
     }
   });
-}
-
-async function start(source: ConfigSource): Promise<string> {
-  const { kept, ...plan } = readPlan(source);
-  const redisStore = openRedisStore(kept);
-  const directories = process.env['STATE_DIRECTORY'];
-  const fileSources = {
-    stateFile: kept.stateFile,
-    hasRedis: redisStore !== undefined,
-    directories,
-  };
-  const { url, adminUrl } = await runWorkers({
-    plan,
-    readPlan: () => readNextPlan(source, kept),
-    explain: (error) => source.explain(error),
-    store: openFileStore(fileSources, stderrLogger) ?? redisStore,
-  });
-  const many = plan.count === 1 ? '' : ` (${formatCount(plan.count, 'worker')})`;
-  return `antract listens on ${url}, admin endpoints: ${adminUrl ?? 'none'}${many}`;
-}
-
-/** The options of the store, which the primary keeps when it starts new workers. */
-type StoreOptions = Readonly<Record<'redis' | 'redisPrefix' | 'stateFile', unknown>>;
-
-interface ServePlan extends WorkersPlan {
-  readonly kept: StoreOptions;
-}
-
-function readPlan(source: ConfigSource): ServePlan {
-  const { workers, redis, redisPrefix, stateFile, ...rest } = source.read();
-  const count = readWorkers(workers);
-  const config = withTokens(rest, source.values.sources);
-  return { count, config, kept: { redis, redisPrefix, stateFile } };
-}
-
-/** @throws UsageError, or AntractError if the message names an option. */
-function readNextPlan(source: ConfigSource, kept: StoreOptions): WorkersPlan {
-  const { kept: next, ...plan } = readPlan(source);
-  for (const name of ['redis', 'redisPrefix', 'stateFile'] as const) {
-    if (next[name] === kept[name]) continue;
-    throw new AntractError(
-      'ERR_ANTRACT_OPTION',
-      `Expected \`${name}\` not to change in a reload. Restart antract to change it.`,
-    );
-  }
-  return plan;
 }
 
 const HELP = `
@@ -94,16 +35,3 @@ once, with exit code 130 or 143.
 
 SIGHUP or \`antract reload\` starts new processes with the configuration file, tokens and code on disk.
 The old processes finish their requests, also held ones. On a terminal, SIGHUP shuts down.`;
-
-function withTokens(
-  { adminTokenFile, ...rest }: RawConfig,
-  sources: FlagValues['sources'],
-): RawConfig {
-  const adminToken = readAdminTokens({
-    file: adminTokenFile,
-    fileSource: sources.get('adminTokenFile'),
-    variable: process.env['ANTRACT_ADMIN_TOKEN'],
-    warn: stderrLogger.warn,
-  });
-  return { ...rest, adminToken };
-}

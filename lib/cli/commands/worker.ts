@@ -41,6 +41,7 @@ function runWorker(worker: Worker): void {
   // primary sends `close`.
   for (const signal of CLOSING_SIGNALS) process.on(signal, () => undefined);
   const reload = reloadThrough(worker);
+  const loading = load();
   let gateway: Gateway | undefined;
   let isEnding = false;
   const end = async (finish: () => Promise<void> | undefined): Promise<void> => {
@@ -65,7 +66,7 @@ function runWorker(worker: Worker): void {
     if (message.type === 'leave') void end(() => gateway?.leave(message.generation));
     if (message.type !== 'set up') return;
     process.umask(message.setup.umask);
-    void load().then((create) => {
+    void loading.then((create) => {
       if (!isEnding) gateway = open(create, message.setup, { metrics, reload });
     });
   });

@@ -5,6 +5,7 @@
 import type { ReloadResult } from '../../admin/access/access-check.ts';
 import { AntractError } from '../../common/errors.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
+import type { WorkerHandle } from './worker-handle.ts';
 import { WorkerPool, type WorkerPoolDeps, type WorkerPoolListener } from './worker-pool.ts';
 
 /** What a generation is started with. */
@@ -30,9 +31,10 @@ export class Generations {
     this.#listener = listener;
   }
 
-  async start(plan: GenerationPlan): Promise<GatewayAddress> {
+  /** @param first a worker that was started without a configuration. */
+  async start(plan: GenerationPlan, first: WorkerHandle): Promise<GatewayAddress> {
     const pool = this.#create(plan);
-    const address = await pool.start();
+    const address = await pool.start(first);
     this.#current = pool;
     this.#isStarting = false;
     return address;

@@ -2,7 +2,7 @@
  * `serve`: the primary process of a cluster whose workers are gateways. It runs the store that
  * they share, replaces workers that end, and forwards their output.
  */
-import cluster, { type Worker } from 'node:cluster';
+import type { Worker } from 'node:cluster';
 import { availableParallelism } from 'node:os';
 import { AntractError } from '../../common/errors.ts';
 import { expected } from '../../common/validate.ts';
@@ -23,10 +23,13 @@ import { LineOutput } from './line-output.ts';
 import { untilStalled } from '../flush-output.ts';
 import { MetricsAggregator } from './metrics-aggregator.ts';
 import { endOnSignals, stderrLogger } from '../run-gateway.ts';
+import type { FirstWorker } from './first-worker.ts';
 
 export interface WorkersOptions {
   /** The first workers. */
   readonly plan: WorkersPlan;
+  /** One of them, from {@link startFirstWorker}. */
+  readonly first: FirstWorker;
   /** Reads the configuration again, for a reload. */
   readonly readPlan: () => WorkersPlan;
   /** Adds the names of flags and variables to an error of a worker. */
@@ -43,13 +46,12 @@ export interface WorkersPlan {
 
 export async function runWorkers({
   plan,
+  first: { handle, umask, takeOver },
   readPlan,
   explain,
   store,
 }: WorkersOptions): Promise<GatewayAddress> {
   const primary = setUpPrimary(store ? { store } : {});
-  setUpCluster();
-  const umask = process.umask(SOCKET_UMASK);
   const output = new LineOutput(process.stdout);
   const metrics = new MetricsAggregator(stderrLogger.warn);
   const generations = new Generations(stderrLogger.warn, {
@@ -88,7 +90,8 @@ export async function runWorkers({
     beforeExit: () => generations.kill(),
     reload: async () => void (await reload()),
   });
-  return unlessClosing(generations.start(withSetup(plan)));
+  takeOver();
+  return unlessClosing(generations.start(withSetup(plan), handle));
 }
 
 /** Logs why a reload failed, and returns it for the endpoint. */
@@ -126,25 +129,6 @@ export function readWorkers(value: unknown): number {
   const count = Number(value);
   if (Number.isInteger(count) && count >= 1 && count <= MAX_WORKERS) return count;
   throw expected('workers', `a number from 1 to ${MAX_WORKERS}, or auto`, value);
-}
-
-/**
- * The primary creates no file but the Unix socket of the admin endpoints. With this umask, only its owner
- * can use the socket from the moment it exists.
- */
-const SOCKET_UMASK = 0o177;
-
-function setUpCluster(): void {
-  // Workers accept connections themselves. If the primary passed a connection to a worker that ends at
-  // that moment, no process would close it, and its client would wait without end.
-  cluster.schedulingPolicy = cluster.SCHED_NONE;
-  cluster.setupPrimary({
-    exec: process.argv[1] as string,
-    args: ['worker'],
-    // The configuration may hold regular expressions, which JSON can't carry.
-    serialization: 'advanced',
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-  });
 }
 
 /** The output of a worker is a pipe, so only the primary knows whether it ends at a terminal. */

@@ -1,6 +1,7 @@
 /** One worker process, as the primary sees it. */
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
+import { systemClock } from '../../common/clock.ts';
 import { AntractError } from '../../common/errors.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
 import { PROTOCOL } from '../../stores/cluster-messages.ts';
@@ -12,6 +13,9 @@ import {
   type WorkerSetup,
 } from './worker-messages.ts';
 
+/** A worker that leaves before it listens is killed after this time. */
+const LISTENS_OR_EXITS_MS = 5000;
+
 export class WorkerHandle {
   readonly worker: Worker;
   /** Resolves when the worker listens. Rejects if it exits before, with the reason that it gave. */
@@ -22,14 +26,17 @@ export class WorkerHandle {
   exitedCleanly = false;
   isListening = false;
   #isClosing = false;
+  #isReady = false;
+  #setup: WorkerSetup | undefined;
   #failure: WorkerFailure | undefined;
 
-  constructor(setup: WorkerSetup) {
+  /** Starts the process, which loads its code while it waits for {@link setUp}. */
+  constructor() {
     this.worker = cluster.fork();
     this.exited = this.#waitForEnd();
     this.listens = new Promise((resolve, reject) => {
       onWorkerMessage(this.worker, (message) => {
-        if (message.type === 'ready') this.#onReady(message.protocol, setup);
+        if (message.type === 'ready') this.#onReady(message.protocol);
         if (message.type === 'failed') this.#failure = message.failure;
         if (message.type !== 'listens') return;
         this.isListening = true;
@@ -45,23 +52,30 @@ export class WorkerHandle {
     return this.worker.process.pid;
   }
 
+  /** Sends the worker its configuration, once it is ready. */
+  setUp(setup: WorkerSetup): void {
+    this.#setup = setup;
+    this.#sendSetup();
+  }
+
   /** A worker that is not ready yet gets the message when it is. */
   close(): void {
     this.#isClosing = true;
     this.#sendClose();
   }
 
-  /** A worker that does not listen yet has no requests. */
+  /** A worker whose start has failed or is taking too long may have just begun to listen. */
   leave(generation: number): void {
-    if (this.isListening) sendToWorker(this.worker, { type: 'leave', generation });
-    else this.kill();
+    if (!this.#isReady) return this.kill();
+    sendToWorker(this.worker, { type: 'leave', generation });
+    systemClock.after(LISTENS_OR_EXITS_MS, () => this.isListening || this.kill());
   }
 
   kill(): void {
     this.worker.process.kill('SIGKILL');
   }
 
-  #onReady(protocol: number | undefined, setup: WorkerSetup): void {
+  #onReady(protocol: number | undefined): void {
     if (protocol !== PROTOCOL) {
       this.#failure = {
         exitCode: EXIT_FAILED,
@@ -71,7 +85,15 @@ export class WorkerHandle {
       };
       this.kill();
     } else if (this.#isClosing) this.#sendClose();
-    else sendToWorker(this.worker, { type: 'set up', setup });
+    else {
+      this.#isReady = true;
+      this.#sendSetup();
+    }
+  }
+
+  #sendSetup(): void {
+    if (!this.#isReady || !this.#setup) return;
+    sendToWorker(this.worker, { type: 'set up', setup: this.#setup });
   }
 
   #sendClose(): void {

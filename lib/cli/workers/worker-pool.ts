@@ -35,9 +35,11 @@ export class WorkerPool {
   /**
    * Resolves when all workers listen. The others start after the first one, so that an error in the
    * configuration is reported once.
+   *
+   * @param first a worker that was started without a configuration.
    */
-  async start(): Promise<GatewayAddress> {
-    const first = this.#fork();
+  async start(first: WorkerHandle): Promise<GatewayAddress> {
+    this.#add(first);
     const address = await first.listens;
     void this.#keep(first, () => undefined);
     const others = Array.from({ length: this.#deps.count - 1 }, () => {
@@ -114,14 +116,19 @@ export class WorkerPool {
   }
 
   #fork(): WorkerHandle {
-    const handle = new WorkerHandle(this.#deps.setup);
+    const handle = new WorkerHandle();
+    this.#add(handle);
+    return handle;
+  }
+
+  #add(handle: WorkerHandle): void {
+    handle.setUp(this.#deps.setup);
     this.#workers.add(handle);
     this.#listener.onFork(handle);
     void handle.exited.then(() => {
       this.#workers.delete(handle);
       this.#listener.onExit(handle);
     });
-    return handle;
   }
 
   /** Keeps one place of the pool filled. */

@@ -1,0 +1,93 @@
+/** Starts what `antract serve` runs: reads the configuration, opens the store, and sets up the workers. */
+import { AntractError } from '../../common/errors.ts';
+import { formatCount } from '../../common/format.js';
+import { readAdminTokens } from '../config/admin-token.ts';
+import { ConfigSource } from '../config/config-source.ts';
+import { misspeltVariables } from '../config/misspelt-variables.ts';
+import type { FlagValues, RawConfig } from '../config/read-flags.ts';
+import { openRedisStore } from '../config/redis-option.ts';
+import { warnOfSecretArguments } from '../config/secret-arguments.ts';
+import { openFileStore } from '../config/state-file-option.ts';
+import { stderrLogger } from '../run-gateway.ts';
+import type { FirstWorker } from './first-worker.ts';
+import { readWorkers, runWorkers, type WorkersPlan } from './primary.ts';
+
+/**
+ * Resolves when the workers listen.
+ *
+ * @throws UsageError, CommandFailure, or AntractError.
+ */
+export async function startServing(values: FlagValues, first: FirstWorker): Promise<void> {
+  for (const { name, meant } of misspeltVariables(process.env)) {
+    stderrLogger.warn(
+      `WRN_ANTRACT_VARIABLE: ${name} is not a variable that antract reads. Did you mean ${meant}?`,
+    );
+  }
+  warnOfSecretArguments(values, stderrLogger.warn);
+  const source = new ConfigSource(values);
+  try {
+    stderrLogger.info(await start(source, first));
+  } catch (error) {
+    throw source.explain(error);
+  }
+}
+
+async function start(source: ConfigSource, first: FirstWorker): Promise<string> {
+  const { kept, ...plan } = readPlan(source);
+  const redisStore = openRedisStore(kept);
+  const directories = process.env['STATE_DIRECTORY'];
+  const fileSources = {
+    stateFile: kept.stateFile,
+    hasRedis: redisStore !== undefined,
+    directories,
+  };
+  const { url, adminUrl } = await runWorkers({
+    plan,
+    first,
+    readPlan: () => readNextPlan(source, kept),
+    explain: (error) => source.explain(error),
+    store: openFileStore(fileSources, stderrLogger) ?? redisStore,
+  });
+  const many = plan.count === 1 ? '' : ` (${formatCount(plan.count, 'worker')})`;
+  return `antract listens on ${url}, admin endpoints: ${adminUrl ?? 'none'}${many}`;
+}
+
+/** The options of the store, which the primary keeps when it starts new workers. */
+type StoreOptions = Readonly<Record<'redis' | 'redisPrefix' | 'stateFile', unknown>>;
+
+interface ServePlan extends WorkersPlan {
+  readonly kept: StoreOptions;
+}
+
+function readPlan(source: ConfigSource): ServePlan {
+  const { workers, redis, redisPrefix, stateFile, ...rest } = source.read();
+  const count = readWorkers(workers);
+  const config = withTokens(rest, source.values.sources);
+  return { count, config, kept: { redis, redisPrefix, stateFile } };
+}
+
+/** @throws UsageError, or AntractError if the message names an option. */
+function readNextPlan(source: ConfigSource, kept: StoreOptions): WorkersPlan {
+  const { kept: next, ...plan } = readPlan(source);
+  for (const name of ['redis', 'redisPrefix', 'stateFile'] as const) {
+    if (next[name] === kept[name]) continue;
+    throw new AntractError(
+      'ERR_ANTRACT_OPTION',
+      `Expected \`${name}\` not to change in a reload. Restart antract to change it.`,
+    );
+  }
+  return plan;
+}
+
+function withTokens(
+  { adminTokenFile, ...rest }: RawConfig,
+  sources: FlagValues['sources'],
+): RawConfig {
+  const adminToken = readAdminTokens({
+    file: adminTokenFile,
+    fileSource: sources.get('adminTokenFile'),
+    variable: process.env['ANTRACT_ADMIN_TOKEN'],
+    warn: stderrLogger.warn,
+  });
+  return { ...rest, adminToken };
+}
