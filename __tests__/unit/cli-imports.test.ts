@@ -2,7 +2,7 @@
 import { expect, it } from '@jest/globals';
 import { build } from 'esbuild';
 
-const CLIENT_COMMANDS = ['run', 'pause', 'resume', 'stop', 'drain', 'status'];
+const CLIENT_COMMANDS = ['run', 'pause', 'resume', 'stop', 'drain', 'status', 'reload'];
 
 it('the executable loads no command but the one that was asked for', async () => {
   const { folders, packages } = await importsOf('bin.ts', './commands/*');
