@@ -60,7 +60,7 @@ it('a retired server closes an idle connection at once, and serves one whose req
   });
   const connections = new ConnectionTracker(
     server,
-    (req, res) => new GatedHttpRequest(req, res, DEFAULT_SETTINGS, silentLogger),
+    (req, res) => new GatedHttpRequest(req, res, ORIGIN, silentLogger),
   );
   const accepted = new Set<Socket>();
   server.on('connection', (socket) => accepted.add(socket));
