@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /** The executable: reads the arguments, runs the command and ends the process with its exit code. */
-import { createRequire } from 'node:module';
 import { failureJson, toFailure } from './cli/cli-error.ts';
 import { flushOutput } from './cli/flush-output.ts';
 import { createProgram } from './cli/program.ts';
 import { ignoreLostOutput } from './cli/signals.ts';
 import { printableLines } from './common/printable.ts';
+import { readVersion } from './common/version.ts';
 
 ignoreLostOutput();
 
@@ -14,10 +14,8 @@ const separator = process.argv[2] === 'run' ? process.argv.indexOf('--') : -1;
 const args = separator < 0 ? process.argv : process.argv.slice(0, separator);
 const childCommand = separator < 0 ? [] : process.argv.slice(separator + 1);
 
-const { version } = createRequire(import.meta.url)('antract/package.json') as { version: string };
-
 try {
-  const program = await createProgram(version, args[2], childCommand);
+  const program = await createProgram(readVersion(), args[2], childCommand);
   await program.parseAsync(args);
 } catch (error) {
   const { exitCode, message } = toFailure(error);

@@ -46,7 +46,7 @@ async function start(options?: AntractOptions, adminOptions?: AdminOptions): Pro
 
 /** A site with a pause behind it that held three requests: one released, one abandoned, one refused. */
 async function afterAPause(): Promise<Site> {
-  const site = await start({ maxQueue: 2 }, { metrics: {} });
+  const site = await start({ maxQueue: 2 });
   await request(site.url);
   await request(site.url);
   await site.antract.enable('default', { reason: 'anything at all' });
@@ -66,6 +66,16 @@ async function afterAPause(): Promise<Site> {
   return site;
 }
 
+const example = (name: string) => fileURLToPath(new URL(`../../example/${name}`, import.meta.url));
+
+const requestsOf = (app: string, outcome: string, status: string): string =>
+  `antract_requests_total{app="${app}",outcome="${outcome}",status="${status}"}`;
+
+const phaseOf = (metrics: string, app = 'default'): string[] =>
+  [...metrics.matchAll(new RegExp(`^antract_phase{app="${app}",phase="(\\w+)"} 1$`, 'gm'))].map(
+    ([, phase = '']) => phase,
+  );
+
 const value = (metrics: string, series: string): number | undefined => {
   const line = metrics.split('\n').find((each) => each.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length));
@@ -75,9 +85,14 @@ describe('the metrics', () => {
   it('count requests by outcome, and measure the time of held requests', async () => {
     const site = await afterAPause();
     const metrics = await site.scrape();
-    const requests = (outcome: string) =>
-      value(metrics, `antract_requests_total{app="default",outcome="${outcome}"}`);
-    expect(['passed', 'released', 'abandoned', 'rejected'].map(requests)).toEqual([2, 1, 1, 1]);
+    const requests = (outcome: string, status: string) =>
+      value(metrics, requestsOf('default', outcome, status));
+    expect([
+      requests('passed', '2xx'),
+      requests('released', '2xx'),
+      requests('abandoned', 'none'),
+      requests('rejected', '5xx'),
+    ]).toEqual([2, 1, 1, 1]);
     // Not the one that was refused at once.
     expect(value(metrics, 'antract_hold_duration_seconds_count{app="default"}')).toBe(2);
     expect(value(metrics, 'antract_pauses_total{app="default",reason="asked"}')).toBe(1);
@@ -91,23 +106,27 @@ describe('the metrics', () => {
     const answer = request(url);
     await held;
     const metrics = await scrape();
-    expect(value(metrics, 'antract_paused{app="default"}')).toBe(1);
+    expect(phaseOf(metrics)).toEqual(['paused']);
     expect(value(metrics, 'antract_held{app="default"}')).toBe(1);
+    expect(value(metrics, 'antract_held_limit{app="default"}')).toBe(10_000);
     expect(value(metrics, 'antract_in_flight{app="default"}')).toBe(0);
     expect(value(metrics, 'antract_oldest_hold_seconds{app="default"}')).toBeLessThan(5);
     expect(value(metrics, 'antract_spooled_bytes')).toBe(0);
+    const end = value(metrics, 'antract_pause_end_timestamp_seconds{app="default"}') ?? 0;
+    expect(end - Date.now() / 1000).toBeGreaterThan(240);
+    expect(end - Date.now() / 1000).toBeLessThan(301);
     await antract.disable();
     await answer;
     const after = await scrape();
-    expect(value(after, 'antract_paused{app="default"}')).toBe(0);
+    expect(phaseOf(after)).toEqual(['running']);
     expect(value(after, 'antract_held{app="default"}')).toBe(0);
     expect(value(after, 'antract_oldest_hold_seconds{app="default"}')).toBe(0);
+    expect(after).not.toMatch(/^antract_pause_end_timestamp_seconds\{/m);
   });
 
   it('count each passed request once, over any number of scrapes', async () => {
     const { url, scrape } = await start();
-    const passed = async () =>
-      value(await scrape(), 'antract_requests_total{app="default",outcome="passed"}');
+    const passed = async () => value(await scrape(), requestsOf('default', 'passed', '2xx'));
     await request(url);
     expect(await passed()).toBe(1);
     expect(await passed()).toBe(1);
@@ -118,27 +137,74 @@ describe('the metrics', () => {
   it('have every series of a known app before its first event', async () => {
     const { scrape } = await start();
     const metrics = await scrape();
-    for (const outcome of ['passed', 'released', 'abandoned', 'rejected']) {
-      expect(value(metrics, `antract_requests_total{app="default",outcome="${outcome}"}`)).toBe(0);
+    for (const outcome of ['passed', 'released']) {
+      for (const status of ['none', '1xx', '2xx', '3xx', '4xx', '5xx'])
+        expect(value(metrics, requestsOf('default', outcome, status))).toBe(0);
     }
+    for (const status of ['4xx', '5xx'])
+      expect(value(metrics, requestsOf('default', 'rejected', status))).toBe(0);
+    expect(value(metrics, requestsOf('default', 'abandoned', 'none'))).toBe(0);
+    expect(value(metrics, 'antract_stops_total{app="default"}')).toBe(0);
     for (const reason of ['asked', 'lease', 'unplanned']) {
       expect(value(metrics, `antract_pauses_total{app="default",reason="${reason}"}`)).toBe(0);
     }
     expect(value(metrics, 'antract_hold_duration_seconds_count{app="default"}')).toBe(0);
   });
 
-  it('show a stopped app as stopped and not as paused', async () => {
-    const { antract, scrape } = await start();
-    const before = await scrape();
-    expect(value(before, 'antract_stopped{app="default"}')).toBe(0);
-    await antract.stop();
+  it('count requests by the class of their status', async () => {
+    const { antract, url, scrape } = await start();
+    const { url: other } = await listen((req, res) =>
+      antract.pause()(req, res, () => {
+        res.statusCode = Number(req.url?.slice(1));
+        if (res.statusCode === 444) res.destroy();
+        else res.end();
+      }),
+    );
+    await request(url);
+    for (const status of [304, 404, 410, 500]) await request(`${other}/${status}`);
+    await request(`${other}/444`).catch(() => undefined);
     const metrics = await scrape();
-    expect(value(metrics, 'antract_stopped{app="default"}')).toBe(1);
-    expect(value(metrics, 'antract_paused{app="default"}')).toBe(0);
+    const counts = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'].map((status) =>
+      value(metrics, requestsOf('default', 'passed', status)),
+    );
+    expect(counts).toEqual([1, 0, 1, 1, 2, 1]);
+  });
+
+  it('count from the start, and not from the first scrape', async () => {
+    const { antract, scrape } = await start();
+    const drained = nextEvent(antract, 'drained');
+    await antract.stop();
+    await drained;
+    await antract.disable();
+    const drainedAgain = nextEvent(antract, 'drained');
+    await antract.enable('default', { lease: '10s' });
+    await drainedAgain;
+    await antract.disable();
+    const metrics = await scrape();
+    expect(value(metrics, 'antract_stops_total{app="default"}')).toBe(1);
+    expect(value(metrics, 'antract_pauses_total{app="default",reason="lease"}')).toBe(1);
+    expect(value(metrics, 'antract_drain_duration_seconds_count{app="default"}')).toBe(2);
+    expect(
+      value(metrics, 'antract_drain_duration_seconds_bucket{le="0.1",app="default"}'),
+    ).toBeDefined();
+  });
+
+  it('show a stopped app', async () => {
+    const { antract, scrape } = await start();
+    await antract.stop();
+    expect(phaseOf(await scrape())).toEqual(['stopped']);
+  });
+
+  it('have the version of the package', async () => {
+    const { scrape } = await start();
+    const { version } = JSON.parse(
+      await readFile(new URL('../../package.json', import.meta.url), 'utf8'),
+    ) as { version: string };
+    expect(value(await scrape(), `antract_build_info{version="${version}"}`)).toBe(1);
   });
 
   it('show whether a pause has a lease', async () => {
-    const { antract, scrape } = await start({}, { metrics: {} });
+    const { antract, scrape } = await start();
     await antract.enable('default', { lease: '10s' });
     const metrics = await scrape();
     expect(value(metrics, 'antract_pauses_total{app="default",reason="lease"}')).toBe(1);
@@ -147,10 +213,7 @@ describe('the metrics', () => {
 
   it('count a pause of several processes once, so that they can be added up', async () => {
     const store = new MemoryStore();
-    const all = await Promise.all([
-      start({ store }, { metrics: {} }),
-      start({ store: new MemoryStore(store) }, { metrics: {} }),
-    ]);
+    const all = await Promise.all([start({ store }), start({ store: new MemoryStore(store) })]);
     await Promise.all(all.map(({ antract }) => antract.ready()));
     const [one, other] = all;
     const paused = nextEvent(other.antract, 'paused');
@@ -167,7 +230,7 @@ describe('the metrics', () => {
 
   it('distinguish holds in an outage from the pauses of an operator', async () => {
     const options = { probe: { check: () => false }, holdOnOutage: '10s' };
-    const { antract, url, scrape } = await start(options, { metrics: {} });
+    const { antract, url, scrape } = await start(options);
     const pause = antract.pause();
     const { url: proxy } = await listen((req, res) =>
       // A backend that refuses the first connection.
@@ -208,7 +271,7 @@ describe('the metrics', () => {
     const metrics = await register.metrics();
     expect(metrics.match(/^antract_held\{/gm)).toHaveLength(101);
     expect(value(metrics, 'antract_held{app="other"}')).toBe(200);
-    expect(value(metrics, 'antract_paused{app="other"}')).toBe(200);
+    expect(value(metrics, 'antract_phase{app="other",phase="paused"}')).toBe(200);
     expect(value(metrics, 'antract_pauses_total{app="other",reason="asked"}')).toBe(200);
     expect(value(metrics, 'antract_spooled_bytes')).toBe(4096);
   });
@@ -230,9 +293,9 @@ describe('the metrics', () => {
     const metrics = await register.metrics();
     for (const app of ['shop-119', 'blog', 'client-99']) {
       expect(value(metrics, `antract_held{app="${app}"}`)).toBe(1);
-      expect(value(metrics, `antract_paused{app="${app}"}`)).toBe(1);
+      expect(phaseOf(metrics, app)).toEqual(['paused']);
       expect(value(metrics, `antract_pauses_total{app="${app}",reason="asked"}`)).toBe(1);
-      expect(value(metrics, `antract_requests_total{app="${app}",outcome="passed"}`)).toBe(0);
+      expect(value(metrics, requestsOf(app, 'passed', '2xx'))).toBe(0);
     }
     expect(value(metrics, 'antract_held{app="shop-0"}')).toBe(0);
     expect(value(metrics, 'antract_held{app="other"}')).toBe(50);
@@ -244,9 +307,8 @@ describe('the metrics', () => {
   it('have no value for an evicted app', async () => {
     const registry = new OpenRegistry({ maxApps: 1 }, new FakeClock());
     const register = createMetrics(registry.core);
-    const enterIn = (app: string): void => {
-      enter(registry.gate(app));
-    };
+    const passed = async (app: string) =>
+      value(await register.metrics(), requestsOf(app, 'passed', 'none'));
     const [one, other] = [{ url: '/' }, { url: '/' }];
     enter(registry.gate('first'), gatedRequest({ request: one }));
     await register.metrics();
@@ -255,15 +317,14 @@ describe('the metrics', () => {
     const metrics = await register.metrics();
     expect(value(metrics, 'antract_in_flight{app="first"}')).toBeUndefined();
     expect(value(metrics, 'antract_in_flight{app="second"}')).toBe(1);
-    expect(value(metrics, 'antract_requests_total{app="first",outcome="passed"}')).toBe(1);
+    expect(await passed('first')).toBe(1);
 
-    // It comes back, and counts from nothing.
+    // It comes back, and its gate counts from nothing.
     registry.gate('second').onResponseEnd(other);
-    enterIn('first');
-    enterIn('first');
-    expect(await register.metrics()).toContain(
-      'antract_requests_total{app="first",outcome="passed"} 3',
-    );
+    for (let i = 0; i < 2; i++) {
+      registry.gate('first').onResponseEnd(enter(registry.gate('first')));
+    }
+    expect(await passed('first')).toBe(3);
   });
 
   it('count the requests of an app that was evicted between two scrapes', async () => {
@@ -282,8 +343,7 @@ describe('the metrics', () => {
     pass('second', 5);
     pass('first', 4);
     const metrics = await register.metrics();
-    const passed = (app: string) =>
-      value(metrics, `antract_requests_total{app="${app}",outcome="passed"}`);
+    const passed = (app: string) => value(metrics, requestsOf(app, 'passed', 'none'));
     expect([passed('first'), passed('second')]).toEqual([7, 5]);
   });
 });
@@ -302,10 +362,9 @@ describe('a metrics register of the user', () => {
   it('contains only its own metrics after antract is closed', async () => {
     const register = new Registry();
     const { antract } = await start({}, { metrics: { register } });
-    expect(antract.core.events.listenerCount('released')).toBe(1);
+    expect(await register.metrics()).toContain('antract_held');
     await antract.close();
     expect(await register.metrics()).toBe('\n');
-    expect(antract.core.events.listenerCount('released')).toBe(0);
   });
 
   it('must be a Registry of prom-client', () => {
@@ -316,17 +375,6 @@ describe('a metrics register of the user', () => {
     expect(() => antract.admin({ metrics: { registry: 1 } as object })).toThrow(
       /Unknown option `admin.metrics.registry`. Did you mean `register`/,
     );
-  });
-});
-
-describe('before the first request for metrics', () => {
-  it('no event is counted', async () => {
-    const { antract, scrape } = await start();
-    expect(antract.core.events.listenerCount('released')).toBe(0);
-    await scrape();
-    expect(antract.core.events.listenerCount('released')).toBe(1);
-    await scrape();
-    expect(antract.core.events.listenerCount('released')).toBe(1);
   });
 });
 
@@ -347,9 +395,6 @@ describe("Prometheus' own tool", () => {
     return { code, output: output + errors };
   }
 
-  const example = (name: string) =>
-    fileURLToPath(new URL(`../../example/${name}`, import.meta.url));
-
   itWithPromtool('finds nothing to say about the metrics', async () => {
     const site = await afterAPause();
     expect(await promtool(['check', 'metrics'], await site.scrape())).toEqual({
@@ -360,24 +405,68 @@ describe("Prometheus' own tool", () => {
 
   itWithPromtool('takes the alert rules, and they fire when they should', async () => {
     const checked = await promtool(['check', 'rules', example('alerts.yml')]);
-    expect(checked).toMatchObject({ code: 0, output: expect.stringContaining('4 rules found') });
+    expect(checked).toMatchObject({ code: 0, output: expect.stringContaining('7 rules found') });
     const fixture = fileURLToPath(new URL('../support/alerts.test.yml', import.meta.url));
     expect(await promtool(['test', 'rules', fixture])).toMatchObject({
       code: 0,
       output: expect.stringContaining('SUCCESS'),
     });
   });
+});
 
-  it('and the Grafana dashboard name only existing metrics', async () => {
-    const site = await afterAPause();
-    const metrics = await site.scrape();
-    const known = new Set([...metrics.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name));
-    const dashboard = await readFile(example('grafana-dashboard.json'), 'utf8');
-    expect(JSON.parse(dashboard)).toMatchObject({ title: 'antract' });
+interface GrafanaDashboard {
+  readonly panels: readonly { readonly targets: readonly { readonly expr: string }[] }[];
+  readonly templating: { readonly list: readonly { readonly definition?: string }[] };
+  readonly annotations: { readonly list: readonly { readonly expr: string }[] };
+}
+
+/** The labels of each series. Prometheus adds `instance` and `job`. */
+function labelsBySeries(metrics: string): Map<string, string[]> {
+  const labels = new Map<string, string[]>();
+  const add = (name: string, own: string[]): void =>
+    void labels.set(name, ['instance', 'job', ...own]);
+  // A gauge may have no value at this moment.
+  for (const [, name = ''] of metrics.matchAll(/^# TYPE (\w+) gauge/gm)) add(name, ['app']);
+  for (const [, name = '', pairs = ''] of metrics.matchAll(/^(\w+)(?:\{(.*)\})? /gm)) {
+    add(
+      name,
+      [...pairs.matchAll(/(\w+)="/g)].map(([, label = '']) => label),
+    );
+  }
+  return labels;
+}
+
+describe('the alert rules and the Grafana dashboard', () => {
+  it('use only series and labels that exist', async () => {
+    const { panels, templating, annotations } = JSON.parse(
+      await readFile(example('grafana-dashboard.json'), 'utf8'),
+    ) as GrafanaDashboard;
     const alerts = await readFile(example('alerts.yml'), 'utf8');
-    const used = (dashboard + alerts).match(/\bantract_[a-z_]+/g) ?? [];
-    const plain = used.map((name) => name.replace(/_(bucket|sum|count)$/, ''));
-    expect(plain.length).toBeGreaterThan(5);
-    expect(plain.filter((name) => !known.has(name))).toEqual([]);
+    const expressions = [
+      ...panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
+      ...templating.list.flatMap(({ definition }) => definition ?? []),
+      ...annotations.list.map(({ expr }) => expr),
+      ...[...alerts.matchAll(/^ *expr: (.*)$/gm)].map(([, expr = '']) => expr),
+    ];
+    expect(expressions.length).toBeGreaterThan(20);
+    const { scrape } = await start();
+    const labels = labelsBySeries(await scrape());
+    for (const expression of expressions) {
+      const selectors = [...expression.matchAll(/\b(antract_\w+)(?:\{([^}]*)\})?/g)];
+      expect([expression, selectors.length > 0]).toEqual([expression, true]);
+      for (const [, name = '', matchers = ''] of selectors) {
+        const used = [...matchers.matchAll(/(\w+)=/g)].map(([, label = '']) => label);
+        const known = labels.get(name);
+        const unknown = used.filter((label) => !known?.includes(label));
+        expect([name, known !== undefined, unknown]).toEqual([name, true, []]);
+      }
+    }
+  });
+
+  it('show every metric', async () => {
+    const dashboard = await readFile(example('grafana-dashboard.json'), 'utf8');
+    const { scrape } = await start();
+    const names = [...(await scrape()).matchAll(/^# TYPE (\w+)/gm)].map(([, name = '']) => name);
+    expect(names.filter((name) => !dashboard.includes(name))).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@
 import type { Clock } from '../common/clock.ts';
 import type { RequestLine } from '../common/request.ts';
 import type { AppSettings } from '../options/settings.ts';
+import { AppCounts } from './app-counts.ts';
 import { Backend } from './backend.ts';
 import {
   BackendReadiness,
@@ -53,6 +54,7 @@ export class Gate {
   readonly settings: AppSettings;
   readonly clock: Clock;
   readonly traffic: TrafficStats;
+  readonly counts = new AppCounts();
   readonly drain: Drain;
   readonly releaser: Releaser;
   readonly backend: BackendReports;
@@ -225,6 +227,7 @@ export class Gate {
     if (isDependent) this.releaser.rejectMatching('long-poll', isDependent);
     // The client disconnected after the release, before the request could continue.
     if (ticket && !ticket.passed) this.#parts.held.emitAbandoned(ticket);
+    else this.counts.addEnded(gated.status ?? 0, ticket !== undefined);
     this.drain.check(gated);
     this.backend.noteResponseEnd(entry);
     if (this.#parts.outstanding.remove(request)) this.releaser.onResponse();

@@ -18,6 +18,8 @@ export interface GatedRequest {
   readonly request: RequestLine;
   /** `executionAsyncId()` of the callback in which the request arrived. Its handler runs there too. */
   readonly asyncId?: number;
+  /** The status of the response that has begun; 0 if there is none, or if it is not known. */
+  readonly status?: number;
   /** The last place of the request in the queue. Only the gate writes it. */
   ticket?: Ticket;
   /**

@@ -3,8 +3,10 @@
 /** What the operator asked for. The only thing that processes share. */
 export type DesiredKind = 'running' | 'paused' | 'stopped';
 
+export const PHASES = ['running', 'pausing', 'paused', 'releasing', 'stopped'] as const;
+
 /** What happens now. Computed from the desired state and the counts, never stored. */
-export type Phase = 'running' | 'pausing' | 'paused' | 'releasing' | 'stopped';
+export type Phase = (typeof PHASES)[number];
 
 /** Why a request is rejected. */
 export type RejectReason =

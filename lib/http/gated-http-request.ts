@@ -16,7 +16,7 @@ import {
   type RejectionResponse,
   RETRY_SOON,
 } from './rejection-response.ts';
-import { sendRejection, statusOf, type Origin } from './send-rejection.ts';
+import { rejectionStatus, sendRejection, statusOf, type Origin } from './send-rejection.ts';
 
 const LONG_POLL_ENDED: RejectionResponse = Object.freeze(
   rejectionResponse({ reason: 'long-poll', retryAfterMs: 0 }),
@@ -114,6 +114,11 @@ export class GatedHttpRequest implements GatedRequest {
     if (context.isEndedHere) return false;
     context.isEndedHere = true;
     return true;
+  }
+
+  get status(): number {
+    const res = this.#res;
+    return rejectionStatus(this.request) ?? (res.headersSent ? res.statusCode : 0);
   }
 
   hasGoodResponse(): boolean {

@@ -1,15 +1,17 @@
 /**
- * Announces an event: to tracing tools, the pause reports, the log, and the listeners.
+ * Announces an event: to tracing tools, the pause reports, the totals, the log, and the listeners.
  */
 import { EventEmitter } from 'node:events';
 import type { AntractEvents, AntractListener, EmitEvent } from '../gate/events.ts';
 import type { PauseReports } from '../gate/pause-report.ts';
 import type { Logger } from '../options/options.ts';
+import type { AppTotals } from './app-totals.ts';
 import { publish } from './diagnostics.ts';
 import { warningOf } from './event-warnings.ts';
 
 export interface EventHubDeps {
   readonly reports: PauseReports;
+  readonly totals: Pick<AppTotals, 'record'>;
   readonly logger: Logger;
 }
 
@@ -23,9 +25,10 @@ export class EventHub extends EventEmitter {
 
   /** If a listener throws, the error is logged: it must not end the request or release of the event. */
   readonly announce: EmitEvent = (event, payload, request) => {
-    const { reports, logger } = this.#deps;
+    const { reports, totals, logger } = this.#deps;
     publish(event, payload, request);
     reports.record(event, payload);
+    totals.record(event, payload);
     const warning = warningOf(event, payload);
     if (warning) logger.warn(warning);
     try {

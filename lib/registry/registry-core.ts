@@ -15,6 +15,7 @@ import type { AntractOptions } from '../options/options.ts';
 import { readOptions } from '../options/read-options.ts';
 import type { Settings } from '../options/settings.ts';
 import { Sharing } from '../sharing/sharing.ts';
+import { AppTotals } from './app-totals.ts';
 import { Drains } from './drains.ts';
 import { EventHub } from './event-hub.ts';
 import { GateFactory } from './gate-factory.ts';
@@ -28,6 +29,8 @@ export class RegistryCore {
   readonly drains: Drains;
   readonly events: EventHub;
   readonly reports = new PauseReports((app) => this.gates.find(app));
+  /** What was counted for metrics. */
+  readonly totals: AppTotals;
   /** Undefined without a store. */
   readonly sharing: Sharing | undefined;
   readonly #closing = new AbortController();
@@ -49,13 +52,15 @@ export class RegistryCore {
     this.clock = clock;
     const { settings, reports } = this;
     const { store, logger } = settings;
-    this.events = new EventHub({ reports, logger });
     this.gates = new Gates(settings, {
       create: (app) => this.#create(app),
       onCreated: (gate) => this.sharing?.onGateCreated(gate),
       onEvicted: (gate) => this.#onEvicted(gate),
     });
-    const { gates, events } = this;
+    const { gates } = this;
+    this.totals = new AppTotals({ gates, isLeader: () => this.isLeader });
+    this.events = new EventHub({ reports, totals: this.totals, logger });
+    const { events } = this;
     this.sharing = store && new Sharing({ store, clock, settings, gates, reports });
     const { sharing, closed } = this;
     this.#factory = new GateFactory({ settings, clock, sharing, emit: this.#emit, closed });
@@ -149,7 +154,9 @@ export class RegistryCore {
     return gate;
   }
 
-  #onEvicted({ app, traffic }: Gate): void {
+  #onEvicted(gate: Gate): void {
+    const { app, traffic } = gate;
+    this.totals.onEvicted(gate);
     this.#factory.forget(app);
     this.reports.forget(app);
     this.#emit('evicted', { app, passed: traffic.passed });

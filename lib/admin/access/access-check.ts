@@ -34,10 +34,9 @@ export interface AdminOptions {
    */
   authorize?: ((req: AntractRequest) => boolean | Promise<boolean>) | undefined;
   /**
-   * Options of the `metrics` endpoint. If they are given, even as `{}`, counting starts at once, and
-   * prom-client must be installed.
+   * Options of the `metrics` endpoint. If they are given, even as `{}`, prom-client must be installed.
    *
-   * @default counting starts with the first request for `metrics`
+   * @default prom-client is loaded at the first request for `metrics`
    */
   metrics?: MetricsOptions | undefined;
   /**

@@ -29,45 +29,12 @@ export interface MetricsRegister {
   removeSingleMetric(name: string): void;
 }
 
-export type Labels = Readonly<Record<string, string>>;
-
-interface MetricOptions {
-  name: string;
-  help: string;
-  labelNames?: readonly string[];
-  registers: readonly MetricsRegister[];
-  /** How the values of several processes are joined. @default 'sum' */
-  aggregator?: 'sum' | 'max' | 'min';
-  /** Called before the metric is read. */
-  collect?: () => void;
-  /** Upper bounds of a histogram's buckets. */
-  buckets?: readonly number[];
-}
-
-export interface Gauge {
-  reset(): void;
-  set(labels: Labels, value: number): void;
-}
-
-export interface Counter {
-  inc(labels: Labels, value?: number): void;
-}
-
-export interface Histogram {
-  observe(labels: Labels, value: number): void;
-  /** Creates the series, or resets it. */
-  zero(labels: Labels): void;
-}
-
 export interface PromClient {
   readonly Registry: new () => MetricsRegister;
   readonly AggregatorRegistry: {
     /** Joins the metrics of several processes. */
     aggregate(all: readonly MetricsJson[], contentType?: string): MetricsRegister;
   };
-  readonly Gauge: new (options: MetricOptions) => Gauge;
-  readonly Counter: new (options: MetricOptions) => Counter;
-  readonly Histogram: new (options: MetricOptions) => Histogram;
 }
 
 /** @throws AntractError `ERR_ANTRACT_METRICS` if it is not installed. */

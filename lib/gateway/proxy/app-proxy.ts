@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { createProxyMiddleware, type Plugin } from 'http-proxy-middleware';
+import { systemClock } from '../../common/clock.ts';
 import type { RouteSettings } from '../config/config.ts';
 import { BackendConnections } from './connections/backend-connections.ts';
 import type { Exchanges } from './exchange.ts';
@@ -65,6 +66,7 @@ export class AppProxy {
   }
 
   upgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#exchanges.of(req).sentAt = systemClock.now();
     const waiting = this.#upgrades.wait(req, socket, head, (received) => {
       // Not by the middleware's `upgrade()`, which makes its request only after this call.
       void this.#server.ws(req, socket, this.#serverOptions, received);
@@ -90,7 +92,9 @@ export class AppProxy {
   }
 
   #send(req: IncomingMessage, res: ServerResponse): void {
-    this.#exchanges.of(req).listenerCounts = countListeners(req, res);
+    const exchange = this.#exchanges.of(req);
+    exchange.sentAt = systemClock.now();
+    exchange.listenerCounts = countListeners(req, res);
     // Not by the middleware itself. It matches the path against a filter, copies the options and waits for
     // three promises, which takes about as much time as everything that antract does for a request.
     const options = this.#serverOptions;

@@ -1,6 +1,7 @@
 /** What the gateway remembers about one request until its response has ended. */
 import type { IncomingMessage } from 'node:http';
 import { plainAddress } from '../../common/address.ts';
+import { systemClock } from '../../common/clock.ts';
 import type { ListenerCounts } from './proxy-listeners.ts';
 
 export interface Exchange {
@@ -10,6 +11,10 @@ export interface Exchange {
   error: string | undefined;
   /** For the access log: the status of the response to an upgrade. */
   upgradeStatus: number | undefined;
+  /** When the latest attempt to send the request began. Undefined if there was none. */
+  sentAt: number | undefined;
+  /** How long the backend took until it began to respond. Undefined until then. */
+  backendMs: number | undefined;
   /** The listeners before the latest attempt to send the request. */
   listenerCounts: ListenerCounts | undefined;
   /** The response of the backend, from its headers on. */
@@ -36,11 +41,19 @@ export class Exchanges {
       peer: plainAddress(req.socket.remoteAddress),
       error: undefined,
       upgradeStatus: undefined,
+      sentAt: undefined,
+      backendMs: undefined,
       listenerCounts: undefined,
       backendResponse: undefined,
       isBodyOverdue: false,
     });
   }
+}
+
+/** The backend has begun to respond. Returns how long it took. */
+export function noteBackendTime(exchange: Exchange): number {
+  const now = systemClock.now();
+  return (exchange.backendMs = now - (exchange.sentAt ?? now));
 }
 
 type WithExchange = IncomingMessage & { [key: symbol]: Exchange | undefined };

@@ -16,8 +16,8 @@ export interface ProxyGate {
   reject(req: IncomingMessage, res: ServerResponse, rejection: RejectionResponse): void;
   /** The same for an upgrade, whose connection is then closed. */
   rejectUpgrade(req: IncomingMessage, rejection: RejectionResponse): void;
-  /** The backend has begun to respond to this request. */
-  onResponse(req: IncomingMessage, status: number): void;
+  /** The backend has begun to respond to this request, `afterMs` after it was sent. */
+  onResponse(req: IncomingMessage, status: number, afterMs: number): void;
   /** The backend did not respond, and the client still waits. Called before any requeue. */
   onFailure(req: IncomingMessage, reason: string): void;
   /** The backend closed the connection of this request before it responded. */

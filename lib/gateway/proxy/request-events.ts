@@ -14,7 +14,7 @@ import {
 } from './backend-error.ts';
 import { responseHasBody, passInformation, prepareResponse } from './backend-response.ts';
 import type { BackendConnections } from './connections/backend-connections.ts';
-import type { Exchange, Exchanges } from './exchange.ts';
+import { noteBackendTime, type Exchange, type Exchanges } from './exchange.ts';
 import { withoutHopHeaders, isBodyFramed } from './proxy-headers.ts';
 import { reportFailure, type ProxyGate } from './proxy-gate.ts';
 import { removeAddedListeners } from './proxy-listeners.ts';
@@ -67,7 +67,7 @@ export class RequestEvents {
       reportFailure(gate, req, error);
       return this.#respondFailed(error, req, res);
     }
-    gate.onResponse(req, proxyRes.statusCode ?? 0);
+    gate.onResponse(req, proxyRes.statusCode ?? 0, noteBackendTime(exchange));
     exchange.backendResponse = proxyRes;
     proxyRes.headers = withoutHopHeaders(proxyRes.headers);
     this.#setConnection(proxyRes, req, res);

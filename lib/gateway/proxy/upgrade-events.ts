@@ -10,7 +10,7 @@ import {
 import { badResponseError, isDrop, codeOf, rejectionForError } from './backend-error.ts';
 import { prepareResponse } from './backend-response.ts';
 import type { BackendConnections, WaitingUpgrade } from './connections/backend-connections.ts';
-import type { Exchanges } from './exchange.ts';
+import { noteBackendTime, type Exchanges } from './exchange.ts';
 import { reportFailure, type ProxyGate } from './proxy-gate.ts';
 import { joinSockets } from './upgrade-socket.ts';
 
@@ -71,7 +71,7 @@ export class UpgradeEvents {
     const exchange = this.#deps.exchanges.of(req);
     const onAnswer = (res: IncomingMessage): readonly Buffer[] => {
       exchange.upgradeStatus = res.statusCode ?? 101;
-      this.#deps.gate.onResponse(req, res.statusCode ?? 101);
+      this.#deps.gate.onResponse(req, res.statusCode ?? 101, noteBackendTime(exchange));
       socket.off('end', destroySocket);
       return early.stop();
     };

@@ -108,10 +108,12 @@ export class AppRoute implements Destination {
         }),
       reject: (req, res, rejection) => sendRejection(req, res, rejection, gate()),
       rejectUpgrade: (req, rejection) => sendUpgradeRejection(req, rejection, gate()),
-      onResponse: (req, status) => {
-        if (!isBackendError(status)) gate().backend.noteAnswer(req);
+      onResponse: (req, status, afterMs) => {
+        const { backend, counts } = gate();
+        counts.backend.observe(afterMs / 1000);
+        if (!isBackendError(status)) backend.noteAnswer(req);
         // A server that limits its load responds 503 and is reachable.
-        else if (status !== 503) gate().backend.noteFailure(req, `HTTP ${status}`);
+        else if (status !== 503) backend.noteFailure(req, `HTTP ${status}`);
       },
       onFailure: (req, reason) => gate().backend.noteFailure(req, reason),
       noteDrop: (req) => gate().backend.noteDrop(req),

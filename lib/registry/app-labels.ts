@@ -5,7 +5,7 @@
  */
 const MAX_LABELS = 100;
 
-export const OTHER = 'other';
+const OTHER = 'other';
 
 export class AppLabels {
   readonly #isDeclared: (app: string) => boolean;
