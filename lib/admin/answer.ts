@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Negotiator from 'negotiator';
 import { lingerOnClose } from '../http/lingering-close.ts';
+import { MARKER, markerOf } from '../http/marker.ts';
 import { printable, printableJson } from '../common/printable.ts';
 import { problemBody, type Problem } from './problem.ts';
 import type { Page, Rendered } from './views/rendered.ts';
@@ -23,6 +24,7 @@ export const answerer: Answerer = {
   },
   refuse(req, res, problem) {
     for (const [name, value] of Object.entries(problem.headers ?? {})) setHeader(res, name, value);
+    setHeader(res, MARKER, markerOf(problem));
     if (wantsJson(req))
       send(res, problem.status, 'application/problem+json', toJson(problemBody(problem)));
     else send(res, problem.status, TEXT, `${printable(problem.detail)}\n${problem.code}\n`);

@@ -1,40 +1,52 @@
-/** Makes the status of one app from the facts of its gate. */
-import type { BackendFacts } from './backend.ts';
+/** Makes the status of one app from the parts of its gate. */
+import type { Clock } from '../common/clock.ts';
+import type { Backend } from './backend.ts';
 import { describeBackend } from './backend-status.ts';
-import type { Straggler } from './in-flight.ts';
-import type { DesiredState } from './desired-state.ts';
-import { phaseOf } from './phase.ts';
+import type { BackendReadiness } from './backend-readiness.ts';
+import type { Drain } from './drain.ts';
+import type { GateState } from './gate-state.ts';
+import type { HeldRequests } from './held-requests.ts';
+import type { InFlight } from './in-flight.ts';
+import { phaseOf, type Phase } from './phase.ts';
+import type { Releaser } from './releaser.ts';
 import type { AppSettings } from '../options/settings.ts';
-import { sumCounts, type Counts, type ProbeStatus, type StatusFields } from './status.ts';
+import type { StatusFields } from './status.ts';
 
-export interface GateFacts extends Counts {
+export interface DescribedGate {
   readonly app: string;
-  readonly now: number;
-  readonly state: DesiredState;
-  /** When the first request in the queue arrived. Undefined if the queue is empty. */
-  readonly oldestSince: number | undefined;
-  /** How many were held when the release began. */
-  readonly heldAtResume: number;
-  readonly isDrained: boolean;
-  readonly isAwaitingBackend: boolean;
-  readonly probe: ProbeStatus | null;
-  readonly backend: BackendFacts;
   readonly settings: AppSettings;
-  /** Called only during a drain. */
-  readonly stragglers: () => Straggler[];
+  readonly clock: Clock;
+  readonly state: GateState;
+  readonly held: HeldRequests;
+  readonly inFlight: InFlight;
+  readonly backend: Backend;
+  readonly readiness: BackendReadiness;
+  readonly drain: Drain;
+  readonly releaser: Releaser;
 }
 
-export function describeGate(facts: GateFacts): StatusFields {
-  const { app, now, state, held, oldestSince, probe } = facts;
+export function phaseOfGate({ state, held, drain }: DescribedGate): Phase {
+  const { kind: desired, isAwaitingBackend } = state;
+  return phaseOf({ desired, held: held.size, isDrained: drain.isDrained, isAwaitingBackend });
+}
+
+export function describeGate(gate: DescribedGate): StatusFields {
+  const { app, clock, settings, held, inFlight, readiness, drain, releaser } = gate;
+  const state = gate.state.desired;
   const { kind, since, until, leaseEnd, expectedEnd } = state;
-  const phase = phaseOf({ ...facts, desired: kind });
+  const now = clock.now();
+  const phase = phaseOfGate(gate);
   const forMs = Math.round(now - since);
+  const probe = readiness.status(now);
   return {
     app,
     phase,
-    ...sumCounts([facts]),
-    oldestHoldMs: oldestSince === undefined ? null : Math.round(now - oldestSince),
-    heldDelta: phase === 'releasing' ? held - facts.heldAtResume : null,
+    held: held.size,
+    inFlight: inFlight.size,
+    longLived: inFlight.countLongLived(),
+    spooledBytes: held.countSpooledBytes(),
+    oldestHoldMs: held.head ? Math.round(now - held.head.since) : null,
+    heldDelta: phase === 'releasing' ? held.size - releaser.heldAtStart : null,
     pausedForMs: kind === 'paused' ? forMs : null,
     stoppedForMs: kind === 'stopped' ? forMs : null,
     endsInMs: until < Infinity ? Math.max(0, Math.round(until - now)) : null,
@@ -45,7 +57,7 @@ export function describeGate(facts: GateFacts): StatusFields {
     reason: state.reason ?? null,
     message: state.message ?? null,
     probe,
-    backend: describeBackend(facts.backend, { ...facts, phase }),
-    ...(phase === 'pausing' && { stragglers: facts.stragglers() }),
+    backend: describeBackend(gate.backend.facts, { now, phase, probe, settings }),
+    ...(phase === 'pausing' && { stragglers: drain.stragglers() }),
   };
 }

@@ -18,13 +18,13 @@ import { BackendReports } from './backend-reports.ts';
 import { applyCommand, running, type Command, type DesiredState } from './desired-state.ts';
 import { Drain } from './drain.ts';
 import { GateState, type GateStateDeps } from './gate-state.ts';
-import { describeGate } from './gate-status.ts';
+import { describeGate, phaseOfGate, type DescribedGate } from './gate-status.ts';
 import type { GatedRequest, Arrival, Ticket } from './gated-request.ts';
 import { HeldRequests } from './held-requests.ts';
 import { arrivalOf, InFlight } from './in-flight.ts';
 import { OutstandingReleases } from './outstanding-releases.ts';
 import type { Share } from './pacing/strategy.ts';
-import type { DesiredKind, Rejection, RejectReason } from './phase.ts';
+import type { DesiredKind, Phase, Rejection, RejectReason } from './phase.ts';
 import { Releaser } from './releaser.ts';
 import { StateTransitions } from './state-transitions.ts';
 import type { StatusFields } from './status.ts';
@@ -59,6 +59,7 @@ export class Gate {
   readonly releaser: Releaser;
   readonly backend: BackendReports;
   readonly #parts: GateParts;
+  readonly #described: DescribedGate;
   readonly #transitions: StateTransitions;
   #arrivals = 0;
 
@@ -90,6 +91,7 @@ export class Gate {
       releaser: this.releaser,
     });
     this.#parts = parts;
+    this.#described = { ...parts, drain: this.drain, releaser: this.releaser };
   }
 
   /** What the operator asked for, with its terms. */
@@ -119,25 +121,13 @@ export class Gate {
     return this.releaser.isDone && this.inFlight === 0;
   }
 
+  /** What goes on in this process. */
+  get phase(): Phase {
+    return phaseOfGate(this.#described);
+  }
+
   status(): StatusFields {
-    const now = this.#parts.clock.now();
-    return describeGate({
-      app: this.app,
-      now,
-      state: this.state,
-      held: this.held,
-      inFlight: this.inFlight,
-      longLived: this.#parts.inFlight.countLongLived(),
-      spooledBytes: this.#parts.held.countSpooledBytes(),
-      oldestSince: this.#parts.held.head?.since,
-      heldAtResume: this.releaser.heldAtStart,
-      isDrained: this.drain.isDrained,
-      isAwaitingBackend: this.#parts.state.isAwaitingBackend,
-      probe: this.#parts.readiness.status(now),
-      backend: this.#parts.backend.facts,
-      settings: this.settings,
-      stragglers: () => this.drain.stragglers(),
-    });
+    return describeGate(this.#described);
   }
 
   // ---- Requests -------------------------------------------------------------------------------

@@ -27,11 +27,16 @@ export interface PauseOptions {
   app?: AppOf | undefined;
 }
 
+/** A health check that antract answers in place of the backend. */
+export interface HealthCheck {
+  readonly answeredBy: Gate;
+}
+
 /**
- * The gate of a request; `bypass` if it is never held; `answer` if it is a health check to be answered
- * here; or a rejection, because no app could be found.
+ * The gate of a request; `bypass` if it is never held; a health check to be answered here; or a rejection,
+ * because no app could be found.
  */
-export type GateChoice = Gate | 'bypass' | 'answer' | RejectionResponse;
+export type GateChoice = Gate | 'bypass' | HealthCheck | RejectionResponse;
 
 const readers: Readers<{ app: AppOf }> = { app: readApp };
 
@@ -57,7 +62,7 @@ export function createGateChooser(
       const gate = core.gate(typeof app === 'string' ? app : (app(req) ?? DEFAULT_APP));
       const { settings } = gate;
       if (path !== undefined && isHealthCheck(settings, req, path)) {
-        return settings.answerHealthChecks && !gate.isOpen ? 'answer' : 'bypass';
+        return settings.answerHealthChecks && !gate.isOpen ? { answeredBy: gate } : 'bypass';
       }
       return isPrivileged(settings, req) ? 'bypass' : gate;
     } catch (error) {

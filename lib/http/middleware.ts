@@ -13,6 +13,7 @@ import { awaitsContinue, sendContinue, withholdContinue } from './expect-continu
 import { GatedHttpRequest } from './gated-http-request.ts';
 import { addServerTiming, heldMs } from './held-time.ts';
 import { awaitVerdict, type HeldExchange } from './hold.ts';
+import { MARKER, markerOf } from './marker.ts';
 import { beginHold, endHold, isConnectionFull } from './pipelined-holds.ts';
 import { isBackendError, rejectionResponse } from './rejection-response.ts';
 import { sendRejection, statusOf } from './send-rejection.ts';
@@ -52,8 +53,10 @@ export function createPauseMiddleware(
   function antractPause(req: AntractRequest, res: ServerResponse, next: NextFunction): void {
     const gate = chooseGate(req);
     if (gate === 'bypass') return next();
-    if (gate === 'answer') return answerHealthCheck(req, res);
-    if (!(gate instanceof Gate)) return sendRejection(req, res, gate, core);
+    if (!(gate instanceof Gate)) {
+      if ('answeredBy' in gate) return answerHealthCheck(req, res, gate.answeredBy);
+      return sendRejection(req, res, gate, core);
+    }
     // The client may have disconnected while an earlier handler was busy.
     if (isDisconnected(req, res)) return undefined;
     if (req.headers.upgrade !== undefined) warnOfHandshake(core, req);
@@ -153,7 +156,8 @@ function reject(gate: Gate, req: AntractRequest, res: ServerResponse, rejection:
   sendRejection(req, res, awaitsContinue(req) ? { ...response, close: true } : response, gate);
 }
 
-function answerHealthCheck(req: AntractRequest, res: ServerResponse): void {
+function answerHealthCheck(req: AntractRequest, res: ServerResponse, { phase }: Gate): void {
+  res.setHeader(MARKER, markerOf({ phase }));
   res.setHeader('Content-Type', 'text/plain');
   res.setHeader('Cache-Control', 'no-store');
   res.end(req.method === 'HEAD' ? undefined : 'OK\n');

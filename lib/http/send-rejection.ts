@@ -1,9 +1,11 @@
 /** Writes the response to a rejected request: a problem document for API clients, a small page for browsers. */
 import { ServerResponse, type IncomingMessage } from 'node:http';
 import type { Clock } from '../common/clock.ts';
+import type { Phase } from '../gate/phase.ts';
 import type { AppSettings } from '../options/settings.ts';
 import { builtInPage, PAGE_POLICY } from './page/built-in-page.ts';
 import { closeLingering, lingerOnClose } from './lingering-close.ts';
+import { MARKER, markerOf } from './marker.ts';
 import { isBackendError, type RejectionResponse } from './rejection-response.ts';
 import { contextOf, findContext } from './request-context.ts';
 
@@ -11,6 +13,8 @@ import { contextOf, findContext } from './request-context.ts';
 export interface Origin {
   readonly settings: AppSettings;
   readonly clock: Clock;
+  /** Undefined for a whole instance. */
+  readonly phase?: Phase | undefined;
 }
 
 /**
@@ -46,6 +50,7 @@ export function sendRejection(
   // then no event reports that the client disconnected.
   if (res.socket === null) req.resume();
   if (rejection.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
+  res.setHeader(MARKER, markerOf({ phase: origin.phase, code: rejection.code }));
   if (isBackendError(rejection.status) && isEventSource(req))
     return sendEmptyStream(res, rejection, origin);
   const html = wantsPage(req);

@@ -3,6 +3,7 @@
  * `X-Forwarded-*` headers.
  */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { MARKER_IN_HEADERS } from '../../http/marker.ts';
 import { prepareTrailer } from './trailers.ts';
 
 /**
@@ -79,12 +80,16 @@ export function isBodyFramed(headers: IncomingHttpHeaders): boolean {
   return Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** The headers of a response without the hop-by-hop ones. Also a copy, see {@link prepareHeaders}. */
+/**
+ * The headers of a response without the hop-by-hop ones, and without the header that marks responses of
+ * antract. Also a copy, see {@link prepareHeaders}.
+ */
 export function withoutHopHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const named = namesIn(headers.connection);
   const kept: IncomingHttpHeaders = {};
   for (const name in headers) {
-    if (!HOP_BY_HOP.has(name) && !named?.has(name)) kept[name] = headers[name];
+    if (HOP_BY_HOP.has(name) || named?.has(name) || name === MARKER_IN_HEADERS) continue;
+    kept[name] = headers[name];
   }
   prepareTrailer(kept);
   return kept;

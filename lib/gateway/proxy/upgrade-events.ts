@@ -7,6 +7,7 @@ import {
   readEarlyData,
   type EarlyData,
 } from '../../http/upgrade/handshake-socket.ts';
+import { MARKER_IN_HEADERS } from '../../http/marker.ts';
 import { badResponseError, isDrop, codeOf, rejectionForError } from './backend-error.ts';
 import { prepareResponse } from './backend-response.ts';
 import type { BackendConnections, WaitingUpgrade } from './connections/backend-connections.ts';
@@ -73,6 +74,8 @@ export class UpgradeEvents {
       exchange.upgradeStatus = res.statusCode ?? 101;
       this.#deps.gate.onResponse(req, res.statusCode ?? 101, noteBackendTime(exchange));
       socket.off('end', destroySocket);
+      // Only antract marks its responses.
+      delete res.headers[MARKER_IN_HEADERS];
       return early.stop();
     };
     proxyReq.once('response', (res) => {

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect } from 'node:net';
 import type { AdminOptions, AdminRouter } from '../../admin/router.ts';
 import { readEveryHeader } from '../../common/header-limit.ts';
+import { MARKER, markerOf } from '../../http/marker.ts';
 import type { GatewaySettings } from '../config/config.ts';
 import type { ListenAddress } from '../config/listen-address.ts';
 
@@ -40,6 +41,7 @@ export function createAdminServer(path: string, router: AdminRouter): Server {
   const server = createServer((req, res) => {
     if (isUnder(path, req.url ?? '')) return admin(req, res);
     res.statusCode = 404;
+    res.setHeader(MARKER, markerOf({ code: 'ERR_ANTRACT_ADMIN_PATH' }));
     res.setHeader('Content-Type', 'text/plain; charset=utf-8');
     res.end(`The admin endpoints are under ${path}/.\n`);
   });

@@ -5,10 +5,17 @@
  */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { MARKER, markerOf } from '../../http/marker.ts';
 import { RETRY_SOON } from '../../http/rejection-response.ts';
 import { descriptorOf, type DescriptorLimits } from '../../common/descriptors.ts';
 
-const RESPONSE = `HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: ${RETRY_SOON}\r\nContent-Length: 0\r\n\r\n`;
+const RESPONSE = [
+  'HTTP/1.1 503 Service Unavailable',
+  'Connection: close',
+  `${MARKER}: ${markerOf({ code: 'ERR_ANTRACT_TOO_MANY_CONNECTIONS' })}`,
+  `Retry-After: ${RETRY_SOON}`,
+  'Content-Length: 0\r\n\r\n',
+].join('\r\n');
 
 export class ClientOverflow {
   readonly #limits: DescriptorLimits;

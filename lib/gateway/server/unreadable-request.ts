@@ -6,6 +6,7 @@ import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
 import { closeLingering } from '../../http/lingering-close.ts';
+import { MARKER, markerOf } from '../../http/marker.ts';
 
 const STATUSES: Partial<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
@@ -19,7 +20,9 @@ export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): 
   const { _httpMessage: pending } = socket as { _httpMessage?: ServerResponse | null };
   if (socket.writable && !pending?.headersSent) {
     const status = STATUSES[error.code ?? ''] ?? 400;
-    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\n\r\n`);
+    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close`;
+    const marker = `${MARKER}: ${markerOf({ code: 'ERR_ANTRACT_UNREADABLE' })}`;
+    socket.write(`${head}\r\n${marker}\r\n\r\n`);
   }
   // A request with a malformed body must end at once, so that its backend does not wait for the rest.
   if (socket.writable && !pending && socket instanceof Socket) closeLingering(socket);

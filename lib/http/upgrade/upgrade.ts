@@ -49,7 +49,7 @@ export function createUpgradeListener(
 
   function admit(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const gate = chooseGate(req);
-    if (gate === 'bypass' || gate === 'answer') return handler(req, socket, head);
+    if (gate === 'bypass' || 'answeredBy' in gate) return handler(req, socket, head);
     // Without a listener an error ends the process.
     socket.on('error', destroy);
     if (!(gate instanceof Gate)) return sendUpgradeRejection(req, gate, core);
