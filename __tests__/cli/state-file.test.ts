@@ -14,8 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Status } from '../support/admin-status.ts';
 import { killBackends, startBackend, type Backend } from '../support/backend.ts';
 import { endAll, runCli, serve, type CliOptions } from '../support/cli.ts';
+import { untilSeen } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { closeAll, request } from '../support/http.ts';
 import { Operated } from '../support/operated.ts';
@@ -45,9 +47,16 @@ async function start(flags: string[] = [], options?: CliOptions): Promise<Operat
   return new Operated(backend, cli, url, adminUrl);
 }
 
-async function kill({ gateway }: Operated): Promise<void> {
+async function kill({ gateway, url }: Operated): Promise<void> {
   gateway.signal('SIGKILL');
   await gateway.exited;
+  // Workers notice it a moment later, and listen until then.
+  const isListening = (): Promise<boolean> =>
+    request(url).then(
+      () => true,
+      () => false,
+    );
+  await untilSeen('a free port', isListening, (isSo) => !isSo, 10_000);
 }
 
 /** What a full disk does: each write of a file fails. Pipes and sockets are not affected. */
@@ -61,9 +70,6 @@ function serveFails(args: string[], env?: Record<string, string>) {
   return cli.exited.then(({ code }) => ({ code, stderr: cli.stderr }));
 }
 
-const endsAt = async (site: Operated): Promise<number> =>
-  Date.now() + ((await site.status()) as unknown as { endsInMs: number }).endsInMs;
-
 /** Waits for the file `go`. */
 const waitForGo = (): string[] => {
   return ['sh', '-c', `echo up; until [ -e ${file('go')} ]; do sleep 0.05; done; echo went`];
@@ -76,8 +82,10 @@ describe.each([
   it('holds from its first request when it starts again, and keeps the end of the pause', async () => {
     const first = await start(flags);
     expect((await first.antract('pause', '--reason', 'migration').exited).code).toBe(0);
-    const end = await endsAt(first);
-    const { pauseId } = await first.admin('status?app=default');
+    // Each worker hears of the pause a moment later.
+    const isPaused = ({ phase }: Status): boolean => phase === 'paused';
+    const { pauseId, endsInMs } = await first.until('a paused app', isPaused);
+    const end = Date.now() + (endsInMs as number);
     await kill(first);
 
     const second = await start(flags);
@@ -86,7 +94,10 @@ describe.each([
     const [, until = ''] = /stays paused until (\S+) at the latest/.exec(second.gateway.stderr)!;
     expect(Math.abs(Date.parse(until) - end)).toBeLessThan(2000);
     await second.until('a held request', (status) => status.held === 1);
-    expect(await second.admin('status?app=default')).toMatchObject({ phase: 'paused', pauseId });
+    await second.until(
+      'the same pause',
+      (status) => isPaused(status) && status.pauseId === pauseId,
+    );
     expect((await second.antract('resume').exited).code).toBe(0);
     expect((await held).status).toBe(200);
   });

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { killBackends } from '../support/backend.ts';
 import { untilProcesses } from '../support/admin-status.ts';
 import { endAll } from '../support/cli.ts';
+import { untilSeen } from '../support/eventually.ts';
 import { request } from '../support/http.ts';
 import { operate, type Operated } from '../support/operated.ts';
 
@@ -14,7 +15,9 @@ afterEach(async () => {
   await killBackends();
 });
 
-async function scrape({ adminUrl }: Operated): Promise<(series: string) => number | undefined> {
+type Metrics = (series: string) => number | undefined;
+
+async function scrape({ adminUrl }: Operated): Promise<Metrics> {
   const { status, body } = await request(`${adminUrl}/metrics`);
   expect(status).toBe(200);
   return (series) => {
@@ -48,6 +51,9 @@ async function afterAPause(): Promise<Operated> {
   expect(during('antract_oldest_hold_seconds{app="default"}')).toBeLessThan(30);
   await gateway.admin('disable');
   await Promise.all(held);
+  // A worker without held requests hears of the release a moment later.
+  const isOver = (metrics: Metrics): boolean => metrics(PAUSED) === 0;
+  await untilSeen('metrics after the pause', () => scrape(gateway), isOver, 10_000);
   return gateway;
 }
 

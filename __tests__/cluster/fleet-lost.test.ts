@@ -104,7 +104,7 @@ describeWithRedis('a gateway that the others can not reach', () => {
     expect(refused.stderr).toContain(`process ${workerOf(second)} on `);
     expect(refused.stderr).toMatch(/--ignore-lost.* was not run/s);
     expect(existsSync(file)).toBe(false);
-    expect((await statusOf(first)).phase).toBe('running');
+    await untilStatus(first, 'running', ({ phase }) => phase === 'running', PATIENCE);
 
     const paused = runCli(['pause', ...url, '--wait', '10s']);
     expect(await paused.exited).toEqual({ code: 3, signal: null });

@@ -12,6 +12,8 @@ export interface ProcessStatus {
   readonly held: number;
   readonly inFlight: number;
   readonly leaving: boolean;
+  readonly acknowledged: boolean;
+  readonly drained: boolean;
   readonly seenMs: number;
 }
 
@@ -30,6 +32,7 @@ export interface Status {
   readonly held: number;
   readonly inFlight: number;
   readonly pauseId: string | null;
+  readonly endsInMs: number | null;
   readonly leaseEndsInMs: number | null;
   readonly expectedEndInMs: number | null;
   readonly reason: string | null;
