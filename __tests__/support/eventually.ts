@@ -2,20 +2,23 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 const UNTIL_MS = 20_000;
+/** After this time, `until` leaves the processor to the other tests. */
+const EAGER_MS = 1000;
 /** Between two looks at another process or the file system. */
 const EVERY_MS = 5;
 
 /**
- * Resolves as soon as the condition holds, for a state of this process: it is read after every turn of the
- * event loop.
+ * Resolves as soon as the condition holds, for a state of this process. At first the state is read after
+ * every turn of the event loop, so that a short state is not missed.
  */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + UNTIL_MS;
+  const start = performance.now();
   while (!(await condition())) {
-    if (performance.now() > end) {
+    const waitedMs = performance.now() - start;
+    if (waitedMs > UNTIL_MS) {
       throw new Error(`Waited ${UNTIL_MS} ms in vain for: ${String(condition)}`);
     }
-    await new Promise(setImmediate);
+    await (waitedMs < EAGER_MS ? new Promise(setImmediate) : wait(1));
   }
 }
 
