@@ -1,6 +1,7 @@
 /** The gateway's access lines. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { EventEmitter, once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import http, { type IncomingMessage } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -89,17 +90,67 @@ describe('the access log', () => {
     expect(line).not.toHaveProperty('outcome');
   });
 
-  it('has a line for each request to the admin endpoints', async () => {
-    const { adminUrl, lines } = await open();
-    await request(`${adminUrl}/status?app=default`);
-    expect(await lines.json()).toMatchObject({ app: null, path: '/_antract/status', status: 200 });
+  it('has every documented field in its place, and no other', async () => {
+    const { url, lines, backend } = await open();
+    await request(`${url}/gone`, { headers: { 'User-Agent': 'tester/1' } });
+    const line = await lines.json();
+    const docs = await readFile(new URL('../../docs/gateway.md', import.meta.url), 'utf8');
+    const section = docs.split('\n## The access log\n')[1]?.split('\n## ')[0] ?? '';
+    const documented = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+    expect(documented.filter((name) => name !== 'outcome' && name !== 'error')).toEqual(
+      Object.keys(line),
+    );
+    expect(line).toMatchObject({ target: backend.url, backendMs: expect.any(Number) });
+  });
+
+  it('has the bytes that the client sent, for each request of a connection', async () => {
+    const { url, lines } = await open();
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const sizes: number[] = [];
+    for (const body of ['x'.repeat(5000), 'x'.repeat(100_000), 'x']) {
+      await request(url, { method: 'POST', body, agent });
+      sizes.push(Number((await lines.json())['bytesIn']) - body.length);
+    }
+    agent.destroy();
+    // What is left are the headers.
+    for (const size of sizes) {
+      expect(size).toBeGreaterThan(50);
+      expect(size).toBeLessThan(300);
+    }
+  });
+
+  it('has no time and target of a backend that was not asked', async () => {
+    const { url, antract, lines } = await open();
+    await antract.stop();
+    await request(url);
+    expect(await lines.json()).toMatchObject({ status: 503, backendMs: null, target: null });
+  });
+
+  it('leaves out admin requests and health checks that succeed', async () => {
+    const lines = new Lines();
+    const backend = await listen((req, res) => {
+      res.statusCode = req.url === '/up' ? 200 : 500;
+      res.end();
+    });
+    const gateway = await openGateway({
+      target: backend.url,
+      accessLog: lines,
+      healthCheckPath: ['/up', '/down'],
+    });
+    await request(`${gateway.adminUrl}/status?app=default`);
+    await request(`${gateway.url}/up`);
+    await request(`${gateway.url}/down`);
+    expect(await lines.json()).toMatchObject({ path: '/down', status: 500 });
+    await request(`${gateway.adminUrl}/status?app=none`);
+    expect(await lines.json()).toMatchObject({ app: null, path: '/_antract/status', status: 404 });
     const own = await openGateway({
       target: 'http://127.0.0.1:9',
       adminListen: '127.0.0.1:0',
       accessLog: lines,
     });
-    await request(`${own.adminUrl}/enable`);
-    expect(await lines.json()).toMatchObject({ app: null, path: '/_antract/enable', status: 200 });
+    await request(`${own.adminUrl}/status`);
+    await request(`${own.adminUrl}/nothing`);
+    expect(await lines.json()).toMatchObject({ app: null, path: '/_antract/nothing', status: 404 });
   });
 
   it('shows how long a request was held, and its outcome', async () => {
@@ -175,12 +226,14 @@ describe('the access log', () => {
 
   it('contains no bidirectional characters from an app name', async () => {
     const app = 'a\u202eb';
-    const finished = { app, remote: undefined, status: 200, outcome: 'answered' } as const;
+    const destination = { app, target: null };
+    const exchange = { peer: undefined, error: undefined, sentAt: undefined, backendMs: undefined };
+    const finished = { destination, exchange, status: 200, outcome: 'answered' } as const;
     for (const format of ['json', 'pretty'] as const) {
       let written = '';
       const log = createAccessLog({ write: (text) => (written += text) !== '' }, format);
       const req = { method: 'GET', url: '/', headers: {} } as IncomingMessage;
-      log.write({ ...finished, req, bytes: 0, durationMs: 1 });
+      log.write({ ...finished, req, bytesIn: 0, bytes: 0, durationMs: 1 });
       log.close();
       expect(written).toContain('a\\u202eb');
     }

@@ -8,6 +8,7 @@ import { closeLingering, lingerOnClose } from './lingering-close.ts';
 import { MARKER, markerOf } from './marker.ts';
 import { isBackendError, type RejectionResponse } from './rejection-response.ts';
 import { contextOf, findContext } from './request-context.ts';
+import { REQUEST_ID, requestIdOf } from './request-id.ts';
 
 /** What rejects a request: the gate of its app, or the whole instance if the request belongs to no app. */
 export interface Origin {
@@ -51,6 +52,8 @@ export function sendRejection(
   if (res.socket === null) req.resume();
   if (rejection.close && req.httpVersionMajor < 2) res.setHeader('Connection', 'close');
   res.setHeader(MARKER, markerOf({ phase: origin.phase, code: rejection.code }));
+  const id = requestIdOf(req);
+  if (id !== undefined) res.setHeader(REQUEST_ID, id);
   if (isBackendError(rejection.status) && isEventSource(req))
     return sendEmptyStream(res, rejection, origin);
   const html = wantsPage(req);

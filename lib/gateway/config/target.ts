@@ -39,6 +39,11 @@ export const readTarget: Reader<Target> = (name, value) => {
   };
 };
 
+/** The URL of a backend. */
+export function formatTarget({ protocol, host, socketPath }: Target): string {
+  return socketPath === undefined ? `${protocol}//${host}` : `unix:${socketPath}`;
+}
+
 /**
  * The name that the certificate of an https backend must have. Without it Node expects the client's
  * `Host`.

@@ -25,10 +25,10 @@ const WANTS_TRAILERS = /(^|,)\s*trailers\s*(,|$)/i;
 
 /**
  * What a client can't remove by naming it in `Connection`: the framing of the body, and the headers that
- * identify the client.
+ * identify the client or the request.
  */
 const END_TO_END =
-  /^(host|content-length|transfer-encoding|forwarded|x-forwarded-.*|x-real-ip|x-antract-.*)$/;
+  /^(host|content-length|transfer-encoding|forwarded|x-forwarded-.*|x-real-ip|x-request-id|x-antract-.*)$/;
 
 /** Clients can write these headers as well as proxies. */
 const FORWARDING = /^(forwarded|x-forwarded-.*|x-real-ip)$/;

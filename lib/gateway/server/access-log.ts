@@ -8,6 +8,9 @@ import { heldMs } from '../../http/held-time.ts';
 import { formatMs } from '../../common/format.js';
 import { escapeUnprintable } from '../../common/printable.ts';
 import { describe } from '../../common/request.ts';
+import { requestIdOf } from '../../http/request-id.ts';
+import type { Exchange } from '../proxy/exchange.ts';
+import type { Destination } from './app-route.ts';
 import type { AccessLogFormat, LineStream } from '../config/config.ts';
 
 /**
@@ -18,16 +21,14 @@ export type Outcome = 'answered' | 'left' | 'cut-off';
 
 export interface FinishedRequest {
   readonly req: IncomingMessage;
-  /** Null for the admin endpoints, and for a request that belongs to no app. */
-  readonly app: string | null;
-  /** The address of the peer. */
-  readonly remote: string | undefined;
+  readonly destination: Pick<Destination, 'app' | 'target'>;
+  readonly exchange: Pick<Exchange, 'peer' | 'error' | 'sentAt' | 'backendMs'>;
   /** Null if there was no response. */
   readonly status: number | null;
   readonly outcome: Outcome;
-  /** Why the backend did not answer, such as `ECONNREFUSED`. */
-  readonly error?: string | undefined;
-  /** Bytes of the response on the wire, including headers. */
+  /** Bytes of the request on the wire, including headers. */
+  readonly bytesIn: number;
+  /** The same for the response. */
   readonly bytes: number;
   readonly durationMs: number;
 }
@@ -82,30 +83,36 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
 }
 
 function jsonLine(finished: FinishedRequest, time: string): string {
-  const { req, app, remote, status, outcome, error, bytes, durationMs } = finished;
+  const { req, destination, exchange, status, outcome, bytesIn, bytes, durationMs } = finished;
   const { method, path } = describe(req);
+  const { peer, error, sentAt, backendMs } = exchange;
   const line = JSON.stringify({
     time,
-    app,
-    remote,
+    requestId: requestIdOf(req),
+    app: destination.app,
+    remote: peer,
     method,
     host: cut(req.headers.host),
     path: cut(path),
     status,
     ...(outcome !== 'answered' && { outcome }),
     ...(error !== undefined && { error }),
+    bytesIn,
     bytes,
     durationMs: Math.round(durationMs),
     heldMs: Math.round(heldMs(req) ?? 0),
+    backendMs: backendMs === undefined ? null : Math.round(backendMs),
+    target: sentAt === undefined ? null : destination.target,
     userAgent: cut(req.headers['user-agent']),
   });
   return `${escapeUnprintable(line)}\n`;
 }
 
 function prettyLine(
-  { req, app, status, outcome, error, durationMs }: FinishedRequest,
+  { req, destination, exchange, status, outcome, durationMs }: FinishedRequest,
   time: string,
 ): string {
+  const { app } = destination;
   const { method, path } = describe(req);
   const held = heldMs(req);
   const parts = [
@@ -116,7 +123,7 @@ function prettyLine(
     formatMs(durationMs),
     held === undefined ? '' : `(held ${formatMs(held)})`,
     outcome === 'answered' ? '' : outcome,
-    error ?? '',
+    exchange.error ?? '',
     app === null || app === 'default' ? '' : `[${app}]`,
   ];
   const line = parts.filter((part) => part !== '').join(' ');

@@ -6,6 +6,7 @@ import { isEndedHere } from '../../http/gated-http-request.ts';
 import { rejectionStatus } from '../../http/send-rejection.ts';
 import type { Exchanges } from '../proxy/exchange.ts';
 import type { AccessLog, Outcome } from './access-log.ts';
+import type { Destination } from './app-route.ts';
 import type { ConnectionTracker } from './connection-tracker.ts';
 
 export interface AccessRecorderDeps {
@@ -26,33 +27,35 @@ export class AccessRecorder {
     this.#exchanges = exchanges;
   }
 
-  /** @param app null for a request that belongs to no app. */
-  watch(req: IncomingMessage, res: ServerResponse, app: string | null): void {
+  watch(req: IncomingMessage, res: ServerResponse, destination: Destination): void {
     const log = this.#log;
     if (!log) return this.#connections.track(req, res, ignore);
     const start = startOf(req);
     const exchange = this.#exchanges.of(req);
-    this.#connections.track(req, res, () => {
-      const { error, peer } = exchange;
+    this.#connections.track(req, res, (bytesIn) => {
       // Not the status of the response: a long poll that was ended is answered on its socket, and an
       // `EventSource` is rejected with a 200.
       const rejected = rejectionStatus(req);
       const status = rejected ?? (res.headersSent ? res.statusCode : null);
-      const outcome = rejected === undefined ? this.#outcomeOf(req, res, error) : 'answered';
-      log.write({ req, app, remote: peer, status, error, outcome, ...measure(req, start) });
+      if (status !== null && status < 400 && destination.isPoll(req)) return;
+      const outcome =
+        rejected === undefined ? this.#outcomeOf(req, res, exchange.error) : 'answered';
+      const measured = measure(req, start);
+      log.write({ req, destination, exchange, status, outcome, bytesIn, ...measured });
     });
   }
 
-  watchUpgrade(req: IncomingMessage, socket: Socket, app: string | null): void {
+  watchUpgrade(req: IncomingMessage, socket: Socket, destination: Destination): void {
     const log = this.#log;
     if (!log) return;
     const start = startOf(req);
     const exchange = this.#exchanges.of(req);
     socket.once('close', () => {
-      const { error, peer, upgradeStatus } = exchange;
-      const status = upgradeStatus ?? rejectionStatus(req) ?? null;
+      const status = exchange.upgradeStatus ?? rejectionStatus(req) ?? null;
       const outcome = status === null ? 'left' : 'answered';
-      log.write({ req, app, remote: peer, status, error, outcome, ...measure(req, start) });
+      const bytesIn = this.#connections.bytesIn(socket);
+      const measured = measure(req, start);
+      log.write({ req, destination, exchange, status, outcome, bytesIn, ...measured });
     });
   }
 

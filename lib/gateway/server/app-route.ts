@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import type { Antract } from '../../antract.ts';
+import { bypassPath, isHealthCheck } from '../../http/bypass.ts';
 import { isBackendError } from '../../http/rejection-response.ts';
 import { sendRejection, sendUpgradeRejection } from '../../http/send-rejection.ts';
 import type { PauseMiddleware } from '../../http/middleware.ts';
@@ -10,6 +11,7 @@ import { GatedUpgrade, gatedUpgradeOf } from '../../http/upgrade/gated-upgrade.t
 import type { PauseUpgradeListener, UpgradeListener } from '../../http/upgrade/upgrade.ts';
 import type { RegistryCore } from '../../registry/registry-core.ts';
 import type { RouteSettings } from '../config/config.ts';
+import { formatTarget } from '../config/target.ts';
 import { AppProxy } from '../proxy/app-proxy.ts';
 import type { Exchanges } from '../proxy/exchange.ts';
 import type { ProxyGate } from '../proxy/proxy-gate.ts';
@@ -19,6 +21,10 @@ import { prepareHeaders } from '../proxy/proxy-headers.ts';
 export interface Destination {
   /** Null if the request belongs to no app. */
   readonly app: string | null;
+  /** The URL of the backend; null if there is none. */
+  readonly target: string | null;
+  /** Whether a program asks regularly, so that an ordinary answer is not logged. */
+  isPoll(req: IncomingMessage): boolean;
   handle(req: IncomingMessage, res: ServerResponse): void;
 }
 
@@ -32,6 +38,7 @@ export interface AppRouteDeps {
 
 export class AppRoute implements Destination {
   readonly app: string;
+  readonly target: string;
   readonly #deps: AppRouteDeps;
   readonly #pause: PauseMiddleware;
   readonly #pauseUpgrade: PauseUpgradeListener;
@@ -42,6 +49,7 @@ export class AppRoute implements Destination {
     const { antract, exchanges, keepAliveSeconds } = deps;
     const { app } = settings;
     this.app = app;
+    this.target = formatTarget(settings.target);
     this.#deps = deps;
     // The app is named, not read from requests, so that a command for an unknown app is rejected.
     this.#pause = antract.pause({ app });
@@ -58,6 +66,11 @@ export class AppRoute implements Destination {
       this.#prepareHeaders(req);
       this.#proxy.request(req, res);
     });
+  }
+
+  isPoll(req: IncomingMessage): boolean {
+    const path = bypassPath(req);
+    return path !== undefined && isHealthCheck(this.#deps.core.gate(this.app).settings, req, path);
   }
 
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -65,17 +65,26 @@ export class ConnectionTracker {
     return this.#isEnding;
   }
 
-  /** @param onEnd called once, when the response has ended or its client has disconnected. */
-  track(req: IncomingMessage, res: ServerResponse, onEnd: () => void): void {
+  /**
+   * @param onEnd called once, when the response has ended or its client has disconnected, with the bytes of the
+   *   request on the wire.
+   */
+  track(req: IncomingMessage, res: ServerResponse, onEnd: (bytesIn: number) => void): void {
     this.#responses.set(res, req.socket);
     if (this.#isRetired) this.#expectEnd(res);
     if (this.#isDraining) this.#scheduleCheck();
     onDisconnect(req, res, () => {
       if (!this.#responses.delete(res)) return;
+      const bytesIn = this.bytesIn(req.socket);
       this.#readBefore.set(req.socket, req.socket.bytesRead);
-      onEnd();
+      onEnd(bytesIn);
       if (this.#isRetired) this.#onResponseEnd();
     });
+  }
+
+  /** Returns the bytes that were read from a connection since its last response ended. */
+  bytesIn(socket: Socket): number {
+    return socket.bytesRead - (this.#readBefore.get(socket) ?? 0);
   }
 
   trackUpgraded(socket: Socket): void {

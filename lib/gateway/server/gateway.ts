@@ -220,6 +220,9 @@ function warnOfLowLimit(
   );
 }
 
+/** The dashboard, the command line and Prometheus ask every few seconds. Commands have log lines of their own. */
+const ADMIN = { app: null, target: null, isPoll: () => true } as const;
+
 interface Admin {
   /** Undefined if the endpoints are on the public server or disabled. */
   readonly server: Server | undefined;
@@ -248,7 +251,7 @@ function createAdmin(
     reload: peers.reload,
   });
   if (!adminListen) {
-    const destination = { app: null, handle: mount(adminPath, router) };
+    const destination = { ...ADMIN, handle: mount(adminPath, router) };
     const find: Admin['find'] = ({ url }) =>
       isUnder(adminPath, url ?? '') ? destination : undefined;
     return { ...none, find };
@@ -259,7 +262,9 @@ function createAdmin(
     (req, res) => new GatedHttpRequest(req, res, core, core.settings.logger),
   );
   const recorder = new AccessRecorder({ connections, log, exchanges });
-  server.prependListener('request', (req, res) => recorder.watch(req, res, null));
+  server.prependListener('request', (req, res) =>
+    recorder.watch(req, res, { ...ADMIN, handle: router }),
+  );
   return { ...none, server, connections };
 }
 

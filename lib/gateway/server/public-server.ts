@@ -1,4 +1,5 @@
 /** The public server: takes requests and upgrades to their apps or to the admin endpoints. */
+import { randomUUID } from 'node:crypto';
 import {
   createServer,
   type IncomingMessage,
@@ -7,6 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { Socket } from 'node:net';
+import { REQUEST_ID, requestIdOf } from '../../http/request-id.ts';
 import { afterEarlierResponses } from '../../http/upgrade/handshake-socket.ts';
 import type { RejectionResponse } from '../../http/rejection-response.ts';
 import { sendRejection, sendUpgradeRejection } from '../../http/send-rejection.ts';
@@ -59,7 +61,8 @@ export function servePublic(server: Server, deps: PublicServerDeps): void {
     const destination = deps.overflow.has(req)
       ? overflowDestination(req, res, deps)
       : destinationOf(req, deps);
-    deps.recorder.watch(req, res, destination.app);
+    ensureRequestId(req);
+    deps.recorder.watch(req, res, destination);
     destination.handle(req, res);
   };
   const turns = new PipelineTurns(serve);
@@ -75,6 +78,11 @@ export function servePublic(server: Server, deps: PublicServerDeps): void {
       server.emit('connection', socket);
     });
   });
+}
+
+/** Takes the client's id if it is valid, so that a request keeps its id through several systems. */
+function ensureRequestId(req: IncomingMessage): void {
+  req.headers[REQUEST_ID] = requestIdOf(req) ?? randomUUID();
 }
 
 function destinationOf(req: IncomingMessage, deps: PublicServerDeps): Destination {
@@ -96,7 +104,12 @@ function overflowDestination(
 }
 
 function rejecting(rejection: RejectionResponse, core: RegistryCore): Destination {
-  return { app: null, handle: (req, res) => sendRejection(req, res, rejection, core) };
+  return {
+    app: null,
+    target: null,
+    isPoll: () => false,
+    handle: (req, res) => sendRejection(req, res, rejection, core),
+  };
 }
 
 function serveUpgrade(
@@ -109,7 +122,8 @@ function serveUpgrade(
   socket.on('error', () => socket.destroy());
   connections.trackUpgraded(socket);
   const route = readRequestTarget(req) && !findAdmin(req) ? routes.find(req) : undefined;
-  recorder.watchUpgrade(req, socket, route?.app ?? null);
+  ensureRequestId(req);
+  recorder.watchUpgrade(req, socket, route ?? rejecting(UNKNOWN_HOST, core));
   if (overflow.has(req)) return sendUpgradeRejection(req, TOO_MANY_CONNECTIONS, core);
   if (route && !connections.isDraining) return route.upgrade(req, socket, head);
   sendUpgradeRejection(req, connections.isDraining ? SHUTTING_DOWN : UNKNOWN_HOST, core);
