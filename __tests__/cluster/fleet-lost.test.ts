@@ -204,10 +204,13 @@ describeWithRedis('a gateway that the others can not reach', () => {
   it('holds requests by itself with --on-store-error fence, and serves them once it is reachable again', async () => {
     const { first, second, link } = await startTwo('--on-store-error', 'fence');
     link.silent = true;
-    // A slow report may end the fence again, unless the store is lost.
-    const isFenced = ({ phase, store }: Status): boolean =>
-      phase === 'releasing' && store === 'lost';
-    await untilStatus(second, 'fenced', isFenced, PATIENCE);
+    // The second gateway holds requests before the first one gives it up.
+    await untilStatus(
+      first,
+      '1 lost process',
+      ({ lostProcesses }) => lostProcesses.length === 1,
+      PATIENCE,
+    );
     const held = request(`${second.url}/held`);
     await untilStatus(second, '1 held request', ({ held }) => held === 1, PATIENCE);
     const answer = await command(first, 'enable?wait=30s');
