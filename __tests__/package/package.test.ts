@@ -104,7 +104,8 @@ describe('the packed tarball', () => {
     const page = sources
       .filter((source) => /^(?!.*\/uplot\/).*\.(js|css|html)$/.test(source))
       .map((source) => join('dist', source));
-    const documents = /^(docs\/[^/]+\.md|example\/[^/]+|README\.md|LICENSE|package\.json)$/;
+    const documents =
+      /^(docs\/.+\.md|example\/[^/]+|(README|CHANGELOG|SECURITY)\.md|LICENSE|package\.json)$/;
 
     const sharedPart = /^dist\/(commonjs\/part-\w+\.cjs|parts\/[\w-]+\.js)$/;
 
