@@ -313,7 +313,7 @@ describe("a handshake that a server's own handler answers", () => {
     ];
     await Promise.all(
       answers.map(async (answer) => {
-        const { antract, server, port } = await serve((_req, socket) => answer(socket as Socket));
+        const { antract, server, port } = await serve((_req, socket) => answer(socket));
         const clients = await Promise.all(EARLY.map(([, early]) => shake(port, early)));
         await Promise.all(clients.map(({ socket }) => once(socket, 'end')));
         for (const { text } of clients) expect(text()).toContain('the end');
@@ -354,7 +354,7 @@ describe("a handshake that a server's own handler answers", () => {
     const backend = await rawBackend(SWITCHING);
     const proxy = createProxyMiddleware({ target: backend.url, ws: true });
     const { antract, server, port } = await serve((req, socket, head) => {
-      proxy.upgrade(req, socket as Socket, head);
+      proxy.upgrade(req, socket, head);
     });
     const { socket, text } = await shake(port);
     await until(() => text().includes(' 101 '));

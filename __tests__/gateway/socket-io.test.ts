@@ -4,7 +4,6 @@
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { Socket as NetSocket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
@@ -66,7 +65,7 @@ async function openProxy(backend: Backend, options: AntractOptions = {}) {
     }),
   );
   const upgrade = antract.upgrade((req, socket, head) => {
-    proxy.upgrade(req, socket as NetSocket, head);
+    proxy.upgrade(req, socket, head);
   });
   server.on('upgrade', upgrade);
   return { antract, url, finish: () => void slow?.end() };

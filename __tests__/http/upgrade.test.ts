@@ -646,7 +646,7 @@ describe('a drain with open WebSockets', () => {
       on: { open: (socket: Socket) => void towardsBackend.push(socket) },
     });
     const { antract, port } = await startWith(
-      (req, socket, head) => proxy.upgrade(req, socket as Socket, head),
+      (req, socket, head) => proxy.upgrade(req, socket, head),
       { longLived: 'close' },
     );
     const client = dial({ url: `ws://127.0.0.1:${port}/chat` });

@@ -9,6 +9,7 @@ import { FLAGS } from '../../lib/cli/config/flags.ts';
 import { ERROR_CODES } from '../../lib/common/errors.ts';
 import { DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
 import { OPTION_NAMES } from '../../lib/options/read-options.ts';
+import { PAGES, readPage } from '../support/pages.ts';
 import { REJECT_REASONS, rejectionCode } from '../../lib/gate/status.ts';
 
 const ROOT = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -125,10 +126,9 @@ describe('the documentation', () => {
   });
 
   it('links only to files that exist, and to headings that they have', async () => {
-    const pages = await allPages();
     const broken: string[] = [];
-    for (const page of pages) {
-      const links = (await read(page)).matchAll(/\]\(([^)#\s]*)(?:#([^)]+))?\)/g);
+    for (const page of PAGES) {
+      const links = readPage(page).matchAll(/\]\(([^)#\s]*)(?:#([^)]+))?\)/g);
       for (const [, target = '', anchor] of links) {
         if (target.includes('://')) continue;
         const path = target === '' ? page : new URL(target, `file:///${page}`).pathname.slice(1);
@@ -137,14 +137,6 @@ describe('the documentation', () => {
       }
     }
     expect(broken).toEqual([]);
-    expect(pages.length).toBeGreaterThan(20);
+    expect(PAGES.length).toBeGreaterThan(20);
   });
 });
-
-/** The pages of the repository, those of the decisions and for contributors included. */
-async function allPages(): Promise<string[]> {
-  const isPage = (name: string): boolean => name.endsWith('.md');
-  const top = (await readdir(ROOT(''))).filter(isPage);
-  const docs = (await readdir(ROOT('docs'), { recursive: true })).filter(isPage);
-  return [...top, 'bench/README.md', ...docs.map((name) => `docs/${name}`)];
-}

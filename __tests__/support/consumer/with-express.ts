@@ -1,6 +1,7 @@
 // What the README shows, with Express and its types.
 import { createAntract, hostApp } from 'antract';
 import express from 'express';
+import { createProxyMiddleware } from 'http-proxy-middleware';
 
 const app = express();
 const antract = createAntract({ healthCheckPath: ['/healthz', /^\/up$/] });
@@ -15,3 +16,6 @@ app.get('/orders', antract.pause(), (_req, res) => {
 });
 
 express.Router().use(antract.pause({ app: 'orders' }));
+
+const proxy = createProxyMiddleware({ target: 'http://127.0.0.1:3000' });
+app.listen(8082).on('upgrade', antract.upgrade(proxy.upgrade));

@@ -54,7 +54,7 @@ export class AppRoute implements Destination {
     // The app is named, not read from requests, so that a command for an unknown app is rejected.
     this.#pause = antract.pause({ app });
     this.#proxy = new AppProxy(settings, { gate: this.#gate(), exchanges, keepAliveSeconds });
-    this.#proxyUpgrade = (req, socket, head) => this.#proxy.upgrade(req, socket as Socket, head);
+    this.#proxyUpgrade = (req, socket, head) => this.#proxy.upgrade(req, socket, head);
     this.#pauseUpgrade = antract.upgrade(
       (req, socket, head) => this.#passUpgrade(req, socket, head),
       { app },
@@ -90,7 +90,7 @@ export class AppRoute implements Destination {
     this.#proxy.close();
   }
 
-  #passUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  #passUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
     const { connection, upgrade } = req.headers;
     this.#prepareHeaders(req);
     Object.assign(req.headers, { connection, upgrade });

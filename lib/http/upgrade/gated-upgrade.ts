@@ -2,6 +2,7 @@
  * An upgrade as a gate sees it: an ordinary request until the handshake has its response, then long-lived.
  * Ends a WebSocket by the close frame that makes its client reconnect.
  */
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../../common/clock.ts';
 import { ENDING_MS, endSocket, limitEnd, type EndLimit } from '../end-socket.ts';
@@ -77,7 +78,7 @@ export class GatedUpgrade implements GatedRequest {
   }
 
   /** Gives the socket to the handler, and follows what the handler writes. */
-  handTo(handler: (req: AntractRequest, socket: Duplex, head: Buffer) => void, head: Buffer): void {
+  handTo(handler: (req: AntractRequest, socket: Socket, head: Buffer) => void, head: Buffer): void {
     const { socket } = this;
     this.#write = socket.write as Write;
     this.#watchedWrite = (chunk, ...rest) => this.#follow(chunk, rest);
@@ -90,7 +91,7 @@ export class GatedUpgrade implements GatedRequest {
     }
     socket.write = this.#watchedWrite as Duplex['write'];
     try {
-      handler(this.request, socket, head);
+      handler(this.request, socket as Socket, head);
     } catch (error) {
       // Otherwise the client would wait for a response, and a drain for the client.
       socket.destroy();

@@ -1,5 +1,6 @@
 /** `upgrade()`: what the gate's answers and verdicts mean for a WebSocket handshake on its raw socket. */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Gate } from '../../gate/gate.ts';
 import type { Rejection } from '../../gate/phase.ts';
@@ -15,16 +16,20 @@ import { rejectionStatus, sendUpgradeRejection } from '../send-rejection.ts';
 import { gatedUpgradeOf, GatedUpgrade } from './gated-upgrade.ts';
 import { afterEarlierResponses, readEarlyDataOf, type EarlyData } from './handshake-socket.ts';
 
-/** What `server.on('upgrade', listener)` takes. */
-export type UpgradeListener = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+/**
+ * Receives a handshake that antract passes on, such as the `upgrade` of http-proxy-middleware. Node types the
+ * socket of a server's `upgrade` event as `Duplex`. It is a `Socket`, and proxies need one.
+ */
+export type UpgradeListener = (req: IncomingMessage, socket: Socket, head: Buffer) => void;
 
 /**
  * An upgrade listener that holds handshakes during a pause. Middleware never sees them.
  *
  * @example
- * server.on('upgrade', antract.upgrade((req, socket, head) => proxy.upgrade(req, socket, head)));
+ * server.on('upgrade', antract.upgrade(proxy.upgrade));
  */
-export interface PauseUpgradeListener extends UpgradeListener {
+export interface PauseUpgradeListener {
+  (req: IncomingMessage, socket: Duplex, head: Buffer): void;
   /**
    * For a proxy that could not connect to the backend, and has neither read from the socket nor written
    * to it: requeues the handshake, and calls `next` when the backend answers.
@@ -49,7 +54,7 @@ export function createUpgradeListener(
 
   function admit(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const gate = chooseGate(req);
-    if (gate === 'bypass' || 'answeredBy' in gate) return handler(req, socket, head);
+    if (gate === 'bypass' || 'answeredBy' in gate) return handler(req, socket as Socket, head);
     // Without a listener an error ends the process.
     socket.on('error', destroy);
     if (!(gate instanceof Gate)) return sendUpgradeRejection(req, gate, core);
