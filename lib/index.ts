@@ -21,6 +21,8 @@ export { AntractError, type AntractErrorCode, type AntractErrorOptions } from '.
 export type {
   AntractEvents,
   AntractListener,
+  BackendDownEvent,
+  BackendUpEvent,
   DrainedEvent,
   EndedHoldEvent,
   ExpiredEvent,
@@ -35,6 +37,7 @@ export type {
   UnhealthyEvent,
   UnreachableEvent,
 } from './gate/events.ts';
+export type { Actor } from './gate/actor.ts';
 export type { ContinueServer } from './http/expect-continue.ts';
 export type { Straggler } from './gate/in-flight.ts';
 export type { DuringOptions, MaintenanceWindow } from './registry/maintenance-window.ts';
@@ -83,4 +86,4 @@ export type {
   ReleaseResult,
   StatusFields,
 } from './gate/status.ts';
-export type { TrafficReport } from './gate/traffic-stats.ts';
+export type { TrafficReport, TrafficStatus } from './gate/traffic-report.ts';

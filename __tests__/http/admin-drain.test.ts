@@ -150,6 +150,7 @@ describe('enable with wait', () => {
       oldestHoldMs: null,
       pausedForMs: expect.any(Number),
       endsInMs: expect.any(Number),
+      traffic: expect.objectContaining({ requestsPerSecond: 1 }),
       phase: 'paused',
       reason: 'disk',
       changed: true,

@@ -94,7 +94,7 @@ describe('the event stream', () => {
     const before = listeners(antract);
     const streams = [await openStream(events), await openStream(events)];
     for (const stream of streams) await stream.next();
-    expect(listeners(antract)).toBe(before + 14);
+    expect(listeners(antract)).toBe(before + 16);
     for (const stream of streams) stream.leave();
     await eventually('no listener', () => listeners(antract) === before);
   });
@@ -104,7 +104,7 @@ describe('the event stream', () => {
     const stream = await openStream(events);
     await stream.next();
     const names =
-      'abandoned drained evicted expired held paused reachable rejected released resumed stopped ' +
+      'abandoned backendDown backendUp drained evicted expired held paused reachable rejected released resumed stopped ' +
       'tooSlow unhealthy unreachable';
     expect(antract.core.events.eventNames().map(String).toSorted().join(' ')).toBe(names);
     stream.leave();
@@ -148,7 +148,7 @@ describe('the event stream', () => {
     const ask = 'GET /_antract/events HTTP/1.1\r\nHost: localhost\r\n\r\n';
     socket.write(ask + ask);
     await readUntil(socket, (all) => all.includes('"apps"'));
-    expect(listeners(antract)).toBe(before + 14);
+    expect(listeners(antract)).toBe(before + 16);
     socket.destroy();
     await eventually('no listener', () => listeners(antract) === before);
   });
@@ -167,7 +167,12 @@ describe('over time, the event stream', () => {
   async function bench(): Promise<Bench> {
     const clock = new FakeClock();
     const registry = new OpenRegistry({}, clock);
-    const streams = new EventStreams(registry, registry.core.closed, clock);
+    const streams = new EventStreams(
+      registry,
+      registry.core.transitions,
+      registry.core.closed,
+      clock,
+    );
     const responses: ServerResponse[] = [];
     const { url, port } = await listen((req, res) => {
       responses.push(res);

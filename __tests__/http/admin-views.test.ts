@@ -129,6 +129,7 @@ describe('traffic', () => {
       inFlight: 0,
       slowestMs: expect.any(Number),
       expectedHeldIn30s: expect.any(Number),
+      lastMinute: expect.objectContaining({ requestsPerSecond: 3, errorShare: 0 }),
     });
     expect((JSON.parse(body) as { expectedHeldIn30s: number }).expectedHeldIn30s).toBeGreaterThan(
       0,

@@ -272,6 +272,7 @@ describe('the text of the admin endpoints:', () => {
           '^Pause is enabled\\.',
           'App default is pausing: 0 held, 1 in flight, ends by itself in 1 h, paused for [\\d.]+ m?s\\.',
           'Draining: 1 request still in flight\\. New requests are held\\.',
+          'Paused by: 127\\.0\\.0\\.1',
           'Reason: new disk',
           '  GET /slow for [\\d.]+ m?s',
           'Next: /_antract/drain answers once nothing is in flight\\.',
@@ -297,12 +298,12 @@ describe('the text of the admin endpoints:', () => {
     await site.antract.enable();
     const held = await hold(site, 2);
     expect(await text(site, '/stop?message=Back%20at%209')).toMatch(
-      /^App is stopped: requests are answered 503\.\n2 held requests got that answer now\.\nApp default is stopped: .*, stopped for .* m?s\.\nRequests are answered 503\. The stop does not end by itself\.\nClients are told: Back at 9\n/,
+      /^App is stopped: requests are answered 503\.\n2 held requests got that answer now\.\nApp default is stopped: .*, stopped for .* m?s\.\nRequests are answered 503\. The stop does not end by itself\.\nStopped by: 127\.0\.0\.1\nClients are told: Back at 9\n/,
     );
     expect((await Promise.all(held)).map(({ status }) => status)).toEqual([503, 503]);
     expect(await firstLine(site, '/stop')).toBe('App is already stopped.');
     expect(await text(site, '/status')).toMatch(
-      /^Pause is disabled\.\nApp default is stopped: 0 held, 0 in flight, stopped for .* m?s\.\nRequests are answered 503\. The stop does not end by itself\.\nClients are told: Back at 9\n/,
+      /^Pause is disabled\.\nApp default is stopped: 0 held, 0 in flight, stopped for .* m?s\.\nRequests are answered 503\. The stop does not end by itself\.\nStopped by: 127\.0\.0\.1\nClients are told: Back at 9\n/,
     );
   });
 
@@ -383,8 +384,12 @@ describe('the JSON of the admin endpoints:', () => {
       inFlight: 0,
       longLived: 0,
       spooledBytes: 0,
+      heldLimit: 10_000,
+      maxWaitMs: null,
       heldDelta: null,
       backend: UNKNOWN_BACKEND,
+      traffic: expect.objectContaining({ requestsPerSecond: 0, p95Ms: null }),
+      by: null,
       probe: null,
       only: null,
       oldestHoldMs: expect.any(Number),

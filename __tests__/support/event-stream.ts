@@ -1,6 +1,7 @@
 /** A client for server-sent events that a test reads one by one. */
 import { once } from 'node:events';
 import http, { type IncomingMessage } from 'node:http';
+import type { Transition } from '../../lib/registry/transition.ts';
 import type { AppStatus } from '../../lib/index.ts';
 
 export interface Message {
@@ -11,6 +12,7 @@ export interface Message {
 export class EventStream {
   readonly res: IncomingMessage;
   readonly ended: Promise<unknown>;
+  readonly transitions: Transition[] = [];
   readonly #messages: Message[] = [];
   #text = '';
   #wake: () => void = () => undefined;
@@ -48,6 +50,10 @@ export class EventStream {
     for (const block of blocks) {
       const id = /^id: (.+)$/m.exec(block)?.[1] ?? '';
       const data = /^data: (.+)$/m.exec(block)?.[1] ?? '';
+      if (block.startsWith('event: transitions\n')) {
+        this.transitions.push(...(JSON.parse(data) as Transition[]));
+        continue;
+      }
       this.#messages.push({ id, ...(JSON.parse(data) as { apps: AppStatus[] }) });
     }
     this.#wake();

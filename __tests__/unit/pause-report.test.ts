@@ -132,6 +132,8 @@ describe('the report of a pause', () => {
     for (const ticket of tickets.slice(1)) gate.pass(ticket);
     expect(registry.report()).toEqual({
       pauseId: expect.any(String),
+      startedAt: expect.any(Number),
+      by: null,
       reason: null,
       complete: true,
       pausedForMs: 2000,
@@ -218,7 +220,7 @@ describe('the report of a pause', () => {
   it.each([0, 1, 7, 83, 950, 12_345, 2_000_000_000])(
     'finds a median of %d ms within 3 %',
     (median) => {
-      const reports = new PauseReports(() => undefined);
+      const reports = new PauseReports(() => undefined, clock);
       const request = { app: 'a', method: 'GET', path: '/' };
       reports.record('paused', { app: 'a', pauseId: 'p1', reason: null, endsInMs: 1 });
       for (const heldMs of [0, median, median, median, 2_100_000_000]) {

@@ -31,7 +31,7 @@ describe('text that is safe to print', () => {
       throw new Error(`${NASTY}\nsecond line`);
     });
     await antract.enable();
-    expect(lines).toEqual([`A listener of the event 'paused' threw: Error: ${CLEAN}\nsecond line`]);
+    expect(lines).toContain(`A listener of the event 'paused' threw: Error: ${CLEAN}\nsecond line`);
     await antract.close();
   });
 

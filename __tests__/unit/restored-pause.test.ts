@@ -73,6 +73,7 @@ describe('a process that starts with a state file', () => {
           String.raw`^app 'shop' was paused at ${date} \(migration\)\. It stays paused until ${date} at the latest\.$`,
         ),
       ),
+      expect.stringMatching(/^App shop is drained after /),
     ]);
   });
 

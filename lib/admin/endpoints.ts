@@ -7,6 +7,7 @@ import { AntractError } from '../common/errors.ts';
 import type { PauseRegistry } from '../registry/pause-registry.ts';
 import { DEFAULT_APP } from '../options/app-name.ts';
 import type { RegistryCore } from '../registry/registry-core.ts';
+import type { Actor } from '../gate/actor.ts';
 import type { AppStatus, DrainResult, ReleaseResult } from '../gate/status.ts';
 import type { AdminOptions } from './access/access-check.ts';
 import {
@@ -19,6 +20,7 @@ import { HeldLease } from './held-lease.ts';
 import type { EventStreams, StreamedRegistry } from './event-streams.ts';
 import type { MetricsText } from './metrics/metrics-peers.ts';
 import type { EndpointName, RequestParameters } from './params.ts';
+import { renderHistory, renderTransitions } from './views/history-text.ts';
 import { renderIndex } from './views/index-text.ts';
 import { renderReport } from './views/report-text.ts';
 import {
@@ -53,7 +55,12 @@ export interface Views {
 /** One request to an endpoint. */
 export interface EndpointCall {
   readonly registry: AdminRegistry;
-  readonly drains: RegistryCore['drains'];
+  readonly core: Pick<
+    RegistryCore,
+    'appNames' | 'clock' | 'drains' | 'gates' | 'history' | 'transitions'
+  >;
+  /** Who sent the request. */
+  readonly by: Actor | null;
   readonly parameters: Partial<RequestParameters>;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -79,6 +86,8 @@ export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
   drain: { crossSite: whyNotMeant, run: drain },
   report: { run: report },
   traffic: { run: traffic },
+  history: { crossSite: whyForeign, run: history },
+  transitions: { run: transitions },
   events: { crossSite: whyNotOwnStream, run: events },
   // The first request starts the counting, and each may ask other processes.
   metrics: { crossSite: whyForeign, run: metrics },
@@ -88,6 +97,7 @@ export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
 
 async function enable(call: EndpointCall): Promise<Rendered | undefined> {
   const { registry, parameters, base } = call;
+  const by = call.by ?? undefined;
   const {
     app,
     max_time: maxTime,
@@ -101,7 +111,7 @@ async function enable(call: EndpointCall): Promise<Rendered | undefined> {
   if (parameters.lost !== undefined && wait === undefined) {
     throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `wait` where `lost` is given.');
   }
-  const result = await registry.enable(app, { maxTime, lease, expect, only, reason, ifPause });
+  const result = await registry.enable(app, { maxTime, lease, expect, only, reason, ifPause, by });
   if (wait === undefined) return renderEnable(result, base);
   const held = lease ? new HeldLease(registry, result.status, lease) : undefined;
   try {
@@ -116,7 +126,8 @@ async function enable(call: EndpointCall): Promise<Rendered | undefined> {
 
 async function disable(call: EndpointCall): Promise<Rendered | undefined> {
   const { registry, parameters, base } = call;
-  const result = await registry.disable(parameters.app, { ifPause: parameters.if_pause });
+  const by = call.by ?? undefined;
+  const result = await registry.disable(parameters.app, { ifPause: parameters.if_pause, by });
   if (parameters.wait === undefined) return renderDisable(result, base);
   const released = await waitForRelease(call);
   return (
@@ -124,9 +135,10 @@ async function disable(call: EndpointCall): Promise<Rendered | undefined> {
   );
 }
 
-async function stop({ registry, parameters, base }: EndpointCall): Promise<Rendered> {
+async function stop({ registry, parameters, base, ...call }: EndpointCall): Promise<Rendered> {
+  const by = call.by ?? undefined;
   const { app, max_time: maxTime, expect, message, if_pause: ifPause } = parameters;
-  return renderStop(await registry.stop(app, { maxTime, expect, message, ifPause }), base);
+  return renderStop(await registry.stop(app, { maxTime, expect, message, ifPause, by }), base);
 }
 
 async function status({ registry, parameters, base }: EndpointCall): Promise<Rendered> {
@@ -160,6 +172,22 @@ async function traffic({ registry, parameters }: EndpointCall): Promise<Rendered
   return renderTraffic(registry.traffic(parameters.app));
 }
 
+async function history({ core, parameters: { app } }: EndpointCall): Promise<Rendered> {
+  if (app !== undefined) core.gates.check('history', app);
+  const apps = app === undefined ? core.appNames : [app];
+  const times = { at: core.clock.date(), since: core.history.since };
+  return renderHistory(
+    apps.map((name) => core.history.of(name)),
+    app !== undefined,
+    times,
+  );
+}
+
+async function transitions({ core, parameters: { app } }: EndpointCall): Promise<Rendered> {
+  if (app !== undefined) core.gates.check('transitions', app);
+  return renderTransitions(core.transitions.list(app));
+}
+
 async function events({ req, res, views }: EndpointCall): Promise<undefined> {
   views.streams.open(req, res);
 }
@@ -188,7 +216,7 @@ async function waitForDrain(call: EndpointCall): Promise<DrainResult | undefined
   // If `adminPath` is not the path of this router, this request is in flight itself: the drain must not
   // wait for it.
   const result = await untilDisconnect(call, (signal) =>
-    call.drains.waitFor(call.req, app, { timeout, signal, lost }),
+    call.core.drains.waitFor(call.req, app, { timeout, signal, lost }),
   );
   return result && refuseEndedPause(result);
 }

@@ -1,9 +1,10 @@
 /**
- * `events`: sends snapshots of all apps as server-sent events
+ * `events`: sends snapshots of all apps, and transitions, as server-sent events
  * (https://html.spec.whatwg.org/multipage/server-sent-events.html).
  *
- * Each event is a whole snapshot. A slow reader is skipped until it has read the last one, so at most
- * one snapshot waits for it in memory, and it misses only states in between.
+ * Each message is a whole snapshot. A slow reader is skipped until it has read the last one, so at most
+ * one snapshot waits for it in memory, and it misses only states in between. Transitions follow the next
+ * snapshot that it gets, as events named `transitions`.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemClock, type Clock, type Timer } from '../common/clock.ts';
@@ -12,6 +13,7 @@ import { RETRY_SOON } from '../http/rejection-response.ts';
 import { AntractError } from '../common/errors.ts';
 import type { AntractEvents } from '../gate/events.ts';
 import type { AppStatus } from '../gate/status.ts';
+import type { TransitionLog } from '../registry/transition-log.ts';
 import type { PauseRegistry } from '../registry/pause-registry.ts';
 import { printableJson } from '../common/printable.ts';
 import { ProblemError } from './problem.ts';
@@ -24,6 +26,8 @@ const GAP_MS = 250;
 const LOOK_MS = 1000;
 /** The longest silence. The page reports a lost connection when it receives nothing for longer. */
 const SIGN_OF_LIFE_MS = 4000;
+/** How many earlier transitions a new stream gets. */
+const MAX_TRANSITIONS = 100;
 /** A reader that has read nothing for so long is disconnected; a page connects again by itself. */
 const STUCK_MS = 30_000;
 
@@ -42,17 +46,29 @@ const EVENTS = Object.keys({
   unhealthy: true,
   unreachable: true,
   reachable: true,
+  backendDown: true,
+  backendUp: true,
   evicted: true,
 } satisfies Record<keyof AntractEvents, true>) as (keyof AntractEvents)[];
+
+export type StreamedTransitions = Pick<TransitionLog, 'list' | 'lastId'>;
+
+/** The state of one stream. */
+interface Reader {
+  /** Since when the stream has been skipped; undefined if its reader keeps up. */
+  readonly stuckSince: number | undefined;
+  /** The id of the last transition that it was sent. */
+  readonly transition: number;
+}
 
 export type StreamedRegistry = Pick<PauseRegistry, 'list' | 'on' | 'off'>;
 
 export class EventStreams {
   readonly #registry: StreamedRegistry;
+  readonly #transitions: StreamedTransitions;
   readonly #closed: AbortSignal;
   readonly #clock: Clock;
-  /** Since when each stream has been skipped; undefined if its reader keeps up. */
-  readonly #streams = new Map<ServerResponse, number | undefined>();
+  readonly #streams = new Map<ServerResponse, Reader>();
   readonly #onChange = (): void => this.#soon();
   #timer: Timer | undefined;
   #isSoon = false;
@@ -64,8 +80,14 @@ export class EventStreams {
    * @param closed aborted when the registry is closed.
    * @param clock replaced in tests.
    */
-  constructor(registry: StreamedRegistry, closed: AbortSignal, clock: Clock = systemClock) {
+  constructor(
+    registry: StreamedRegistry,
+    transitions: StreamedTransitions,
+    closed: AbortSignal,
+    clock: Clock = systemClock,
+  ) {
     this.#registry = registry;
+    this.#transitions = transitions;
     this.#closed = closed;
     this.#clock = clock;
     closed.addEventListener('abort', () => this.#close());
@@ -84,9 +106,8 @@ export class EventStreams {
     if (isDisconnected(req, res)) return;
     writeHead(res);
     onDisconnect(req, res, () => this.#leave(res));
-    this.#streams.set(res, undefined);
-    if (this.#streams.size === 1) this.#start();
-    res.write(`retry: 1000\n${this.#event(this.#registry.list())}`);
+    if (this.#streams.size === 0) this.#start();
+    this.#send(res, `retry: 1000\n${this.#event(this.#registry.list())}`, 0);
   }
 
   #leave(res: ServerResponse): void {
@@ -140,17 +161,29 @@ export class EventStreams {
   }
 
   #sendAll(event: string, now: number): void {
-    for (const [res, stuckSince] of this.#streams) {
+    for (const [res, { stuckSince, transition }] of this.#streams) {
       if (!res.writableNeedDrain) {
-        this.#streams.set(res, undefined);
-        res.write(event);
+        this.#send(res, event, transition);
       } else if (stuckSince === undefined) {
-        this.#streams.set(res, now);
+        this.#streams.set(res, { stuckSince: now, transition });
       } else if (now >= stuckSince + STUCK_MS) {
         res.destroy();
         this.#leave(res);
       }
     }
+  }
+
+  /** @param after the id of the last transition that the stream was sent. */
+  #send(res: ServerResponse, event: string, after: number): void {
+    const { lastId } = this.#transitions;
+    const isNew = lastId > after;
+    this.#streams.set(res, { stuckSince: undefined, transition: lastId });
+    res.write(isNew ? event + this.#transitionsEvent(after) : event);
+  }
+
+  #transitionsEvent(after: number): string {
+    const news = this.#transitions.list().filter(({ id }) => id > after);
+    return `event: transitions\ndata: ${printableJson(news.slice(-MAX_TRANSITIONS))}\n\n`;
   }
 
   #event(apps: readonly AppStatus[]): string {

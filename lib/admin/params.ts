@@ -43,6 +43,8 @@ export const ENDPOINT_PARAMETERS = {
   drain: ['app', 'wait', 'lost'],
   report: ['app'],
   traffic: ['app'],
+  history: ['app'],
+  transitions: ['app'],
   events: [],
   metrics: [],
   reload: [],

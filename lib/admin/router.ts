@@ -12,6 +12,7 @@ import { TOO_MANY_HEADERS } from '../http/rejection-response.ts';
 import { pathOf } from '../common/request.ts';
 import { createAccessCheck, readAdminOptions, type AdminOptions } from './access/access-check.ts';
 import { answerer } from './answer.ts';
+import { senderOf } from './access/sender.ts';
 import { createDashboard } from './views/dashboard-page.ts';
 import { ENDPOINTS, type AdminRegistry, type Endpoint, type Views } from './endpoints.ts';
 import { EventStreams } from './event-streams.ts';
@@ -36,10 +37,11 @@ export function createAdminRouter(
   core: RegistryCore,
   options?: AdminOptions,
 ): AdminRouter {
-  const { drains } = core;
   const { logger } = core.settings;
   const keepOut = createAccessCheck(options, logger, core.closed);
   const views = createViews(registry, core, options);
+  // Samples are taken only where someone can ask for them, from now on.
+  void core.history;
 
   const serve = async (req: MountedRequest, res: ServerResponse): Promise<void> => {
     const name = endpointOf(req);
@@ -49,7 +51,8 @@ export function createAdminRouter(
     const parameters = await readRequest(name, req);
     const rendered = await ENDPOINTS[name].run({
       registry,
-      drains,
+      core,
+      by: senderOf(req),
       parameters,
       req,
       res,
@@ -85,7 +88,7 @@ function createViews(
   const own = (): MetricsRegister => (metrics ??= create());
   metricsPeers?.answer(() => own().getMetricsAsJSON());
   return {
-    streams: new EventStreams(registry, core.closed),
+    streams: new EventStreams(registry, core.transitions, core.closed),
     metrics: () => (metricsPeers ? withPeers(own(), metricsPeers) : own()),
     dashboard: createDashboard(),
     reload,

@@ -35,11 +35,16 @@ export function isPrintable(text: string): boolean {
   return printable(text) === text;
 }
 
-/** Makes every message safe to print before it reaches `logger`. */
+/** Makes every message safe to print before it reaches `logger`, except the fields of a record. */
 export function printableLogger(logger: Logger): Logger {
   return {
     info: (message) => logger.info(printableLines(message)),
     warn: (message) => logger.warn(printableLines(message)),
     error: (message) => logger.error(printableLines(message)),
+    record(record) {
+      const message = printableLines(record.message);
+      if (logger.record) logger.record({ ...record, message });
+      else logger[record.level](message);
+    },
   };
 }

@@ -22,6 +22,7 @@ const WRONG_CHECK = /^HTTP (1\d\d|4(?!08|25|29)\d\d)$/;
 const MAX_REASON = 200;
 
 export class Backend {
+  readonly #onChange: () => void;
   #state: BackendFacts['state'] = 'unknown';
   #reason: string | null = null;
   #since = 0;
@@ -29,6 +30,11 @@ export class Backend {
   #isOutdated = false;
   #answeredAt: number | null = null;
   #wrongCheck: string | null = null;
+
+  /** @param onChange called when the backend is seen to go down, or to answer after anything else. */
+  constructor(onChange: () => void = () => undefined) {
+    this.#onChange = onChange;
+  }
 
   get isDown(): boolean {
     return this.#state === 'down';
@@ -68,11 +74,13 @@ export class Backend {
    */
   noteAnswer(now: number, since = now): void {
     if (this.#state === 'down' && since < this.#seenAt) return;
-    if (this.#state !== 'up') this.#enter('up', now);
+    const isNew = this.#state !== 'up';
+    if (isNew) this.#enter('up', now);
     this.#reason = null;
     this.#seenAt = now;
     this.#answeredAt = now;
     this.#isOutdated = false;
+    if (isNew) this.#onChange();
   }
 
   /**
@@ -83,10 +91,12 @@ export class Backend {
    */
   noteFailure(reason: string, now: number, since = now): void {
     if (this.#state === 'up' && since < this.#seenAt) return;
-    if (this.#state !== 'down') this.#enter('down', now);
+    const isNew = this.#state !== 'down';
+    if (isNew) this.#enter('down', now);
     this.#reason = reason.slice(0, MAX_REASON);
     this.#seenAt = now;
     this.#isOutdated = false;
+    if (isNew) this.#onChange();
   }
 
   /** The result of one attempt of the probe. */

@@ -2,6 +2,7 @@
  * The state that the operator wants an app to be in, and what each command makes of it.
  */
 import { AntractError } from '../common/errors.ts';
+import type { Actor } from './actor.ts';
 import type { DesiredKind } from './phase.ts';
 
 /** Times are on the clock of this process; `Infinity` means never. */
@@ -25,6 +26,8 @@ export interface DesiredState {
   readonly reason?: string | undefined;
   /** The message in the responses of a stopped app. */
   readonly message?: string | undefined;
+  /** Who gave the command that led to this state. */
+  readonly by?: Actor | undefined;
   /** What ended the previous pause or stop, if it ended by itself. */
   readonly endedBy?: 'maxTime' | 'lease' | undefined;
 }
@@ -48,23 +51,25 @@ export interface StopTerms {
   readonly message?: string | undefined;
 }
 
-interface Condition {
+interface CommandBase {
+  /** Who gives the command. */
+  readonly by?: Actor | undefined;
   /** The command applies only to the pause with this id, or only to a running app (`none`). */
   readonly ifPause?: string | undefined;
 }
 
-export interface EnableCommand extends Condition {
+export interface EnableCommand extends CommandBase {
   readonly type: 'enable';
   readonly terms: PauseTerms;
   /** The id of the pause that this command may begin, see {@link newPauseId}. */
   readonly pauseId: string;
 }
 
-export interface DisableCommand extends Condition {
+export interface DisableCommand extends CommandBase {
   readonly type: 'disable';
 }
 
-export interface StopCommand extends Condition {
+export interface StopCommand extends CommandBase {
   readonly type: 'stop';
   readonly terms: StopTerms;
 }
@@ -94,9 +99,9 @@ export function applyCommand(
     case 'enable':
       return paused(state, command, context);
     case 'disable':
-      return state.kind === 'running' ? state : running(context.now);
+      return state.kind === 'running' ? state : running(context.now, undefined, command.by);
     case 'stop':
-      return stopped(state, command.terms, context.now);
+      return stopped(state, command, context.now);
     default:
       return command satisfies never;
   }
@@ -107,8 +112,8 @@ export function newPauseId(random: number): string {
   return `p${Math.floor(random * 2 ** 52).toString(36)}`;
 }
 
-export function running(since: number, endedBy?: 'maxTime' | 'lease'): DesiredState {
-  return { ...begin('running', since), endedBy };
+export function running(since: number, endedBy?: 'maxTime' | 'lease', by?: Actor): DesiredState {
+  return { ...begin('running', since), endedBy, by };
 }
 
 /** Returns what has ended a state by now; undefined if it has not ended. */
@@ -122,13 +127,13 @@ export function endOf(
 
 function paused(
   state: DesiredState,
-  { terms: { maxTime, lease, expect, only, reason }, pauseId }: EnableCommand,
+  { terms: { maxTime, lease, expect, only, reason }, pauseId, by }: EnableCommand,
   { now, settings }: CommandContext,
 ): DesiredState {
   const current =
     state.kind === 'paused'
       ? state
-      : { ...begin('paused', now), until: now + settings.maxTime, pauseId, only };
+      : { ...begin('paused', now), until: now + settings.maxTime, pauseId, only, by };
   return {
     ...current,
     ...(maxTime !== undefined && { until: now + maxTime }),
@@ -140,11 +145,11 @@ function paused(
 
 function stopped(
   state: DesiredState,
-  { maxTime, expect, message }: StopTerms,
+  { terms: { maxTime, expect, message }, by }: StopCommand,
   now: number,
 ): DesiredState {
   return {
-    ...(state.kind === 'stopped' ? state : begin('stopped', now)),
+    ...(state.kind === 'stopped' ? state : { ...begin('stopped', now), by }),
     ...(maxTime !== undefined && { until: now + maxTime }),
     ...expectedFrom(expect, now),
     ...(message !== undefined && { message }),

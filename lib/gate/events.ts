@@ -2,6 +2,7 @@
  * The events of the registry.
  */
 import type { AntractErrorCode } from '../common/errors.ts';
+import type { Actor } from './actor.ts';
 import type { RejectReason } from './phase.ts';
 import type { RequestLine } from '../common/request.ts';
 
@@ -29,6 +30,8 @@ export interface PausedEvent {
   readonly pauseId: string;
   /** Why the app is paused, if the operator said so. */
   readonly reason: string | null;
+  /** Who paused the app, as far as is known. */
+  readonly by: Actor | null;
   /** The app resumes by itself after this time, in milliseconds. */
   readonly endsInMs: number;
 }
@@ -59,6 +62,8 @@ export interface ResumedEvent {
   readonly pausedForMs: number;
   /** How many requests are held at this moment, and will be released. */
   readonly held: number;
+  /** Who resumed the app; null if that is unknown, or if the pause or stop has ended by itself. */
+  readonly by: Actor | null;
 }
 
 /** A pause or a stop has ended by itself. */
@@ -75,6 +80,8 @@ export interface StoppedEvent {
   readonly app: string;
   /** What clients are told, if the operator said so. */
   readonly message: string | null;
+  /** Who stopped the app; null if that is unknown. */
+  readonly by: Actor | null;
   /** How many held requests were rejected. */
   readonly held: number;
   /** How long the pause had lasted, in milliseconds; null if the app was not paused. */
@@ -119,6 +126,22 @@ export interface ReachableEvent {
   readonly held: number;
 }
 
+/** The backend is down, as seen by a request or by the probe of any process. */
+export interface BackendDownEvent {
+  /** The app whose backend is down. */
+  readonly app: string;
+  /** Why, such as `ECONNREFUSED` or `HTTP 502`. */
+  readonly reason: string | null;
+}
+
+/** The backend answers again. */
+export interface BackendUpEvent {
+  /** The app whose backend answers. */
+  readonly app: string;
+  /** How long the backend was down, in milliseconds. */
+  readonly downForMs: number;
+}
+
 /** An idle app was evicted to make room for another app, see `maxApps`. */
 export interface EvictedEvent {
   /** The app that was evicted. */
@@ -158,6 +181,10 @@ export interface AntractEvents {
    * `unreachable` follows once more. The next `reachable` then waits for an answered request.
    */
   reachable: [ReachableEvent];
+  /** The backend is down, whether or not the app is paused. */
+  backendDown: [BackendDownEvent];
+  /** The backend answers again after it was down. */
+  backendUp: [BackendUpEvent];
   /** An idle app was evicted, see `maxApps`. The next request for it creates it again. */
   evicted: [EvictedEvent];
 }

@@ -10,6 +10,8 @@ import type { InFlight } from './in-flight.ts';
 import { phaseOf, type Phase } from './phase.ts';
 import type { Releaser } from './releaser.ts';
 import type { AppSettings } from '../options/settings.ts';
+import { trafficStatus } from './traffic-report.ts';
+import type { TrafficStats } from './traffic-stats.ts';
 import type { StatusFields } from './status.ts';
 
 export interface DescribedGate {
@@ -23,6 +25,7 @@ export interface DescribedGate {
   readonly readiness: BackendReadiness;
   readonly drain: Drain;
   readonly releaser: Releaser;
+  readonly traffic: TrafficStats;
 }
 
 export function phaseOfGate({ state, held, drain }: DescribedGate): Phase {
@@ -46,6 +49,8 @@ export function describeGate(gate: DescribedGate): StatusFields {
     longLived: inFlight.countLongLived(),
     spooledBytes: held.countSpooledBytes(),
     oldestHoldMs: held.head ? Math.round(now - held.head.since) : null,
+    heldLimit: finite(settings.maxQueue),
+    maxWaitMs: finite(settings.maxWait),
     heldDelta: phase === 'releasing' ? held.size - releaser.heldAtStart : null,
     pausedForMs: kind === 'paused' ? forMs : null,
     stoppedForMs: kind === 'stopped' ? forMs : null,
@@ -56,8 +61,14 @@ export function describeGate(gate: DescribedGate): StatusFields {
     only: state.only ?? null,
     reason: state.reason ?? null,
     message: state.message ?? null,
+    by: kind === 'running' ? null : (state.by ?? null),
     probe,
     backend: describeBackend(gate.backend.facts, { now, phase, probe, settings }),
+    traffic: trafficStatus([gate.traffic.lastMinute(now)]),
     ...(phase === 'pausing' && { stragglers: drain.stragglers() }),
   };
+}
+
+function finite(limit: number): number | null {
+  return limit < Infinity ? limit : null;
 }

@@ -35,6 +35,8 @@ export interface GateDeps extends Omit<BackendReadinessDeps, 'backend' | 'held'>
   readonly share?: (() => Share) | undefined;
   /** The gate has changed its desired state by itself: a pause has ended, or the backend did not answer. */
   readonly onChange?: (() => void) | undefined;
+  /** The backend was seen to go down, or to answer after anything else. */
+  readonly onBackendChange?: (() => void) | undefined;
 }
 
 /** The request passes and is counted; it is rejected; or it is held and awaits the ticket's verdict. */
@@ -72,7 +74,7 @@ export class Gate {
     const inFlight = new InFlight();
     const held = new HeldRequests(deps);
     const outstanding = new OutstandingReleases(settings.release, clock, deps.share);
-    const backend = new Backend();
+    const backend = new Backend(deps.onBackendChange);
     const readiness = new BackendReadiness(
       { ...deps, backend, held },
       { onReadiness: (outcome) => this.#onReadiness(outcome) },
@@ -91,7 +93,12 @@ export class Gate {
       releaser: this.releaser,
     });
     this.#parts = parts;
-    this.#described = { ...parts, drain: this.drain, releaser: this.releaser };
+    this.#described = {
+      ...parts,
+      drain: this.drain,
+      releaser: this.releaser,
+      traffic: this.traffic,
+    };
   }
 
   /** What the operator asked for, with its terms. */
@@ -211,8 +218,7 @@ export class Gate {
     const entry = this.#parts.inFlight.remove(request);
     if (!entry) return;
     const { gated, since, ticket } = entry;
-    const now = this.#parts.clock.now();
-    this.traffic.record(now, now - since);
+    this.traffic.recordRequest(gated, since, this.#parts.clock.now());
     const isDependent = gated.dependentRequests?.();
     if (isDependent) this.releaser.rejectMatching('long-poll', isDependent);
     // The client disconnected after the release, before the request could continue.

@@ -2,6 +2,8 @@
  * Reports the last pause of each app, from its events. A report has a fixed size, however many requests the
  * pause holds: waits are kept as a histogram.
  */
+import type { Clock } from '../common/clock.ts';
+import type { Actor } from './actor.ts';
 import type { AntractEvents } from './events.ts';
 import { oldest, type Straggler } from './in-flight.ts';
 
@@ -9,6 +11,10 @@ import { oldest, type Straggler } from './in-flight.ts';
 export interface PauseReport {
   /** Identifies the pause. */
   pauseId: string;
+  /** When the pause began, in milliseconds since 1970. */
+  startedAt: number;
+  /** Who paused the app, as far as is known. */
+  by: Actor | null;
   /** Why the app was paused, if the operator said so. */
   reason: string | null;
   /**
@@ -48,6 +54,7 @@ type Payload = AntractEvents[keyof AntractEvents][0];
 
 /** What a report asks of its app; `Gate` has it. */
 interface ReportedApp {
+  readonly state: { readonly since: number };
   readonly drain: { stragglers(): Straggler[] };
   /** `hasReopened`: clients have been served again since the last pause ended. */
   readonly releaser: { readonly hasReopened: boolean };
@@ -56,20 +63,26 @@ interface ReportedApp {
 /** Undefined where the app is not known. */
 type FindApp = (app: string) => ReportedApp | undefined;
 
-/** The reports of all apps. A new pause replaces the report of the last one. */
+/** How many pauses of each app have a report. */
+export const MAX_PAUSES = 10;
+
+/** The reports of all apps. */
 export class PauseReports {
   readonly #reports = new Map<string, ReportBuilder>();
+  /** The reports of earlier pauses, oldest first. */
+  readonly #past = new Map<string, PauseReport[]>();
   readonly #find: FindApp;
+  readonly #clock: Pick<Clock, 'now' | 'date'>;
 
-  constructor(find: FindApp) {
+  constructor(find: FindApp, clock: Pick<Clock, 'now' | 'date'>) {
     this.#find = find;
+    this.#clock = clock;
   }
 
   record(event: keyof AntractEvents, payload: Payload): void {
     if (!('app' in payload)) return;
     if (event === 'paused') {
-      const { app, pauseId, reason } = payload as AntractEvents['paused'][0];
-      this.#reports.set(app, new ReportBuilder(pauseId, reason, () => this.#find(app)));
+      this.#begin(payload as AntractEvents['paused'][0]);
     } else {
       this.#reports.get(payload.app)?.record(event, payload);
     }
@@ -79,8 +92,32 @@ export class PauseReports {
     return this.#reports.get(app)?.snapshot();
   }
 
+  /** The id of the current or last pause. */
+  pauseIdOf(app: string): string | undefined {
+    return this.#reports.get(app)?.pauseId;
+  }
+
+  /** The reports of the pauses before that, oldest first, with the numbers of this process. */
+  past(app: string): readonly PauseReport[] {
+    return this.#past.get(app) ?? [];
+  }
+
   forget(app: string): void {
     this.#reports.delete(app);
+    this.#past.delete(app);
+  }
+
+  #begin(event: AntractEvents['paused'][0]): void {
+    const { app } = event;
+    const last = this.#reports.get(app)?.snapshot();
+    if (last) {
+      const { waits: _waits, ...report } = last;
+      this.#past.set(app, [...this.past(app), report].slice(1 - MAX_PAUSES));
+    }
+    const now = this.#clock.now();
+    const agoMs = now - (this.#find(app)?.state.since ?? now);
+    const startedAt = Math.round(this.#clock.date() - agoMs);
+    this.#reports.set(app, new ReportBuilder(event, startedAt, () => this.#find(app)));
   }
 }
 
@@ -91,10 +128,16 @@ class ReportBuilder {
   #waiting = 0;
   #isStopped = false;
 
-  constructor(pauseId: string, reason: string | null, findApp: () => ReportedApp | undefined) {
+  constructor(
+    { pauseId, by, reason }: AntractEvents['paused'][0],
+    startedAt: number,
+    findApp: () => ReportedApp | undefined,
+  ) {
     this.#findApp = findApp;
     this.#report = {
       pauseId,
+      startedAt,
+      by,
       reason,
       complete: false,
       pausedForMs: null,
@@ -108,6 +151,10 @@ class ReportBuilder {
       drainedAfterMs: null,
       stragglers: findApp()?.drain.stragglers() ?? [],
     };
+  }
+
+  get pauseId(): string {
+    return this.#report.pauseId;
   }
 
   record(event: keyof AntractEvents, payload: Payload): void {

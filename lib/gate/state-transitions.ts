@@ -1,6 +1,7 @@
 /** Applies a new desired state to one app: events, drain, release, and the wait for the backend. */
 import type { Clock } from '../common/clock.ts';
 import type { AppSettings } from '../options/settings.ts';
+import type { Actor } from './actor.ts';
 import type { Backend } from './backend.ts';
 import type { BackendReadiness } from './backend-readiness.ts';
 import type { DesiredState } from './desired-state.ts';
@@ -41,7 +42,7 @@ export class StateTransitions {
       return false;
     }
     // Another process ended the pause and began this one. This process missed the end.
-    if (next.kind === before.kind) this.#endPause(before);
+    if (next.kind === before.kind) this.#endPause(before, null);
     state.desired = next;
     backend.onCommand();
     drain.reset();
@@ -63,16 +64,17 @@ export class StateTransitions {
     return true;
   }
 
-  #onPause({ pauseId = '', reason, until }: DesiredState, now: number): void {
+  #onPause({ pauseId = '', reason, until, by }: DesiredState, now: number): void {
     const { app, drain, emit, releaser } = this.#deps;
     releaser.schedule();
     releaser.notify('paused');
-    emit('paused', { app, pauseId, reason: reason ?? null, endsInMs: Math.round(until - now) });
+    const endsInMs = Math.round(until - now);
+    emit('paused', { app, pauseId, reason: reason ?? null, by: by ?? null, endsInMs });
     releaser.releaseUnaffected();
     drain.begin();
   }
 
-  #onStop(before: DesiredState, { message, until }: DesiredState): void {
+  #onStop(before: DesiredState, { message, until, by }: DesiredState): void {
     const { app, clock, drain, emit, releaser } = this.#deps;
     const held = this.#deps.held.size;
     const now = clock.now();
@@ -81,11 +83,11 @@ export class StateTransitions {
     releaser.schedule();
     releaser.rejectAll('stopped');
     releaser.notify('stopped');
-    emit('stopped', { app, message: message ?? null, held, pausedForMs, endsInMs });
+    emit('stopped', { app, message: message ?? null, by: by ?? null, held, pausedForMs, endsInMs });
     drain.begin();
   }
 
-  #onResume(before: DesiredState, { endedBy }: DesiredState): void {
+  #onResume(before: DesiredState, { endedBy, by }: DesiredState): void {
     const { app, clock, emit, releaser, readiness } = this.#deps;
     releaser.begin();
     const held = this.#deps.held.size;
@@ -94,20 +96,21 @@ export class StateTransitions {
     if (endedBy) {
       const pausedForMs = Math.round(now - before.since);
       const ended = isStopOver ? 'stop' : 'pause';
-      emit('expired', { app, pausedForMs, held, cause: endedBy, ended });
+      emit('expired', { app, pausedForMs, held, by: null, cause: endedBy, ended });
     }
     // An expired lease tells nothing about the backend, so keep probing. An expired `maxTime` of a pause
     // ends the wait: its requests have waited long enough. Behind a stop no request has waited.
     const isWaiting = isStopOver || endedBy !== 'maxTime';
     readiness.afterPause(isWaiting ? this.#backendWaitMs(before, now) : 0);
-    this.#endPause(before);
+    this.#endPause(before, by ?? null);
     releaser.releaseNext();
   }
 
-  #endPause({ since }: DesiredState): void {
+  #endPause({ since }: DesiredState, by: Actor | null): void {
     const { app, clock, drain, emit, held } = this.#deps;
     drain.notify('resumed');
-    emit('resumed', { app, pausedForMs: Math.round(clock.now() - since), held: held.size });
+    const pausedForMs = Math.round(clock.now() - since);
+    emit('resumed', { app, pausedForMs, held: held.size, by });
   }
 
   /** How long held requests wait for the backend: as configured, or what was left of the pause. */

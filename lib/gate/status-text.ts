@@ -3,6 +3,7 @@
  * as they are.
  */
 import { formatBytes, formatCount, formatMs, formatNumber } from '../common/format.js';
+import { actorText } from './actor.ts';
 import type { Straggler } from './in-flight.ts';
 import type {
   AppStatus,
@@ -82,6 +83,7 @@ function detailsOf(status: StatusFields): string[] {
   const { processes = [], lostProcesses = [] } = status;
   return [
     ...phaseSentences(status),
+    ...bySentence(status),
     ...(reason === null ? [] : [`Reason: ${reason}`]),
     ...(message === null ? [] : [`Clients are told: ${message}`]),
     ...expectedSentences(status),
@@ -95,6 +97,11 @@ function detailsOf(status: StatusFields): string[] {
     ...lostProcesses.map(lostSentence),
     ...(store === 'lost' ? [STORE_LOST] : []),
   ];
+}
+
+function bySentence({ by, phase }: StatusFields): string[] {
+  if (by === null) return [];
+  return [`${phase === 'stopped' ? 'Stopped' : 'Paused'} by: ${actorText(by)}`];
 }
 
 /** What happens to requests. A running app without trouble needs no sentence. */

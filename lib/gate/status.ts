@@ -3,8 +3,10 @@
  * Types, and the code for each reason to refuse.
  */
 import type { AntractErrorCode } from '../common/errors.ts';
+import type { Actor } from './actor.ts';
 import type { Straggler } from './in-flight.ts';
 import type { Phase, RejectReason } from './phase.ts';
+import type { TrafficStatus } from './traffic-report.ts';
 
 /**
  * An app in figures, names and sentences. The admin endpoints, the command line and the dashboard show
@@ -33,6 +35,10 @@ export interface StatusFields {
   spooledBytes: number;
   /** How long the first request in the queue has waited; null if the queue is empty. */
   oldestHoldMs: number | null;
+  /** How many requests are held at most; one more is rejected. Null without a limit. */
+  heldLimit: number | null;
+  /** The longest time that one request is held; null if only the end of the pause limits it. */
+  maxWaitMs: number | null;
   /**
    * During a release: how many more requests are held than at its start. Negative while the queue shrinks,
    * positive while more requests arrive than the pace releases. Null otherwise.
@@ -59,6 +65,8 @@ export interface StatusFields {
   reason: string | null;
   /** What clients of a stopped app are told. */
   message: string | null;
+  /** Who paused or stopped the app; null if that is unknown, or if the app is running. */
+  by: Actor | null;
   /**
    * The running probe; null if none runs. Requests wait until the probe succeeds, or until its time is
    * over.
@@ -66,6 +74,8 @@ export interface StatusFields {
   probe: ProbeStatus | null;
   /** Whether the backend answers, as far as is known. */
   backend: BackendStatus;
+  /** The traffic of the last minute. */
+  traffic: TrafficStatus;
   /** During a drain: the requests that it waits for, oldest first, at most 20. */
   stragglers?: Straggler[];
   /** With a `store`: the processes that share it, this one included. Counts are sums over them. */

@@ -1,23 +1,9 @@
 /**
- * The traffic of one app in the last minutes, in memory of a fixed size. A request costs two additions at
- * most; the rest is computed when the traffic is reported.
+ * Counts the traffic of one app in the last minutes, in memory of a fixed size. A request costs a few
+ * additions; the rest is computed when the traffic is reported.
  */
-
-/** The traffic of an app, which shows what to expect of a pause that begins now. */
-export interface TrafficReport {
-  /** The name of the app. */
-  readonly app: string;
-  /** The time that the figures cover: five minutes, or less for a younger app. */
-  readonly windowMs: number;
-  /** Requests that ended per second, on average. */
-  readonly requestsPerSecond: number;
-  /** Requests in flight now. */
-  readonly inFlight: number;
-  /** The longest duration of a request, ended or not: a drain may take as long. */
-  readonly slowestMs: number;
-  /** How many requests would be held after 30 s. */
-  readonly expectedHeldIn30s: number;
-}
+import type { GatedRequest } from './gated-request.ts';
+import { bucketOf, BUCKETS, toSparse, type SparseCounts } from './duration-counts.ts';
 
 export interface TrafficSummary {
   readonly windowMs: number;
@@ -25,7 +11,25 @@ export interface TrafficSummary {
   readonly slowestMs: number;
 }
 
+/** The counts of the last minute, which can be added up over processes. */
+export interface MinuteCounts {
+  readonly windowMs: number;
+  readonly ended: number;
+  readonly errors: number;
+  /** The same for the last 5 s. */
+  readonly latest: { readonly windowMs: number; readonly ended: number; readonly errors: number };
+  readonly durations: SparseCounts;
+}
+
+/** A shorter request is timed, whether or not it was long-lived. */
+const LONG_MS = 10_000;
+
 const SECONDS = 300;
+const MINUTE = 60;
+const LATEST = 5;
+/** The durations of a minute are kept in slots of 10 s, so their window varies from 50 to 60 s. */
+const SLOT_SECONDS = 10;
+const SLOTS = MINUTE / SLOT_SECONDS;
 
 export class TrafficStats {
   /** How many requests passed without being held, since the gate was created. */
@@ -34,8 +38,7 @@ export class TrafficStats {
   readonly #begun: number;
   #second: number;
   // Allocated when the first request ends, because up to a thousand apps may never have one.
-  #counts: Uint32Array | undefined;
-  #slowest: Float64Array | undefined;
+  #rings: Rings | undefined;
 
   /** Times are milliseconds on a monotonic clock. */
   constructor(now: number) {
@@ -43,71 +46,125 @@ export class TrafficStats {
     this.#second = secondOf(now);
   }
 
-  /** A request has ended that passed `durationMs` ago. */
-  record(now: number, durationMs: number): void {
-    this.#counts ??= new Uint32Array(SECONDS);
-    this.#slowest ??= new Float64Array(SECONDS);
+  /** A request has ended. @param since when it passed. */
+  recordRequest(
+    request: Pick<GatedRequest, 'status' | 'isLongLived'>,
+    since: number,
+    now: number,
+  ): void {
+    const durationMs = now - since;
+    // Most requests are short. Only a long one is asked, because that takes 1 to 2 microseconds.
+    const isTimed = durationMs < LONG_MS || !request.isLongLived();
+    this.record(now, durationMs, (request.status ?? 0) >= 500, isTimed);
+  }
+
+  /**
+   * A request has ended that passed `durationMs` ago.
+   *
+   * @param isError whether the response has a status of 500 or more.
+   * @param isTimed whether its duration says something about the backend. That of a WebSocket does not.
+   */
+  record(now: number, durationMs: number, isError = false, isTimed = true): void {
+    const rings = (this.#rings ??= new Rings());
     const second = secondOf(now);
     if (second > this.#second) this.#turnTo(second);
-    const bucket = second % SECONDS;
-    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
-    if (durationMs > (this.#slowest[bucket] as number)) this.#slowest[bucket] = durationMs;
+    rings.add(second, durationMs, isError, isTimed);
   }
 
   summary(now: number): TrafficSummary {
-    const second = secondOf(now);
-    if (second > this.#second) this.#turnTo(second);
-    const start = Math.max(this.#begun, (second - SECONDS + 1) * 1000);
+    const second = this.#turn(now);
     return {
-      windowMs: Math.max(0, now - start),
-      ended: this.#counts?.reduce((sum, count) => sum + count, 0) ?? 0,
-      slowestMs: this.#slowest?.reduce((most, ms) => Math.max(most, ms), 0) ?? 0,
+      windowMs: this.#windowMs(now, second - SECONDS + 1),
+      ended: this.#rings?.counts.reduce((sum, count) => sum + count, 0) ?? 0,
+      slowestMs: this.#rings?.slowest.reduce((most, ms) => Math.max(most, ms), 0) ?? 0,
     };
   }
 
-  /** Empties the buckets of the seconds since the last one: their counts are too old. */
+  lastMinute(now: number): MinuteCounts {
+    const second = this.#turn(now);
+    const rings = this.#rings;
+    // The present second has only begun. Its requests would make a rate of 5 s too low.
+    const latest = { from: second - LATEST, to: second - 1 };
+    return {
+      windowMs: this.#windowMs(now, second - MINUTE + 1),
+      ended: rings?.sum('counts', second - MINUTE + 1, second) ?? 0,
+      errors: rings?.sum('errors', second - MINUTE + 1, second) ?? 0,
+      latest: {
+        windowMs: Math.min(LATEST * 1000, Math.max(0, now - this.#begun)),
+        ended: rings?.sum('counts', latest.from, latest.to) ?? 0,
+        errors: rings?.sum('errors', latest.from, latest.to) ?? 0,
+      },
+      durations: rings?.durations() ?? [],
+    };
+  }
+
+  #windowMs(now: number, firstSecond: number): number {
+    return Math.max(0, now - Math.max(this.#begun, firstSecond * 1000));
+  }
+
+  #turn(now: number): number {
+    const second = secondOf(now);
+    if (second > this.#second) this.#turnTo(second);
+    return this.#second;
+  }
+
   #turnTo(second: number): void {
-    const since = Math.max(this.#second, second - SECONDS) + 1;
-    for (let each = since; each <= second; each++) {
-      if (this.#counts) this.#counts[each % SECONDS] = 0;
-      if (this.#slowest) this.#slowest[each % SECONDS] = 0;
-    }
+    this.#rings?.clear(this.#second, second);
     this.#second = second;
   }
 }
 
-/** What {@link trafficOf} asks of a gate. */
-interface MeasuredGate {
-  readonly app: string;
-  readonly traffic: TrafficStats;
-  readonly inFlight: number;
-  readonly drain: { stragglers(): readonly { readonly ageMs: number }[] };
-}
+/** One bucket for each second, and for durations one row of buckets for each slot. */
+class Rings {
+  readonly counts = new Uint32Array(SECONDS);
+  readonly errors = new Uint32Array(SECONDS);
+  readonly slowest = new Float64Array(SECONDS);
+  readonly #durations = new Uint32Array(SLOTS * BUCKETS);
 
-/** Returns the traffic of an app in this process. */
-export function trafficOf(gate: MeasuredGate, now: number): TrafficReport {
-  const oldestMs = gate.drain.stragglers()[0]?.ageMs ?? 0;
-  return reportTraffic(gate.app, gate.traffic.summary(now), gate.inFlight, oldestMs);
-}
+  add(second: number, durationMs: number, isError: boolean, isTimed: boolean): void {
+    const at = second % SECONDS;
+    this.counts[at] = (this.counts[at] as number) + 1;
+    if (isError) this.errors[at] = (this.errors[at] as number) + 1;
+    if (durationMs > (this.slowest[at] as number)) this.slowest[at] = durationMs;
+    if (!isTimed) return;
+    const bucket = (slotOf(second) % SLOTS) * BUCKETS + bucketOf(durationMs);
+    this.#durations[bucket] = (this.#durations[bucket] as number) + 1;
+  }
 
-export function reportTraffic(
-  app: string,
-  { windowMs, ended, slowestMs }: TrafficSummary,
-  inFlight: number,
-  oldestInFlightMs: number,
-): TrafficReport {
-  // A window of less than a second has no rate: use the count.
-  const perSecond = ended / Math.max(1, windowMs / 1000);
-  return {
-    app,
-    windowMs: Math.round(windowMs),
-    requestsPerSecond: Math.round(perSecond * 100) / 100,
-    inFlight,
-    slowestMs: Math.round(Math.max(slowestMs, oldestInFlightMs)),
-    expectedHeldIn30s: Math.round(perSecond * 30),
-  };
+  /** Empties the buckets of the seconds after `last`, up to `second`: their counts are too old. */
+  clear(last: number, second: number): void {
+    for (let each = Math.max(last, second - SECONDS) + 1; each <= second; each++) {
+      this.counts[each % SECONDS] = 0;
+      this.errors[each % SECONDS] = 0;
+      this.slowest[each % SECONDS] = 0;
+    }
+    const slot = slotOf(second);
+    for (let each = Math.max(slotOf(last), slot - SLOTS) + 1; each <= slot; each++) {
+      const start = (each % SLOTS) * BUCKETS;
+      this.#durations.fill(0, start, start + BUCKETS);
+    }
+  }
+
+  sum(ring: 'counts' | 'errors', from: number, to: number): number {
+    let sum = 0;
+    for (let each = Math.max(0, from); each <= to; each++) sum += this[ring][each % SECONDS] ?? 0;
+    return sum;
+  }
+
+  durations(): SparseCounts {
+    const counts = new Uint32Array(BUCKETS);
+    for (const [at, count] of this.#durations.entries()) {
+      const bucket = at % BUCKETS;
+      counts[bucket] = (counts[bucket] as number) + count;
+    }
+    return toSparse(counts);
+  }
 }
 
 function secondOf(now: number): number {
   return Math.floor(now / 1000);
+}
+
+function slotOf(second: number): number {
+  return Math.floor(second / SLOT_SECONDS);
 }

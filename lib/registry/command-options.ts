@@ -4,6 +4,7 @@
 import {
   duration,
   expected,
+  isPlainObject,
   oneOf,
   readObject,
   text,
@@ -11,9 +12,17 @@ import {
   type Readers,
 } from '../common/validate.ts';
 import type { WaitLimits } from '../common/wait.ts';
+import { readActor, type Actor } from '../gate/actor.ts';
 
 /** Limits a command to one pause. */
 export interface PauseCondition {
+  /**
+   * Who gives the command, such as `ada@laptop`; shown in the status, in events and in the log. At most 100
+   * characters.
+   *
+   * @default unknown
+   */
+  by?: string | Partial<Actor> | undefined;
   /**
    * The `pauseId` of a pause: the command is carried out only while that pause lasts. `none`: only while
    * the app runs. Otherwise the command throws and changes nothing. So you never end or join the pause of
@@ -100,37 +109,42 @@ export interface DrainOptions extends WaitOptions {
   lost?: 'ignore' | undefined;
 }
 
+/** The limit of a `by` that a program gives. */
+const MAX_BY = 100;
+
 /** The limit of `reason` and `message`: enough for a sentence that fits every place that shows it. */
 export const MAX_TEXT = 500;
 
-const condition = { ifPause: text(MAX_TEXT) };
+interface CommandContext {
+  ifPause?: string;
+  by?: Actor;
+}
 
-const enableReaders: Readers<{
+const context: Readers<CommandContext> = { ifPause: text(MAX_TEXT), by: readBy };
+
+interface EnableTerms extends CommandContext {
   maxTime?: number;
   lease?: number;
   expect?: number;
   only?: 'writes';
   reason?: string;
-  ifPause?: string;
-}> = {
+}
+
+const enableReaders: Readers<EnableTerms> = {
   maxTime: duration({ min: 1 }),
   lease: duration(),
   expect: duration(),
   only: oneOf('writes'),
   reason: text(MAX_TEXT),
-  ...condition,
+  ...context,
 };
-const disableReaders: Readers<{ ifPause?: string }> = condition;
-const stopReaders: Readers<{
-  maxTime?: number;
-  expect?: number;
-  message?: string;
-  ifPause?: string;
-}> = {
+const stopReaders: Readers<
+  CommandContext & { maxTime?: number; expect?: number; message?: string }
+> = {
   maxTime: duration({ min: 1 }),
   expect: duration(),
   message: text(MAX_TEXT),
-  ...condition,
+  ...context,
 };
 const waitReaders: Readers<{ timeout?: number; signal?: AbortSignal }> = {
   timeout: duration(),
@@ -143,7 +157,7 @@ const drainReaders: Readers<{ timeout?: number; signal?: AbortSignal; lost?: 'ig
 
 // Each throws `ERR_ANTRACT_OPTION` and returns durations in milliseconds.
 export const readEnable = (options: EnableOptions) => readObject('', options, enableReaders, {});
-export const readDisable = (options: PauseCondition) => readObject('', options, disableReaders, {});
+export const readDisable = (options: PauseCondition) => readObject('', options, context, {});
 export const readStop = (options: StopOptions) => readObject('', options, stopReaders, {});
 
 export function readWait(options: WaitOptions): WaitLimits {
@@ -154,6 +168,13 @@ export function readWait(options: WaitOptions): WaitLimits {
 export function readDrain(options: DrainOptions): WaitLimits & { ignoresLost: boolean } {
   const { timeout, signal, lost } = readObject('', options, drainReaders, {});
   return { timeoutMs: timeout ?? Infinity, signal, ignoresLost: lost === 'ignore' };
+}
+
+/** The parts of an actor are shortened, because clients choose them. */
+function readBy(name: string, value: unknown): Actor | undefined {
+  if (typeof value === 'string') return readActor({ name: text(MAX_BY)(name, value) }) ?? undefined;
+  if (isPlainObject(value)) return readActor(value) ?? undefined;
+  throw expected(name, 'text', value);
 }
 
 function readSignal(name: string, value: unknown): AbortSignal {

@@ -7,11 +7,12 @@ import type { PauseReports } from '../gate/pause-report.ts';
 import type { Logger } from '../options/options.ts';
 import type { AppTotals } from './app-totals.ts';
 import { publish } from './diagnostics.ts';
-import { warningOf } from './event-warnings.ts';
+import type { TransitionLog } from './transition-log.ts';
 
 export interface EventHubDeps {
   readonly reports: PauseReports;
   readonly totals: Pick<AppTotals, 'record'>;
+  readonly transitions: Pick<TransitionLog, 'record'>;
   readonly logger: Logger;
 }
 
@@ -25,12 +26,11 @@ export class EventHub extends EventEmitter {
 
   /** If a listener throws, the error is logged: it must not end the request or release of the event. */
   readonly announce: EmitEvent = (event, payload, request) => {
-    const { reports, totals, logger } = this.#deps;
+    const { reports, totals, transitions, logger } = this.#deps;
     publish(event, payload, request);
     reports.record(event, payload);
     totals.record(event, payload);
-    const warning = warningOf(event, payload);
-    if (warning) logger.warn(warning);
+    transitions.record(event, payload);
     try {
       this.emit(event, payload);
     } catch (error) {

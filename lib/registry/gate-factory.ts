@@ -14,6 +14,7 @@ export interface GateFactoryDeps {
   readonly clock: Clock;
   readonly sharing: Sharing | undefined;
   readonly emit: EmitEvent;
+  readonly onBackendChange: (app: string) => void;
   /** Aborted when the registry is closed. */
   readonly closed: AbortSignal;
 }
@@ -28,13 +29,14 @@ export class GateFactory {
   }
 
   create(app: string): Gate {
-    const { settings, clock, sharing, emit } = this.#deps;
+    const { settings, clock, sharing, emit, onBackendChange } = this.#deps;
     const gate: Gate = new Gate({
       app,
       settings: settings.apps.get(app) ?? settings,
       clock,
       emit,
       probe: this.#probe(app, () => gate),
+      onBackendChange: () => onBackendChange(app),
       ...(sharing && {
         isInformed: () => sharing.isInformed,
         onChange: () => sharing.onStateChange(gate),

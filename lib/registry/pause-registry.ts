@@ -16,9 +16,9 @@ import {
 import { newPauseId } from '../gate/desired-state.ts';
 import type { AntractEvents, AntractListener } from '../gate/events.ts';
 import type { ReleaseOutcome } from '../gate/releaser.ts';
-import { joinReports, type PauseReport } from '../gate/pause-report.ts';
+import type { PauseReport } from '../gate/pause-report.ts';
 import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from '../gate/status.ts';
-import { trafficOf, type TrafficReport } from '../gate/traffic-stats.ts';
+import { trafficOf, type TrafficReport } from '../gate/traffic-report.ts';
 import { runDuring, type DuringOptions, type MaintenanceWindow } from './maintenance-window.ts';
 import type { RegistryCore } from './registry-core.ts';
 import { waitForGate } from './wait-for-gate.ts';
@@ -50,9 +50,9 @@ export class PauseRegistry {
    * await antract.enable('default', { maxTime: '2m', reason: 'database migration' });
    */
   async enable(app: string = DEFAULT_APP, options: EnableOptions = {}): Promise<CommandResult> {
-    const { ifPause, ...terms } = readEnable(options);
+    const { ifPause, by, ...terms } = readEnable(options);
     const pauseId = newPauseId(this.#core.clock.random());
-    return this.#core.execute(app, { type: 'enable', ifPause, terms, pauseId });
+    return this.#core.execute(app, { type: 'enable', ifPause, by, terms, pauseId });
   }
 
   /**
@@ -61,8 +61,8 @@ export class PauseRegistry {
    * @throws AntractError as {@link enable}.
    */
   async disable(app: string = DEFAULT_APP, options: PauseCondition = {}): Promise<CommandResult> {
-    const { ifPause } = readDisable(options);
-    return this.#core.execute(app, { type: 'disable', ifPause });
+    const { ifPause, by } = readDisable(options);
+    return this.#core.execute(app, { type: 'disable', ifPause, by });
   }
 
   /**
@@ -73,8 +73,8 @@ export class PauseRegistry {
    * @throws AntractError as {@link enable}.
    */
   async stop(app: string = DEFAULT_APP, options: StopOptions = {}): Promise<CommandResult> {
-    const { ifPause, ...terms } = readStop(options);
-    return this.#core.execute(app, { type: 'stop', ifPause, terms });
+    const { ifPause, by, ...terms } = readStop(options);
+    return this.#core.execute(app, { type: 'stop', ifPause, by, terms });
   }
 
   /**
@@ -172,10 +172,8 @@ export class PauseRegistry {
    * @throws AntractError as {@link status}.
    */
   report(app: string = DEFAULT_APP): PauseReport | undefined {
-    const { gates, reports, sharing } = this.#core;
-    gates.check('report', app);
-    const own = reports.of(app);
-    return own && joinReports(own, sharing?.others.pauseReports(app) ?? []);
+    this.#core.gates.check('report', app);
+    return this.#core.reportOf(app);
   }
 
   /**

@@ -7,7 +7,7 @@ import { AntractError } from '../common/errors.ts';
 import type { Command } from '../gate/desired-state.ts';
 import type { DrainedEvent, EmitEvent } from '../gate/events.ts';
 import type { Gate } from '../gate/gate.ts';
-import { PauseReports } from '../gate/pause-report.ts';
+import { PauseReports, type PauseReport } from '../gate/pause-report.ts';
 import { describeStatus } from '../gate/status-text.ts';
 import type { AppStatus, CommandResult, StatusFields } from '../gate/status.ts';
 import { DEFAULT_APP } from '../options/app-name.ts';
@@ -16,10 +16,13 @@ import { readOptions } from '../options/read-options.ts';
 import type { Settings } from '../options/settings.ts';
 import { Sharing } from '../sharing/sharing.ts';
 import { AppTotals } from './app-totals.ts';
+import { BackendWatch } from './backend-watch.ts';
 import { Drains } from './drains.ts';
 import { EventHub } from './event-hub.ts';
 import { GateFactory } from './gate-factory.ts';
 import { Gates } from './gates.ts';
+import { currentReport, History } from './history.ts';
+import { TransitionLog, type TransitionCounts } from './transition-log.ts';
 
 export class RegistryCore {
   /** The options, complete and in milliseconds. */
@@ -28,9 +31,11 @@ export class RegistryCore {
   readonly gates: Gates;
   readonly drains: Drains;
   readonly events: EventHub;
-  readonly reports = new PauseReports((app) => this.gates.find(app));
+  readonly reports: PauseReports;
   /** What was counted for metrics. */
   readonly totals: AppTotals;
+  /** What happened to each app. */
+  readonly transitions: TransitionLog;
   /** Undefined without a store. */
   readonly sharing: Sharing | undefined;
   readonly #closing = new AbortController();
@@ -43,15 +48,24 @@ export class RegistryCore {
   /** Whether a shutdown may have to end upgraded connections, whatever `longLived` says. */
   endsUpgrades = false;
   readonly #factory: GateFactory;
+  readonly #backends: BackendWatch;
   readonly #warned = new Set<string>();
+  #history: History | undefined;
   #isClosed = false;
 
   /** @param clock replaced in tests. */
   constructor(options: AntractOptions = {}, clock: Clock = systemClock) {
     this.settings = readOptions(options);
     this.clock = clock;
+    this.reports = new PauseReports((app) => this.gates.find(app), clock);
     const { settings, reports } = this;
     const { store, logger } = settings;
+    this.transitions = new TransitionLog({
+      clock,
+      logger,
+      countsOf: (app) => this.#countsOf(app),
+      isLeader: () => this.isLeader,
+    });
     this.gates = new Gates(settings, {
       create: (app) => this.#create(app),
       onCreated: (gate) => this.sharing?.onGateCreated(gate),
@@ -59,12 +73,21 @@ export class RegistryCore {
     });
     const { gates } = this;
     this.totals = new AppTotals({ gates, isLeader: () => this.isLeader });
-    this.events = new EventHub({ reports, totals: this.totals, logger });
+    const { totals, transitions } = this;
+    this.events = new EventHub({ reports, totals, transitions, logger });
     const { events } = this;
     this.sharing = store && new Sharing({ store, clock, settings, gates, reports });
     const { sharing, closed } = this;
-    this.#factory = new GateFactory({ settings, clock, sharing, emit: this.#emit, closed });
+    this.#factory = new GateFactory({
+      settings,
+      clock,
+      sharing,
+      emit: this.#emit,
+      onBackendChange: (app) => this.#backends.check(app),
+      closed,
+    });
     this.drains = new Drains({ clock, gates, sharing, announce: events.announce });
+    this.#backends = new BackendWatch({ clock, gates, sharing, announce: events.announce });
     sharing?.start();
   }
 
@@ -97,9 +120,29 @@ export class RegistryCore {
     return this.gates.get(app);
   }
 
+  /** What happened in the last minutes. Samples are taken from the first use on. */
+  get history(): History {
+    const { clock, closed, reports, transitions, sharing } = this;
+    return (this.#history ??= new History({
+      clock,
+      closed,
+      reports,
+      transitions,
+      sharing,
+      appNames: () => this.appNames,
+      fieldsOf: (app) => this.#fieldsOf(this.gates.peek(app)),
+    }));
+  }
+
   /** Returns the status of an app, aggregated over all processes. */
   statusOf(gate: Gate): AppStatus {
-    return describeStatus(this.sharing?.status(gate) ?? gate.status());
+    return describeStatus(this.#fieldsOf(gate));
+  }
+
+  /** Returns the report of the current or last pause; undefined if the app was never paused. */
+  reportOf(app: string): PauseReport | undefined {
+    if (this.#history) return this.#history.pauses(app).at(-1);
+    return currentReport(app, this);
   }
 
   /** Returns the statuses of all apps in this process only. */
@@ -148,6 +191,10 @@ export class RegistryCore {
     await this.sharing?.close();
   }
 
+  #fieldsOf(gate: Gate): StatusFields {
+    return this.sharing?.status(gate) ?? gate.status();
+  }
+
   #create(app: string): Gate {
     const gate = this.#factory.create(app);
     if (this.#isClosed) gate.close();
@@ -159,7 +206,15 @@ export class RegistryCore {
     this.totals.onEvicted(gate);
     this.#factory.forget(app);
     this.reports.forget(app);
+    this.transitions.forget(app);
+    this.#backends.forget(app);
+    this.#history?.forget(app);
     this.#emit('evicted', { app, passed: traffic.passed });
+  }
+
+  #countsOf(app: string): TransitionCounts {
+    const { held, inFlight, phase } = this.#fieldsOf(this.gates.peek(app));
+    return { held, inFlight, isRunning: phase === 'running' || phase === 'releasing' };
   }
 
   readonly #emit: EmitEvent = (event, payload, request) => {

@@ -8,7 +8,12 @@ import {
   type ProcessStatus,
   type StatusFields,
 } from '../gate/status.ts';
-import { reportTraffic, type TrafficReport } from '../gate/traffic-stats.ts';
+import {
+  reportTraffic,
+  trafficStatus,
+  type TrafficReport,
+  type TrafficStatus,
+} from '../gate/traffic-report.ts';
 import { LOST_AFTER_MS, type Peer } from './peers.ts';
 import type { AppReport, ProcessOrigin } from './process-report.ts';
 
@@ -49,6 +54,9 @@ export function joinStatus(
     phase,
     backend: joinBackend(app, status, processes),
     ...sumCounts(reports),
+    // Each process has a queue of its own, with the same limit.
+    heldLimit: status.heldLimit && status.heldLimit * (1 + freshPeers(processes).length),
+    traffic: joinMinutes(status, reports),
     oldestHoldMs: oldestHolds.length > 0 ? Math.max(...oldestHolds) : null,
     heldDelta: trends.length > 0 ? trends.reduce((total, heldDelta) => total + heldDelta, 0) : null,
     ...(phase === 'pausing' && {
@@ -64,10 +72,19 @@ export function joinStatus(
  */
 export function freshReports(
   app: string,
-  { peers, now }: Pick<ProcessReports, 'peers' | 'now'>,
+  processes: Pick<ProcessReports, 'peers' | 'now'>,
 ): AppReport[] {
-  const fresh = peers.filter(({ heardAt }) => now - heardAt < LOST_AFTER_MS);
-  return fresh.flatMap(({ apps }) => apps[app] ?? []);
+  return freshPeers(processes).flatMap(({ apps }) => apps[app] ?? []);
+}
+
+function freshPeers({ peers, now }: Pick<ProcessReports, 'peers' | 'now'>): Peer[] {
+  return peers.filter(({ heardAt }) => now - heardAt < LOST_AFTER_MS);
+}
+
+/** A process without requests in the last minute reports none; its window is at least that of this process. */
+function joinMinutes({ traffic: own }: StatusFields, reports: readonly AppReport[]): TrafficStatus {
+  const joined = trafficStatus(reports.flatMap(({ traffic }) => traffic.minute ?? []));
+  return { ...joined, windowMs: Math.max(own.windowMs, joined.windowMs) };
 }
 
 /**
@@ -188,6 +205,7 @@ function processStatus(
 
 export function joinTraffic(
   app: string,
+  status: StatusFields,
   { own, ...others }: Pick<ProcessReports, 'own' | 'peers' | 'now'>,
 ): TrafficReport {
   const reports = [own, ...freshReports(app, others)];
@@ -203,5 +221,6 @@ export function joinTraffic(
     },
     reports.reduce((sum, { inFlight }) => sum + inFlight, 0),
     0,
+    joinMinutes(status, reports),
   );
 }

@@ -118,6 +118,11 @@ export class OtherProcesses {
     return this.#peers.lost.filter(({ ended }) => !ended).map(({ last }) => last);
   }
 
+  /** The apps whose backend is down for another process. */
+  get appsDown(): string[] {
+    return this.#peers.live.flatMap(({ appsDown }) => appsDown);
+  }
+
   /** Returns how many requests the other processes hold. */
   held(app: string): number {
     const reports = freshReports(app, { peers: this.#peers.live, now: this.#deps.clock.now() });

@@ -15,6 +15,8 @@ export interface Peer extends ProcessReport {
   readonly heardAt: number;
   /** Until when this process could receive no reports. The silence of a peer counts from then on. */
   readonly excusedUntil?: number;
+  /** The apps whose backend it sees down. */
+  readonly appsDown: readonly string[];
 }
 
 export interface LostProcess {
@@ -77,7 +79,7 @@ export class Peers {
     if (id === this.#own.id || beat <= (this.#gone.get(id) ?? -1)) return false;
     const known = this.#peers.get(id);
     if (known ? beat <= known.beat : this.#peers.size >= MAX_PEERS) return false;
-    this.#peers.set(id, { ...report, heardAt: now });
+    this.#peers.set(id, { ...report, heardAt: now, appsDown: appsDownIn(report) });
     this.#dismissed.delete(id);
     // The process was frozen or unreachable, and still runs.
     this.#lost = this.#lost.filter(({ last }) => last.id !== id);
@@ -99,7 +101,13 @@ export class Peers {
         this.#peers.set(id, { ...known, heardAt });
     } else if (this.#peers.size < MAX_PEERS) {
       const apps = Object.entries(drained).map(([app, version]) => [app, { ...NOTHING, version }]);
-      this.#peers.set(id, { ...head, apps: Object.fromEntries(apps), silent: [], heardAt });
+      this.#peers.set(id, {
+        ...head,
+        apps: Object.fromEntries(apps),
+        silent: [],
+        heardAt,
+        appsDown: [],
+      });
     }
   }
 
@@ -206,6 +214,10 @@ export class Peers {
       this.#gone.delete(first);
     }
   }
+}
+
+function appsDownIn({ apps }: ProcessReport): string[] {
+  return Object.keys(apps).filter((app) => apps[app]?.backend?.state === 'down');
 }
 
 /** How long a process has not reported although its reports could have arrived. */

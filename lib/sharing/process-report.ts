@@ -5,7 +5,8 @@ import type { Straggler } from '../gate/in-flight.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
 import type { Settings } from '../options/settings.ts';
 import { sumCounts, type Counts, type StatusFields, type BackendStatus } from '../gate/status.ts';
-import type { TrafficReport } from '../gate/traffic-stats.ts';
+import type { TrafficReport } from '../gate/traffic-report.ts';
+import type { MinuteCounts } from '../gate/traffic-stats.ts';
 import { isPlainObject } from '../common/validate.ts';
 
 type Policy = Settings['onStoreError'];
@@ -36,9 +37,17 @@ export interface AppReport
   /** How long ago the backend last answered this process. Missing if it never did. */
   readonly answeredMs?: number;
   readonly stragglers: readonly Straggler[];
-  readonly traffic: Pick<TrafficReport, 'windowMs' | 'requestsPerSecond' | 'slowestMs'>;
+  readonly traffic: ReportedTraffic;
   /** The report of the last pause in this process. */
   readonly pause: SharedPauseReport | null;
+}
+
+export interface ReportedTraffic extends Pick<
+  TrafficReport,
+  'windowMs' | 'requestsPerSecond' | 'slowestMs'
+> {
+  /** Missing if no request ended in the last minute. Older versions don't report it. */
+  readonly minute?: MinuteCounts;
 }
 
 /** What distinguishes the successor of a process from other processes on the same host. */
@@ -171,13 +180,32 @@ function isBackend(backend: unknown): boolean {
   );
 }
 
+function isTraffic(traffic: unknown): boolean {
+  if (!isPlainObject(traffic)) return false;
+  const { minute } = traffic;
+  if (minute === undefined) return true;
+  if (!isPlainObject(minute)) return false;
+  const { latest, durations } = minute;
+  return (
+    isCounts(minute) &&
+    isPlainObject(latest) &&
+    isCounts(latest) &&
+    Array.isArray(durations) &&
+    durations.every((one) => typeof one === 'number')
+  );
+}
+
+function isCounts(counts: Record<string, unknown>): boolean {
+  return ['windowMs', 'ended', 'errors'].every((name) => typeof counts[name] === 'number');
+}
+
 function isAppReport(app: unknown): boolean {
   return (
     isPlainObject(app) &&
     NUMBERS.every((name) => typeof app[name] === 'number') &&
     FLAGS.every((name) => typeof app[name] === 'boolean') &&
     Array.isArray(app['stragglers']) &&
-    isPlainObject(app['traffic']) &&
+    isTraffic(app['traffic']) &&
     (app['answeredMs'] === undefined || typeof app['answeredMs'] === 'number') &&
     isBackend(app['backend'])
   );

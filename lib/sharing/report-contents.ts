@@ -6,11 +6,16 @@ import type { Gate } from '../gate/gate.ts';
 import type { Straggler } from '../gate/in-flight.ts';
 import type { PauseReports, SharedPauseReport } from '../gate/pause-report.ts';
 import { sumCounts } from '../gate/status.ts';
-import { trafficOf } from '../gate/traffic-stats.ts';
+import { trafficOf } from '../gate/traffic-report.ts';
 import { MAX_VALUE } from '../stores/store.ts';
 import type { GateSource } from './gate-source.ts';
 import type { Peer } from './peers.ts';
-import { NOTHING, type AppReport, type SilentReport } from './process-report.ts';
+import {
+  NOTHING,
+  type AppReport,
+  type ReportedTraffic,
+  type SilentReport,
+} from './process-report.ts';
 
 interface GateReportDeps {
   readonly clock: Clock;
@@ -37,7 +42,6 @@ const MAX_DRAINED_LENGTH = 1024;
 export function reportApp(gate: Gate, version: number, deps: GateReportDeps): AppReport {
   const status = gate.status();
   const { phase, oldestHoldMs, heldDelta, backend } = status;
-  const { windowMs, requestsPerSecond, slowestMs } = trafficOf(gate, deps.clock.now());
   return {
     version,
     phase,
@@ -51,7 +55,7 @@ export function reportApp(gate: Gate, version: number, deps: GateReportDeps): Ap
     answers: gate.backend.answers,
     ...(gate.backend.answeredMs !== null && { answeredMs: gate.backend.answeredMs }),
     stragglers: gate.desiredKind === 'running' ? [] : shorten(gate.drain.stragglers()),
-    traffic: { windowMs, requestsPerSecond, slowestMs },
+    traffic: reportTraffic(gate, deps.clock.now()),
     pause: reportPause(gate, deps),
   };
 }
@@ -139,6 +143,12 @@ function reportApps(
     if (!reports.has(app) && left > 0) add(app, { ...NOTHING, version });
   }
   return Object.fromEntries(reports);
+}
+
+function reportTraffic(gate: Gate, now: number): ReportedTraffic {
+  const { windowMs, requestsPerSecond, slowestMs } = trafficOf(gate, now);
+  const minute = gate.traffic.lastMinute(now);
+  return { windowMs, requestsPerSecond, slowestMs, ...(minute.ended > 0 && { minute }) };
 }
 
 function rank(gate: Gate): number {

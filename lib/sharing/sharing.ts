@@ -12,7 +12,7 @@ import type { Command } from '../gate/desired-state.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { PauseReports } from '../gate/pause-report.ts';
 import type { CommandResult, StatusFields } from '../gate/status.ts';
-import type { TrafficReport } from '../gate/traffic-stats.ts';
+import type { TrafficReport } from '../gate/traffic-report.ts';
 import type { Settings } from '../options/settings.ts';
 import type { Store } from '../stores/store.ts';
 import { joinStatus, joinTraffic, type ProcessReports } from './aggregated-status.ts';
@@ -186,7 +186,7 @@ export class Sharing {
 
   /** Returns the traffic of an app, aggregated over all processes. */
   traffic(gate: Gate): TrafficReport {
-    return joinTraffic(gate.app, this.#processReports(gate));
+    return joinTraffic(gate.app, gate.status(), this.#processReports(gate));
   }
 
   /** Leaves the other processes once nothing is in flight here, or after 10 s. They wait until then. */

@@ -4,6 +4,7 @@
  * The clocks of machines may be wrong, and all processes can see the clock of the store. So a time is
  * written on the clock of the store if it is known there, otherwise relative to the publication.
  */
+import { parseActor } from '../gate/actor.ts';
 import type { DesiredState } from '../gate/desired-state.ts';
 import type { StoredState } from '../stores/store.ts';
 import { isPlainObject } from '../common/validate.ts';
@@ -45,7 +46,7 @@ export function serializeState(
     if (before && next[name] === before.state[name]) return { at: before.times[name] };
     return { in: Math.round(next[name] - now) };
   };
-  const { kind, leaseMs, pauseId, only, reason, message, endedBy } = next;
+  const { kind, leaseMs, pauseId, only, reason, message, by, endedBy } = next;
   const times = {
     since: time('since'),
     until: time('until'),
@@ -60,6 +61,7 @@ export function serializeState(
     only,
     reason,
     message,
+    by,
     endedBy,
     writer,
   });
@@ -93,6 +95,7 @@ export function parseState(stored: StoredState, now: number): ReplicatedState | 
     only: written['only'] === 'writes' ? 'writes' : undefined,
     reason: readText(written['reason']),
     message: readText(written['message']),
+    by: parseActor(written['by']) ?? undefined,
     endedBy: readEnd(written['endedBy']),
   };
   return { version, state, writer, times };

@@ -13,6 +13,8 @@ const PURPOSES: Readonly<Record<EndpointName, string>> = {
   drain: 'answer once nothing is in flight',
   report: 'what the last or current pause did',
   traffic: 'what to expect of a pause, from the last minutes',
+  history: 'the last ten minutes: samples, reports of pauses, transitions',
+  transitions: 'what happened: paused by whom, drained, resumed, backend down',
   events: 'status as server-sent events',
   metrics: 'Prometheus metrics',
   reload: 'start new processes of `antract serve` with the configuration and code on disk',

@@ -29,7 +29,7 @@ const ENDED_BY = {
   stop: 'ended with a stop',
 } as const satisfies Record<NonNullable<PauseReport['endedBy']>, string>;
 
-function endLine(app: string, { endedBy, pausedForMs, complete }: PauseReport): string {
+export function endLine(app: string, { endedBy, pausedForMs, complete }: PauseReport): string {
   if (endedBy === null) return `App ${app} is still paused.`;
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
   const rest = complete ? '' : '; some requests are still held';

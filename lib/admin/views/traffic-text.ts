@@ -2,7 +2,7 @@
  * Renders the traffic of the last minutes.
  */
 import { formatMs } from '../../common/format.js';
-import type { TrafficReport } from '../../gate/traffic-stats.ts';
+import type { TrafficReport } from '../../gate/traffic-report.ts';
 import { rendered, type Rendered } from './rendered.ts';
 
 export function renderTraffic(report: TrafficReport): Rendered {

@@ -1,0 +1,132 @@
+/**
+ * What happened to each app: paused by whom and why, drained, resumed, and so on. Writes one line to the log
+ * for each, and keeps the latest ones.
+ */
+import type { Clock } from '../common/clock.ts';
+import type { Logger } from '../common/logger.ts';
+import type { Actor } from '../gate/actor.ts';
+import type { AntractEvents } from '../gate/events.ts';
+import { warningOf } from './event-warnings.ts';
+import {
+  isTransition,
+  transitionText,
+  type Transition,
+  type TransitionName,
+} from './transition.ts';
+
+export interface TransitionLogDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The requests of an app in all processes, and whether the app is running. */
+  readonly countsOf: (app: string) => TransitionCounts;
+  /** Of several processes, one writes the line. */
+  readonly isLeader: () => boolean;
+}
+
+export interface TransitionCounts {
+  readonly held: number;
+  readonly inFlight: number;
+  readonly isRunning: boolean;
+}
+
+/** How many transitions are kept of each app. */
+const MAX_KEPT = 50;
+
+type Payload = AntractEvents[keyof AntractEvents][0];
+
+export class TransitionLog {
+  readonly #deps: TransitionLogDeps;
+  readonly #kept = new Map<string, Transition[]>();
+  /** The apps whose next `resumed` follows an `expired`, which says the same. */
+  readonly #expired = new Set<string>();
+  #lastId = 0;
+
+  constructor(deps: TransitionLogDeps) {
+    this.#deps = deps;
+  }
+
+  /** The id of the latest transition; 0 if there is none. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** The kept transitions of one app or of all, oldest first. */
+  list(app?: string): Transition[] {
+    if (app !== undefined) return [...(this.#kept.get(app) ?? [])];
+    return [...this.#kept.values()].flat().toSorted((a, b) => a.id - b.id);
+  }
+
+  forget(app: string): void {
+    this.#kept.delete(app);
+    this.#expired.delete(app);
+  }
+
+  /** An event has happened. Logs it if it is worth a line. */
+  record(event: keyof AntractEvents, payload: Payload): void {
+    const warning = warningOf(event, payload);
+    if (!isTransition(event)) {
+      if (warning !== undefined) this.#deps.logger.warn(warning);
+      return;
+    }
+    const { app } = payload;
+    if (event === 'expired') this.#expired.add(app);
+    if (event === 'resumed' && this.#expired.delete(app)) return;
+    const counts = this.#deps.countsOf(app);
+    const transition = this.#describe(event, payload, counts);
+    const kept = this.#kept.get(app) ?? [];
+    this.#kept.set(app, [...kept, transition].slice(-MAX_KEPT));
+    this.#log(transition, warning, counts);
+  }
+
+  #describe(event: TransitionName, payload: Payload, counts: TransitionCounts): Transition {
+    const given = payload as Partial<Facts>;
+    const facts = {
+      event,
+      app: payload.app,
+      by: given.by ?? null,
+      reason: given.reason ?? given.message ?? given.lastSeen ?? null,
+      cause: given.cause ?? null,
+      forMs: given.pausedForMs ?? given.afterMs ?? given.downForMs ?? null,
+      endsInMs: given.endsInMs ?? null,
+      // A stop has rejected the held requests already.
+      held: counts.held + (event === 'stopped' ? (given.held ?? 0) : 0),
+      inFlight: counts.inFlight,
+    };
+    return {
+      id: ++this.#lastId,
+      at: this.#deps.clock.date(),
+      ...facts,
+      text: transitionText(facts, given),
+    };
+  }
+
+  #log(
+    { id: _id, at: _at, text, ...fields }: Transition,
+    warning: string | undefined,
+    counts: TransitionCounts,
+  ): void {
+    const { logger, isLeader } = this.#deps;
+    if (!isLeader()) return;
+    const isBad = warning !== undefined || (fields.event === 'backendDown' && counts.isRunning);
+    const level = isBad ? 'warn' : 'info';
+    const message = warning ?? text;
+    if (logger.record) logger.record({ level, message, fields });
+    else logger[level](message);
+  }
+}
+
+/** The fields of all transitions. */
+interface Facts {
+  by: Actor | null;
+  reason: string | null;
+  message: string | null;
+  lastSeen: string | null;
+  cause: 'maxTime' | 'lease';
+  ended: 'pause' | 'stop';
+  action: 'release' | 'stop';
+  pausedForMs: number | null;
+  afterMs: number;
+  downForMs: number;
+  endsInMs: number | null;
+  held: number;
+}
