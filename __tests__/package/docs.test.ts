@@ -65,6 +65,7 @@ describe('the documentation', () => {
       probe: 'none',
       isLongLived: 'none',
       heartbeat: 'none',
+      errorPage: 'none',
       spool: 'see below',
       notify: 'none',
       store: "this process's memory",

@@ -154,6 +154,16 @@ describe('the flags', () => {
     expect(() => parse('--privileged-user-agent', '/(/')).toThrow();
   });
 
+  it('name pages relative to the file of --config, in an app too', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'antract-'));
+    const file = path.join(folder, 'antract.json');
+    writeFileSync(file, JSON.stringify({ errorPage: 'a', apps: { shop: { errorPage: '../b' } } }));
+    const read = readConfigFile(file);
+    rmSync(folder, { recursive: true });
+    const shop = { errorPage: path.join(folder, '..', 'b') };
+    expect(read).toEqual({ errorPage: path.join(folder, 'a'), apps: { shop } });
+  });
+
   it('override a file value by value', () => {
     const under = { target: 'a', release: { jitter: 1, concurrency: 2 } };
     expect(merge(under, { target: 'b', release: { jitter: 3 } })).toEqual({

@@ -70,11 +70,16 @@ export class GateState {
   }
 
   rejection(reason: RejectReason): Rejection {
-    const { message } = this.desired;
+    const { kind, since, until, expectedEnd, message } = this.desired;
+    const now = this.#clock.now();
     return {
       reason,
       message: reason === 'stopped' ? message : undefined,
-      retryAfterMs: retryAfterMs(this.desired, this.#clock.now()),
+      retryAfterMs: retryAfterMs(this.desired, now),
+      times:
+        kind === 'running'
+          ? undefined
+          : { sinceMs: now - since, expectedEndInMs: expectedEnd - now, endsInMs: until - now },
     };
   }
 }

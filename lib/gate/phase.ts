@@ -30,6 +30,16 @@ export interface Rejection {
   readonly message?: string | undefined;
   /** When a retry makes sense, see {@link retryAfterMs}. */
   readonly retryAfterMs: number;
+  /** Undefined while the app runs. */
+  readonly times?: PauseTimes | undefined;
+}
+
+/** How long a pause or stop has lasted, and how much longer it lasts, in milliseconds. `Infinity` means no end. */
+export interface PauseTimes {
+  readonly sinceMs: number;
+  /** 0 or less if the expected end is over. */
+  readonly expectedEndInMs: number;
+  readonly endsInMs: number;
 }
 
 export interface PhaseFacts {

@@ -13,10 +13,11 @@ import { contextOf, findContext } from './request-context.ts';
 import {
   rejectionResponse,
   isBackendError,
+  type Origin,
   type RejectionResponse,
   RETRY_SOON,
 } from './rejection-response.ts';
-import { rejectionStatus, sendRejection, statusOf, type Origin } from './send-rejection.ts';
+import { rejectionStatus, sendRejection, statusOf } from './send-rejection.ts';
 
 const LONG_POLL_ENDED: RejectionResponse = Object.freeze(
   rejectionResponse({ reason: 'long-poll', retryAfterMs: 0 }),

@@ -1,7 +1,18 @@
 /** What a rejected request is told. */
+import type { Clock } from '../common/clock.ts';
 import type { AntractErrorCode } from '../common/errors.ts';
-import type { Rejection, RejectReason } from '../gate/phase.ts';
+import type { PauseTimes, Phase, Rejection, RejectReason } from '../gate/phase.ts';
 import { rejectionCode } from '../gate/status.ts';
+import type { AppSettings } from '../options/settings.ts';
+import type { Topic } from './page/languages.ts';
+
+/** What rejects a request: the gate of its app, or the whole instance if the request belongs to no app. */
+export interface Origin {
+  readonly settings: AppSettings;
+  readonly clock: Clock;
+  /** Undefined for a whole instance. */
+  readonly phase?: Phase | undefined;
+}
 
 export interface RejectionResponse {
   readonly status: number;
@@ -10,8 +21,14 @@ export interface RejectionResponse {
   readonly title: string;
   /** A sentence for the reader. */
   readonly detail: string;
+  /** The operator's own sentence, in place of `detail`. */
+  readonly message?: string | undefined;
+  /** What a page in another language than English says. Undefined: the page is in English. */
+  readonly topic?: Topic | undefined;
+  /** Of the pause or stop, if it is the reason. */
+  readonly times?: PauseTimes | undefined;
   /**
-   * Seconds until a retry makes sense, without the random part that `sendRejection()` adds: for
+   * Seconds until a retry makes sense, without the random part that `describeRejection()` adds: for
    * `Retry-After`, and for the page to reload.
    */
   readonly retryAfter?: number | undefined;
@@ -32,26 +49,31 @@ export const TOO_MANY_HEADERS: RejectionResponse = Object.freeze({
 
 /** Where `retryAfter` is missing, it depends on the pause. */
 const TEXTS: Readonly<
-  Record<RejectReason, Pick<RejectionResponse, 'title' | 'detail' | 'retryAfter'>>
+  Record<RejectReason, Pick<RejectionResponse, 'title' | 'detail' | 'topic' | 'retryAfter'>>
 > = {
   timeout: {
+    topic: 'maintenance',
     title: 'Still under maintenance',
     detail: 'The maintenance takes longer than this request could wait.',
   },
   stopped: {
+    topic: 'stopped',
     title: 'Out of service',
     detail: 'The service has been stopped.',
   },
   full: {
+    topic: 'maintenance',
     title: 'Under maintenance',
     detail: 'Too many requests wait for the end of the maintenance.',
   },
   shutdown: {
+    topic: 'restarting',
     title: 'Restarting',
     detail: 'The gateway is shutting down and will be back shortly.',
     retryAfter: RETRY_SOON,
   },
   unreachable: {
+    topic: 'unavailable',
     title: 'Bad gateway',
     detail: 'The service behind this gateway could not be reached.',
     retryAfter: RETRY_SOON,
@@ -63,6 +85,7 @@ const TEXTS: Readonly<
     retryAfter: 1,
   },
   'too-large': {
+    topic: 'too-large',
     title: 'Content too large',
     detail: 'The service is under maintenance, and this body is too large to be kept meanwhile.',
   },
@@ -71,14 +94,16 @@ const TEXTS: Readonly<
 const STATUSES: Partial<Record<RejectReason, number>> = { 'too-large': 413, unreachable: 502 };
 
 /** The response to a rejection by a gate. */
-export function rejectionResponse({ reason, message, retryAfterMs }: Rejection): RejectionResponse {
-  const { title, detail, retryAfter } = TEXTS[reason];
+export function rejectionResponse(rejection: Rejection): RejectionResponse {
+  const { reason, message, retryAfterMs, times } = rejection;
+  const text = TEXTS[reason];
   return {
     status: STATUSES[reason] ?? 503,
     code: rejectionCode(reason),
-    title,
-    detail: message ?? detail,
-    retryAfter: retryAfter ?? Math.max(1, Math.ceil(retryAfterMs / 1000)),
+    ...text,
+    message,
+    retryAfter: text.retryAfter ?? Math.max(1, Math.ceil(retryAfterMs / 1000)),
+    times: text.retryAfter === undefined ? times : undefined,
     close: reason === 'shutdown' || reason === 'too-large',
   };
 }

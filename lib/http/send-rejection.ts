@@ -1,22 +1,12 @@
-/** Writes the response to a rejected request: a problem document for API clients, a small page for browsers. */
+/** Writes the response to a rejected request: a problem document for API clients, a page for browsers. */
 import { ServerResponse, type IncomingMessage } from 'node:http';
-import type { Clock } from '../common/clock.ts';
-import type { Phase } from '../gate/phase.ts';
-import type { AppSettings } from '../options/settings.ts';
-import { builtInPage, PAGE_POLICY } from './page/built-in-page.ts';
+import { PAGE_POLICY } from './page/built-in-page.ts';
+import { builtInContent, describeRejection } from './page/rejection-text.ts';
 import { closeLingering, lingerOnClose } from './lingering-close.ts';
 import { MARKER, markerOf } from './marker.ts';
-import { isBackendError, type RejectionResponse } from './rejection-response.ts';
+import { isBackendError, type Origin, type RejectionResponse } from './rejection-response.ts';
 import { contextOf, findContext } from './request-context.ts';
 import { REQUEST_ID, requestIdOf } from './request-id.ts';
-
-/** What rejects a request: the gate of its app, or the whole instance if the request belongs to no app. */
-export interface Origin {
-  readonly settings: AppSettings;
-  readonly clock: Clock;
-  /** Undefined for a whole instance. */
-  readonly phase?: Phase | undefined;
-}
 
 /**
  * The status of the rejection; undefined if the request was not rejected here. The response to an
@@ -56,18 +46,20 @@ export function sendRejection(
   if (id !== undefined) res.setHeader(REQUEST_ID, id);
   if (isBackendError(rejection.status) && isEventSource(req))
     return sendEmptyStream(res, rejection, origin);
-  const html = wantsPage(req);
-  const { retryAfter } = rejection;
-  const random = origin.clock.random();
-  const body = html ? pageFor(req, rejection, random) : problem(rejection);
+  const response = describeRejection(req, rejection, origin);
+  const { context, reloadAfter } = response;
+  const own = origin.settings.errorPage?.(context);
+  const { contentType, body } = own ?? builtInContent(response);
   res.statusCode = rejection.status;
-  res.setHeader('Content-Type', html ? 'text/html; charset=utf-8' : 'application/problem+json');
+  res.setHeader('Content-Type', contentType);
   res.setHeader('Content-Length', Buffer.byteLength(body));
   res.setHeader('Cache-Control', 'no-store');
   res.setHeader('X-Content-Type-Options', 'nosniff');
-  res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
-  if (html) res.setHeader('Content-Security-Policy', PAGE_POLICY);
-  if (retryAfter !== undefined) res.setHeader('Retry-After', spread(retryAfter, random));
+  res.setHeader('Vary', VARY);
+  if (context.format === 'html' && !own) res.setHeader('Content-Security-Policy', PAGE_POLICY);
+  // The built-in page has a `meta` element.
+  if (own && reloadAfter !== undefined) res.setHeader('Refresh', reloadAfter);
+  if (context.retryAfter !== undefined) res.setHeader('Retry-After', context.retryAfter);
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
@@ -91,19 +83,7 @@ export function sendUpgradeRejection(
   sendRejection(req, res, rejection, origin);
 }
 
-/** Seconds. The reader of a page wants to know soon when the service is back. */
-const LONGEST_RELOAD = 30;
-
-/**
- * Adds up to a quarter, or up to 5 s if that is more, so that clients that were rejected together don't
- * return together.
- *
- * @param random from 0 to less than 1.
- */
-function spread(seconds: number, random: number): number {
-  const width = Math.max(Math.ceil(seconds / 4), Math.min(seconds, 5));
-  return seconds + Math.floor(random * (width + 1));
-}
+const VARY = 'Accept, Accept-Language, Sec-Fetch-Mode';
 
 /**
  * A GET that accepts only an event stream, as the HTML standard defines it for `EventSource`. Other clients
@@ -123,40 +103,17 @@ function sendEmptyStream(
   rejection: RejectionResponse,
   { clock }: Origin,
 ): void {
-  const { status, code, detail, retryAfter = LONGEST_RETRY } = rejection;
+  const { status, code, detail, message = detail, retryAfter = LONGEST_RETRY } = rejection;
   // Up to twice as long, so that clients that were rejected together don't reconnect together.
   const retryMs = Math.min(retryAfter, LONGEST_RETRY) * 1000 * (1 + clock.random());
   // A line break would end the comment, and an operator's message may contain one.
-  const comment = `${status} ${code}: ${detail}`.replace(/[\r\n]+/g, ' ');
+  const comment = `${status} ${code}: ${message}`.replace(/[\r\n]+/g, ' ');
   const body = `: ${comment}\nretry: ${Math.round(retryMs)}\n\n`;
   res.statusCode = 200;
   res.setHeader('Content-Type', 'text/event-stream; charset=utf-8');
   res.setHeader('Content-Length', Buffer.byteLength(body));
   res.setHeader('Cache-Control', 'no-store');
   res.setHeader('X-Content-Type-Options', 'nosniff');
-  res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
+  res.setHeader('Vary', VARY);
   res.end(body);
-}
-
-/** RFC 9457. */
-function problem({ status, code, title, detail }: RejectionResponse): string {
-  return `${JSON.stringify({ type: 'about:blank', title, status, detail, code })}\n`;
-}
-
-/** Browsers announce a navigation (Fetch Metadata). Older browsers accept HTML first. */
-function wantsPage(req: IncomingMessage): boolean {
-  const mode = req.headers['sec-fetch-mode'];
-  if (mode !== undefined) return mode === 'navigate';
-  return /^\s*(text\/html|application\/xhtml\+xml)/i.test(req.headers.accept ?? '');
-}
-
-function pageFor(req: IncomingMessage, rejection: RejectionResponse, random: number): string {
-  const { retryAfter } = rejection;
-  const wasSent = req.method !== 'GET' && req.method !== 'HEAD';
-  // The page for a form must not reload: the GET would hide that the form data was not processed.
-  const reloadAfter =
-    wasSent || retryAfter === undefined
-      ? undefined
-      : spread(Math.min(retryAfter, LONGEST_RELOAD), random);
-  return builtInPage({ ...rejection, reloadAfter, wasSent });
 }

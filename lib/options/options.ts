@@ -2,12 +2,14 @@
  * The types of the options. `read-options` turns them into settings.
  */
 import type { IncomingMessage } from 'node:http';
+import type { ErrorPageFunction } from './error-page.ts';
 import type { HeartbeatOptions, ProbeOptions, ReleaseOptions } from './nested-options.ts';
 import type { SpoolOptions } from './spool-settings.ts';
 import type { Store } from '../stores/store.ts';
 import type { Logger } from '../common/logger.ts';
 import type { Duration } from '../common/validate.ts';
 
+export type { ErrorPageContent, ErrorPageContext, ErrorPageFunction } from './error-page.ts';
 export type { Logger } from '../common/logger.ts';
 export type { Duration } from '../common/validate.ts';
 export type { HeartbeatOptions, ProbeOptions, ReleaseOptions } from './nested-options.ts';
@@ -163,6 +165,14 @@ export interface AppOptions {
    * @default none
    */
   heartbeat?: HeartbeatOptions | undefined;
+  /**
+   * What clients get in place of the built-in page and problem document, for each response that antract makes
+   * itself: a directory with templates such as `503.html` and `502.json`, which is read at once, or a
+   * function that returns a body. Status and headers stay.
+   *
+   * @default none: the built-in responses
+   */
+  errorPage?: string | ErrorPageFunction | undefined;
 }
 
 /**

@@ -3,6 +3,7 @@
  */
 import { readAppName } from './app-name.ts';
 import { AntractError } from '../common/errors.ts';
+import { guardErrorPage, readErrorPage } from './error-page-option.ts';
 import type {
   AntractOptions,
   AntractRequest,
@@ -73,6 +74,7 @@ const appReaders: Readers<AppSettings> = {
   drainMinBodyRate: integer(),
   drainBodyTimeout: duration({ min: 1, infinite: true }),
   heartbeat: readHeartbeat,
+  errorPage: readErrorPage,
 };
 
 const readers: Readers<Omit<Settings, 'apps'> & { apps: unknown }> = {
@@ -98,14 +100,12 @@ export function readOptions(options: AntractOptions = {}): Settings {
   const { apps, ...settings } = readObject('', options, readers, { ...DEFAULT_SETTINGS, apps: {} });
   // Apps inherit from a `probe` at the top, which then needs no check of its own.
   const probe = isPlainObject(apps) && Object.keys(apps).length > 0 ? undefined : options.probe;
-  return {
-    ...requireCheck('', probe, settings),
-    logger: printableLogger(settings.logger),
-    apps: readApps(apps, settings),
-  };
+  const logger = printableLogger(settings.logger);
+  const guarded = { ...settings, errorPage: guardErrorPage(settings.errorPage, logger) };
+  return { ...requireCheck('', probe, guarded), logger, apps: readApps(apps, guarded, logger) };
 }
 
-function readApps(value: unknown, defaults: AppSettings): Map<string, AppSettings> {
+function readApps(value: unknown, defaults: AppSettings, logger: Logger): Map<string, AppSettings> {
   if (!isPlainObject(value)) throw expected('apps', 'an object of options by app name', value);
   const inherited = Object.fromEntries(
     APP_OPTION_NAMES.map((name) => [name, defaults[name as keyof AppSettings]]),
@@ -113,6 +113,7 @@ function readApps(value: unknown, defaults: AppSettings): Map<string, AppSetting
   const inheritingReaders: Readers<AppSettings> = {
     ...appReaders,
     probe: (name, probe) => readProbe(name, probe, defaults.probe),
+    errorPage: (name, page) => guardErrorPage(readErrorPage(name, page), logger),
   };
   return new Map(
     Object.entries(value).map(([app, options]) => {

@@ -2,6 +2,7 @@
  * The settings: options, validated and complete, and their defaults.
  */
 import type { BackendCheck } from '../probe/backend-probe.ts';
+import type { ErrorPageFunction } from './error-page.ts';
 import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
 import type { ReleaseSettings } from '../gate/pacing/strategies.ts';
 import { DEFAULT_SPOOL_SETTINGS, type SpoolSettings } from './spool-settings.ts';
@@ -40,6 +41,7 @@ export interface AppSettings {
   readonly drainMinBodyRate: number;
   readonly drainBodyTimeout: number;
   readonly heartbeat: HeartbeatSettings | undefined;
+  readonly errorPage: ErrorPageFunction | undefined;
 }
 
 /** {@link AntractOptions}, validated and complete. */
@@ -84,6 +86,7 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   drainMinBodyRate: 0,
   drainBodyTimeout: Infinity,
   heartbeat: undefined,
+  errorPage: undefined,
 });
 
 /** The defaults beside an interval, which has none: without an interval there is no heartbeat. */

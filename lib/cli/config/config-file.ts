@@ -18,8 +18,19 @@ export function readConfigFile(path: string): RawConfig {
   }
   checkDurations(path, config);
   // A path is relative to the file, so that the working directory does not matter.
-  const result = readRegExps(path, '', config);
-  for (const name of ['adminTokenFile', 'stateFile']) {
+  const result = resolvePaths(path, readRegExps(path, '', config));
+  const { apps } = result;
+  if (!isRecord(apps)) return result;
+  const resolved = Object.entries(apps).map(([name, app]) => [
+    name,
+    isRecord(app) ? resolvePaths(path, app) : app,
+  ]);
+  return { ...result, apps: Object.fromEntries(resolved) as RawConfig };
+}
+
+function resolvePaths(path: string, config: RawConfig): RawConfig {
+  const result = { ...config };
+  for (const name of ['adminTokenFile', 'stateFile', 'errorPage']) {
     const value = config[name];
     if (typeof value !== 'string' || value.trim() === '') continue;
     result[name] = resolve(dirname(path), value);

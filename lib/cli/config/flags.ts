@@ -158,6 +158,12 @@ export const FLAGS: readonly Flag[] = [
   ),
   flag('spool.maxTotal', '<size>', 'limit for all bodies together', defaults.spool.maxTotal),
 
+  flag(
+    'errorPage',
+    '<path>',
+    'directory with pages of your own, such as 503.html and 502.json (default: built-in pages)',
+  ),
+
   flag('adminPath', '<path>', 'path of the admin endpoints', defaults.adminPath),
   flag(
     'adminListen',

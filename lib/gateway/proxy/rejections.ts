@@ -11,6 +11,7 @@ import {
 export const BAD_GATEWAY: RejectionResponse = Object.freeze({
   status: 502,
   code: 'ERR_ANTRACT_BAD_GATEWAY',
+  topic: 'unavailable',
   title: 'Bad gateway',
   detail: 'The service behind this gateway could not be reached, or the connection to it was lost.',
 });
@@ -18,6 +19,7 @@ export const BAD_GATEWAY: RejectionResponse = Object.freeze({
 export const GATEWAY_TIMEOUT: RejectionResponse = Object.freeze({
   status: 504,
   code: 'ERR_ANTRACT_GATEWAY_TIMEOUT',
+  topic: 'unavailable',
   title: 'Gateway timeout',
   detail: 'The service behind this gateway did not answer in time.',
 });
@@ -39,6 +41,7 @@ export const BAD_TARGET: RejectionResponse = Object.freeze({
 export const TOO_MANY_CONNECTIONS: RejectionResponse = Object.freeze({
   status: 503,
   code: 'ERR_ANTRACT_TOO_MANY_CONNECTIONS',
+  topic: 'unavailable',
   title: 'Too many connections',
   detail: 'The gateway has reached the limit of open connections of its system.',
   retryAfter: RETRY_SOON,

@@ -1,13 +1,18 @@
 /** The page for a browser whose request was rejected. It needs no JavaScript and no other file. */
 import { createHash } from 'node:crypto';
+import { escapeHtml } from '../../common/escape-html.ts';
 
 export interface PageContent {
+  readonly language: string;
   readonly title: string;
-  readonly detail: string;
+  readonly message: string;
+  /** The language of the operator's own message is not known. */
+  readonly isOwnMessage: boolean;
+  /** Lines such as "Expected end: in 3 minutes". */
+  readonly times: readonly string[];
+  readonly note: string | undefined;
   /** Seconds until the page reloads itself; undefined if it does not. */
   readonly reloadAfter: number | undefined;
-  /** The request has sent something, such as a form, that was not processed. */
-  readonly wasSent: boolean;
 }
 
 const STYLE =
@@ -20,20 +25,17 @@ export const PAGE_POLICY =
   "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; " +
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`;
 
-export function builtInPage({ title, detail, reloadAfter, wasSent }: PageContent): string {
-  const reloads = reloadAfter !== undefined;
+export function builtInPage(page: PageContent): string {
+  const { language, title, message, isOwnMessage, times, note, reloadAfter } = page;
   return (
-    '<!doctype html><html lang="en"><meta charset="utf-8">' +
+    `<!doctype html><html lang="${language}"><meta charset="utf-8">` +
     '<meta name="viewport" content="width=device-width">' +
-    (reloads ? `<meta http-equiv="refresh" content="${reloadAfter}">` : '') +
+    (reloadAfter === undefined ? '' : `<meta http-equiv="refresh" content="${reloadAfter}">`) +
     `<title>${escapeHtml(title)}</title><style>${STYLE}</style>` +
-    `<h1>${escapeHtml(title)}</h1><p>${escapeHtml(detail)}</p>` +
-    (reloads ? '<p>This page reloads by itself.</p>' : '') +
-    (wasSent ? '<p>What you sent was not processed. Please go back and send it again.</p>' : '') +
+    `<h1>${escapeHtml(title)}</h1>` +
+    `<p${isOwnMessage ? ' lang=""' : ''}>${escapeHtml(message)}</p>` +
+    (times.length > 0 ? `<p>${times.map(escapeHtml).join('<br>')}</p>` : '') +
+    (note === undefined ? '' : `<p>${escapeHtml(note)}</p>`) +
     '</html>\n'
   );
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
