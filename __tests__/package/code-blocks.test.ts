@@ -68,7 +68,8 @@ it('the programs in the documentation compile', () => {
   expect(blocks.length).toBeGreaterThan(15);
   const files = new Map(
     blocks.map(({ where, language, code }) => [
-      `${ROOT}${where.replace(/\W/g, '-')}.m${language}`,
+      // Where a reader has the examples that a program imports.
+      `${ROOT}example/${where.replace(/\W/g, '-')}.m${language}`,
       `${code}\nexport {};\n`,
     ]),
   );

@@ -10,6 +10,9 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const execute = promisify(execFile);
 
+/** Of one program. An installation of many packages takes long on a busy machine. */
+const TIMEOUT_MS = 150_000;
+
 export interface Manifest {
   readonly version: string;
   readonly engines: { readonly node: string };
@@ -36,7 +39,7 @@ export function devDependency(name: string): string {
 /** What a program printed. Rejects, with all it printed in the message, where it failed. */
 export async function run(cwd: string, file: string, ...args: string[]): Promise<string> {
   try {
-    return (await execute(file, args, { cwd, timeout: 60_000 })).stdout.trim();
+    return (await execute(file, args, { cwd, timeout: TIMEOUT_MS })).stdout.trim();
   } catch (error) {
     const { message, stdout = '', stderr = '' } = error as Error & Record<string, string>;
     throw new Error([message, stdout, stderr].join('\n'), { cause: error });

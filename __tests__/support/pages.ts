@@ -10,9 +10,11 @@ const isPage = (name: string): boolean => name.endsWith('.md');
 export const PAGES: readonly string[] = [
   ...readdirSync(ROOT).filter(isPage),
   'bench/README.md',
-  ...readdirSync(`${ROOT}docs`, { recursive: true, encoding: 'utf8' })
-    .filter(isPage)
-    .map((name) => `docs/${name}`),
+  ...['docs', 'example'].flatMap((folder) =>
+    readdirSync(ROOT + folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => isPage(name) && !name.includes('node_modules'))
+      .map((name) => `${folder}/${name}`),
+  ),
 ];
 
 export const readPage = (page: string): string => readFileSync(ROOT + page, 'utf8');

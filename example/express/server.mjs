@@ -1,12 +1,12 @@
-/**
- * antract in your own Express app. Start a backend on port 3000, then run `node example/server.mjs`.
- */
+/** A proxy of your own: antract ahead of http-proxy-middleware, in an Express app. */
 import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { createAntract } from 'antract';
 
-const target = process.env.TARGET ?? 'http://127.0.0.1:3000';
+// Without TARGET, a small backend in this process, so that there is something to try.
+const target = process.env.TARGET ?? (await import('./backend.mjs')).url;
 const { hostname, port, protocol } = new URL(target);
+
 const antract = createAntract({
   maxTime: '5m',
   healthCheckPath: '/up',
@@ -20,7 +20,7 @@ antract.on('drained', ({ app, afterMs }) => console.log(`drained ${app} after ${
 antract.on('resumed', ({ app, held }) => console.log(`resumed ${app}, releasing ${held}`));
 
 const app = express();
-app.use(antract.pause());
+app.use(antract.pause()); // ahead of the proxy and of body parsers
 app.use('/_antract', antract.admin());
 app.use(createProxyMiddleware({ target }));
 
