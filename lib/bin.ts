@@ -2,6 +2,7 @@
 /** The executable: reads the arguments, runs the command and ends the process with its exit code. */
 import { failureJson, toFailure } from './cli/cli-error.ts';
 import { flushOutput } from './cli/flush-output.ts';
+import { createCliLogger } from './cli/log.ts';
 import { createProgram } from './cli/program.ts';
 import { ignoreLostOutput } from './cli/signals.ts';
 import { printableLines } from './common/printable.ts';
@@ -19,7 +20,7 @@ try {
   await program.parseAsync(args);
 } catch (error) {
   const { exitCode, message } = toFailure(error);
-  if (message !== undefined) console.error(printableLines(`antract: ${message}`));
+  if (message !== undefined) createCliLogger('antract: ').error(printableLines(message));
   if (exitCode !== 0 && args.includes('--json')) console.log(failureJson(error));
   await flushOutput(process.stdout);
   // The failed command may have left a server or a connection open, which would keep the process.

@@ -56,6 +56,66 @@ describe('antract serve', () => {
     expect(heldMs).toBeGreaterThan(0);
   });
 
+  it('says what it serves, which backend is down, and how to protect the admin endpoints', async () => {
+    const up = await startBackend();
+    const apps = { shop: { target: up.url }, blog: { target } };
+    const config = file('antract.json', { apps });
+    const { cli, url, adminUrl } = await serve(['--config', config]);
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+    await cli.saw('stderr', /Dashboard: .*\n/);
+    expect(cli.stderr).toContain(`antract ${version} listens on ${url}, `);
+    expect(cli.stderr).toContain(`\nApp 'shop': target ${up.url}\nApp 'blog': target ${target}\n`);
+    expect(cli.stderr).toContain(`\nDashboard: ${adminUrl}/\n`);
+    await cli.saw(
+      'stderr',
+      /WRN_ANTRACT_TARGET: app 'blog': The backend at http:\/\/127\.0\.0\.1:9 is down: connection refused/,
+    );
+    expect(cli.stderr).not.toContain("WRN_ANTRACT_TARGET: app 'shop'");
+    await request(`${adminUrl}/status`);
+    await cli.saw('stderr', /WRN_ANTRACT_ADMIN_LOOPBACK: .*`--admin-token-file`.*`--admin-listen`/);
+  });
+
+  it('writes every line as JSON with --log-format json', async () => {
+    const backend = await startBackend();
+    const flags = ['--target', backend.url, '--log-format', 'json', '--max-queue', '9000000'];
+    const cli = runCli(['serve', '--port', '0', ...flags], { ANTRACT_MAX_TIMES: '1m' });
+    const [, url = ''] = await cli.saw('stderr', /"url":"([^"]+)"/);
+    await request(url);
+    await cli.saw('stdout', /\n/);
+    cli.signal('SIGTERM');
+    await cli.exited;
+    const parse = (text: string) =>
+      text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+    const messages = parse(cli.stderr);
+    for (const message of messages) {
+      expect(message).toMatchObject({
+        time: expect.stringMatching(/^\d{4}-.*Z$/),
+        level: expect.stringMatching(/^(info|warn|error)$/),
+        message: expect.any(String),
+        pid: expect.any(Number),
+      });
+    }
+    // From the primary before it has read the configuration, from a worker, and the banner.
+    expect(messages).toContainEqual(
+      expect.objectContaining({ level: 'warn', code: 'WRN_ANTRACT_VARIABLE' }),
+    );
+    expect(messages).toContainEqual(
+      expect.objectContaining({ level: 'warn', code: 'WRN_ANTRACT_DESCRIPTORS' }),
+    );
+    expect(messages).toContainEqual(
+      expect.objectContaining({
+        adminUrl: `${url}/_antract`,
+        dashboard: `${url}/_antract/`,
+        targets: { default: backend.url },
+        workers: 1,
+      }),
+    );
+    expect(parse(cli.stdout)).toEqual([expect.objectContaining({ status: 200, path: '/' })]);
+  });
+
   it('prefers an option of the command line to the environment, and the environment to the file', async () => {
     const [byFlag, byEnv, byFile] = await Promise.all(
       ['flag', 'env', 'file'].map((name) => listen((_req, res) => res.end(name))),

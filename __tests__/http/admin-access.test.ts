@@ -208,7 +208,7 @@ describe('without options,', () => {
     await request(`${url}/status`, { headers: { via: '1.1 proxy' } });
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(
-      /^WRN_ANTRACT_ADMIN_LOOPBACK: .*set a token, or serve them on a listener/,
+      /^WRN_ANTRACT_ADMIN_LOOPBACK: .*give `token` or `authorize` to admin\(\), or serve/,
     );
     expect(warnings[0]).not.toContain('refused');
   });

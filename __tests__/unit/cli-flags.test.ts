@@ -24,7 +24,15 @@ const NOT_FLAGS = [
   'store',
 ];
 /** What only a command line has. */
-const ONLY_FLAGS = ['config', 'adminTokenFile', 'workers', 'redis', 'stateFile', 'redisPrefix'];
+const ONLY_FLAGS = [
+  'logFormat',
+  'config',
+  'adminTokenFile',
+  'workers',
+  'redis',
+  'stateFile',
+  'redisPrefix',
+];
 
 function parse(...args: string[]) {
   const command = addFlags(

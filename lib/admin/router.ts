@@ -38,7 +38,11 @@ export function createAdminRouter(
   options?: AdminOptions,
 ): AdminRouter {
   const { logger } = core.settings;
-  const keepOut = createAccessCheck(options, logger, core.closed);
+  const keepOut = createAccessCheck(options, {
+    logger,
+    closed: core.closed,
+    advice: core.adminAdvice,
+  });
   const views = createViews(registry, core, options);
   // Samples are taken only where someone can ask for them, from now on.
   void core.history;

@@ -4,17 +4,10 @@
  */
 import { constants } from 'node:os';
 import type { GatewayAddress, GatewayConfig } from '../gateway/server/gateway.ts';
-import type { Logger } from '../options/options.ts';
 import { EXIT_FAILED } from './cli-error.ts';
 import { flushOutput } from './flush-output.ts';
+import { stderrLogger } from './log.ts';
 import { endBySignal } from './signals.ts';
-
-/** Standard output is reserved for the access log. */
-export const stderrLogger: Logger = {
-  info: (message) => console.error(message),
-  warn: (message) => console.error(message),
-  error: (message) => console.error(message),
-};
 
 /** The signals that close a gateway. Without a listener, each of them ends the process at once. */
 export const CLOSING_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;

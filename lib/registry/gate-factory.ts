@@ -64,7 +64,9 @@ export class GateFactory {
     this.#warnOfCheck(gate);
     const { state, summary } = gate.status().backend;
     if (state === 'down' && (sharing?.isLeader ?? true)) {
-      settings.logger.info(`App '${gate.app}': ${summary} It may still be starting.`);
+      settings.logger.warn(
+        `WRN_ANTRACT_TARGET: app '${gate.app}': ${summary} It may still be starting.`,
+      );
     }
   }
 

@@ -43,6 +43,9 @@ export class RegistryCore {
   readonly closed: AbortSignal = this.#closing.signal;
   /** Bytes of held request bodies, in memory and on disk. Set by the owner of the spool. */
   totalSpooledBytes: () => number = () => 0;
+  /** How to protect the admin endpoints. Another owner of this instance has other options. */
+  adminAdvice =
+    'give `token` or `authorize` to admin(), or serve the endpoints on a listener of their own';
   /** Whether upgrades pass through a gate too. */
   hasUpgrade = false;
   /** Whether a shutdown may have to end upgraded connections, whatever `longLived` says. */

@@ -84,14 +84,21 @@ const NOT_LOOPBACK: Problem = Object.freeze({
   detail: `${FORBIDDEN.detail} No token is set, so only direct loopback connections are allowed.`,
 });
 
-/** @param closed aborted when the registry is closed. */
+/** What an access check needs of its instance. */
+export interface AccessDeps {
+  readonly logger: Logger;
+  /** Aborted when the registry is closed. */
+  readonly closed: AbortSignal;
+  /** What protects the endpoints, in the words of the user's configuration. */
+  readonly advice: string;
+}
+
 export function createAccessCheck(
   options: AdminOptions | undefined,
-  logger: Logger,
-  closed: AbortSignal,
+  { logger, closed, advice }: AccessDeps,
 ): AccessCheck {
   const { token: tokens, authorize } = readAdminOptions(options);
-  if (tokens.length === 0 && !authorize) return createLoopbackRule(logger);
+  if (tokens.length === 0 && !authorize) return createLoopbackRule(logger, advice);
   const hasToken = tokens.length === 0 ? () => true : createTokenCheck(tokens);
   const wrongTokens = new WrongTokens(logger, closed);
   return async (req) => {
@@ -108,22 +115,21 @@ export function createAccessCheck(
  * Warns at the first request, because only then the endpoints are in use. The log has the reason of a
  * refusal, which strangers must not see.
  */
-function createLoopbackRule(logger: Logger): AccessCheck {
+function createLoopbackRule(logger: Logger, advice: string): AccessCheck {
   let hasWarned = false;
   return async (req) => {
     const why = whyNotDirectLoopback(req);
-    if (!hasWarned) logger.warn(loopbackWarning(why));
+    if (!hasWarned) logger.warn(loopbackWarning(why, advice));
     hasWarned = true;
     return why === undefined ? undefined : NOT_LOOPBACK;
   };
 }
 
-function loopbackWarning(why: string | undefined): string {
+function loopbackWarning(why: string | undefined, advice: string): string {
   const refused = why === undefined ? '' : ` A request was refused: ${why}.`;
   return (
-    'WRN_ANTRACT_ADMIN_LOOPBACK: the admin endpoints serve every direct loopback connection, because ' +
-    'admin() was given neither `token` nor `authorize`. In production, set a token, or serve them on ' +
-    `a listener of their own.${refused}`
+    'WRN_ANTRACT_ADMIN_LOOPBACK: the admin endpoints serve every direct loopback connection, because no ' +
+    `token is set. In production, ${advice}.${refused}`
   );
 }
 

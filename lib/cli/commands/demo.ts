@@ -5,7 +5,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import { InvalidArgumentError, type Command } from 'commander';
 import { systemClock } from '../../common/clock.ts';
-import { runGateway, stderrLogger } from '../run-gateway.ts';
+import { stderrLogger } from '../log.ts';
+import { runGateway } from '../run-gateway.ts';
 
 const HOST = '127.0.0.1';
 

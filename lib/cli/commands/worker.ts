@@ -11,7 +11,8 @@ import { ClusterStore } from '../../stores/cluster-store.ts';
 import { EXIT_FAILED, EXIT_USAGE, toFailure, UsageError } from '../cli-error.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
 import { untilRead } from '../flush-output.ts';
-import { CLOSING_SIGNALS, stderrLogger } from '../run-gateway.ts';
+import { createCliLogger, setLogFormat, stderrLogger } from '../log.ts';
+import { CLOSING_SIGNALS } from '../run-gateway.ts';
 import { WorkerMetrics } from '../workers/worker-metrics.ts';
 import { reloadThrough } from '../workers/worker-reload.ts';
 import {
@@ -66,6 +67,7 @@ function runWorker(worker: Worker): void {
     if (message.type === 'leave') void end(() => gateway?.leave(message.generation));
     if (message.type !== 'set up') return;
     process.umask(message.setup.umask);
+    setLogFormat(message.setup.config['logFormat']);
     void loading.then((create) => {
       if (!isEnding) gateway = open(create, message.setup, { metrics, reload });
     });
@@ -84,11 +86,7 @@ function open(
   peers: GatewayPeers,
 ): Gateway | undefined {
   try {
-    const logger = {
-      info: (message: string) => stderrLogger.info(`worker ${process.pid}: ${message}`),
-      warn: (message: string) => stderrLogger.warn(`worker ${process.pid}: ${message}`),
-      error: (message: string) => stderrLogger.error(`worker ${process.pid}: ${message}`),
-    };
+    const logger = createCliLogger(`worker ${process.pid}: `);
     const given = toGatewayConfig(config, logger);
     const gateway = createGateway({ ...given, store: new ClusterStore() }, peers);
     gateway.listen().then((address) => sendToPrimary({ type: 'listens', address }), reportFailure);

@@ -216,7 +216,13 @@ export const FLAGS: readonly Flag[] = [
     undefined,
     boolean,
   ),
-  flag('accessLog', '<how>', 'auto (pretty on a terminal, else JSON), json, pretty or off', 'auto'),
+  flag('accessLog', '<how>', 'auto (as --log-format), json, pretty or off', 'auto'),
+  flag(
+    'logFormat',
+    '<format>',
+    'json, pretty or auto (messages pretty, access log pretty on a terminal, else JSON)',
+    'auto',
+  ),
   flag(
     'keepAliveTimeout',
     '<duration>',

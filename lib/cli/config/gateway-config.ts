@@ -4,7 +4,7 @@ import type { Logger } from '../../options/options.ts';
 import type { RawConfig } from './read-flags.ts';
 
 export function toGatewayConfig(raw: RawConfig, logger: Logger): GatewayConfig {
-  const { accessLog = 'auto', ...rest } = raw;
+  const { accessLog = 'auto', logFormat: _ofProcess, ...rest } = raw;
   return {
     ...(rest as unknown as GatewayConfig),
     logger,

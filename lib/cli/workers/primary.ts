@@ -22,7 +22,8 @@ import type { RawConfig } from '../config/read-flags.ts';
 import { LineOutput } from './line-output.ts';
 import { untilStalled } from '../flush-output.ts';
 import { MetricsAggregator } from './metrics-aggregator.ts';
-import { endOnSignals, stderrLogger } from '../run-gateway.ts';
+import { stderrLogger } from '../log.ts';
+import { endOnSignals } from '../run-gateway.ts';
 import type { FirstWorker } from './first-worker.ts';
 
 export interface WorkersOptions {
@@ -132,7 +133,8 @@ export function readWorkers(value: unknown): number {
 }
 
 /** The output of a worker is a pipe, so only the primary knows whether it ends at a terminal. */
-function withFormat({ accessLog = 'auto', ...rest }: RawConfig): RawConfig {
-  const format = process.stdout.isTTY ? 'pretty' : 'json';
-  return { ...rest, accessLog: accessLog === 'auto' ? format : accessLog };
+function withFormat({ accessLog = 'auto', logFormat = 'auto', ...rest }: RawConfig): RawConfig {
+  const automatic = process.stdout.isTTY ? 'pretty' : 'json';
+  const format = logFormat === 'auto' ? automatic : logFormat;
+  return { ...rest, logFormat, accessLog: accessLog === 'auto' ? format : accessLog };
 }

@@ -1,6 +1,8 @@
 /** Starts what `antract serve` runs: reads the configuration, opens the store, and sets up the workers. */
 import { AntractError } from '../../common/errors.ts';
-import { formatCount } from '../../common/format.js';
+import type { LogRecord } from '../../common/logger.ts';
+import { backendsOf, warnOfRefusals } from './backends.ts';
+import { banner } from './banner.ts';
 import { readAdminTokens } from '../config/admin-token.ts';
 import { ConfigSource } from '../config/config-source.ts';
 import { misspeltVariables } from '../config/misspelt-variables.ts';
@@ -8,7 +10,7 @@ import type { FlagValues, RawConfig } from '../config/read-flags.ts';
 import { openRedisStore } from '../config/redis-option.ts';
 import { warnOfSecretArguments } from '../config/secret-arguments.ts';
 import { openFileStore } from '../config/state-file-option.ts';
-import { stderrLogger } from '../run-gateway.ts';
+import { setLogFormat, stderrLogger } from '../log.ts';
 import type { FirstWorker } from './first-worker.ts';
 import { readWorkers, runWorkers, type WorkersPlan } from './primary.ts';
 
@@ -18,21 +20,22 @@ import { readWorkers, runWorkers, type WorkersPlan } from './primary.ts';
  * @throws UsageError, CommandFailure, or AntractError.
  */
 export async function startServing(values: FlagValues, first: FirstWorker): Promise<void> {
-  for (const { name, meant } of misspeltVariables(process.env)) {
-    stderrLogger.warn(
-      `WRN_ANTRACT_VARIABLE: ${name} is not a variable that antract reads. Did you mean ${meant}?`,
-    );
-  }
-  warnOfSecretArguments(values, stderrLogger.warn);
   const source = new ConfigSource(values);
   try {
-    stderrLogger.info(await start(source, first));
+    setLogFormat(values.config['logFormat']);
+    for (const { name, meant } of misspeltVariables(process.env)) {
+      stderrLogger.warn(
+        `WRN_ANTRACT_VARIABLE: ${name} is not a variable that antract reads. Did you mean ${meant}?`,
+      );
+    }
+    warnOfSecretArguments(values, stderrLogger.warn);
+    stderrLogger.record(await start(source, first));
   } catch (error) {
     throw source.explain(error);
   }
 }
 
-async function start(source: ConfigSource, first: FirstWorker): Promise<string> {
+async function start(source: ConfigSource, first: FirstWorker): Promise<LogRecord> {
   const { kept, ...plan } = readPlan(source);
   const redisStore = openRedisStore(kept);
   const directories = process.env['STATE_DIRECTORY'];
@@ -41,15 +44,16 @@ async function start(source: ConfigSource, first: FirstWorker): Promise<string> 
     hasRedis: redisStore !== undefined,
     directories,
   };
-  const { url, adminUrl } = await runWorkers({
+  const address = await runWorkers({
     plan,
     first,
     readPlan: () => readNextPlan(source, kept),
     explain: (error) => source.explain(error),
     store: openFileStore(fileSources, stderrLogger) ?? redisStore,
   });
-  const many = plan.count === 1 ? '' : ` (${formatCount(plan.count, 'worker')})`;
-  return `antract listens on ${url}, admin endpoints: ${adminUrl ?? 'none'}${many}`;
+  const backends = backendsOf(plan.config);
+  void warnOfRefusals(backends, stderrLogger);
+  return banner({ ...address, backends, workers: plan.count });
 }
 
 /** The options of the store, which the primary keeps when it starts new workers. */
@@ -61,6 +65,7 @@ interface ServePlan extends WorkersPlan {
 
 function readPlan(source: ConfigSource): ServePlan {
   const { workers, redis, redisPrefix, stateFile, ...rest } = source.read();
+  setLogFormat(rest['logFormat']);
   const count = readWorkers(workers);
   const config = withTokens(rest, source.values.sources);
   return { count, config, kept: { redis, redisPrefix, stateFile } };

@@ -2,15 +2,29 @@
  * The default health check of a backend: a request to the health check path, or else a connection. Reads
  * options before the core validates them.
  */
-import { connectCheck, httpCheck, type BackendCheck } from '../../probe/backend-probe.ts';
+import { systemClock } from '../../common/clock.ts';
+import {
+  checkOnce,
+  connectCheck,
+  httpCheck,
+  type BackendCheck,
+} from '../../probe/backend-probe.ts';
 import type { RouteSettings } from './config.ts';
-import { tlsServerName } from './target.ts';
+import { readTarget, tlsServerName, type Target } from './target.ts';
 
 /** @param healthCheckPath the option as the user gave it. */
 export function backendCheck(route: RouteSettings, healthCheckPath: unknown): BackendCheck {
-  const { hostname: host, port, socketPath } = route.target;
   const path = firstPath(healthCheckPath);
-  if (path !== undefined) return pathCheck(route, path);
+  return path === undefined ? connectionCheck(route.target) : pathCheck(route, path);
+}
+
+/** Connects to a backend once. Resolves with why that failed, such as `ECONNREFUSED`, or with undefined. */
+export function connectFailure(target: string): Promise<string | undefined> {
+  const check = connectionCheck(readTarget('target', target));
+  return checkOnce(check, systemClock, new AbortController().signal);
+}
+
+function connectionCheck({ hostname: host, port, socketPath }: Target): BackendCheck {
   return connectCheck(socketPath === undefined ? { host, port } : { path: socketPath });
 }
 

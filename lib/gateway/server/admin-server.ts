@@ -3,6 +3,14 @@ import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import type { AdminOptions, AdminRouter } from '../../admin/router.ts';
+import type { Antract } from '../../antract.ts';
+import { GatedHttpRequest } from '../../http/gated-http-request.ts';
+import type { RegistryCore } from '../../registry/registry-core.ts';
+import type { Exchanges } from '../proxy/exchange.ts';
+import type { AccessLog } from './access-log.ts';
+import { AccessRecorder } from './access-recorder.ts';
+import type { Destination } from './app-route.ts';
+import { ConnectionTracker } from './connection-tracker.ts';
 import { readEveryHeader } from '../../common/header-limit.ts';
 import { MARKER, markerOf } from '../../http/marker.ts';
 import type { GatewaySettings } from '../config/config.ts';
@@ -10,8 +18,60 @@ import type { ListenAddress } from '../config/listen-address.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
+/** The dashboard, the command line and Prometheus ask every few seconds. Commands have log lines of their own. */
+const ADMIN = { app: null, target: null, isPoll: () => true } as const;
+
+/** How to protect the endpoints, see `loopback.ts`. */
+export const ADMIN_ADVICE =
+  'set `adminToken` (`--admin-token-file`), or a Unix socket as `adminListen` (`--admin-listen`)';
+
+export interface Admin {
+  /** Undefined if the endpoints are on the public server or disabled. */
+  readonly server: Server | undefined;
+  readonly connections: ConnectionTracker | undefined;
+  readonly find: (req: { url?: string | undefined }) => Destination | undefined;
+}
+
+export interface AdminDeps {
+  readonly antract: Antract;
+  readonly core: RegistryCore;
+  readonly log: AccessLog | undefined;
+  readonly exchanges: Exchanges;
+  /** Options for a group of gateways that run as one. */
+  readonly shared: Pick<AdminOptions, 'metricsPeers' | 'reload'>;
+}
+
+export function createAdmin(
+  settings: GatewaySettings,
+  { antract, core, log, exchanges, shared }: AdminDeps,
+): Admin {
+  const { adminPath, adminListen } = settings;
+  const none = { server: undefined, connections: undefined, find: () => undefined };
+  if (adminPath === false) return none;
+  const router = antract.admin({
+    ...adminOptions(settings),
+    ...shared,
+  });
+  if (!adminListen) {
+    const destination = { ...ADMIN, handle: mount(adminPath, router) };
+    const find: Admin['find'] = ({ url }) =>
+      isUnder(adminPath, url ?? '') ? destination : undefined;
+    return { ...none, find };
+  }
+  const server = createAdminServer(adminPath, router);
+  const connections = new ConnectionTracker(
+    server,
+    (req, res) => new GatedHttpRequest(req, res, core, core.settings.logger),
+  );
+  const recorder = new AccessRecorder({ connections, log, exchanges });
+  server.prependListener('request', (req, res) =>
+    recorder.watch(req, res, { ...ADMIN, handle: router }),
+  );
+  return { ...none, server, connections };
+}
+
 /** Access by token or function, if one is set. Otherwise the default rule of the core applies. */
-export function adminOptions(settings: GatewaySettings): AdminOptions {
+function adminOptions(settings: GatewaySettings): AdminOptions {
   const { adminListen, adminToken, authorize } = settings;
   if (adminToken.length > 0) return { token: adminToken, authorize };
   if (authorize) return { authorize };
@@ -19,14 +79,14 @@ export function adminOptions(settings: GatewaySettings): AdminOptions {
   return adminListen && 'path' in adminListen ? { authorize: () => true } : {};
 }
 
-export function isUnder(path: string, url: string): boolean {
+function isUnder(path: string, url: string): boolean {
   return (
     url.startsWith(path) && (url.length === path.length || /[/?]/.test(url[path.length] as string))
   );
 }
 
 /** Calls a router as `app.use(path, router)` does. */
-export function mount(path: string, router: AdminRouter): Handler {
+function mount(path: string, router: AdminRouter): Handler {
   return (req: IncomingMessage & { originalUrl?: string; baseUrl?: string }, res) => {
     const rest = (req.url as string).slice(path.length);
     req.originalUrl ??= req.url as string;
@@ -36,7 +96,7 @@ export function mount(path: string, router: AdminRouter): Handler {
   };
 }
 
-export function createAdminServer(path: string, router: AdminRouter): Server {
+function createAdminServer(path: string, router: AdminRouter): Server {
   const admin = mount(path, router);
   const server = createServer((req, res) => {
     if (isUnder(path, req.url ?? '')) return admin(req, res);

@@ -12,15 +12,14 @@ import { assembleAntract, type Antract } from '../../antract.ts';
 import { readDescriptorLimits, type DescriptorLimits } from '../../common/descriptors.ts';
 import { AntractError } from '../../common/errors.ts';
 import { RegistryCore } from '../../registry/registry-core.ts';
-import { createAccessLog, type AccessLog } from './access-log.ts';
-import { adminOptions, createAdminServer, isUnder, listen, mount } from './admin-server.ts';
+import { createAccessLog } from './access-log.ts';
+import { ADMIN_ADVICE, createAdmin, listen } from './admin-server.ts';
 import { ClientOverflow } from './client-overflow.ts';
 import type { GatewayConfig, GatewaySettings } from '../config/config.ts';
 import { formatAddress } from '../config/listen-address.ts';
 import { readConfig } from '../config/read-config.ts';
 import { Exchanges } from '../proxy/exchange.ts';
 import { AccessRecorder } from './access-recorder.ts';
-import type { Destination } from './app-route.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
 import { leavingText, untilReleased } from './until-released.ts';
 import { createPublicServer, servePublic } from './public-server.ts';
@@ -111,6 +110,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   const antract = assembleAntract(core);
   const server = createPublicServer(settings.keepAliveTimeout);
   core.endsUpgrades = true;
+  core.adminAdvice = ADMIN_ADVICE;
   const connections = new ConnectionTracker(server, (req, res) => {
     const app = routes.find(req)?.app ?? '';
     return new GatedHttpRequest(req, res, core.gates.find(app) ?? core, core.settings.logger);
@@ -138,7 +138,8 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   });
   // http-proxy-middleware adds one `close` listener for each app.
   server.setMaxListeners(server.getMaxListeners() + settings.routes.length);
-  const admin = createAdmin(settings, { antract, core, log, exchanges, peers });
+  const shared = { metricsPeers: peers.metrics, reload: peers.reload };
+  const admin = createAdmin(settings, { antract, core, log, exchanges, shared });
   antract.attach(server);
   servePublic(server, { core, routes, connections, recorder, overflow, findAdmin: admin.find });
 
@@ -218,54 +219,6 @@ function warnOfLowLimit(
       `about ${maxClients} clients can be connected, and further ones get 503. Raise the limit ` +
       '(ulimit -n, LimitNOFILE=), or lower maxQueue.',
   );
-}
-
-/** The dashboard, the command line and Prometheus ask every few seconds. Commands have log lines of their own. */
-const ADMIN = { app: null, target: null, isPoll: () => true } as const;
-
-interface Admin {
-  /** Undefined if the endpoints are on the public server or disabled. */
-  readonly server: Server | undefined;
-  readonly connections: ConnectionTracker | undefined;
-  readonly find: (req: { url?: string | undefined }) => Destination | undefined;
-}
-
-interface AdminDeps {
-  readonly antract: Antract;
-  readonly core: RegistryCore;
-  readonly log: AccessLog | undefined;
-  readonly exchanges: Exchanges;
-  readonly peers: GatewayPeers;
-}
-
-function createAdmin(
-  settings: GatewaySettings,
-  { antract, core, log, exchanges, peers }: AdminDeps,
-): Admin {
-  const { adminPath, adminListen } = settings;
-  const none = { server: undefined, connections: undefined, find: () => undefined };
-  if (adminPath === false) return none;
-  const router = antract.admin({
-    ...adminOptions(settings),
-    metricsPeers: peers.metrics,
-    reload: peers.reload,
-  });
-  if (!adminListen) {
-    const destination = { ...ADMIN, handle: mount(adminPath, router) };
-    const find: Admin['find'] = ({ url }) =>
-      isUnder(adminPath, url ?? '') ? destination : undefined;
-    return { ...none, find };
-  }
-  const server = createAdminServer(adminPath, router);
-  const connections = new ConnectionTracker(
-    server,
-    (req, res) => new GatedHttpRequest(req, res, core, core.settings.logger),
-  );
-  const recorder = new AccessRecorder({ connections, log, exchanges });
-  server.prependListener('request', (req, res) =>
-    recorder.watch(req, res, { ...ADMIN, handle: router }),
-  );
-  return { ...none, server, connections };
 }
 
 /** The admin server first, so that commands work as soon as requests are accepted. */
