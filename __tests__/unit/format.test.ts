@@ -35,7 +35,7 @@ describe('a duration', () => {
   });
 
   it('is formatted by the same function in the dashboard', () => {
-    expect(createDashboard()().body).toContain(formatMs.toString());
+    expect(createDashboard().page().body).toContain(formatMs.toString());
   });
 
   it('is shown within 2 % of its value, above 25 ms', () => {

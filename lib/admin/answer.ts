@@ -11,7 +11,8 @@ import type { Page, Rendered } from './views/rendered.ts';
 
 export interface Answerer {
   answer(req: IncomingMessage, res: ServerResponse, answer: Rendered | Page): void;
-  refuse(req: IncomingMessage, res: ServerResponse, problem: Problem): void;
+  /** @param html for a browser that asks for HTML. */
+  refuse(req: IncomingMessage, res: ServerResponse, problem: Problem, html?: () => Page): void;
 }
 
 export const answerer: Answerer = {
@@ -22,10 +23,11 @@ export const answerer: Answerer = {
     else if (wantsJson(req)) send(res, status, 'application/json; charset=utf-8', toJson(json));
     else send(res, status, TEXT, text);
   },
-  refuse(req, res, problem) {
+  refuse(req, res, problem, html) {
     for (const [name, value] of Object.entries(problem.headers ?? {})) setHeader(res, name, value);
     setHeader(res, MARKER, markerOf(problem));
-    if (wantsJson(req))
+    if (html && wantsHtml(req)) sendPage(res, html(), problem.status);
+    else if (wantsJson(req))
       send(res, problem.status, 'application/problem+json', toJson(problemBody(problem)));
     else send(res, problem.status, TEXT, `${printable(problem.detail)}\n${problem.code}\n`);
   },
@@ -59,9 +61,9 @@ function send(res: ServerResponse, status: number, type: string, body: string): 
   res.end(body);
 }
 
-function sendPage(res: ServerResponse, { type, body, headers = {} }: Page): void {
+function sendPage(res: ServerResponse, { type, body, headers = {} }: Page, status = 200): void {
   for (const [name, value] of Object.entries(headers)) setHeader(res, name, value);
-  send(res, 200, type, body);
+  send(res, status, type, body);
 }
 
 function setHeader(res: ServerResponse, name: string, value: string | string[]): void {

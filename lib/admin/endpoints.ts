@@ -32,6 +32,7 @@ import {
   renderReload,
   renderStop,
 } from './views/command-text.ts';
+import type { Dashboard } from './views/dashboard-page.ts';
 import type { Base, Page, Rendered } from './views/rendered.ts';
 import { renderList, renderStatus } from './views/status-lines.ts';
 import { renderTraffic } from './views/traffic-text.ts';
@@ -48,7 +49,7 @@ export interface Views {
   readonly streams: EventStreams;
   /** @throws AntractError if prom-client is not installed. */
   readonly metrics: () => MetricsText;
-  readonly dashboard: () => Page;
+  readonly dashboard: Dashboard;
   readonly reload: AdminOptions['reload'];
 }
 
@@ -207,7 +208,7 @@ async function reload({ views }: EndpointCall): Promise<Rendered> {
 }
 
 async function index({ base, views }: EndpointCall): Promise<Rendered> {
-  return { ...renderIndex(base, views.reload !== undefined), html: views.dashboard };
+  return { ...renderIndex(base, views.reload !== undefined), html: views.dashboard.page };
 }
 
 /** @throws AntractError if the pause ends, or antract is closed, during the wait. */

@@ -50,7 +50,11 @@ export function createAdminRouter(
   const serve = async (req: MountedRequest, res: ServerResponse): Promise<void> => {
     const name = endpointOf(req);
     const problem = (await keepOut(req)) ?? (name ? whyNot(ENDPOINTS[name], req) : UNKNOWN_PATH);
-    if (problem || !name) return answerer.refuse(req, res, problem ?? UNKNOWN_PATH);
+    if (problem || !name) {
+      const asksForToken = name === 'index' && problem?.status === 401;
+      const html = asksForToken ? views.dashboard.login : undefined;
+      return answerer.refuse(req, res, problem ?? UNKNOWN_PATH, html);
+    }
     const base = mountPathOf(req);
     const parameters = await readRequest(name, req);
     const rendered = await ENDPOINTS[name].run({

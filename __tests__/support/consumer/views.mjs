@@ -12,7 +12,7 @@ const page = await (await fetch(admin, { headers: { accept: 'text/html' } })).te
 const metrics = await fetch(`${admin}metrics`);
 console.log(
   JSON.stringify({
-    dashboard: ['uPlot', 'EventSource', 'data-phase'].every((part) => page.includes(part)),
+    dashboard: ['uPlot', 'TextDecoderStream', 'data-phase'].every((part) => page.includes(part)),
     metrics: [metrics.status, (await metrics.text()).split('\n')],
   }),
 );

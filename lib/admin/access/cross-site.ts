@@ -20,10 +20,9 @@ export const whyNotMeant: CrossSiteCheck = (req) =>
   whyForeign(req) ?? (isUnattributed(req) ? UNATTRIBUTED : undefined);
 
 /**
- * For an event stream, because the number of open streams is limited. The dashboard opens it with
- * EventSource, which always sends this Accept header, and adds an Origin on a page of another site. A
- * frame or a link can't set Accept. fetch() can, but then `Cross-Origin-Resource-Policy` closes the
- * connection.
+ * For an event stream, because the number of open streams is limited. The dashboard sends this Accept
+ * header. On a page of another site, a frame or a link can't set it, and EventSource adds an Origin. fetch()
+ * can set it, but then `Cross-Origin-Resource-Policy` closes the connection.
  */
 export const whyNotOwnStream: CrossSiteCheck = (req) =>
   whyForeign(req) ??

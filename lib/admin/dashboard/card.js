@@ -1,12 +1,43 @@
 /**
- * The card of one app. Between two snapshots its clocks continue to run.
+ * One app: a compact row, and its details when expanded. Between two snapshots its clocks continue to run.
  */
-import { formatCount, formatMs, formatNumber } from '../../common/format.js';
+import { formatMs } from '../../common/format.js';
 import { Chart } from './chart.js';
+import { commandsFor, isAwaited } from './commands.js';
+import { figuresOf } from './figures.js';
 import { History } from './history.js';
-import { badgeOf, commandsFor, isAlarming } from './words.js';
+import {
+  writeFigures,
+  writeLines,
+  writeLog,
+  writeReport,
+  writeStragglers,
+  writeText,
+} from './parts.js';
+import {
+  backendText,
+  badgeOf,
+  isAlarming,
+  MARKS,
+  reportLines,
+  roundedMs,
+  whyText,
+} from './words.js';
 
 /** @typedef {import('./status.d.ts').Status} Status */
+/** @typedef {import('./status.d.ts').Report} Report */
+/** @typedef {import('./status.d.ts').Transition} Transition */
+
+const DISMISSED = 'antract-dismissed-';
+/** After these, there is a report. @type {Transition['event'][]} */
+const ENDS = ['resumed', 'expired', 'stopped'];
+
+/**
+ * @typedef {{
+ *   onCommand: (command: import('./commands.js').Command, card: Card) => void,
+ *   loadHistory: (app: string) => Promise<import('./status.d.ts').AppHistory | undefined>,
+ * }} CardListener
+ */
 
 export class Card {
   /** @type {HTMLElement} */
@@ -14,77 +45,139 @@ export class Card {
   /** @type {Status} */
   status;
   #history = new History();
+  /** @type {Transition[]} */
+  #transitions = [];
+  /** @type {Report[]} */
+  #pauses = [];
   /** @type {Chart} */
   #chart;
+  /** @type {CardListener} */
+  #listener;
+  /** @type {() => number} */
+  #now;
   #receivedAt = 0;
+  /** Whether the operator has expanded or collapsed the card. */
+  #hasChosen = false;
+  #isLive = true;
 
   /**
-   * @param {HTMLTemplateElement} template
-   * @param {Status} status
-   * @param {(command: import('./words.js').Command, status: Status) => void} onCommand
+   * @param {{ template: HTMLTemplateElement, status: Status, now: () => number }} deps `now` is the
+   *   server's time, in milliseconds since 1970
+   * @param {CardListener} listener
    */
-  constructor(template, status, onCommand) {
+  constructor({ template, status, now }, listener) {
     const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (copy.firstElementChild);
     this.status = status;
-    this.#chart = new Chart(this.#field('chart'), this.#history);
-    this.#write('name', status.app);
-    this.#write('legend', `Commands for ${status.app}`);
-    for (const button of this.#buttons()) {
-      const command = /** @type {import('./words.js').Command} */ (button.dataset['command']);
-      button.addEventListener('click', () => onCommand(command, this.status));
+    this.#listener = listener;
+    this.#now = now;
+    this.#chart = new Chart(
+      {
+        host: this.#field('chart'),
+        readout: this.#field('readout'),
+        history: this.#history,
+      },
+      () => now() / 1000,
+      () => void this.load(),
+    );
+    writeText(this.#field('name'), status.app);
+    writeText(this.#field('legend'), `Commands for ${status.app}`);
+    this.#field('name').addEventListener('click', () => {
+      this.#hasChosen = true;
+      this.#expand(this.#field('more').hasAttribute('hidden'));
+    });
+    this.#field('dismiss').addEventListener('click', () => this.#dismiss());
+    for (const button of this.#commands()) {
+      const command = /** @type {import('./commands.js').Command} */ (button.dataset['command']);
+      button.addEventListener('click', () => listener.onCommand(command, this));
     }
+  }
+
+  /** How long ago the status arrived. */
+  get passedMs() {
+    return performance.now() - this.#receivedAt;
   }
 
   /** @param {Status} status */
   update(status) {
     this.status = status;
     this.#receivedAt = performance.now();
-    this.#history.add(Date.now() / 1000, status.held, status.inFlight);
+    this.#history.add(this.#now() / 1000, status);
     if (this.element.dataset['phase'] !== status.phase) this.#showPhase(status.phase);
-    this.element.dataset['backend'] = isAlarming(status) ? 'down' : '';
-    this.#write('phase', badgeOf(status));
-    this.#showDetails(status);
-    this.#write('held', formatNumber(status.held));
-    this.#write('inFlight', formatNumber(status.inFlight));
+    this.element.dataset['backend'] = status.backend.state;
+    this.element.toggleAttribute('data-alarming', isAlarming(status));
+    writeText(this.#field('phase'), badgeOf(status));
+    writeText(this.#field('target'), status.target ?? '');
+    writeText(this.#field('why'), whyText(status));
+    const { summary } = status.backend;
+    writeLines(
+      this.#field('details'),
+      status.details.filter((detail) => detail !== summary),
+    );
     this.#field('chart').setAttribute(
       'aria-label',
-      `The last five minutes. Now ${status.held} held, ${status.inFlight} in flight.`,
+      `The last minutes. Now ${status.held} held, ${status.inFlight} in flight.`,
     );
-    this.#showStragglers(status);
     this.tick();
   }
 
   /** Updates the clocks. */
   tick() {
-    const passed = performance.now() - this.#receivedAt;
-    const { oldestHoldMs, endsInMs, leaseEndsInMs, stragglers = [] } = this.status;
-    const forMs = this.status.pausedForMs ?? this.status.stoppedForMs ?? null;
-    this.#write('oldest', oldestHoldMs === null ? '–' : formatMs(oldestHoldMs + passed));
-    const end = endsInMs === null ? null : Math.min(endsInMs, leaseEndsInMs ?? Infinity) - passed;
-    this.#write('ends', end === null ? '–' : formatCountdown(end));
-    const ages = this.#field('straggler-list').querySelectorAll('span');
-    for (const [i, age] of ages.entries()) {
-      age.textContent = formatMs((stragglers[i]?.ageMs ?? 0) + passed);
+    const { passedMs, status } = this;
+    if (!this.#isLive) {
+      writeText(this.#field('phase'), `last seen ${formatMs(roundedMs(passedMs))} ago`);
+      return;
     }
-    const elapsed = /** @type {HTMLProgressElement} */ (this.#field('elapsed'));
-    elapsed.hidden = forMs === null || endsInMs === null;
-    if (forMs !== null && endsInMs !== null) {
-      elapsed.max = forMs + endsInMs;
-      elapsed.value = forMs + passed;
-    }
-    this.#chart.draw(Date.now() / 1000);
+    writeText(this.#field('backend'), backendText(status, this.#now(), passedMs));
+    writeFigures(this.#field('figures'), figuresOf(status, passedMs));
+    writeStragglers(this.#field('stragglers'), status, passedMs);
+    this.#chart.draw();
+  }
+
+  /** Expands the card, unless the operator has chosen. @param {boolean} isExpanded */
+  suggestExpanded(isExpanded) {
+    if (!this.#hasChosen) this.#expand(isExpanded);
   }
 
   /** @param {boolean} isLive */
   setLive(isLive) {
+    this.#isLive = isLive;
     /** @type {HTMLFieldSetElement} */ (this.#field('actions')).disabled = !isLive;
-    if (!isLive) this.#history.addGap();
+    if (isLive) {
+      if (this.element.querySelector('canvas')) void this.load();
+    } else {
+      this.#history.addGap();
+      this.tick();
+    }
+  }
+
+  /** @param {readonly Transition[]} transitions of this app; those that are known already are skipped */
+  addTransitions(transitions) {
+    const known = new Set(this.#transitions.map(({ id, at }) => `${id} ${at}`));
+    const news = transitions.filter(({ id, at }) => !known.has(`${id} ${at}`));
+    if (news.length === 0) return;
+    this.#transitions = [...this.#transitions, ...news].slice(-50);
+    for (const { at, event, text } of news) {
+      this.#history.addMark({ time: at / 1000, name: MARKS[event], text });
+    }
+    this.#showLog();
+    if (news.some(({ event }) => ENDS.includes(event))) void this.load();
+  }
+
+  /** Loads samples and reports. */
+  async load() {
+    const loaded = await this.#listener.loadHistory(this.status.app);
+    if (!loaded) return;
+    this.#history.load(loaded.samples);
+    this.#pauses = loaded.pauses;
+    this.#showReport();
+    this.#showLog();
+    this.#chart.draw();
   }
 
   /** For keyboard users whose button has disappeared. */
   focus() {
-    this.#buttons()
+    this.#commands()
       .find((button) => !button.hidden)
       ?.focus();
   }
@@ -94,89 +187,65 @@ export class Card {
     this.element.remove();
   }
 
+  /** @param {boolean} isExpanded */
+  #expand(isExpanded) {
+    this.#field('name').setAttribute('aria-expanded', String(isExpanded));
+    this.#field('more').hidden = !isExpanded;
+  }
+
   /** @param {Status['phase']} phase */
   #showPhase(phase) {
+    const before = this.element.dataset['phase'];
     this.element.dataset['phase'] = phase;
     const commands = commandsFor(phase);
     const offers = (/** @type {HTMLButtonElement} */ button) =>
       commands.some((command) => command === button.dataset['command']);
-    const buttons = this.#buttons();
+    const buttons = this.#commands();
     const focused = buttons.find((button) => button === document.activeElement);
     for (const button of buttons) {
       if (offers(button)) button.hidden = false;
-      button.classList.toggle('main', button.dataset['command'] === commands[0]);
-      button.classList.toggle('risky', button.dataset['command'] === 'stop');
+      const isFirst = button.dataset['command'] === commands[0];
+      button.classList.toggle('first', isFirst);
+      button.classList.toggle('main', isFirst && isAwaited(phase));
     }
     // Before the old button is hidden, because hiding it would lose the focus.
     if (focused && !offers(focused)) buttons.find(offers)?.focus();
     for (const button of buttons) button.hidden = !offers(button);
+    if (before === 'releasing') void this.load();
   }
 
-  /** @param {Status} status */
-  #showDetails({ details }) {
-    const list = this.#field('details');
-    const shown = [...list.children].map(({ textContent }) => textContent);
-    if (shown.join('\n') === details.join('\n')) return;
-    list.hidden = details.length === 0;
-    list.replaceChildren(
-      ...details.map((sentence) => {
-        const line = document.createElement('li');
-        line.textContent = sentence;
-        return line;
-      }),
+  /** A pause that lasts has no report yet; its figures are above. */
+  #showReport() {
+    const last = this.#pauses.at(-1);
+    const isDismissed = last && sessionStorage.getItem(DISMISSED + last.pauseId) !== null;
+    writeReport(this.#field('report'), last?.endedBy && !isDismissed ? last : undefined);
+  }
+
+  #dismiss() {
+    const pauseId = this.#pauses.at(-1)?.pauseId ?? '';
+    sessionStorage.setItem(DISMISSED + pauseId, '');
+    this.#showReport();
+    this.#field('name').focus();
+  }
+
+  #showLog() {
+    writeLog(this.#field('events'), this.#transitions);
+    writeLog(
+      this.#field('pauses'),
+      this.#pauses
+        .filter(({ endedBy }) => endedBy !== null)
+        .map((report) => ({ at: report.startedAt, text: reportLines(report)[0] ?? '' })),
     );
   }
 
-  /** @param {Status} status */
-  #showStragglers({ inFlight, stragglers = [], only }) {
-    this.#field('stragglers').hidden = stragglers.length === 0;
-    this.#field('straggler-list').replaceChildren(
-      ...stragglers.map(({ method, path, waitsFor }) => {
-        const line = document.createElement('li');
-        const request = document.createElement('code');
-        const age = document.createElement('span');
-        request.textContent = `${method} ${path}${waitsFor ? ` (${waitsFor})` : ''}`;
-        request.title = path;
-        line.append(request, age);
-        return line;
-      }),
-    );
-    const rest = only === 'writes' ? 0 : inFlight - stragglers.length;
-    this.#write('straggler-rest', `and ${formatCount(rest, 'other')}`);
-    this.#field('straggler-rest').hidden = stragglers.length === 0 || rest <= 0;
-  }
-
-  #buttons() {
-    return [...this.element.querySelectorAll('button')];
+  #commands() {
+    return /** @type {HTMLButtonElement[]} */ ([
+      ...this.element.querySelectorAll('button[data-command]'),
+    ]);
   }
 
   /** @param {string} name */
   #field(name) {
     return /** @type {HTMLElement} */ (this.element.querySelector(`[data-field="${name}"]`));
   }
-
-  /**
-   * Writes only changes, so that a text selection or a screen reader is not disturbed.
-   *
-   * @param {string} name
-   * @param {string} text
-   */
-  #write(name, text) {
-    const field = this.#field(name);
-    if (field.textContent !== text) field.textContent = text;
-  }
-}
-
-/**
- * The time left, as on a clock: `4:48`, `1:05:00`.
- *
- * @param {number} ms
- */
-export function formatCountdown(ms) {
-  const seconds = Math.max(0, Math.ceil(ms / 1000));
-  const pad = (/** @type {number} */ n) => String(n).padStart(2, '0');
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor(seconds / 60) % 60;
-  const start = hours > 0 ? `${hours}:${pad(minutes)}` : String(minutes);
-  return `${start}:${pad(seconds % 60)}`;
 }

@@ -1,121 +1,144 @@
 /**
- * Draws an app's held requests and requests in flight over the last minutes, with uPlot.
+ * Draws an app's last minutes with uPlot: the traffic above, and below the requests that are held and in
+ * flight. A crosshair shows the values of a moment; vertical lines mark what happened.
  */
-const HEIGHT = 140;
+import { formatRate } from './figures.js';
+import { requestsOptions, SERIES, trafficOptions } from './plots.js';
+import { clockTime } from './words.js';
 
 export class Chart {
   /** @type {HTMLElement} */
   #host;
-  /** @type {uPlot | undefined} */
-  #plot;
+  /** @type {HTMLElement} */
+  #readout;
+  /** @type {uPlot[]} */
+  #plots = [];
   /** @type {import('./history.js').History} */
   #history;
+  /** The server's time, in seconds. @type {() => number} */
+  #now;
+  /** @type {() => void} */
+  #onFirstView;
   #resized = new ResizeObserver(() => this.#resize());
   // Only charts in view are drawn, because hundreds of charts would keep the page busy.
   #isInView = false;
   #inView = new IntersectionObserver((entries) => {
+    const isFirst = !this.#isInView && this.#plots.length === 0;
     this.#isInView = entries.at(-1)?.isIntersecting === true;
-    this.draw(Date.now() / 1000);
+    if (this.#isInView && isFirst) this.#onFirstView();
+    this.draw();
   });
   #restyle = () => this.#redraw();
   #dark = matchMedia('(prefers-color-scheme: dark)');
 
   /**
-   * @param {HTMLElement} host
-   * @param {import('./history.js').History} history
+   * @param {{ host: HTMLElement, readout: HTMLElement, history: import('./history.js').History }} deps
+   * @param {() => number} now the server's time, in seconds
+   * @param {() => void} onFirstView
    */
-  constructor(host, history) {
+  constructor({ host, readout, history }, now, onFirstView) {
     this.#host = host;
+    this.#readout = readout;
     this.#history = history;
+    this.#now = now;
+    this.#onFirstView = onFirstView;
+    readout.replaceChildren(
+      ...['time', ...SERIES.map(({ name }) => name), 'mark'].map(readoutPart),
+    );
     this.#resized.observe(host);
     this.#inView.observe(host);
     this.#dark.addEventListener('change', this.#restyle);
   }
 
-  /** @param {number} now in seconds */
-  draw(now) {
-    if (!this.#isInView) return;
+  draw() {
     const width = this.#host.clientWidth;
-    if (width === 0) return;
-    this.#plot ??= new uPlot(options(width), [[], [], []], this.#host);
-    this.#plot.setData(this.#history.columns(now), false);
-    this.#plot.setScale('x', { min: this.#history.start(now), max: now });
+    if (!this.#isInView || width === 0) return;
+    if (this.#plots.length === 0) this.#plots = this.#create(width);
+    const now = this.#now();
+    const [times, held = [], inFlight = [], rate = [], errors = []] = this.#history.columns(now);
+    const [traffic, requests] = this.#plots;
+    traffic?.setData([times, rate, withoutZeros(errors)], false);
+    requests?.setData([times, withoutZeros(held), inFlight], false);
+    for (const plot of this.#plots) plot.setScale('x', { min: this.#history.start(now), max: now });
+    this.#showReadout(this.#plots.find(({ cursor }) => (cursor.left ?? -1) >= 0));
   }
 
   remove() {
     this.#resized.disconnect();
     this.#inView.disconnect();
     this.#dark.removeEventListener('change', this.#restyle);
-    this.#plot?.destroy();
-    this.#plot = undefined;
+    this.#destroy();
+  }
+
+  /** @param {number} width */
+  #create(width) {
+    const shared = {
+      width,
+      sync: uPlot.sync(String(Math.random())).key,
+      marks: () => this.#history.marks,
+      onCursor: (/** @type {uPlot} */ plot) => this.#showReadout(plot),
+    };
+    return [
+      new uPlot(trafficOptions(shared), [[], [], []], this.#host),
+      new uPlot(requestsOptions(shared), [[], [], []], this.#host),
+    ];
   }
 
   #resize() {
     const width = this.#host.clientWidth;
-    if (this.#plot && width > 0) this.#plot.setSize({ width, height: HEIGHT });
-    else this.draw(Date.now() / 1000);
+    if (width === 0) return;
+    for (const plot of this.#plots) plot.setSize({ width, height: plot.height });
+    this.draw();
   }
 
   /** uPlot reads its colours only when it is created. */
   #redraw() {
-    this.#plot?.destroy();
-    this.#plot = undefined;
-    this.draw(Date.now() / 1000);
+    this.#destroy();
+    this.draw();
+  }
+
+  #destroy() {
+    for (const plot of this.#plots) plot.destroy();
+    this.#plots = [];
+  }
+
+  /**
+   * Shows the values under the crosshair, or the latest ones.
+   *
+   * @param {uPlot | undefined} plot the one with the crosshair
+   */
+  #showReadout(plot) {
+    const left = plot?.cursor.left ?? -1;
+    const time = plot && left >= 0 ? plot.posToVal(left, 'x') : this.#now();
+    const [times, ...columns] = this.#history.columns(this.#now());
+    const index = times.findLastIndex((each) => each <= time);
+    const texts = new Map([['time', left >= 0 ? clockTime(time * 1000) : 'Now']]);
+    for (const [column, { name, label }] of SERIES.entries()) {
+      const value = columns[column]?.[index] ?? null;
+      texts.set(name, `${value === null ? '–' : formatRate(value)} ${label}`);
+    }
+    const span = plot ? (plot.scales['x']?.max ?? 0) - (plot.scales['x']?.min ?? 0) : 0;
+    const mark = this.#history.marks.findLast((each) => Math.abs(each.time - time) < span / 60);
+    texts.set('mark', left >= 0 && mark ? mark.text : '');
+    for (const part of this.#readout.children) {
+      const text = texts.get(/** @type {HTMLElement} */ (part).dataset['value'] ?? '') ?? '';
+      if (part.textContent !== text) part.textContent = text;
+    }
   }
 }
 
 /**
- * @param {number} width
- * @returns {uPlot.Options}
+ * A line at zero would cover the axis, and a red one would look like trouble.
+ *
+ * @param {import('./history.js').Values} values
  */
-function options(width) {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  const axis = {
-    stroke: colour('--quiet'),
-    grid: { stroke: colour('--line'), width: 1 },
-    ticks: { show: false },
-    font: '12px system-ui, sans-serif',
-  };
-  const line = (/** @type {string} */ label, /** @type {string} */ stroke) => ({
-    label,
-    stroke,
-    width: 2,
-    fill: `${stroke}22`,
-    points: { show: false },
-    paths: /** @type {any} */ (uPlot.paths).stepped({ align: 1 }),
-  });
-  return {
-    width,
-    height: HEIGHT,
-    padding: [8, 4, 0, 0],
-    legend: { show: false },
-    cursor: { show: false },
-    scales: { y: { range: (_plot, _min, max) => [0, Math.max(4, Math.ceil((max ?? 0) * 1.15))] } },
-    axes: [
-      { ...axis, size: 26, space: 70, values: clockTimes },
-      {
-        ...axis,
-        size: 38,
-        space: 30,
-        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4],
-      },
-    ],
-    series: [{}, line('Held', colour('--held')), line('In flight', colour('--in-flight'))],
-  };
+function withoutZeros(values) {
+  return values.map((value, i) => (value || values[i - 1] || values[i + 1] ? value : null));
 }
 
-/**
- * @param {uPlot} _plot
- * @param {number[]} splits
- */
-function clockTimes(_plot, splits) {
-  return splits.map((time) =>
-    new Date(time * 1000).toLocaleTimeString([], {
-      hour: '2-digit',
-      minute: '2-digit',
-      second: '2-digit',
-      hourCycle: 'h23',
-    }),
-  );
+/** @param {string} name */
+function readoutPart(name) {
+  const part = document.createElement('span');
+  part.dataset['value'] = name;
+  return part;
 }

@@ -2,30 +2,31 @@
  * The dialog that confirms a command, and the POST after the confirmation.
  */
 import { printable } from '../../common/format.js';
-import { questionFor } from './words.js';
+import { defaultMaxTime, inWordsOfForm, questionFor } from './commands.js';
 
 const ANSWER_WITHIN_MS = 15_000;
+/** A server answers sooner, unless the request has not left the browser. */
+const LATE_MS = 1000;
 
 export class CommandDialog {
   /** @type {HTMLDialogElement} */
   #dialog;
-  /** @type {URL} */
-  #base;
+  /** @type {import('./client.js').AdminClient} */
+  #client;
   /** @type {(message: string) => void} */
   #onDone;
-  /** @type {import('./words.js').Command} */
+  /** @type {import('./commands.js').Command} */
   #command = 'enable';
   #app = '';
 
   /**
-   * @param {HTMLDialogElement} dialog
-   * @param {URL} base
+   * @param {{ dialog: HTMLDialogElement, client: import('./client.js').AdminClient }} deps
    * @param {(message: string) => void} onDone gets the server's result
    * @param {(app: string) => void} onClose gets the app of the command
    */
-  constructor(dialog, base, onDone, onClose) {
+  constructor({ dialog, client }, onDone, onClose) {
     this.#dialog = dialog;
-    this.#base = base;
+    this.#client = client;
     this.#onDone = onDone;
     this.#part('cancel').addEventListener('click', () => dialog.close());
     dialog.addEventListener('close', () => onClose(this.#app));
@@ -35,8 +36,12 @@ export class CommandDialog {
     });
   }
 
+  get isOpen() {
+    return this.#dialog.open;
+  }
+
   /**
-   * @param {import('./words.js').Command} command
+   * @param {import('./commands.js').Command} command
    * @param {import('./status.d.ts').Status} status
    */
   ask(command, status) {
@@ -48,6 +53,7 @@ export class CommandDialog {
     if (paragraph) paragraph.textContent = text;
     this.#form.reset();
     for (const field of this.#fields()) field.hidden = field.dataset['for'] !== command;
+    this.#part('max-time').setAttribute('placeholder', defaultMaxTime(status));
     const button = this.#part('confirm');
     button.textContent = confirm;
     button.className = command === 'stop' ? 'main risky' : 'main';
@@ -69,33 +75,38 @@ export class CommandDialog {
   async #run() {
     const button = this.#part('confirm');
     button.disabled = true;
+    const late = setTimeout(() => (this.#part('late').hidden = false), LATE_MS);
     try {
-      this.#onDone(await this.#send());
+      this.#onDone(await sendCommand(this.#client, this.#command, this.#parameters()));
       this.#dialog.close();
     } catch (error) {
-      this.#showFailure(error instanceof Error ? error.message : String(error));
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#showFailure(inWordsOfForm(reason, this.#labels()));
     } finally {
+      clearTimeout(late);
+      this.#part('late').hidden = true;
       button.disabled = false;
     }
   }
 
-  /** Resolves with the server's result; rejects with its reason. */
-  async #send() {
-    const body = new URLSearchParams({ app: this.#app });
-    for (const field of this.#fields()) {
-      const input = field.querySelector('input');
-      if (input && !field.hidden && input.value.trim() !== '')
-        body.set(input.name, input.value.trim());
+  #parameters() {
+    /** @type {Record<string, string>} */
+    const parameters = { app: this.#app };
+    for (const input of this.#inputs()) {
+      const value = input.type === 'checkbox' && !input.checked ? '' : input.value.trim();
+      if (value !== '') parameters[input.name] = value;
     }
-    const answer = await fetch(new URL(this.#command, this.#base), {
-      method: 'POST',
-      headers: { Accept: 'application/json' },
-      body,
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-    });
-    const { result, detail } = await answer.json();
-    if (!answer.ok) throw new Error(printable(detail ?? `Answered ${answer.status}.`));
-    return printable(String(result));
+    return parameters;
+  }
+
+  /** The visible labels by the parameter of their input. */
+  #labels() {
+    return new Map(
+      this.#inputs().map((input) => [
+        input.name,
+        input.closest('label')?.querySelector('span')?.textContent ?? '',
+      ]),
+    );
   }
 
   /** @param {string} message */
@@ -114,8 +125,32 @@ export class CommandDialog {
     return [...this.#dialog.querySelectorAll('label')];
   }
 
+  #inputs() {
+    return this.#fields().flatMap((field) =>
+      field.hidden ? [] : [...field.querySelectorAll('input')],
+    );
+  }
+
   /** @param {string} name */
   #part(name) {
     return /** @type {HTMLButtonElement} */ (this.#dialog.querySelector(`[data-part="${name}"]`));
   }
+}
+
+/**
+ * Resolves with the server's result; rejects with its reason.
+ *
+ * @param {import('./client.js').AdminClient} client
+ * @param {string} endpoint
+ * @param {Record<string, string>} parameters
+ */
+export async function sendCommand(client, endpoint, parameters) {
+  const answer = await client.request(endpoint, {
+    method: 'POST',
+    body: new URLSearchParams(parameters),
+    signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+  });
+  const { result, detail } = await answer.json();
+  if (!answer.ok) throw new Error(printable(detail ?? `Answered ${answer.status}.`));
+  return printable(String(result));
 }

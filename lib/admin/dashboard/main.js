@@ -1,14 +1,17 @@
 /**
- * Shows snapshots on the page, and says when the connection is lost.
+ * Shows snapshots on the page, sends commands, and says when the connection is lost.
  */
 import { formatMs } from '../../common/format.js';
-import { Card } from './card.js';
-import { Connection } from './connection.js';
-import { CommandDialog } from './dialog.js';
-import { badgeOf, isAlarming } from './words.js';
+import { Apps } from './apps.js';
+import { AdminClient } from './client.js';
+import { extensionOf } from './commands.js';
+import { Connection, printableText } from './connection.js';
+import { CommandDialog, sendCommand } from './dialog.js';
+import { Login } from './login.js';
+import { badgeOf, compareApps, isAlarming, roundedMs, summaryOf } from './words.js';
 
-/** With this many apps the page has a search field. */
-const MANY = 7;
+/** A message disappears after this time. */
+const MESSAGE_MS = 6000;
 
 const part = (/** @type {string} */ name) =>
   /** @type {HTMLElement} */ (document.querySelector(`[data-part="${name}"]`));
@@ -16,102 +19,138 @@ const part = (/** @type {string} */ name) =>
 // The address may lack the trailing slash. It may also contain a password, which fetch() refuses.
 const base = new URL(location.origin + location.pathname.replace(/\/?$/, '/'));
 
-/** @type {Map<string, Card>} */
-const cards = new Map();
-/** @type {boolean | undefined} */
-let isLive;
-let lastSeen = performance.now();
+/** @type {import('./connection.js').ConnectionState} */
+let state = 'connecting';
+/** The server's clock minus this one's. */
+let clockOffset = 0;
+/** @type {number | undefined} */
+let lastSeen;
+/** @type {{ version: string, uptimeMs: number } | undefined} */
+let about;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
-let outcomeTimer;
+let messageTimer;
 
-const search = /** @type {HTMLInputElement} */ (part('filter').querySelector('input'));
+const client = new AdminClient(base, document.documentElement.dataset['access'] === 'token');
 const dialog = new CommandDialog(
-  /** @type {HTMLDialogElement} */ (part('dialog')),
-  base,
-  showOutcome,
+  { dialog: /** @type {HTMLDialogElement} */ (part('dialog')), client },
+  showMessage,
   keepFocus,
 );
+const list = new Apps(
+  {
+    list: part('apps'),
+    filter: part('filter'),
+    template: /** @type {HTMLTemplateElement} */ (part('app-template')),
+    now: () => Date.now() + clockOffset,
+  },
+  { onCommand, loadHistory },
+);
+const login = new Login(/** @type {HTMLFormElement} */ (part('login')), (token) => {
+  client.token = token;
+  connection.open();
+});
 
-part('host').textContent = location.host;
-search.addEventListener('input', applyFilter);
+for (const place of document.querySelectorAll('[data-host]')) place.textContent = location.host;
+part('metrics').setAttribute('href', new URL('metrics', base).href);
 setInterval(tick, 1000);
-void new Connection(new URL('events', base), show, setLive);
+const connection = new Connection(client, {
+  onSnapshot: show,
+  onTransitions: (transitions) => list.addTransitions(transitions),
+  onChange: setState,
+});
 
 /** @param {import('./status.d.ts').Snapshot} snapshot */
-function show({ apps }) {
+function show({ at, apps, server }) {
   lastSeen = performance.now();
-  const changes = apps.flatMap((status) => update(status));
-  const known = new Set(apps.map(({ app }) => app));
-  for (const [app, card] of cards) {
-    if (known.has(app)) continue;
-    card.remove();
-    cards.delete(app);
-  }
-  part('filter').hidden = cards.size < MANY;
-  applyFilter();
-  if (changes.length > 0) part('announcement').textContent = changes.join(' ');
+  clockOffset = at - Date.now();
+  about = server;
+  const news = list.show(apps);
+  if (news.length > 0) part('announcement').textContent = news.join(' ');
+  part('summary').textContent = summaryOf(apps);
   showTitle(apps);
-}
-
-/**
- * Returns what a screen reader should announce.
- *
- * @param {import('./status.d.ts').Status} status
- * @returns {string[]}
- */
-function update(status) {
-  const known = cards.get(status.app);
-  const before = known && badgeOf(known.status);
-  const card = known ?? add(status);
-  card.update(status);
-  return before === undefined || before === badgeOf(status)
-    ? []
-    : [[status.summary, ...status.details].join(' ')];
-}
-
-/** @param {import('./status.d.ts').Status} status */
-function add(status) {
-  const template = /** @type {HTMLTemplateElement} */ (part('app-template'));
-  const card = new Card(template, status, (command, latest) => dialog.ask(command, latest));
-  cards.set(status.app, card);
-  part('apps').append(card.element);
-  card.setLive(isLive === true);
-  return card;
-}
-
-function applyFilter() {
-  const wanted = part('filter').hidden ? '' : search.value.trim().toLowerCase();
-  for (const [app, { element, status }] of cards) {
-    element.hidden = !app.toLowerCase().includes(wanted) && status.phase !== wanted;
-  }
+  showAbout();
 }
 
 /** @param {import('./status.d.ts').Status[]} apps */
 function showTitle(apps) {
   const held = apps.reduce((sum, app) => sum + app.held, 0);
-  const other = apps.find(isAlarming) ?? apps.find(({ phase }) => phase !== 'running');
-  document.title = other ? `${badgeOf(other)}, ${held} held · antract` : 'antract';
+  const [first] = apps.toSorted(compareApps);
+  const isNews = first && (isAlarming(first) || first.phase !== 'running');
+  document.title = isNews ? `${badgeOf(first)}, ${held} held · antract` : 'antract';
 }
 
-/** @param {boolean} live */
-function setLive(live) {
-  if (live === isLive) return;
-  isLive = live;
-  document.body.classList.toggle('is-stale', !live);
-  for (const card of cards.values()) card.setLive(live);
-  dialog.setLive(live);
+function showAbout() {
+  if (!about || lastSeen === undefined) return;
+  const uptime = about.uptimeMs + performance.now() - lastSeen;
+  part('about').textContent = `antract ${about.version}, up for ${formatMs(roundedMs(uptime))}`;
+}
+
+/** @param {import('./connection.js').ConnectionState} next */
+function setState(next) {
+  if (next === 'refused') login.show(client.hasToken);
+  // While the page reconnects, it is still lost.
+  if (next === state || (next === 'waiting' && state === 'lost' && lastSeen !== undefined)) return;
+  const wasLive = state === 'live';
+  state = next;
+  const isLive = next === 'live';
+  document.body.classList.toggle('is-stale', !isLive && lastSeen !== undefined);
+  if (isLive !== wasLive) {
+    list.setLive(isLive);
+    dialog.setLive(isLive);
+  }
+  if (isLive) login.hide();
   const link = part('link');
-  link.dataset['state'] = live ? 'live' : 'lost';
-  link.textContent = live ? 'live' : 'connection lost';
-  part('stale').hidden = live;
+  link.dataset['state'] = next;
+  link.textContent = LINK[next];
+  part('waiting').hidden = next !== 'waiting';
+  part('lost').hidden = next !== 'lost';
   tick();
 }
 
+/** @type {Record<import('./connection.js').ConnectionState, string>} */
+const LINK = {
+  connecting: 'connecting',
+  waiting: 'no answer yet',
+  live: 'live',
+  refused: 'token needed',
+  lost: 'contact lost',
+};
+
 function tick() {
-  if (isLive) {
-    for (const card of cards.values()) card.tick();
-  } else if (!part('stale').hidden) {
-    part('stale-for').textContent = `(${formatMs(performance.now() - lastSeen)})`;
+  if (state === 'live') showAbout();
+  list.tick();
+  if (state !== 'lost') return;
+  part('lost-for').textContent =
+    lastSeen === undefined
+      ? ''
+      : `Last seen ${formatMs(roundedMs(performance.now() - lastSeen))} ago.`;
+}
+
+/**
+ * @param {import('./commands.js').Command} command
+ * @param {import('./card.js').Card} card
+ */
+function onCommand(command, { status, passedMs }) {
+  if (command !== 'extend') return dialog.ask(command, status);
+  const parameters = { app: status.app, ...extensionOf(status, passedMs) };
+  sendCommand(client, 'enable', parameters).then(
+    () => showMessage(`The pause of ${status.app} lasts 5 min longer.`),
+    (error) => showMessage(error instanceof Error ? error.message : String(error)),
+  );
+}
+
+/**
+ * Resolves with undefined without an answer: then the charts grow from the snapshots alone.
+ *
+ * @param {string} app
+ * @returns {Promise<import('./status.d.ts').AppHistory | undefined>}
+ */
+async function loadHistory(app) {
+  try {
+    const response = await client.request(`history?app=${encodeURIComponent(app)}`);
+    return response.ok ? JSON.parse(await response.text(), printableText) : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -123,12 +162,12 @@ function tick() {
 function keepFocus(app) {
   const at = document.activeElement;
   // The focus may still be in the closed dialog: the browser moves it only at the next frame.
-  if (!at || at === document.body || at.closest('dialog')) cards.get(app)?.focus();
+  if (!at || at === document.body || at.closest('dialog')) list.find(app)?.focus();
 }
 
 /** @param {string} message */
-function showOutcome(message) {
+function showMessage(message) {
   part('outcome').textContent = message;
-  clearTimeout(outcomeTimer);
-  outcomeTimer = setTimeout(() => (part('outcome').textContent = ''), 6000);
+  clearTimeout(messageTimer);
+  messageTimer = setTimeout(() => (part('outcome').textContent = ''), MESSAGE_MS);
 }

@@ -1,10 +1,9 @@
 /**
- * The badge of an app, the commands that are offered for it, and the question before each command.
+ * What the page says of an app: its badge, its backend, the order of apps, and the report of a pause.
  */
-import { formatCount } from '../../common/format.js';
+import { formatCount, formatMs } from '../../common/format.js';
 
 /** @typedef {import('./status.d.ts').Status} Status */
-/** @typedef {'enable' | 'disable' | 'stop'} Command */
 
 /**
  * Whether requests fail or wait because the backend is down. While an app is paused or stopped, a backend
@@ -13,58 +12,132 @@ import { formatCount } from '../../common/format.js';
  * @param {Status} status
  */
 export function isAlarming({ phase, backend }) {
-  return backend?.state === 'down' && (phase === 'running' || phase === 'releasing');
+  return backend.state === 'down' && (phase === 'running' || phase === 'releasing');
 }
 
 /** @param {Status} status */
 export function badgeOf(status) {
-  return isAlarming(status) ? 'Backend down' : status.phase;
+  if (isAlarming(status)) return 'Backend down';
+  return status.only === null ? status.phase : `${status.phase} for ${status.only}`;
+}
+
+/** @type {Record<Status['phase'], number>} */
+const URGENCY = { pausing: 1, paused: 1, stopped: 2, releasing: 3, running: 5 };
+
+/** @param {number | null} share of responses that are errors */
+export function areErrorsCritical(share) {
+  return share !== null && share >= 0.05;
 }
 
 /**
- * The commands that change something in this phase, the most likely one first.
+ * Apps that need the operator come first, the others by name.
  *
- * @param {Status['phase']} phase
- * @returns {readonly Command[]}
+ * @param {Status} a
+ * @param {Status} b
  */
-export function commandsFor(phase) {
-  return COMMANDS[phase];
+export function compareApps(a, b) {
+  const urgency = (/** @type {Status} */ status) => {
+    if (isAlarming(status)) return 0;
+    const { phase, traffic } = status;
+    return phase === 'running' && areErrorsCritical(traffic.errorShare) ? 4 : URGENCY[phase];
+  };
+  return urgency(a) - urgency(b) || a.app.localeCompare(b.app, 'en', { numeric: true });
 }
 
-/** @type {Record<Status['phase'], readonly Command[]>} */
-const COMMANDS = {
-  running: ['enable', 'stop'],
-  pausing: ['disable', 'stop'],
-  paused: ['disable', 'stop'],
-  releasing: ['enable', 'stop'],
-  stopped: ['disable', 'enable'],
+/**
+ * `1 backend down, 1 paused, 4 running`, in the order of the list.
+ *
+ * @param {readonly Status[]} apps
+ */
+export function summaryOf(apps) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const app of apps.toSorted(compareApps)) {
+    const name = isAlarming(app) ? 'backend down' : app.phase;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts].map(([name, count]) => `${count} ${name}`).join(', ');
+}
+
+/**
+ * The health of the backend, and since when.
+ *
+ * @param {Status} status
+ * @param {number} now in milliseconds since 1970, on the server's clock
+ * @param {number} passedMs since the status
+ */
+export function backendText({ backend, phase }, now, passedMs) {
+  const { state, forMs, probing, summary } = backend;
+  if (forMs !== null) {
+    const duration = formatMs(roundedMs(forMs + passedMs));
+    const since = `since ${clockTime(now - forMs - passedMs)} (${duration})`;
+    if (state === 'down') return `${(summary ?? 'The backend is down.').slice(0, -1)}, ${since}`;
+    return summary ?? `Backend up ${since}`;
+  }
+  if (summary !== null) return summary;
+  if (probing) return 'Checking whether the backend answers';
+  if (phase === 'running') return 'Backend not seen yet: no request so far';
+  return `Backend not seen since the ${phase === 'stopped' ? 'stop' : 'pause'}`;
+}
+
+/** Why an app is paused or stopped, and by whom; empty if that is unknown. @param {Status} status */
+export function whyText({ reason, message, by }) {
+  const who = by?.name ?? by?.address ?? null;
+  return [reason ?? message, who === null ? null : `by ${who}`].filter(Boolean).join(', ');
+}
+
+/** Whole seconds, so that a text changes at most once a second. @param {number} ms */
+export function roundedMs(ms) {
+  return ms < 1000 ? ms : Math.floor(ms / 1000) * 1000;
+}
+
+/** @param {number} at in milliseconds since 1970 */
+export function clockTime(at) {
+  return new Date(at).toLocaleTimeString([], { hourCycle: 'h23' });
+}
+
+/** The names of transitions in a chart. @type {Record<import('./status.d.ts').Transition['event'], string>} */
+export const MARKS = {
+  paused: 'paused',
+  drained: 'drained',
+  resumed: 'resumed',
+  stopped: 'stopped',
+  expired: 'ended',
+  unhealthy: 'no answer',
+  backendDown: 'down',
+  backendUp: 'up',
+};
+
+/** @type {Record<NonNullable<import('./status.d.ts').Report['endedBy']>, string>} */
+const ENDED_BY = {
+  resume: 'Resumed',
+  maxTime: 'Ended by itself',
+  lease: 'Ended, because its lease was not renewed,',
+  stop: 'Stopped',
 };
 
 /**
- * @param {Command} command
- * @param {Status} status
- * @returns {{ title: string, text: string, confirm: string }}
+ * What a pause did, as sentences. The first one says the most important.
+ *
+ * @param {import('./status.d.ts').Report} report
  */
-export function questionFor(command, { app, held, inFlight }) {
-  const waiting = formatCount(held, 'held request');
-  switch (command) {
-    case 'enable':
-      return {
-        title: `Pause ${app}?`,
-        text: `New requests will be held. ${formatCount(inFlight, 'request')} in flight will complete.`,
-        confirm: 'Pause',
-      };
-    case 'disable':
-      return {
-        title: `Resume ${app}?`,
-        text: `Requests will be passed on, ${waiting} first.`,
-        confirm: 'Resume',
-      };
-    default:
-      return {
-        title: `Stop ${app}?`,
-        text: `Requests will be answered 503 at once, including ${waiting}.`,
-        confirm: 'Stop',
-      };
-  }
+export function reportLines(report) {
+  const { endedBy, pausedForMs, held, released, abandoned, rejected, complete } = report;
+  const { longestHoldMs, medianHoldMs, drainedAfterMs, startedAt, reason } = report;
+  const end = endedBy === null ? 'Still paused' : ENDED_BY[endedBy];
+  const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
+  const fate =
+    held === 0
+      ? 'no request was held'
+      : `${formatCount(held, 'request')} held: ${released} released, ${abandoned} given up by clients, ${rejected} rejected`;
+  const waits =
+    longestHoldMs === null
+      ? []
+      : [`Longest wait ${formatMs(longestHoldMs)}, median ${formatMs(medianHoldMs ?? 0)}.`];
+  return [
+    `${end}${after}; ${fate}${complete || endedBy === null ? '' : ' so far'}.`,
+    ...waits,
+    drainedAfterMs === null ? 'Not drained.' : `Drained after ${formatMs(drainedAfterMs)}.`,
+    `Began at ${clockTime(startedAt)}.${reason === null ? '' : ` Reason: ${reason}`}`,
+  ];
 }

@@ -13,25 +13,48 @@ import type { Page } from './rendered.ts';
 const MODULES = [
   '../../common/format',
   'words',
+  'figures',
+  'commands',
   'history',
+  'plots',
   'chart',
+  'parts',
+  'client',
   'connection',
   'dialog',
+  'login',
   'card',
+  'apps',
   'main',
 ];
 
+export interface Dashboard {
+  readonly page: () => Page;
+  /** The same page, which asks for the token. */
+  readonly login: () => Page;
+}
+
 /** The page is made at the first request for it, because most routers never get one. */
-export function createDashboard(): () => Page {
-  let page: Page | undefined;
-  return () => (page ??= createPage());
+export function createDashboard(): Dashboard {
+  let made: Page | undefined;
+  const page = (): Page => (made ??= createPage());
+  return { page, login: () => loginPage(page()) };
+}
+
+/** Without the scheme Basic, so that the browser shows the page's own form instead of asking by itself. */
+function loginPage({ body, ...page }: Page): Page {
+  return {
+    ...page,
+    body: body.replace('<html ', '<html data-access="token" '),
+    headers: { ...page.headers, 'WWW-Authenticate': 'Bearer realm="antract"' },
+  };
 }
 
 function createPage(): Page {
   const read = (file: string): string =>
     readFileSync(new URL(`../dashboard/${file}`, import.meta.url), 'utf8');
 
-  const style = `${read('uplot/dist/uPlot.min.css').trim()}\n${read('page.css')}`;
+  const style = `${read('uplot/dist/uPlot.min.css').trim()}\n${read('page.css')}${read('app.css')}`;
   // A classic script, because the page's own module uses the global variable that it sets.
   const library = read('uplot/dist/uPlot.iife.min.js').trim();
   const script = MODULES.map((name) => join(read(`${name}.js`))).join('');
@@ -57,7 +80,7 @@ function createPage(): Page {
 function join(module: string): string {
   return module
     .replace(/^import [^;]*;\n/gm, '')
-    .replace(/^export (?=(class|const|function) )/gm, '');
+    .replace(/^export (?=(class|const|(async )?function) )/gm, '');
 }
 
 /** https://www.w3.org/TR/CSP3/ */
