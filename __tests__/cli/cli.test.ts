@@ -305,6 +305,7 @@ describe('an empty variable', () => {
     'ANTRACT_HEALTH_CHECK_PATH',
     'ANTRACT_IS_LONG_LIVED',
     'ANTRACT_SPOOL_DIRECTORY',
+    'ANTRACT_ERROR_PAGE',
   ])('is refused by its name where it is for a place: %s', async (name) => {
     const args = name === 'ANTRACT_TARGET' ? [] : ['--target', target];
     for (const value of ['', ' ']) {
@@ -315,7 +316,7 @@ describe('an empty variable', () => {
 
   it('that sets no secret counts as not set', async () => {
     const places =
-      /^--(target|host|config|.*-(path|listen|file|url|connect|directory)|redis|notify|is-long-lived)$/;
+      /^--(target|host|config|.*-(path|listen|file|url|connect|directory)|redis|notify|is-long-lived|error-page)$/;
     const others = FLAGS.filter(({ long }) => !places.test(long)).map(({ env }) => [env, '']);
     const { ANTRACT_PORT, ...env } = Object.fromEntries(others) as Record<string, string>;
     expect(ANTRACT_PORT).toBe('');
