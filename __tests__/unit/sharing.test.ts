@@ -1655,3 +1655,46 @@ describe('a backend that answers one of several processes', () => {
     expect(phases()).toEqual(['running', 'running']);
   });
 });
+
+describe('a process that starts on a store of another version', () => {
+  /** Reports as a process of a later version does. */
+  async function reportLater(value: object): Promise<void> {
+    await first.report({ id: 'later', value: JSON.stringify(value) }, 60_000, 1000);
+  }
+
+  it('is refused while a process with other messages reports, and joins when that has left', async () => {
+    await reportLater({ protocol: 99, beat: 1 });
+    const late = join();
+    const refused = expect(late.registry.core.joined).rejects.toMatchObject({
+      code: 'ERR_ANTRACT_PROTOCOL',
+      message: expect.stringContaining('Process later uses version 99'),
+    });
+    await pass(3000);
+    await reportLater({ protocol: 99, beat: 2 });
+    await pass(3000);
+    await refused;
+    expect(await first.reports()).toHaveLength(1);
+    await first.report({ id: 'later', value: 'left' }, 60_000, 1000);
+    await pass(3000);
+    expect(late.registry.status()).toMatchObject({ store: 'connected' });
+  });
+
+  it('is not refused for a process that no longer reports', async () => {
+    await reportLater({ protocol: 99, beat: 1 });
+    const late = join();
+    await pass(6000);
+    await late.registry.core.joined;
+    expect(late.registry.status()).toMatchObject({ store: 'connected' });
+  });
+
+  it('is refused if it can not read a pause', async () => {
+    const value = JSON.stringify({ protocol: 99 });
+    await first.publish('shop', { expected: 0, value, ttlMs: 60_000, withinMs: 1000 });
+    const late = join();
+    await expect(late.registry.core.joined).rejects.toMatchObject({
+      code: 'ERR_ANTRACT_PROTOCOL',
+      message: expect.stringContaining('The state of app `shop` uses version 99'),
+    });
+    expect(await first.reports()).toEqual([]);
+  });
+});

@@ -3,7 +3,14 @@
  */
 import type { Clock, Timer } from '../common/clock.ts';
 import type { Logger } from '../options/options.ts';
-import { DISMISSED, ENDED, LEFT, REPORT_TTL_MS, type StoredReport } from '../stores/store.ts';
+import {
+  DISMISSED,
+  ENDED,
+  LEFT,
+  PROTOCOL,
+  REPORT_TTL_MS,
+  type StoredReport,
+} from '../stores/store.ts';
 import type { GateSource } from './gate-source.ts';
 import { LOST_AFTER_MS, Peers, type LostProcess } from './peers.ts';
 import {
@@ -12,6 +19,7 @@ import {
   type ProcessOrigin,
   type ProcessReport,
 } from './process-report.ts';
+import { incompatible, protocolOf } from './protocol.ts';
 import type { StoreCalls } from './store-calls.ts';
 
 export interface MembershipDeps {
@@ -90,6 +98,24 @@ export class Membership {
   }
 
   /**
+   * Checks that this process can read what the other processes write. Called before it reports. A process
+   * that has ended without leaving does not count.
+   *
+   * @throws AntractError `ERR_ANTRACT_PROTOCOL`.
+   * @throws StoreUnavailableError
+   */
+  async checkProtocol(): Promise<void> {
+    const before = await this.#incompatibleReports();
+    if (before.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#deps.clock.after(LOST_AFTER_MS, resolve, { ref: true });
+    });
+    for (const [id, value] of await this.#incompatibleReports()) {
+      if (before.get(id) !== value) throw incompatible(`Process ${id}`, protocolOf(value));
+    }
+  }
+
+  /**
    * Reads all reports. Returns whether the store has those of this process and of all live peers.
    *
    * @throws StoreUnavailableError
@@ -97,7 +123,7 @@ export class Membership {
   async refresh(): Promise<boolean> {
     const { calls, self } = this.#deps;
     if (!calls.hasReports) return true;
-    const reports = await calls.call(async (store) => (await store.reports?.()) ?? []);
+    const reports = await this.#read();
     for (const report of reports) this.onReport(report);
     const ids = new Set(reports.map(({ id }) => id));
     return [self, ...this.peers.live].every(({ id }) => ids.has(id));
@@ -111,7 +137,7 @@ export class Membership {
   async isFirst(): Promise<boolean> {
     const { calls, self } = this.#deps;
     if (!calls.startsEmpty || !calls.hasReports) return false;
-    const reports = await calls.call(async (store) => (await store.reports?.()) ?? []);
+    const reports = await this.#read();
     return reports.every(({ id }) => id === self.id);
   }
 
@@ -180,6 +206,18 @@ export class Membership {
       if (this.peers.lost.includes(one)) this.#deps.logger.warn(warningOfLoss(one));
     }
     if (lost.length > 0) this.notifyWatchers();
+  }
+
+  async #incompatibleReports(): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    for (const { id, value } of await this.#read()) {
+      if (value !== null && protocolOf(value) !== PROTOCOL) found.set(id, value);
+    }
+    return found;
+  }
+
+  #read(): Promise<readonly StoredReport[]> {
+    return this.#deps.calls.call(async (store) => (await store.reports?.()) ?? []);
   }
 
   async #sendNews(): Promise<void> {

@@ -81,6 +81,8 @@ interface ReportHead extends ProcessOrigin {
   readonly at: number;
   /** What the process does while it can't reach the store. */
   readonly onStoreError: Policy;
+  /** See {@link PROTOCOL}. */
+  readonly protocol?: number;
   /** Grows with each report, so that an old report that is read again does not count. */
   readonly beat: number;
 }

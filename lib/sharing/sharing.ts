@@ -14,7 +14,7 @@ import type { PauseReports } from '../gate/pause-report.ts';
 import type { CommandResult, StatusFields } from '../gate/status.ts';
 import type { TrafficReport } from '../gate/traffic-report.ts';
 import type { Settings } from '../options/settings.ts';
-import type { Store } from '../stores/store.ts';
+import { PROTOCOL, type Store } from '../stores/store.ts';
 import { joinStatus, joinTraffic, type ProcessReports } from './aggregated-status.ts';
 import type { GateSource } from './gate-source.ts';
 import { Membership } from './membership.ts';
@@ -94,7 +94,7 @@ export class Sharing {
     return this.#sync.ready;
   }
 
-  /** Resolves when the store has answered, or failed, for the first time. */
+  /** See {@link StoreSync.joined}. */
   get joined(): Promise<void> {
     return this.#sync.joined;
   }
@@ -219,6 +219,7 @@ export class Sharing {
     const { clock, settings } = this.#deps;
     return {
       ...this.#self,
+      protocol: PROTOCOL,
       at: clock.date(),
       onStoreError: settings.onStoreError,
       ...reportContents(this.#states.versions, this.others.silent, this.#deps),

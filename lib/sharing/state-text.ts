@@ -6,7 +6,8 @@
  */
 import { parseActor } from '../gate/actor.ts';
 import type { DesiredState } from '../gate/desired-state.ts';
-import type { StoredState } from '../stores/store.ts';
+import { PROTOCOL, type StoredState } from '../stores/store.ts';
+import { protocolOf } from './protocol.ts';
 import { isPlainObject } from '../common/validate.ts';
 
 /** The process that wrote a state, and the number of its command. */
@@ -54,6 +55,7 @@ export function serializeState(
     expectedEnd: time('expectedEnd'),
   };
   return JSON.stringify({
+    protocol: PROTOCOL,
     kind,
     ...times,
     leaseMs,
@@ -74,6 +76,7 @@ export function parseState(stored: StoredState, now: number): ReplicatedState | 
   if (!written) return undefined;
   const { kind, writer } = written;
   if (!isDesiredKind(kind) || !isWriter(writer)) return undefined;
+  if (protocolOf(value) !== PROTOCOL) return undefined;
   const times: Times = {
     since: readTime(written['since'], at),
     until: readTime(written['until'], at),

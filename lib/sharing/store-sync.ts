@@ -2,6 +2,7 @@
  * The heartbeat of this process: reports to the store, reads it, and notices when it does not answer.
  */
 import type { Clock, Timer } from '../common/clock.ts';
+import { AntractError } from '../common/errors.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Settings } from '../options/settings.ts';
 import type { Store } from '../stores/store.ts';
@@ -11,6 +12,7 @@ import type { GateSource } from './gate-source.ts';
 import type { Membership } from './membership.ts';
 import type { Outage } from './outage.ts';
 import type { ReplicatedStates } from './replicated-states.ts';
+import { checkStates } from './protocol.ts';
 import type { StallDetector } from './stall-detector.ts';
 import type { StoreCalls } from './store-calls.ts';
 
@@ -35,7 +37,10 @@ const LEAVE_MS = 10_000;
 export class StoreSync {
   /** Resolves when the desired states are known, or when the store is known not to answer. */
   readonly ready: Promise<void>;
-  /** Resolves when the store has answered, or failed, for the first time. */
+  /**
+   * Resolves when the store has answered, or failed, for the first time. Rejects with `ERR_ANTRACT_PROTOCOL`
+   * if processes of an incompatible version use it.
+   */
   joined: Promise<void> = Promise.resolve();
 
   readonly #deps: StoreSyncDeps;
@@ -51,6 +56,9 @@ export class StoreSync {
   #unsubscribe: (() => Promise<void>) | undefined;
   /** Ends the wait for reports after an outage. */
   #reportsTimer: Timer | undefined;
+  /** Whether all processes on the store use messages that this one can read. Checked at the start. */
+  #isCompatible = false;
+  #incompatibility: AntractError | undefined;
   #isClosed = false;
   #closing: Promise<void> | undefined;
 
@@ -66,7 +74,11 @@ export class StoreSync {
     const { clock, stalls } = this.#deps;
     // The first beat does not end while the store does not answer.
     this.#readyTimer = clock.after(TRUST_AFTER_MS, () => this.#becomeInformed(stalls.count));
-    this.joined = this.#beat();
+    this.joined = this.#beat().then(() => {
+      if (this.#incompatibility) throw this.#incompatibility;
+    });
+    // Only a process that waits for it, before it listens, is refused.
+    this.joined.catch(ignore);
   }
 
   get isReady(): boolean {
@@ -118,7 +130,7 @@ export class StoreSync {
 
   async #leave(): Promise<void> {
     const { calls, clock, gates, membership, outage, stalls } = this.#deps;
-    await this.joined;
+    await this.joined.catch(ignore);
     const isDrained = await untilEmpty([...gates], clock);
     this.#isClosed = true;
     this.#setReady();
@@ -143,6 +155,7 @@ export class StoreSync {
     try {
       await this.#synchronize();
     } catch (error) {
+      if (error instanceof AntractError) this.#incompatibility = error;
       this.onStoreError(error);
     }
     if (outage.isActive) membership.notifyWatchers();
@@ -162,6 +175,7 @@ export class StoreSync {
     const { calls, clock, membership, outage } = this.#deps;
     const start = clock.now();
     if (!this.#unsubscribe) await calls.call((store) => this.#subscribe(store));
+    if (!this.#isCompatible) await this.#checkProtocol();
     await membership.report();
     const wasHolding = outage.isHolding;
     const isUpToDate = this.isInformed && !outage.isActive;
@@ -175,6 +189,14 @@ export class StoreSync {
     outage.noteReport(start);
     if (outage.isActive) this.#onStoreFound();
     else if (wasHolding) this.#reconsiderGates();
+  }
+
+  /** @throws AntractError `ERR_ANTRACT_PROTOCOL`, StoreUnavailableError. */
+  async #checkProtocol(): Promise<void> {
+    const { calls, membership } = this.#deps;
+    await membership.checkProtocol();
+    checkStates(await calls.call((store) => store.load()));
+    this.#isCompatible = true;
   }
 
   async #readStates(): Promise<void> {

@@ -3,15 +3,15 @@
  * a mark, and all other messages are ignored.
  */
 import { AntractError } from '../common/errors.ts';
-import type { Publication, Store, StoredState, StoredReport } from './store.ts';
+import {
+  PROTOCOL,
+  type Publication,
+  type Store,
+  type StoredState,
+  type StoredReport,
+} from './store.ts';
 
 const MARK = 'antract:store';
-
-/**
- * The version of all messages between a primary and its workers. A primary may run older code than a worker
- * that it starts later. Raise it when a message changes its meaning. Unknown fields are ignored.
- */
-export const PROTOCOL = 1;
 
 export const DEFAULT_NAME = 'antract';
 

@@ -115,6 +115,13 @@ export interface Store {
   close?(): Promise<void>;
 }
 
+/**
+ * The version of all messages between processes: states and reports in a store, and the messages between the
+ * primary and the workers of a cluster. One of them may run older code than the others. Raise it when a
+ * message changes its meaning. Unknown fields are ignored.
+ */
+export const PROTOCOL = 1;
+
 /** The value of a report about a process that ended before it left, as its cluster's primary saw. */
 export const ENDED = 'ended';
 

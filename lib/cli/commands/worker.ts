@@ -6,8 +6,8 @@ import cluster, { type Worker } from 'node:cluster';
 import type { Command } from 'commander';
 import { AntractError } from '../../common/errors.ts';
 import type { createGateway, Gateway, GatewayPeers } from '../../gateway/server/gateway.ts';
-import { PROTOCOL } from '../../stores/cluster-messages.ts';
 import { ClusterStore } from '../../stores/cluster-store.ts';
+import { PROTOCOL } from '../../stores/store.ts';
 import { EXIT_FAILED, EXIT_USAGE, toFailure, UsageError } from '../cli-error.ts';
 import { toGatewayConfig } from '../config/gateway-config.ts';
 import { untilRead } from '../flush-output.ts';
@@ -105,7 +105,11 @@ function reportFailure(error: unknown): void {
 
 function failureOf(error: unknown): WorkerFailure {
   if (error instanceof AntractError) {
-    return { exitCode: EXIT_USAGE, message: error.message, namesOptions: true };
+    const { code, message } = error;
+    if (code === 'ERR_ANTRACT_PROTOCOL') {
+      return { exitCode: EXIT_FAILED, message, code, namesOptions: false };
+    }
+    return { exitCode: EXIT_USAGE, message, namesOptions: true };
   }
   const { exitCode, message = String(error) } = toFailure(error);
   return { exitCode, message, namesOptions: false };

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { systemClock } from '../../common/clock.ts';
 import { AntractError } from '../../common/errors.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
-import { PROTOCOL } from '../../stores/cluster-messages.ts';
+import { PROTOCOL } from '../../stores/store.ts';
 import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
 import {
   onWorkerMessage,
