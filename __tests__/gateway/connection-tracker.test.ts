@@ -53,7 +53,7 @@ it('an event stream that has ended, and whose client does not read, does not del
   expect(server.listening).toBe(false);
 });
 
-it('a retired server closes an idle connection at once, and serves one whose request has not arrived yet', async () => {
+it('a retired server serves one more request of a busy connection and of a new one, and closes idle connections', async () => {
   const { server, port } = await listen((req, res) => {
     connections.track(req, res, () => undefined);
     res.end('served');
@@ -65,9 +65,11 @@ it('a retired server closes an idle connection at once, and serves one whose req
   const accepted = new Set<Socket>();
   server.on('connection', (socket) => accepted.add(socket));
   const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
-  const idle = await connect(port);
-  idle.write(request);
-  await readUntil(idle, (text) => text.endsWith('served'));
+  const [idle, busy] = [await connect(port), await connect(port)];
+  for (const one of [idle, busy]) {
+    one.write(request);
+    await readUntil(one, (text) => text.endsWith('served'));
+  }
   const [begun, silent] = [await connect(port), await connect(port)];
   begun.write(request);
   await readUntil(begun, (text) => text.endsWith('served'));
@@ -75,7 +77,9 @@ it('a retired server closes an idle connection at once, and serves one whose req
   await until(() => [...accepted].some(({ bytesRead }) => bytesRead === request.length + 10));
 
   connections.retire();
-  await once(idle.resume(), 'close');
+  busy.write(request);
+  expect(await readUntil(busy, (text) => text.endsWith('served'))).toContain('Connection: close');
+  await Promise.all([busy, idle].map((one) => once(one.resume(), 'close')));
   expect(connections.isSettled).toBe(false);
   begun.write(request.slice(10));
   silent.write(request);

@@ -13,8 +13,15 @@ import { lingerOnClose } from '../../http/lingering-close.ts';
 import { gatedUpgradeOf, type GatedUpgrade } from '../../http/upgrade/gated-upgrade.ts';
 import { answerUnreadable } from './unreadable-request.ts';
 
-/** After this time, a retired server closes a connection whose first or next request has not arrived. */
-const REQUEST_WITHIN_MS = 5000;
+/**
+ * After this time, a retired server closes idle connections. A busy client sends its next request earlier,
+ * and learns from the response that the connection is closed. Otherwise the request and the end of the
+ * connection could cross, and the request would be reset.
+ */
+const IDLE_MS = 1000;
+
+/** After this time, a retired server closes a connection whose first request has not begun to arrive. */
+const FIRST_REQUEST_WITHIN_MS = 5000;
 
 export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => GatedHttpRequest;
 
@@ -29,6 +36,8 @@ export class ConnectionTracker {
   /** For each connection that has had a request: its `bytesRead` when the last response ended. */
   readonly #readBefore = new WeakMap<Socket, number>();
   #isRetired = false;
+  /** Idle connections are kept for a while. */
+  #keepsIdle = false;
   #isDraining = false;
   #isEnding = false;
   /** Only the time that a connection needs to end in order is left. */
@@ -96,16 +105,22 @@ export class ConnectionTracker {
   }
 
   /**
-   * Stops accepting connections, closes idle ones, and closes each other one after its response. A connection
-   * on which a request may be arriving gets {@link REQUEST_WITHIN_MS}.
+   * Stops accepting connections, closes each one after its response, and idle ones after {@link IDLE_MS}. A new
+   * connection gets {@link FIRST_REQUEST_WITHIN_MS}.
    */
   retire(): void {
     if (this.#isRetired) return;
     this.#isRetired = true;
+    this.#keepsIdle = true;
     for (const [res] of this.#responses) this.#expectEnd(res);
-    // Closes idle connections too.
     this.#server.close();
-    systemClock.after(REQUEST_WITHIN_MS, () => this.#closeIdle(() => true));
+    systemClock.after(IDLE_MS, () => {
+      this.#keepsIdle = false;
+      this.#closeIdle();
+    });
+    systemClock.after(FIRST_REQUEST_WITHIN_MS, () => {
+      this.#closeIdle(({ bytesRead }) => bytesRead === 0);
+    });
   }
 
   /** Whether only long-lived requests are left, and no connection on which a request may be arriving. */
@@ -204,6 +219,6 @@ export class ConnectionTracker {
 
   /** False before the first request of a connection, and from the first byte of the next one. */
   #isIdle(socket: Socket): boolean {
-    return this.#readBefore.get(socket) === socket.bytesRead;
+    return !this.#keepsIdle && this.#readBefore.get(socket) === socket.bytesRead;
   }
 }
