@@ -1656,6 +1656,31 @@ describe('a backend that answers one of several processes', () => {
   });
 });
 
+describe('a process that is leaving', () => {
+  it('releases first, unless only its own backend stays down', async () => {
+    const answers = [false, true];
+    const [old] = [0, 1].map((i) => join({ probe: { check: async () => answers[i]! } })) as [
+      Member,
+    ];
+    await Promise.all(members.map(({ registry }) => registry.ready));
+    await pass(1000);
+    old.registry.core.sharing?.onLeaving(1);
+    await old.registry.enable();
+    await pass(300);
+    for (const { registry } of members) hold(registry.gate('default'));
+    await pass(300);
+    await old.registry.disable();
+    await pass(4000);
+    const held = () => members.map(({ registry }) => registry.gate('default').status().held);
+    expect(held()).toEqual([1, 1]);
+    await pass(3000);
+    expect(held()).toEqual([1, 0]);
+    answers[0] = true;
+    await pass(10_000);
+    expect(held()).toEqual([0, 0]);
+  });
+});
+
 describe('a process that starts on a store of another version', () => {
   /** Reports as a process of a later version does. */
   async function reportLater(value: object): Promise<void> {

@@ -42,7 +42,7 @@ export class GateFactory {
         onChange: () => sharing.onStateChange(gate),
         // Other processes then ask the backend soon too.
         onAnswer: () => sharing.reportNow(),
-        share: () => sharing.others.paceShare(app),
+        share: () => sharing.others.paceShare(gate),
       }),
     });
     return gate;

@@ -22,6 +22,12 @@ export interface OtherProcessesDeps {
   readonly sync: StoreSync;
 }
 
+/**
+ * A process whose backend is still down when it has been up here for this long has another backend: a reload
+ * has changed the target. Its held requests must not delay those of this process.
+ */
+const PROBED_WITHIN_MS = 5000;
+
 /** How many lost processes a status names, the latest ones. */
 const MAX_LOST = 20;
 
@@ -134,10 +140,17 @@ export class OtherProcesses {
   }
 
   /** Returns the part that this process has in the pace of a release. */
-  paceShare(app: string): Share {
-    const share = this.#peers.share(app);
+  paceShare(gate: Gate): Share {
+    let share = this.#peers.share(gate.app);
+    if (share.waits && this.#isBackendLastingUp(gate)) share = this.#peers.share(gate.app, true);
     // During an outage, a process can't see the ones ahead of it and would wait forever.
     return this.#deps.outage.isActive ? { index: 0, of: share.of } : share;
+  }
+
+  /** All other processes with the same backend have probed it since it came back. */
+  #isBackendLastingUp(gate: Gate): boolean {
+    const { state, forMs } = gate.status().backend;
+    return state === 'up' && (forMs ?? 0) >= PROBED_WITHIN_MS;
   }
 
   get #peers(): Peers {

@@ -185,9 +185,17 @@ export class Peers {
     return new Set(this.live.flatMap(({ apps }) => Object.keys(apps)));
   }
 
-  /** Returns the part of this process in the pace of a release, among all that release requests now. */
-  share(app: string): Share {
-    const holders = [this.#own, ...this.live.filter(({ apps }) => (apps[app]?.held ?? 0) > 0)];
+  /**
+   * Returns the part of this process in the pace of a release, among all that release requests now.
+   *
+   * @param ignoresDown whether not to wait for a process whose backend is down.
+   */
+  share(app: string, ignoresDown = false): Share {
+    const isAhead = ({ apps }: Peer): boolean => {
+      const { held = 0, backend } = apps[app] ?? {};
+      return held > 0 && !(ignoresDown && backend?.state === 'down');
+    };
+    const holders = [this.#own, ...this.live.filter(isAhead)];
     const leaving = holders.filter((one) => one.leaving !== null);
     const waits = (one: ProcessOrigin): boolean => leaving.some((other) => goesBefore(other, one));
     const others = this.live
