@@ -21,6 +21,7 @@ export class MetricsAggregator {
   #exited: readonly MetricsJson[] = [];
   #merging: Promise<void> = Promise.resolve();
   #lastId = 0;
+  #isScraped = false;
 
   constructor(warn: (message: string) => void) {
     this.#warn = warn;
@@ -33,6 +34,11 @@ export class MetricsAggregator {
       if (message.type === 'last metrics') this.#lastMetrics.set(handle, message.own);
       if (message.type === 'metrics') void this.#sendOthers(handle, message);
     });
+    // A worker that was asked once sends its counts before it exits, which may be before the next scrape.
+    const begin = async (): Promise<void> => {
+      if (this.#isScraped) await this.#fetch(handle);
+    };
+    handle.listens.then(begin, () => undefined);
   }
 
   remove(handle: WorkerHandle): void {
@@ -55,6 +61,7 @@ export class MetricsAggregator {
     requester: WorkerHandle,
     { id, own }: FromWorker & { type: 'metrics' },
   ): Promise<void> {
+    this.#isScraped = true;
     this.#lastMetrics.set(requester, own);
     const others = [...this.#lastMetrics.keys()].filter(
       (handle) => handle !== requester && handle.isListening,
