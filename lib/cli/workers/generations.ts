@@ -50,11 +50,14 @@ export class Generations {
     this.#isStarting = true;
     try {
       const pool = this.#create(readPlan());
-      await pool.startAll(LISTEN_WITHIN_MS);
+      await pool.startAll(LISTEN_WITHIN_MS).catch((error: unknown) => {
+        void this.#retire(pool);
+        throw error;
+      });
       if (this.#isClosing) throw busy(true);
       const old = this.#current;
       this.#current = pool;
-      void old?.leave().then(() => this.#pools.delete(old));
+      if (old) void this.#retire(old);
       return { started: pool.size, leaving: old?.size ?? 0 };
     } finally {
       this.#isStarting = false;
@@ -71,6 +74,11 @@ export class Generations {
   kill(): void {
     this.#isClosing = true;
     for (const pool of this.#pools) pool.kill();
+  }
+
+  async #retire(pool: WorkerPool): Promise<void> {
+    await pool.leave();
+    this.#pools.delete(pool);
   }
 
   #create(plan: GenerationPlan): WorkerPool {

@@ -51,7 +51,7 @@ export class WorkerPool {
 
   /**
    * As `start()`, but for a reload: fails if any worker ends before it listens, or does not listen in time.
-   * Workers that listened already then finish their requests and exit.
+   * The caller then lets the others leave.
    *
    * @throws CommandFailure, or AntractError if the configuration is wrong.
    */
@@ -63,9 +63,6 @@ export class WorkerPool {
     });
     try {
       await Promise.race([this.#listenAll(), late]);
-    } catch (error) {
-      void this.leave();
-      throw error;
     } finally {
       inTime.abort();
     }

@@ -8,7 +8,7 @@ import type { ConnectionTracker } from './connection-tracker.ts';
 export interface LeavingDeps {
   readonly core: Pick<RegistryCore, 'listOwn'>;
   readonly all: readonly ConnectionTracker[];
-  /** How long requests in flight may take after nothing is held any more, in milliseconds. */
+  /** How long requests in flight may take after the pause and its release, in milliseconds. */
   readonly timeout: number;
   /** Whether the gateway is shutting down, which ends the wait. */
   readonly isClosing: () => boolean;
@@ -28,14 +28,15 @@ export async function untilReleased({
   timeout,
   isClosing,
 }: LeavingDeps): Promise<number> {
-  let heldUntil = systemClock.now();
+  let pausedUntil = systemClock.now();
   for (;;) {
     const now = systemClock.now();
-    const isHolding = core.listOwn().some(({ held }) => held > 0);
-    // A released request may be held again, because the backend refused it.
-    if (isHolding) heldUntil = now;
-    const left = heldUntil + timeout - now;
-    const isSettled = !isHolding && all.every((tracker) => tracker.isSettled);
+    // A released request may be held again, because the backend refused it. While a pause drains, its
+    // operator waits for the requests in flight.
+    const isNeeded = core.listOwn().some(({ held, phase }) => held > 0 || phase === 'pausing');
+    if (isNeeded) pausedUntil = now;
+    const left = pausedUntil + timeout - now;
+    const isSettled = !isNeeded && all.every((tracker) => tracker.isSettled);
     if (isSettled || left <= ENDING_MS || isClosing()) return Math.max(left, ENDING_MS);
     await new Promise<void>((resolve) => {
       systemClock.after(CHECK_EVERY_MS, resolve, { ref: true });
