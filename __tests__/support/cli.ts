@@ -161,6 +161,12 @@ export async function serve(
   return listening(runCli(['serve', '--port', '0', ...args], env, options));
 }
 
+/** The same from a build elsewhere. */
+export async function serveFrom(script: string, args: readonly string[]): Promise<Serving> {
+  const command = [process.execPath, script, 'serve', '--port', '0', ...args];
+  return listening(track(new CliProcess(command)));
+}
+
 async function listening(cli: CliProcess): Promise<Serving> {
   const [, url = '', adminUrl = ''] = await cli.saw(
     'stderr',
