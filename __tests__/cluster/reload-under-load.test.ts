@@ -19,9 +19,9 @@ const FULL = process.env['RELOAD_SCALE'] === 'full';
 const SCALE = FULL
   ? { reloads: 10, batches: 10, gets: 20, uploads: 10, sockets: 5, perSecond: 200 }
   : { reloads: 5, batches: 3, gets: 8, uploads: 2, sockets: 2, perSecond: 40 };
-const CONCURRENCY = 10;
-const PATIENCE = 60_000;
-jest.setTimeout(FULL ? 600_000 : 120_000);
+const CONCURRENCY = FULL ? 50 : 10;
+const PATIENCE = FULL ? 400_000 : 60_000;
+jest.setTimeout(FULL ? 900_000 : 120_000);
 
 const UPLOAD = Buffer.alloc(1_000_000, 'abcdefg');
 const sha1 = (body: string | Buffer): string => createHash('sha1').update(body).digest('hex');
@@ -50,6 +50,8 @@ afterEach(() => endSite(site));
 /** All clients of one run. */
 class Clients {
   readonly sent: Sent[] = [];
+  /** The requests that were answered or broken off. */
+  readonly ended: string[] = [];
   readonly #halfUploads: http.ClientRequest[] = [];
   readonly #port = Number(new URL(site.url).port);
   #batch = 0;
@@ -62,8 +64,10 @@ class Clients {
     let count = 0;
     this.#timer = setInterval(() => {
       const due = ((performance.now() - start) / 1000) * SCALE.perSecond;
-      for (; count < due && !this.#isBatchArriving; count++) this.#send('new');
-    }, 5);
+      if (count >= due || this.#isBatchArriving) return;
+      count++;
+      this.#send('new');
+    }, 1);
   }
 
   stop(): void {
@@ -86,14 +90,22 @@ class Clients {
     for (const [kind, count] of Object.entries(counts) as [Kind, number][])
       for (let i = 0; i < count; i++) this.#send(kind);
     const total = this.sent.length;
-    await untilStatus(site, `${total} held requests`, ({ held }) => held === total, PATIENCE);
+    await untilStatus(
+      site,
+      `${total} held requests`,
+      ({ held }) => held === total || this.ended.length > 0,
+      PATIENCE,
+    );
+    expect(this.ended).toEqual([]);
     this.#isBatchArriving = false;
   }
 
   #send(kind: Kind): void {
     const path = `/${kind}?${this.sent.length}`;
     const batch = kind === 'new' ? null : this.#batch;
-    this.sent.push({ kind, path, batch, end: this.#end(kind, path) });
+    const end = this.#end(kind, path);
+    this.sent.push({ kind, path, batch, end });
+    void end.then((status) => this.ended.push(`${path} ${status}`));
   }
 
   #end(kind: Kind, path: string): Promise<End> {
@@ -168,9 +180,10 @@ it.each([
 ])(
   '%s reloaded within one pause: each request is answered once, although two of the reloads fail',
   async (_what, flags) => {
-    await site.start('--release-concurrency', String(CONCURRENCY), ...flags);
-    const before = descriptors();
+    const limits = ['--release-concurrency', String(CONCURRENCY), '--max-time', '30m'];
+    await site.start(...limits, ...flags);
     await site.succeed('pause', '--wait', '10s');
+    const before = descriptors();
     const clients = new Clients();
     clients.start();
     for (let reload = 0; reload < SCALE.reloads; reload++) {
@@ -190,9 +203,9 @@ it.each([
       }
     }
     await site.succeed('resume');
+    clients.stop();
     clients.finishUploads();
     await untilStatus(site, 'the end of the release', ({ phase }) => phase === 'running', PATIENCE);
-    clients.stop();
 
     const { sent } = clients;
     const ends = await Promise.all(sent.map(({ end }) => end));
@@ -206,8 +219,10 @@ it.each([
     expect(site.arrived).toHaveLength(sent.length);
     // Two workers of one generation release at the same time.
     if (flags.length === 0) expect(overtakers(sent)).toEqual([]);
+    // A pause closes the idle connections to the backend.
+    await site.succeed('pause', '--wait', '10s');
     await untilSeen(
-      'as many descriptors as before',
+      `${String(before)} descriptors`,
       descriptors,
       (now) => String(now) === String(before),
       PATIENCE,
