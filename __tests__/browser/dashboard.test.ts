@@ -29,6 +29,9 @@ import { itWith } from '../support/programs.ts';
 
 const itInBrowser = itWith('chromium', 'chromium');
 
+/** The time limit of a test with many steps. */
+const LONG_MS = 40_000;
+
 /** What the backend was asked for, and what it has not answered yet. */
 let asked: string[];
 let open: Map<string, ServerResponse>;
@@ -82,55 +85,63 @@ function apps(count: number): Record<string, { target: string }> {
 }
 
 describe('the dashboard', () => {
-  itInBrowser('pauses, shows the count rise, resumes, and keeps a report', async () => {
-    const { gateway, adminUrl, page, complaints, requests } = await openSite();
-    await shows(page.getByRole('status').first(), 'live');
+  itInBrowser(
+    'pauses, shows the count rise, resumes, and keeps a report',
+    async () => {
+      const { gateway, adminUrl, page, complaints, requests } = await openSite();
+      await shows(page.getByRole('status').first(), 'live');
+      await shows(field(page, 'target'), target);
+      await shows(part(page, 'about'), /^antract \d.*, up for /);
 
-    await button(page, 'Pause…').click();
-    await page.getByLabel('Reason').fill('migration');
-    await button(page, 'Pause').click();
-    await shows(field(page, 'phase'), exactly('paused'));
-    await shows(field(page, 'details'), 'Reason: migration');
-    await shows(field(page, 'details'), 'Paused by: dashboard');
-    await shows(field(page, 'ends'), /^[45]:\d\d$/);
-    const first = hold(gateway, 3);
-    await shows(field(page, 'held'), exactly(3));
-    const second = hold(gateway, 4);
-    await shows(field(page, 'held'), exactly(7));
-    await shows(field(page, 'oldest'), /^[\d.]+ m?s$/);
-    expect(await page.title()).toBe('paused, 7 held · antract');
+      await button(page, 'Pause…').click();
+      await page.getByLabel('Reason').fill('migration');
+      await button(page, 'Pause').click();
+      await shows(field(page, 'phase'), exactly('paused'));
+      await shows(field(page, 'details'), 'Reason: migration');
+      await shows(field(page, 'details'), 'Paused by: dashboard');
+      await shows(field(page, 'ends'), /^[45]:\d\d$/);
+      const first = hold(gateway, 3);
+      await shows(field(page, 'held'), exactly(3));
+      const second = hold(gateway, 4);
+      await shows(field(page, 'held'), exactly(7));
+      await shows(field(page, 'oldest'), /^[\d.]+ m?s$/);
+      expect(await page.title()).toBe('paused, 7 held · antract');
 
-    await button(page, '+5 min').click();
-    await shows(field(page, 'ends'), /^(9|10):\d\d$/);
-    await button(page, 'Resume…').click();
-    await shows(page.locator('#dialog-text'), '7 held requests first');
-    await button(page, 'Resume').click();
-    await shows(field(page, 'phase'), exactly('running'));
-    await shows(part(page, 'outcome'), 'Pause is disabled. 7 requests were held');
-    const answers = await Promise.all([...first, ...second]);
-    expect(answers.map(({ body }) => body)).toEqual(Array.from({ length: 7 }, () => 'hello'));
-    await shows(field(page, 'report'), '7 requests held: 7 released');
+      await button(page, '+5 min').click();
+      await shows(field(page, 'ends'), /^(9|10):\d\d$/);
+      await button(page, 'Resume…').click();
+      await shows(page.locator('#dialog-text'), '7 held requests first');
+      await button(page, 'Resume').click();
+      await shows(field(page, 'phase'), exactly('running'));
+      await shows(part(page, 'outcome'), 'Pause is disabled. 7 requests were held');
+      const answers = await Promise.all([...first, ...second]);
+      expect(answers.map(({ body }) => body)).toEqual(Array.from({ length: 7 }, () => 'hello'));
+      await shows(field(page, 'report'), '7 requests held: 7 released');
 
-    // The report and the events outlive the page, until the operator has seen the report.
-    await page.reload();
-    await shows(field(page, 'events'), 'is paused by dashboard');
-    await shows(field(page, 'report'), '7 requests held: 7 released');
-    await button(page, 'Dismiss').click();
-    await field(page, 'report').waitFor({ state: 'hidden' });
-    await shows(field(page, 'pauses'), '7 requests held: 7 released');
+      // The report and the events outlive the page, until the operator has seen the report.
+      await page.reload();
+      await shows(field(page, 'events'), 'is paused by dashboard');
+      await shows(field(page, 'report'), '7 requests held: 7 released');
+      await button(page, 'Dismiss').click();
+      await field(page, 'report').waitFor({ state: 'hidden' });
+      await shows(field(page, 'pauses'), '7 requests held: 7 released');
 
-    // Nothing was refused by the policy, nothing asked for elsewhere, and nothing of the backend.
-    expect(complaints).toEqual([]);
-    expect(requests.filter((each) => !each.includes(` ${adminUrl}`))).toEqual([]);
-    expect(asked).toEqual(Array.from({ length: 7 }, () => '/'));
-  });
+      // Nothing was refused by the policy, nothing asked for elsewhere, and nothing of the backend.
+      expect(complaints).toEqual([]);
+      expect(requests.filter((each) => !each.includes(` ${adminUrl}`))).toEqual([]);
+      expect(asked).toEqual(Array.from({ length: 7 }, () => '/'));
+    },
+    LONG_MS,
+  );
 
-  itInBrowser('draws the state that the server sends, and its history', async () => {
-    const { gateway, adminUrl, page } = await openSite();
-    await page.locator('.chart canvas').last().waitFor();
-    // Of the held line's colour, which has much more red in it than blue.
-    const drawn = (): Promise<number> =>
-      page.evaluate(`(() => {
+  itInBrowser(
+    'draws the state that the server sends, and its history',
+    async () => {
+      const { gateway, adminUrl, page } = await openSite();
+      await page.locator('.chart canvas').last().waitFor();
+      // Of the held line's colour, which has much more red in it than blue.
+      const drawn = (): Promise<number> =>
+        page.evaluate(`(() => {
         const canvas = [...document.querySelectorAll('.chart canvas')].at(-1);
         const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
         let pixels = 0;
@@ -139,30 +150,32 @@ describe('the dashboard', () => {
         }
         return pixels;
       })()`);
-    const grows = async (before: number): Promise<void> => {
-      for (let after = before; after <= before + 20; after = await drawn()) {
-        await page.waitForTimeout(50);
-      }
-    };
-    const before = await drawn();
-    await gateway.antract.enable();
-    void hold(gateway, 20);
-    await shows(field(page, 'held'), exactly(20));
-    await grows(before);
-    // Only the server knows of these requests after the reload.
-    await until(async () => {
-      const { body } = await request(`${adminUrl}/history?app=default`, JSON_ONLY);
-      return (JSON.parse(body) as AppHistory).samples.held.includes(20);
-    });
-    await gateway.antract.disable();
-    await shows(field(page, 'phase'), exactly('running'));
-    await page.reload();
-    await page.locator('.chart canvas').last().waitFor();
-    await grows(before);
-    const box = await page.locator('.u-over').last().boundingBox();
-    await page.mouse.move((box?.x ?? 0) + (box?.width ?? 0) - 5, (box?.y ?? 0) + 5);
-    await shows(field(page, 'readout'), /^\d\d:\d\d:\d\d.* held.* in flight.* requests\/s/);
-  });
+      const grows = async (before: number): Promise<void> => {
+        for (let after = before; after <= before + 20; after = await drawn()) {
+          await page.waitForTimeout(50);
+        }
+      };
+      const before = await drawn();
+      await gateway.antract.enable();
+      void hold(gateway, 20);
+      await shows(field(page, 'held'), exactly(20));
+      await grows(before);
+      // Only the server knows of these requests after the reload.
+      await until(async () => {
+        const { body } = await request(`${adminUrl}/history?app=default`, JSON_ONLY);
+        return (JSON.parse(body) as AppHistory).samples.held.includes(20);
+      });
+      await gateway.antract.disable();
+      await shows(field(page, 'phase'), exactly('running'));
+      await page.reload();
+      await page.locator('.chart canvas').last().waitFor();
+      await grows(before);
+      const box = await page.locator('.u-over').last().boundingBox();
+      await page.mouse.move((box?.x ?? 0) + (box?.width ?? 0) - 5, (box?.y ?? 0) + 5);
+      await shows(field(page, 'readout'), /^\d\d:\d\d:\d\d.* held.* in flight.* requests\/s/);
+    },
+    LONG_MS,
+  );
 
   itInBrowser(
     'says that the backend is down, why, and what happens next, until it answers',
@@ -204,60 +217,68 @@ describe('the dashboard', () => {
     },
   );
 
-  itInBrowser('names the requests that a drain waits for', async () => {
-    const serving = await serve(['--target', target]);
-    const { page } = await openPage(`${serving.adminUrl}/`);
-    const slow = request(`${serving.url}/slow/import?secret=1`, { method: 'PUT' });
-    await arrived('/slow/import?secret=1');
-    await command(page, 'Pause');
-    await shows(field(page, 'phase'), exactly('pausing'));
-    await shows(field(page, 'details'), 'Draining: 1 request still in flight.');
-    await shows(field(page, 'straggler-list'), /^[\d.]+ m?s {2}PUT \/slow\/import$/);
-    // Time goes on also where there is no news.
-    serving.cli.signalAll('SIGSTOP');
-    const shown = await field(page, 'straggler-list').innerText();
-    const [, age = '0'] = /^(\d+)[.\d]* s/.exec(shown) ?? [];
-    const later = [3, 4, 5, 6].map((more) => Number(age) + more).join('|');
-    await shows(field(page, 'straggler-list'), new RegExp(`^(${later})(\\.\\d+)? s`));
-    serving.cli.signalAll('SIGCONT');
-    open.get('/slow/import?secret=1')?.end('done');
-    await shows(field(page, 'phase'), exactly('paused'));
-    await field(page, 'stragglers').waitFor({ state: 'hidden' });
-    await shows(
-      part(page, 'announcement'),
-      /^App default is paused: 0 held, 0 in flight, .* Drained: nothing is in flight\. New requests are held\./,
-    );
-    expect((await slow).body).toBe('done');
-  });
+  itInBrowser(
+    'names the requests that a drain waits for',
+    async () => {
+      const serving = await serve(['--target', target]);
+      const { page } = await openPage(`${serving.adminUrl}/`);
+      const slow = request(`${serving.url}/slow/import?secret=1`, { method: 'PUT' });
+      await arrived('/slow/import?secret=1');
+      await command(page, 'Pause');
+      await shows(field(page, 'phase'), exactly('pausing'));
+      await shows(field(page, 'details'), 'Draining: 1 request still in flight.');
+      await shows(field(page, 'straggler-list'), /^[\d.]+ m?s {2}PUT \/slow\/import$/);
+      // Time goes on also where there is no news.
+      serving.cli.signalAll('SIGSTOP');
+      const shown = await field(page, 'straggler-list').innerText();
+      const [, age = '0'] = /^(\d+)[.\d]* s/.exec(shown) ?? [];
+      const later = [3, 4, 5, 6].map((more) => Number(age) + more).join('|');
+      await shows(field(page, 'straggler-list'), new RegExp(`^(${later})(\\.\\d+)? s`));
+      serving.cli.signalAll('SIGCONT');
+      open.get('/slow/import?secret=1')?.end('done');
+      await shows(field(page, 'phase'), exactly('paused'));
+      await field(page, 'stragglers').waitFor({ state: 'hidden' });
+      await shows(
+        part(page, 'announcement'),
+        /^App default is paused: 0 held, 0 in flight, .* Drained: nothing is in flight\. New requests are held\./,
+      );
+      expect((await slow).body).toBe('done');
+    },
+    LONG_MS,
+  );
 
-  itInBrowser('stops and resumes the app, and describes the effect before', async () => {
-    const { gateway, page } = await openSite();
-    await button(page, 'Stop…').click();
-    await shows(page.locator('#dialog-text'), 'Requests will be answered 503 at once');
-    await shows(page.locator('#dialog-text'), 'A stop has no end, unless you set one below.');
-    await button(page, 'Cancel').click();
-    expect((await request(gateway.url)).status).toBe(200);
-    await button(page, 'Stop…').click();
-    await page.getByLabel('Message to clients').fill('Back at nine.');
-    await button(page, 'Stop').click();
-    await shows(field(page, 'phase'), exactly('stopped'));
-    await shows(field(page, 'ends'), exactly('never'));
-    await shows(field(page, 'details'), 'Clients are told: Back at nine.');
-    expect((await request(gateway.url)).status).toBe(503);
-    await command(page, 'Resume');
-    await shows(field(page, 'phase'), exactly('running'));
+  itInBrowser(
+    'stops and resumes the app, and describes the effect before',
+    async () => {
+      const { gateway, page } = await openSite();
+      await button(page, 'Stop…').click();
+      await shows(page.locator('#dialog-text'), 'Requests will be answered 503 at once');
+      await shows(page.locator('#dialog-text'), 'A stop has no end, unless you set one below.');
+      await button(page, 'Cancel').click();
+      expect((await request(gateway.url)).status).toBe(200);
+      await button(page, 'Stop…').click();
+      await page.getByLabel('Message to clients').fill('Back at nine.');
+      await button(page, 'Stop').click();
+      await shows(field(page, 'phase'), exactly('stopped'));
+      await shows(field(page, 'ends'), exactly('never'));
+      await shows(field(page, 'details'), 'Clients are told: Back at nine.');
+      expect((await request(gateway.url)).status).toBe(503);
+      await command(page, 'Resume');
+      await shows(field(page, 'phase'), exactly('running'));
 
-    await button(page, 'Stop…').click();
-    await page.getByLabel('Resumes by itself after').fill('2s');
-    await button(page, 'Stop').click();
-    await shows(field(page, 'ends'), /^0:0[0-2]$/);
-    await shows(field(page, 'phase'), exactly('running'));
-  });
+      await button(page, 'Stop…').click();
+      await page.getByLabel('Resumes by itself after').fill('2s');
+      await button(page, 'Stop').click();
+      await shows(field(page, 'ends'), /^0:0[0-2]$/);
+      await shows(field(page, 'phase'), exactly('running'));
+    },
+    LONG_MS,
+  );
 
   itInBrowser('shows why a command failed, and keeps the dialog open', async () => {
     const { page } = await openSite();
     await button(page, 'Pause…').click();
-    await page.getByLabel('Ends by itself after').fill('soon');
+    await page.getByPlaceholder(exactly('5 min .default.')).fill('soon');
     await page.getByLabel('Hold writes only').check();
     await button(page, 'Pause').click();
     await shows(part(page, 'failure'), 'Expected "Ends by itself after" to be a duration');
@@ -269,34 +290,38 @@ describe('the dashboard', () => {
     await shows(field(page, 'phase'), exactly('running'));
   });
 
-  itInBrowser('can be used by keyboard alone', async () => {
-    const { gateway, page } = await openSite();
-    const focused = page.locator(':focus');
-    await page.keyboard.press('Tab');
-    await shows(focused, exactly('default'));
-    await page.keyboard.press('Tab');
-    await shows(focused, exactly('Pause…'));
-    const outline = 'getComputedStyle(document.activeElement).outlineStyle';
-    expect(await page.evaluate<string>(outline)).toBe('solid');
-    await page.keyboard.press('Enter');
-    await page.keyboard.press('Escape');
-    await shows(focused, exactly('Pause…'));
-    expect((await request(gateway.url)).status).toBe(200);
+  itInBrowser(
+    'can be used by keyboard alone',
+    async () => {
+      const { gateway, page } = await openSite();
+      const focused = page.locator(':focus');
+      await page.keyboard.press('Tab');
+      await shows(focused, exactly('default'));
+      await page.keyboard.press('Tab');
+      await shows(focused, exactly('Pause…'));
+      const outline = 'getComputedStyle(document.activeElement).outlineStyle';
+      expect(await page.evaluate<string>(outline)).toBe('solid');
+      await page.keyboard.press('Enter');
+      await page.keyboard.press('Escape');
+      await shows(focused, exactly('Pause…'));
+      expect((await request(gateway.url)).status).toBe(200);
 
-    await page.keyboard.press('Space');
-    await page.keyboard.type('by keyboard');
-    await page.keyboard.press('Enter');
-    await shows(field(page, 'phase'), exactly('paused'));
-    await shows(field(page, 'details'), 'Reason: by keyboard');
-    // The focused button was removed, and the next one has the focus.
-    await shows(focused, 'Resume…');
-    await page.keyboard.press('Enter');
-    // Where nothing can be typed, the safe answer has the focus.
-    await shows(focused, exactly('Cancel'));
-    await page.keyboard.press('Tab');
-    await page.keyboard.press('Enter');
-    await shows(field(page, 'phase'), exactly('running'));
-  });
+      await page.keyboard.press('Space');
+      await page.keyboard.type('by keyboard');
+      await page.keyboard.press('Enter');
+      await shows(field(page, 'phase'), exactly('paused'));
+      await shows(field(page, 'details'), 'Reason: by keyboard');
+      // The focused button was removed, and the next one has the focus.
+      await shows(focused, 'Resume…');
+      await page.keyboard.press('Enter');
+      // Where nothing can be typed, the safe answer has the focus.
+      await shows(focused, exactly('Cancel'));
+      await page.keyboard.press('Tab');
+      await page.keyboard.press('Enter');
+      await shows(field(page, 'phase'), exactly('running'));
+    },
+    LONG_MS,
+  );
 
   itInBrowser('keeps the focus when the event arrives before the answer', async () => {
     const { page } = await openSite();
@@ -347,7 +372,7 @@ describe('the dashboard', () => {
       serving.cli.signalAll('SIGCONT');
       await part(page, 'lost').waitFor({ state: 'hidden', timeout: 15_000 });
     },
-    40_000,
+    LONG_MS,
   );
 
   itInBrowser(
@@ -456,6 +481,7 @@ describe('the dashboard', () => {
       await shows(page.getByRole('article').first(), 'shop-3');
       expect((await headings(page)).slice(0, 3)).toEqual(['shop-3', 'shop-0', 'shop-1']);
     },
+    LONG_MS,
   );
 });
 

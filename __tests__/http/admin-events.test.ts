@@ -46,7 +46,9 @@ describe('the event stream', () => {
     expect(text).toMatch(/^HTTP\/1\.1 200 /);
     expect(text).toMatch(/\r\nContent-Type: text\/event-stream; charset=utf-8\r\n/);
     expect(text).toMatch(/\r\nCache-Control: no-store, no-transform\r\n/);
-    expect(text).toMatch(/\nretry: 1000\nid: 1\ndata: \{"at":\d+,"apps":\[\{"app":"default",/);
+    expect(text).toMatch(
+      /\nretry: 1000\nid: 1\ndata: \{"at":\d+,"server":\{"version":"\d[^"]+","uptimeMs":\d+\},"apps":\[\{"app":"default",/,
+    );
     expect(text).toContain('"reason":"upgrade"');
   });
 

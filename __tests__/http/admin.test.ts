@@ -386,6 +386,8 @@ describe('the JSON of the admin endpoints:', () => {
       spooledBytes: 0,
       heldLimit: 10_000,
       maxWaitMs: null,
+      maxTimeMs: 300_000,
+      target: null,
       heldDelta: null,
       backend: UNKNOWN_BACKEND,
       traffic: expect.objectContaining({ requestsPerSecond: 0, p95Ms: null }),

@@ -12,6 +12,7 @@ export const statusFields = (given: Partial<StatusFields>): StatusFields => ({
   oldestHoldMs: null,
   heldLimit: 10_000,
   maxWaitMs: null,
+  maxTimeMs: 300_000,
   heldDelta: null,
   pausedForMs: null,
   stoppedForMs: null,

@@ -211,7 +211,7 @@ describe('the words about a pause', () => {
       drainedAfterMs: 380,
     };
     expect(reportLines(report).slice(0, 3)).toEqual([
-      'Resumed after 42 s; 31 requests held: 29 released, 2 given up by clients, 0 rejected.',
+      'Resumed after 42 s; 31 requests held: 29 released, 2 given up by clients.',
       'Longest wait 40 s, median 20 s.',
       'Drained after 380 ms.',
     ]);

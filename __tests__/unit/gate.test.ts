@@ -95,6 +95,7 @@ describe('a pause', () => {
       oldestHoldMs: 2000,
       heldLimit: 10_000,
       maxWaitMs: null,
+      maxTimeMs: 60_000,
       heldDelta: null,
       by: null,
       traffic: expect.objectContaining({ requestsPerSecond: 0, p95Ms: null }),

@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { systemClock, type Clock, type Timer } from '../common/clock.ts';
+import { readVersion } from '../common/version.ts';
 import { isDisconnected, onDisconnect } from '../http/disconnect.ts';
 import { RETRY_SOON } from '../http/rejection-response.ts';
 import { AntractError } from '../common/errors.ts';
@@ -70,6 +71,8 @@ export class EventStreams {
   readonly #clock: Clock;
   readonly #streams = new Map<ServerResponse, Reader>();
   readonly #onChange = (): void => this.#soon();
+  readonly #version = readVersion();
+  readonly #since: number;
   #timer: Timer | undefined;
   #isSoon = false;
   #sentAt = -Infinity;
@@ -90,6 +93,7 @@ export class EventStreams {
     this.#transitions = transitions;
     this.#closed = closed;
     this.#clock = clock;
+    this.#since = clock.now();
     closed.addEventListener('abort', () => this.#close());
   }
 
@@ -187,7 +191,11 @@ export class EventStreams {
   }
 
   #event(apps: readonly AppStatus[]): string {
-    const data = printableJson({ at: this.#clock.date(), apps });
+    const server = {
+      version: this.#version,
+      uptimeMs: Math.round(this.#clock.now() - this.#since),
+    };
+    const data = printableJson({ at: this.#clock.date(), server, apps });
     return `id: ${++this.#id}\ndata: ${data}\n\n`;
   }
 }

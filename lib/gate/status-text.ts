@@ -17,8 +17,8 @@ import type {
 /** Processes report every second. Older figures are marked as such. */
 export const STALE_MS = 3000;
 
-export function describeStatus(fields: StatusFields): AppStatus {
-  return { ...fields, summary: summaryOf(fields), details: detailsOf(fields) };
+export function describeStatus(fields: StatusFields, target: string | null = null): AppStatus {
+  return { ...fields, target, summary: summaryOf(fields), details: detailsOf(fields) };
 }
 
 /** `paused for writes`: an operator must not take it for a pause of all requests. */

@@ -13,6 +13,8 @@ import type { TrafficStatus } from './traffic-report.ts';
  * the sentences as they are.
  */
 export interface AppStatus extends StatusFields {
+  /** Where the backend is, such as `http://127.0.0.1:3000`; null in a middleware, which doesn't know. */
+  target: string | null;
   /** One sentence with the phase, the counts and the times. */
   summary: string;
   /** Further sentences: what happens to requests, why, and what an operator should know. */
@@ -39,6 +41,8 @@ export interface StatusFields {
   heldLimit: number | null;
   /** The longest time that one request is held; null if only the end of the pause limits it. */
   maxWaitMs: number | null;
+  /** How long a pause lasts at most whose command gives no other limit (`maxTime`). */
+  maxTimeMs: number;
   /**
    * During a release: how many more requests are held than at its start. Negative while the queue shrinks,
    * positive while more requests arrive than the pace releases. Null otherwise.

@@ -43,6 +43,8 @@ export class RegistryCore {
   readonly closed: AbortSignal = this.#closing.signal;
   /** Bytes of held request bodies, in memory and on disk. Set by the owner of the spool. */
   totalSpooledBytes: () => number = () => 0;
+  /** Where the backend of an app is. Set by the gateway. */
+  targetOf: (app: string) => string | null = () => null;
   /** How to protect the admin endpoints. Another owner of this instance has other options. */
   adminAdvice =
     'give `token` or `authorize` to admin(), or serve the endpoints on a listener of their own';
@@ -139,7 +141,7 @@ export class RegistryCore {
 
   /** Returns the status of an app, aggregated over all processes. */
   statusOf(gate: Gate): AppStatus {
-    return describeStatus(this.#fieldsOf(gate));
+    return describeStatus(this.#fieldsOf(gate), this.targetOf(gate.app));
   }
 
   /** Returns the report of the current or last pause; undefined if the app was never paused. */

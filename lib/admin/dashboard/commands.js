@@ -43,7 +43,7 @@ export function questionFor(command, { app, held, inFlight, phase }) {
         text:
           phase === 'stopped'
             ? 'New requests will be held instead of answered 503.'
-            : `New requests will be held. ${formatCount(inFlight, 'request')} in flight will complete.`,
+            : `New requests will be held.${inFlight === 0 ? '' : ` ${formatCount(inFlight, 'request')} in flight will complete.`}`,
         confirm: 'Pause',
       };
     case 'disable':
@@ -79,7 +79,7 @@ export function extensionOf({ endsInMs, pauseId }, passedMs) {
 
 /** `5 min (default)`. @param {Status} status */
 export function defaultMaxTime({ maxTimeMs }) {
-  return maxTimeMs === undefined ? 'as configured' : `${formatMs(maxTimeMs)} (default)`;
+  return `${formatMs(maxTimeMs)} (default)`;
 }
 
 /**

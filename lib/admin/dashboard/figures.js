@@ -38,7 +38,12 @@ export function figuresOf(status, passedMs) {
         ...(status.inFlight > 0 ? [inFlight(status)] : []),
       ];
     case 'releasing':
-      return [held(status), ...oldestWait(status, passedMs), inFlight(status), ...traffic(status)];
+      return [
+        held(status),
+        ...oldestWait(status, passedMs),
+        inFlight(status),
+        ...traffic(status).filter(({ name }) => name !== 'latency'),
+      ];
     default:
       return [...elapsed(status, passedMs), ...timeLeft(status, passedMs)];
   }

@@ -186,8 +186,8 @@ function drawMarks({ ctx, bbox, scales, valToPos }, marks, hasNames) {
   let end = bbox.left + bbox.width;
   for (const { x, name } of hasNames ? names.toReversed() : []) {
     const { width } = ctx.measureText(name);
-    const left = Math.max(bbox.left, Math.min(x - width / 2, bbox.left + bbox.width - width));
-    if (left + width > end) continue;
+    const left = Math.max(bbox.left, Math.min(x - width / 2, end - width));
+    if (left + width < x || left + width > end) continue;
     ctx.fillText(name, left, bbox.top - 4 * ratio);
     end = left - 8 * ratio;
   }

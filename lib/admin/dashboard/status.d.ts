@@ -4,7 +4,7 @@
  */
 export interface Status {
   app: string;
-  target?: string | null;
+  target: string | null;
   summary: string;
   details: string[];
   phase: 'running' | 'pausing' | 'paused' | 'releasing' | 'stopped';
@@ -13,7 +13,7 @@ export interface Status {
   inFlight: number;
   oldestHoldMs: number | null;
   maxWaitMs: number | null;
-  maxTimeMs?: number;
+  maxTimeMs: number;
   pausedForMs: number | null;
   stoppedForMs: number | null;
   endsInMs: number | null;
@@ -49,7 +49,7 @@ export interface Status {
 export interface Snapshot {
   /** In milliseconds since 1970. */
   at: number;
-  server?: { version: string; uptimeMs: number };
+  server: { version: string; uptimeMs: number };
   apps: Status[];
 }
 

@@ -126,16 +126,22 @@ export function reportLines(report) {
   const { longestHoldMs, medianHoldMs, drainedAfterMs, startedAt, reason } = report;
   const end = endedBy === null ? 'Still paused' : ENDED_BY[endedBy];
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
+  const fates = [
+    `${released} released`,
+    ...(abandoned > 0 ? [`${abandoned} given up by clients`] : []),
+    ...(rejected > 0 ? [`${rejected} rejected`] : []),
+  ];
+  const soFar = complete || endedBy === null ? '' : ' so far';
   const fate =
     held === 0
       ? 'no request was held'
-      : `${formatCount(held, 'request')} held: ${released} released, ${abandoned} given up by clients, ${rejected} rejected`;
+      : `${formatCount(held, 'request')} held: ${fates.join(', ')}${soFar}`;
   const waits =
     longestHoldMs === null
       ? []
       : [`Longest wait ${formatMs(longestHoldMs)}, median ${formatMs(medianHoldMs ?? 0)}.`];
   return [
-    `${end}${after}; ${fate}${complete || endedBy === null ? '' : ' so far'}.`,
+    `${end}${after}; ${fate}.`,
     ...waits,
     drainedAfterMs === null ? 'Not drained.' : `Drained after ${formatMs(drainedAfterMs)}.`,
     `Began at ${clockTime(startedAt)}.${reason === null ? '' : ` Reason: ${reason}`}`,

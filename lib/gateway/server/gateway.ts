@@ -18,6 +18,7 @@ import { ClientOverflow } from './client-overflow.ts';
 import type { GatewayConfig, GatewaySettings } from '../config/config.ts';
 import { formatAddress } from '../config/listen-address.ts';
 import { readConfig } from '../config/read-config.ts';
+import { formatTarget } from '../config/target.ts';
 import { Exchanges } from '../proxy/exchange.ts';
 import { AccessRecorder } from './access-recorder.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
@@ -111,6 +112,8 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
   const server = createPublicServer(settings.keepAliveTimeout);
   core.endsUpgrades = true;
   core.adminAdvice = ADMIN_ADVICE;
+  const targets = new Map(settings.routes.map(({ app, target }) => [app, formatTarget(target)]));
+  core.targetOf = (app) => targets.get(app) ?? null;
   const connections = new ConnectionTracker(server, (req, res) => {
     const app = routes.find(req)?.app ?? '';
     return new GatedHttpRequest(req, res, core.gates.find(app) ?? core, core.settings.logger);
