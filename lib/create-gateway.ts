@@ -6,6 +6,7 @@ export {
   type GatewayAddress,
   type GatewayPeers,
 } from './gateway/server/gateway.ts';
+export type { GatewaySockets } from './gateway/server/inherited-sockets.ts';
 export type {
   AccessLogFormat,
   GatewayAppConfig,

@@ -85,12 +85,15 @@ describe('antract run', () => {
     expect(run.stdout).toBe('<--json><><a b><--><-x>');
   });
 
-  it('prints only the report to standard output with --json', async () => {
+  it('prints only the report to standard output with --json, and passes on no variable about its own sockets', async () => {
     const site = await operate();
-    const run = site.antract('run', '--json', '--', 'sh', '-c', 'echo from the command');
+    const run = runCli(['run', '--json', '--', 'sh', '-c', 'echo "command, ${LISTEN_FDS-none}"'], {
+      ANTRACT_URL: site.adminUrl,
+      LISTEN_FDS: '1',
+    });
     expect((await run.exited).code).toBe(0);
     expect(JSON.parse(run.stdout)).toMatchObject({ outcome: 'done' });
-    expect(run.stderr).toContain('from the command');
+    expect(run.stderr).toContain('command, none');
   });
 
   it.each([

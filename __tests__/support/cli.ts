@@ -135,6 +135,14 @@ export function runCli(
   return track(new CliProcess([process.execPath, CLI, ...args], env, options));
 }
 
+/** Another program. */
+export function runProgram(command: readonly string[], env?: Record<string, string>): CliProcess {
+  return track(new CliProcess(command, env));
+}
+
+/** The command line of antract, for a program that starts it. */
+export const cliCommand = (args: readonly string[]): string[] => [process.execPath, CLI, ...args];
+
 /** The same on a terminal of its own; what appears there is `stdout`. */
 export function runOnTerminal(args: readonly string[], env?: Record<string, string>): CliProcess {
   const command = ['python3', TERMINAL, process.execPath, CLI, ...args];

@@ -15,6 +15,7 @@ import { createCliLogger, setLogFormat, stderrLogger } from '../log.ts';
 import { CLOSING_SIGNALS } from '../run-gateway.ts';
 import { WorkerMetrics } from '../workers/worker-metrics.ts';
 import { reloadThrough } from '../workers/worker-reload.ts';
+import { reportPhases } from '../systemd/phase-reporter.ts';
 import {
   onPrimaryMessage,
   sendToPrimary,
@@ -82,14 +83,18 @@ async function load(): Promise<CreateGateway> {
 
 function open(
   createGateway: CreateGateway,
-  { config }: WorkerSetup,
+  { config, sockets = {}, reportsPhases }: WorkerSetup,
   peers: GatewayPeers,
 ): Gateway | undefined {
   try {
     const logger = createCliLogger(`worker ${process.pid}: `);
     const given = toGatewayConfig(config, logger);
-    const gateway = createGateway({ ...given, store: new ClusterStore() }, peers);
-    gateway.listen().then((address) => sendToPrimary({ type: 'listens', address }), reportFailure);
+    const gateway = createGateway({ ...given, store: new ClusterStore() }, { ...peers, sockets });
+    gateway.listen().then((address) => {
+      sendToPrimary({ type: 'listens', address });
+      if (!reportsPhases) return;
+      reportPhases(gateway.antract.list, (text) => sendToPrimary({ type: 'phases', text }));
+    }, reportFailure);
     return gateway;
   } catch (error) {
     reportFailure(error);

@@ -27,6 +27,8 @@ function isFromFile(key: string, { sources, file }: OptionSources): boolean {
 
 function nameInSource(key: string, { sources }: OptionSources): string | undefined {
   if (key === 'adminToken') return '`--admin-token-file` or `ANTRACT_ADMIN_TOKEN`';
+  if (key.startsWith('sockets.'))
+    return `the ${key.slice('sockets.'.length)} socket of \`LISTEN_FDS\``;
   if (key === 'apps') return '`apps` in the file of `--config`';
   const flag = FLAGS.find((one) => one.key === key);
   if (!flag) return undefined;

@@ -49,7 +49,9 @@ export class Child {
     ];
     // Started before the command, so that it sees every signal that the command gets.
     this.#signalDetector = new SignalDetector(this.#hasOwnGroup, clock);
-    this.#child = spawn(file, args, { stdio, detached: this.#hasOwnGroup });
+    // These variables describe sockets of this process. Its children don't inherit the sockets.
+    const { LISTEN_PID: _pid, LISTEN_FDS: _fds, LISTEN_FDNAMES: _names, ...env } = process.env;
+    this.#child = spawn(file, args, { stdio, env, detached: this.#hasOwnGroup });
     this.#child.stdout?.on('data', (chunk: Buffer) => terminal.forward(chunk, out));
     this.#child.stderr?.on('data', (chunk: Buffer) => terminal.forward(chunk, stderr));
     this.exited = this.#waitForExit();

@@ -1,11 +1,19 @@
 /** Starts the first worker of `serve`, which loads its code while the primary reads the configuration. */
 import cluster from 'node:cluster';
+import type { GatewaySockets } from '../../gateway/server/inherited-sockets.ts';
+import { stderrLogger } from '../log.ts';
+import { socketsOfWorker, takeInheritedSockets } from '../systemd/inherited-sockets.ts';
+import { takeNotifySocket } from '../systemd/service-manager.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
 export interface FirstWorker {
   readonly handle: WorkerHandle;
   /** The umask with which this process was started. */
   readonly umask: number;
+  /** Inherited sockets, by their descriptors in each worker. */
+  readonly sockets: GatewaySockets;
+  /** The value of `NOTIFY_SOCKET`. */
+  readonly notifySocket: string | undefined;
   /** From now on, the caller ends the worker on a signal. */
   readonly takeOver: () => void;
 }
@@ -16,7 +24,12 @@ export interface FirstWorker {
  */
 const SOCKET_UMASK = 0o177;
 
+const WORKER_STDIO = ['ignore', 'pipe', 'inherit', 'ipc'] as const;
+
+/** @throws UsageError if a variable of systemd is wrong. */
 export function startFirstWorker(): FirstWorker {
+  const inherited = takeInheritedSockets(process.env, process.pid, stderrLogger.warn);
+  const notifySocket = takeNotifySocket(process.env);
   const umask = process.umask(SOCKET_UMASK);
   // Workers accept connections themselves. If the primary passed a connection to a worker that ends at
   // that moment, no process would close it, and its client would wait without end.
@@ -26,7 +39,7 @@ export function startFirstWorker(): FirstWorker {
     args: ['worker'],
     // The configuration may hold regular expressions, which JSON can't carry.
     serialization: 'advanced',
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: [...WORKER_STDIO, ...inherited.map(({ fd }) => fd)],
   });
   const handle = new WorkerHandle();
   const exit = (): void => {
@@ -37,7 +50,8 @@ export function startFirstWorker(): FirstWorker {
   const takeOver = (): void => {
     for (const signal of SIGNALS) process.off(signal, exit);
   };
-  return { handle, umask, takeOver };
+  const sockets = socketsOfWorker(inherited, WORKER_STDIO.length);
+  return { handle, umask, sockets, notifySocket, takeOver };
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;

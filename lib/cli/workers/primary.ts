@@ -25,6 +25,7 @@ import { MetricsAggregator } from './metrics-aggregator.ts';
 import { stderrLogger } from '../log.ts';
 import { endOnSignals } from '../run-gateway.ts';
 import type { FirstWorker } from './first-worker.ts';
+import { ServiceManager } from '../systemd/service-manager.ts';
 
 export interface WorkersOptions {
   /** The first workers. */
@@ -47,7 +48,7 @@ export interface WorkersPlan {
 
 export async function runWorkers({
   plan,
-  first: { handle, umask, takeOver },
+  first: { handle, umask, sockets, notifySocket, takeOver },
   readPlan,
   explain,
   store,
@@ -55,32 +56,47 @@ export async function runWorkers({
   const primary = setUpPrimary(store ? { store } : {});
   const output = new LineOutput(process.stdout);
   const metrics = new MetricsAggregator(stderrLogger.warn);
+  const manager = new ServiceManager({ socket: notifySocket, warn: stderrLogger.warn });
   const generations = new Generations(stderrLogger.warn, {
     onFork: (handle) => {
       output.add(handle.worker.process.stdout);
       metrics.add(handle);
       onWorkerMessage(handle.worker, (message) => {
         if (message.type === 'reload') void answerReload(handle.worker, message.id);
+        if (message.type === 'phases') manager.setText(handle, message.text);
       });
     },
-    onExit: (handle) => metrics.remove(handle),
+    onExit: (handle) => {
+      metrics.remove(handle);
+      manager.removeText(handle);
+    },
   });
   const withSetup = ({ count, config }: WorkersPlan): GenerationPlan => {
-    return { count, setup: { config: withFormat(config), umask } };
+    const setup = {
+      config: withFormat(config),
+      umask,
+      sockets,
+      reportsPhases: notifySocket !== undefined,
+    };
+    return { count, setup };
   };
   const reload = async (): Promise<ReloadOutcome> => {
+    manager.onReload();
     try {
       const result = await generations.reload(() => withSetup(readPlan()));
       stderrLogger.info(renderReload(result).text.trim());
       return { result };
     } catch (error) {
       return { error: failedReload(explain(error)) };
+    } finally {
+      manager.onReady();
     }
   };
   const answerReload = async (worker: Worker, id: number): Promise<void> => {
     sendToWorker(worker, { type: 'reloaded', id, outcome: await reload() });
   };
   const close = async (): Promise<number> => {
+    manager.onStopping();
     void untilStalled(process.stdout).then(() => output.drop());
     const exitedCleanly = await generations.close();
     await primary.stop();
@@ -92,7 +108,9 @@ export async function runWorkers({
     reload: async () => void (await reload()),
   });
   takeOver();
-  return unlessClosing(generations.start(withSetup(plan), handle));
+  const address = await unlessClosing(generations.start(withSetup(plan), handle));
+  manager.onReady();
+  return address;
 }
 
 /** Logs why a reload failed, and returns it for the endpoint. */

@@ -7,6 +7,7 @@ import type { ReloadResult } from '../../admin/access/access-check.ts';
 import type { MetricsJson } from '../../admin/metrics/prom-client.ts';
 import type { AntractErrorCode } from '../../common/errors.ts';
 import type { GatewayAddress } from '../../gateway/server/gateway.ts';
+import type { GatewaySockets } from '../../gateway/server/inherited-sockets.ts';
 import type { RawConfig } from '../config/read-flags.ts';
 
 const MARK = 'antract:worker';
@@ -23,6 +24,10 @@ export interface WorkerSetup {
   readonly config: RawConfig;
   /** The umask of the worker; the primary has another one. */
   readonly umask: number;
+  /** Inherited sockets, by their descriptors in the worker. Undefined from a primary of an older version. */
+  readonly sockets?: GatewaySockets;
+  /** Whether the worker sends `phases`. */
+  readonly reportsPhases?: boolean;
 }
 
 export interface ReloadFailure {
@@ -45,7 +50,9 @@ export type FromWorker =
   | { readonly type: 'last metrics'; readonly own: MetricsJson }
   /** Requests the metrics of all other workers. */
   | { readonly type: 'metrics'; readonly id: number; readonly own: MetricsJson }
-  | { readonly type: 'reload'; readonly id: number };
+  | { readonly type: 'reload'; readonly id: number }
+  /** The phases of all apps as one line. Sent when they change. */
+  | { readonly type: 'phases'; readonly text: string };
 
 export type ToWorker =
   | { readonly type: 'set up'; readonly setup: WorkerSetup }

@@ -1,7 +1,7 @@
 /** The admin endpoints of the gateway: under a path of the public server, or on a server of their own. */
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import { connect, Socket } from 'node:net';
 import type { AdminOptions, AdminRouter } from '../../admin/router.ts';
 import type { Antract } from '../../antract.ts';
 import { GatedHttpRequest } from '../../http/gated-http-request.ts';
@@ -15,6 +15,7 @@ import { readEveryHeader } from '../../common/header-limit.ts';
 import { MARKER, markerOf } from '../../http/marker.ts';
 import type { GatewaySettings } from '../config/config.ts';
 import type { ListenAddress } from '../config/listen-address.ts';
+import { listenWithoutPrimary } from './inherited-sockets.ts';
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -108,15 +109,24 @@ function createAdminServer(path: string, router: AdminRouter): Server {
   return readEveryHeader(server);
 }
 
-/** Rejects with the error of Node, such as `EADDRINUSE`. */
-export async function listen(server: Server, address: ListenAddress): Promise<void> {
+/**
+ * Rejects with the error of Node, such as `EADDRINUSE`.
+ *
+ * @param address a socket listens already, and its file belongs to the process that has opened it.
+ */
+export async function listen(server: Server, address: ListenAddress | Socket): Promise<void> {
   if ('path' in address) await removeStaleSocket(address.path);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(address, () => {
+    const onListening = (): void => {
       server.off('error', reject);
       resolve();
-    });
+    };
+    if (address instanceof Socket) {
+      listenWithoutPrimary(() => server.listen(address, onListening).ref());
+      return;
+    }
+    server.listen(address, onListening);
     // In the same tick, so that no connection was accepted yet. Closing the server unlinks the file.
     if ('path' in address && server.listening) restrictToOwner(address.path);
   });

@@ -22,6 +22,12 @@ import { formatTarget } from '../config/target.ts';
 import { Exchanges } from '../proxy/exchange.ts';
 import { AccessRecorder } from './access-recorder.ts';
 import { ConnectionTracker } from './connection-tracker.ts';
+import {
+  assertPrivate,
+  openSockets,
+  type GatewaySockets,
+  type OpenSockets,
+} from './inherited-sockets.ts';
 import { leavingText, untilReleased } from './until-released.ts';
 import { createPublicServer, servePublic } from './public-server.ts';
 import { Routes } from './routes.ts';
@@ -92,6 +98,12 @@ export interface GatewayPeers {
    * @default none; the endpoint answers 501
    */
   reload?: (() => Promise<ReloadResult>) | undefined;
+  /**
+   * Sockets that listen already, such as those of systemd. Each gateway needs descriptors of its own.
+   *
+   * @default none
+   */
+  sockets?: GatewaySockets;
 }
 
 /**
@@ -106,7 +118,9 @@ export interface GatewayPeers {
  * @throws AntractError `ERR_ANTRACT_OPTION`, `ERR_ANTRACT_APP_NAME`, `ERR_ANTRACT_ADMIN_EXPOSED`.
  */
 export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): Gateway {
-  const settings = readConfig(config);
+  const sockets = openSockets(peers.sockets ?? {});
+  const settings = readConfig({ ...config, ...sockets.config });
+  assertPrivate(settings, sockets);
   const core = new RegistryCore(settings.antract);
   const antract = assembleAntract(core);
   const server = createPublicServer(settings.keepAliveTimeout);
@@ -192,7 +206,7 @@ export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): 
         });
       }
       // Listen only when the desired state of each app is known.
-      opening = core.joined.then(() => listenOnAll(settings, server, admin.server));
+      opening = core.joined.then(() => listenOnAll(settings, sockets, server, admin.server));
       await opening;
       const address = addressOf(settings, server, admin.server);
       core.sharing?.listensOn(address.url);
@@ -227,12 +241,13 @@ function warnOfLowLimit(
 /** The admin server first, so that commands work as soon as requests are accepted. */
 async function listenOnAll(
   { host, port, adminListen }: GatewaySettings,
+  sockets: OpenSockets,
   server: Server,
   adminServer: Server | undefined,
 ): Promise<void> {
-  if (adminServer && adminListen) await listen(adminServer, adminListen);
+  if (adminServer && adminListen) await listen(adminServer, sockets.admin ?? adminListen);
   try {
-    await listen(server, { host, port });
+    await listen(server, sockets.public ?? { host, port });
   } catch (error) {
     adminServer?.close();
     throw error;
