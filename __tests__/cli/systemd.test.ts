@@ -1,7 +1,8 @@
 /** `antract serve` with the sockets and the service manager of systemd. */
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +14,7 @@ import { closeAll, connect, listen, request } from '../support/http.ts';
 import { describeWith } from '../support/programs.ts';
 
 const RECEIVER = fileURLToPath(new URL('../support/notify_receiver.py', import.meta.url));
+const UNITS = fileURLToPath(new URL('../../example/systemd/', import.meta.url));
 
 let folder: string;
 
@@ -147,5 +149,20 @@ describeWith('systemd-socket-activate', 'systemd')('with sockets of systemd', ()
     expect(cli.stderr).toContain(
       'antract: Expected the public socket of `LISTEN_FDS` to be a TCP socket, got a Unix socket.',
     );
+  });
+});
+
+describeWith('systemd-analyze', 'systemd')('example/systemd', () => {
+  it('has units that systemd-analyze accepts', () => {
+    // systemd looks for the program, which is not installed here.
+    for (const name of ['antract.service', 'antract.socket']) {
+      const unit = readFileSync(path.join(UNITS, name), 'utf8');
+      writeFileSync(path.join(folder, name), unit.replace(/=antract /g, '=/bin/true '));
+    }
+    const files = ['antract.service', 'antract.socket'].map((name) => path.join(folder, name));
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', ...files], {
+      encoding: 'utf8',
+    });
+    expect([status, stdout, stderr]).toEqual([0, '', '']);
   });
 });
