@@ -41,12 +41,13 @@ export function startFirstWorker(): FirstWorker {
     serialization: 'advanced',
     stdio: [...WORKER_STDIO, ...inherited.map(({ fd }) => fd)],
   });
-  const handle = new WorkerHandle();
+  // Before the worker exists: a signal without a listener would end this process and leave the worker.
   const exit = (): void => {
     handle.kill();
     process.exit(0);
   };
   for (const signal of SIGNALS) process.on(signal, exit);
+  const handle = new WorkerHandle();
   const takeOver = (): void => {
     for (const signal of SIGNALS) process.off(signal, exit);
   };
