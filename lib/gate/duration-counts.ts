@@ -28,7 +28,8 @@ function lowerBound(bucket: number): number {
  * @returns null if there is no duration.
  */
 export function percentile(counts: ArrayLike<number>, share: number): number | null {
-  const total = Array.from(counts).reduce((sum, count) => sum + count, 0);
+  let total = 0;
+  for (let bucket = 0; bucket < counts.length; bucket++) total += counts[bucket] as number;
   if (total === 0) return null;
   let left = total * share;
   for (let bucket = 0; bucket < counts.length; bucket++) {
@@ -47,7 +48,7 @@ export function toSparse(counts: ArrayLike<number>): SparseCounts {
 }
 
 /** Ignores buckets of another version. */
-export function addSparse(counts: number[] | Uint32Array, sparse: SparseCounts): void {
+export function addSparse(counts: Float64Array, sparse: SparseCounts): void {
   for (let i = 0; i + 1 < sparse.length; i += 2) {
     const bucket = sparse[i] as number;
     if (bucket in counts) counts[bucket] = (counts[bucket] as number) + (sparse[i + 1] as number);

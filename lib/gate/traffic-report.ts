@@ -79,7 +79,7 @@ export function reportTraffic(
 
 /** Adds up the counts of all processes. */
 export function trafficStatus(processes: readonly MinuteCounts[]): TrafficStatus {
-  const durations = Array.from({ length: BUCKETS }, () => 0);
+  const durations = new Float64Array(BUCKETS);
   let [requests, latest, latestErrors, ended, errors, windowMs] = [0, 0, 0, 0, 0, 0];
   for (const one of processes) {
     addSparse(durations, one.durations);
@@ -101,7 +101,7 @@ export function trafficStatus(processes: readonly MinuteCounts[]): TrafficStatus
   };
 }
 
-function roundedPercentile(durations: readonly number[], share: number): number | null {
+function roundedPercentile(durations: Float64Array, share: number): number | null {
   const ms = percentile(durations, share);
   return ms === null ? null : Math.round(ms);
 }

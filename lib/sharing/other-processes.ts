@@ -126,7 +126,7 @@ export class OtherProcesses {
 
   /** The apps whose backend is down for another process. */
   get appsDown(): string[] {
-    return this.#peers.live.flatMap(({ appsDown }) => appsDown);
+    return this.#peers.appsDown;
   }
 
   /** Returns how many requests the other processes hold. */

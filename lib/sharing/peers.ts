@@ -15,8 +15,6 @@ export interface Peer extends ProcessReport {
   readonly heardAt: number;
   /** Until when this process could receive no reports. The silence of a peer counts from then on. */
   readonly excusedUntil?: number;
-  /** The apps whose backend it sees down. */
-  readonly appsDown: readonly string[];
 }
 
 export interface LostProcess {
@@ -41,6 +39,8 @@ export class Peers {
   readonly #peers = new Map<string, Peer>();
   /** Processes that have left or were lost, with their last beat. Their earlier reports may arrive late. */
   readonly #gone = new Map<string, number>();
+  /** The apps whose backend is down, for each process that sees one. Asked at each report. */
+  readonly #appsDown = new Map<string, readonly string[]>();
   #lost: LostProcess[] = [];
   /** Processes that no drain waits for. Only a report of their own changes that. */
   readonly #dismissed = new Set<string>();
@@ -79,7 +79,8 @@ export class Peers {
     if (id === this.#own.id || beat <= (this.#gone.get(id) ?? -1)) return false;
     const known = this.#peers.get(id);
     if (known ? beat <= known.beat : this.#peers.size >= MAX_PEERS) return false;
-    this.#peers.set(id, { ...report, heardAt: now, appsDown: appsDownIn(report) });
+    this.#peers.set(id, { ...report, heardAt: now });
+    this.#noteAppsDown(report);
     this.#dismissed.delete(id);
     // The process was frozen or unreachable, and still runs.
     this.#lost = this.#lost.filter(({ last }) => last.id !== id);
@@ -101,13 +102,7 @@ export class Peers {
         this.#peers.set(id, { ...known, heardAt });
     } else if (this.#peers.size < MAX_PEERS) {
       const apps = Object.entries(drained).map(([app, version]) => [app, { ...NOTHING, version }]);
-      this.#peers.set(id, {
-        ...head,
-        apps: Object.fromEntries(apps),
-        silent: [],
-        heardAt,
-        appsDown: [],
-      });
+      this.#peers.set(id, { ...head, apps: Object.fromEntries(apps), silent: [], heardAt });
     }
   }
 
@@ -180,6 +175,11 @@ export class Peers {
     return this.live.map(({ apps }) => apps[app]);
   }
 
+  /** The apps whose backend is down for a process. */
+  get appsDown(): string[] {
+    return [...this.#appsDown.values()].flat();
+  }
+
   /** Returns the names of all reported apps. */
   appNames(): Set<string> {
     return new Set(this.live.flatMap(({ apps }) => Object.keys(apps)));
@@ -208,6 +208,12 @@ export class Peers {
     };
   }
 
+  #noteAppsDown({ id, apps }: ProcessReport): void {
+    const down = Object.keys(apps).filter((app) => apps[app]?.backend?.state === 'down');
+    if (down.length > 0) this.#appsDown.set(id, down);
+    else this.#appsDown.delete(id);
+  }
+
   #addLost(lost: readonly LostProcess[]): void {
     const others = this.#lost.filter(({ last }) => !lost.some((one) => one.last.id === last.id));
     this.#lost = [...others, ...lost].slice(-MAX_PEERS);
@@ -215,6 +221,7 @@ export class Peers {
 
   #forget(id: string, beat: number): void {
     this.#peers.delete(id);
+    this.#appsDown.delete(id);
     this.#gone.delete(id);
     this.#gone.set(id, beat);
     for (const first of this.#gone.keys()) {
@@ -222,10 +229,6 @@ export class Peers {
       this.#gone.delete(first);
     }
   }
-}
-
-function appsDownIn({ apps }: ProcessReport): string[] {
-  return Object.keys(apps).filter((app) => apps[app]?.backend?.state === 'down');
 }
 
 /** How long a process has not reported although its reports could have arrived. */
