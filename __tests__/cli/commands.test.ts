@@ -98,7 +98,8 @@ describe('a command of the CLI:', () => {
     await site.antract('stop').exited;
     const status = await result(site.antract('status'));
     expect(status.stdout).toMatch(/default is stopped:.*, stopped for \d+/);
-    expect(status.stdout).toContain('The stop does not end by itself.\n  Next: `antract resume`');
+    expect(status.stdout).toContain('The stop does not end by itself.\n  Stopped by: ');
+    expect(status.stdout).toContain('\n  Next: `antract resume`');
     const limited = await result(site.antract('stop', '--max-time', '10m', '--expect', '5m'));
     expect(limited.stdout).toMatch(/ends by itself in (10|9\.?\d*) min/);
     expect(limited.stdout).toMatch(/expected to end in (5|4\.?\d*) min/);
@@ -144,6 +145,34 @@ describe('a command of the CLI:', () => {
     expect(JSON.parse(status.stdout)).toMatchObject({ app: 'default', phase: 'paused' });
   });
 
+  it('`events`, `report` and `traffic` print what happened, who did it, and what happens from then on', async () => {
+    const site = await operate();
+    expect((await request(site.url)).status).toBe(200);
+    await result(site.antract('pause', '--reason', 'disk'));
+    const follow = site.antract('events', '--follow');
+    await follow.saw(
+      'stdout',
+      /^2\S+Z App default is paused by \S+@\S+ \(127\.0\.0\.1\): .* Reason: disk\n/,
+    );
+    await request(`${site.adminUrl}/disable`);
+    await follow.saw('stdout', /Z App default is resumed by 127\.0\.0\.1 after /);
+    follow.signal('SIGINT');
+    expect(await follow.exited).toEqual({ code: 130, signal: null });
+    const events = await result(site.antract('events', '--json'));
+    expect(
+      events.stdout
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { event: string }).event),
+    ).toEqual(['paused', 'drained', 'resumed']);
+    const report = await result(site.antract('report'));
+    expect(report.stdout).toMatch(/^The last pause of app default ended after .*\.\nHeld: 0, /);
+    const traffic = await result(site.antract('traffic', 'default'));
+    expect(traffic.stdout).toMatch(
+      /^App default in the last .*\nIn the last minute: [\d.]+ a second, half within /,
+    );
+  });
+
   it('`status` lists all apps when there are several', async () => {
     const config = file('apps.json');
     const target = 'http://127.0.0.1:9';
@@ -151,7 +180,9 @@ describe('a command of the CLI:', () => {
     const site = await operate('--config', config);
     expect((await result(site.antract('pause', 'shop', '--reason', 'x'))).code).toBe(0);
     const { stdout } = await result(site.antract('status'));
-    expect(stdout).toMatch(/^APP +PHASE[^]*\nshop +paused[^]* x\n[^]*blog +running/);
+    expect(stdout).toMatch(
+      /^APP +PHASE[^]*\nshop +paused[^]*\nblog +running[^]*\nshop: ends in .*, by \S+@\S+ \(127\.0\.0\.1\): x\n$/,
+    );
     expect(await result(site.antract('pause', 'shpo'))).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('one of'),
@@ -202,7 +233,7 @@ describe('a command with --json that fails prints one JSON object', () => {
     ['run', '--', 'true'],
   ])('when nothing listens: %s %s', async (command, ...rest) => {
     const cli = runCli([command ?? '', '--json', '--url', NOWHERE, ...rest]);
-    const wanted = error('ERR_ANTRACT_UNREACHABLE', /^Could not reach antract.*refused/, 1);
+    const wanted = error('ERR_ANTRACT_UNREACHABLE', /^Could not reach antract.*refused.*--url/, 1);
     expect(await failure(cli)).toMatchObject(wanted);
   });
 
@@ -479,6 +510,8 @@ describe('the address of the server', () => {
     const url = { ANTRACT_URL: site.adminUrl };
     const byVariable = await result(runCli(['status'], { ...url, ANTRACT_TOKEN: 'other' }));
     expect(byVariable).toMatchObject({ code: 0, stderr: '' });
+    const shared = await result(runCli(['status'], { ...url, ANTRACT_ADMIN_TOKEN: 'other,b' }));
+    expect(shared).toMatchObject({ code: 0, stderr: '' });
     const fileByVariable = await result(
       runCli(['status'], { ...url, ANTRACT_TOKEN_FILE: file('token') }),
     );
@@ -582,7 +615,7 @@ describe('`antract status` while the backend is down', () => {
     const apps = [status, { ...status, app: 'blog', backend: undefined }];
     const two = await impostor(200, JSON.stringify({ apps }));
     expect((await result(runCli(['status', '--url', two]))).stdout).toMatch(
-      /\nshop {2}running, backend down .*\nblog {2}running  /,
+      /\nshop {2}running {2}down .*\nblog {2}running {2}- .*\nshop: backend down for 12 s\n$/,
     );
   });
 });

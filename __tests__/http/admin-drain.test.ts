@@ -150,7 +150,7 @@ describe('enable with wait', () => {
       oldestHoldMs: null,
       pausedForMs: expect.any(Number),
       endsInMs: expect.any(Number),
-      traffic: expect.objectContaining({ requestsPerSecond: 1 }),
+      traffic: expect.objectContaining({ errorShare: 0 }),
       phase: 'paused',
       reason: 'disk',
       changed: true,

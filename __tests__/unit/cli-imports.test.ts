@@ -2,7 +2,18 @@
 import { expect, it } from '@jest/globals';
 import { build } from 'esbuild';
 
-const CLIENT_COMMANDS = ['run', 'pause', 'resume', 'stop', 'drain', 'status', 'reload'];
+const CLIENT_COMMANDS = [
+  'run',
+  'pause',
+  'resume',
+  'stop',
+  'drain',
+  'status',
+  'report',
+  'traffic',
+  'events',
+  'reload',
+];
 
 it('the executable loads no command but the one that was asked for', async () => {
   const { folders, packages } = await importsOf('bin.ts', './commands/*');

@@ -14,6 +14,9 @@ const COMMANDS: ReadonlyMap<string | undefined, () => Promise<AddCommand>> = new
   ['stop', async () => (await import('./commands/stop.ts')).addStop],
   ['drain', async () => (await import('./commands/drain.ts')).addDrain],
   ['status', async () => (await import('./commands/status.ts')).addStatus],
+  ['report', async () => (await import('./commands/report.ts')).addReport],
+  ['traffic', async () => (await import('./commands/traffic.ts')).addTraffic],
+  ['events', async () => (await import('./commands/events.ts')).addEvents],
   ['reload', async () => (await import('./commands/reload.ts')).addReload],
   ['worker', async () => (await import('./commands/worker.ts')).addWorker],
 ]);

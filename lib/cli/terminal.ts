@@ -1,5 +1,6 @@
 /** Prints lines, and on a terminal a block below them that is redrawn in place. */
 import type { Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
 
 export interface Output extends Writable {
   readonly isTTY?: boolean;
@@ -84,26 +85,27 @@ export class Terminal {
 const WIDE =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Extended_Pictographic}\p{Regional_Indicator}\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]/u;
 
-/** The columns that a text takes at most. */
-function widthOf(text: string): number {
+/** The columns that a text takes at most. Colours take none. */
+export function widthOf(text: string): number {
   let width = 0;
-  for (const character of text) {
+  for (const character of stripVTControlCharacters(text)) {
     if (!/[\p{Mn}\p{Me}\p{Cf}]/u.test(character)) width += WIDE.test(character) ? 2 : 1;
   }
   return width;
 }
 
-/** Shortens a text with an ellipsis: between words, or within a word that fills half the line. */
+/** Shortens a text with an ellipsis, without its colours: between words, or within a word that fills half the line. */
 export function cutToWidth(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
+  const plain = stripVTControlCharacters(text);
   let kept = '';
   let width = 1;
-  for (const character of text) {
+  for (const character of plain) {
     width += widthOf(character);
     if (width > columns) break;
     kept += character;
   }
-  const isBetweenWords = [' ', ','].includes(text[kept.length] ?? '');
+  const isBetweenWords = [' ', ','].includes(plain[kept.length] ?? '');
   const wholeWords = isBetweenWords ? kept : kept.slice(0, kept.lastIndexOf(' ') + 1);
   const isEnough = wholeWords.length >= kept.length / 2;
   return `${(isEnough ? wholeWords : kept).replace(/[ ,]+$/, '')}…`;

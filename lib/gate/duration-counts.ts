@@ -44,7 +44,12 @@ export function percentile(counts: ArrayLike<number>, share: number): number | n
 }
 
 export function toSparse(counts: ArrayLike<number>): SparseCounts {
-  return Array.from(counts).flatMap((count, bucket) => (count > 0 ? [bucket, count] : []));
+  const sparse: number[] = [];
+  for (let bucket = 0; bucket < counts.length; bucket++) {
+    const count = counts[bucket] as number;
+    if (count > 0) sparse.push(bucket, count);
+  }
+  return sparse;
 }
 
 /** Ignores buckets of another version. */

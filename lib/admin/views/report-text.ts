@@ -8,7 +8,7 @@ import { rendered, type Rendered } from './rendered.ts';
 /** `report` is null in the JSON of an app that was never paused. */
 export function renderReport(app: string, report: PauseReport | undefined): Rendered {
   const lines = report ? reportLines(app, report) : [`App ${app} has not been paused.`];
-  return rendered(200, lines, { app, report: report ?? null });
+  return rendered(200, lines, { app, report: report ?? null, lines });
 }
 
 function reportLines(app: string, report: PauseReport): string[] {

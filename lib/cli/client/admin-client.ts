@@ -11,6 +11,8 @@ import { isPlainObject } from '../../common/validate.ts';
 import type { AdminUrl } from './admin-url.ts';
 import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
 import { RefusedError, UnreachableError } from './client-errors.ts';
+import { SENDER_HEADER } from '../../admin/access/sender.ts';
+import { senderName } from './sender.ts';
 import { printable } from '../../common/printable.ts';
 
 export type Body = Readonly<Record<string, unknown>>;
@@ -38,7 +40,7 @@ const DEFAULT_TIMEOUT = 10_000;
 const MAX_RESPONSE_BYTES = 2 ** 20;
 
 /** The endpoints that change nothing, and so answer GET. */
-const READ_ONLY = new Set(['status', 'report', 'traffic']);
+const READ_ONLY = new Set(['status', 'report', 'traffic', 'transitions', 'events']);
 
 export class AdminClient {
   readonly url: AdminUrl;
@@ -54,6 +56,7 @@ export class AdminClient {
       Accept: 'application/json',
       'User-Agent': 'antract-cli',
       // Node writes each character of a header as one byte.
+      [SENDER_HEADER]: Buffer.from(senderName()).toString('latin1'),
       ...(token !== undefined && {
         Authorization: Buffer.from(`Bearer ${token}`).toString('latin1'),
       }),
@@ -80,6 +83,30 @@ export class AdminClient {
         limit.signal.aborted ? `no answer within ${formatMs(timeout)}` : reasonOf(error),
         error,
       );
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /**
+   * Opens an endless response.
+   *
+   * @throws {@link UnreachableError}, {@link RefusedError}, or the signal's reason.
+   */
+  async open(endpoint: string, signal: AbortSignal): Promise<IncomingMessage> {
+    const limit = new AbortController();
+    const timer = this.#clock.after(DEFAULT_TIMEOUT, () => limit.abort(), { ref: true });
+    try {
+      const both = AbortSignal.any([limit.signal, signal]);
+      const response = await this.#send(endpoint, {}, both);
+      if (response.statusCode !== 200) {
+        this.#read(response.statusCode ?? 0, await readText(response));
+      }
+      return response;
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      if (error instanceof CommandFailure) throw error;
+      throw this.#unreachableError(reasonOf(error), error);
     } finally {
       timer.cancel();
     }
@@ -135,7 +162,7 @@ export class AdminClient {
     if (status !== 401) return detail;
     return this.#hasToken
       ? 'The token was not accepted.'
-      : `${detail} Set --token-file, ANTRACT_TOKEN_FILE or ANTRACT_TOKEN.`;
+      : `${detail} Set --token-file or ANTRACT_ADMIN_TOKEN.`;
   }
 
   #unreachableError(reason: string, cause?: unknown): UnreachableError {
@@ -176,10 +203,12 @@ function parse(text: string): Body | undefined {
   }
 }
 
+const USE_URL = 'Start antract there, or name its address with --url or ANTRACT_URL';
+
 const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused; nothing listens there',
+  ECONNREFUSED: `connection refused; nothing listens there. ${USE_URL}`,
   ECONNRESET: 'the connection was reset',
-  ENOENT: 'there is no such socket',
+  ENOENT: `there is no such socket. ${USE_URL}`,
   EACCES: 'no permission to open the socket',
   ENOTFOUND: 'no host has that name',
   EAI_AGAIN: 'the DNS lookup failed; try again',

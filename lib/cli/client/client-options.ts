@@ -1,6 +1,6 @@
 /** The flags of all commands that call a running antract, and the client that they configure. */
 import { Option, type Command } from 'commander';
-import { isBlank, readTokenFile } from '../config/admin-token.ts';
+import { isBlank, readAdminTokens, readTokenFile } from '../config/admin-token.ts';
 import { AdminClient } from './admin-client.ts';
 import { DEFAULT_ADMIN_URL, readAdminUrl } from './admin-url.ts';
 import { UsageError } from '../cli-error.ts';
@@ -46,7 +46,7 @@ export function addClientOptions(command: Command): Command {
     .option('--url <url>', `the admin endpoints; or ANTRACT_URL (default: ${DEFAULT_ADMIN_URL})`)
     .option(
       '--token-file <file>',
-      'file with the admin token; or ANTRACT_TOKEN_FILE, or ANTRACT_TOKEN with the token itself',
+      'file with the admin token; or ANTRACT_ADMIN_TOKEN_FILE, or ANTRACT_ADMIN_TOKEN with the token itself',
     )
     .option('--token <token>', 'the admin token itself; others can see it in ps')
     .option('--json', 'print JSON');
@@ -76,6 +76,7 @@ function readToken({ tokenFile, token }: ClientOptions): string | undefined {
   return readTokenVariables();
 }
 
+/** First the variables of clients alone, then those that the server reads too. */
 function readTokenVariables(): string | undefined {
   const token = variable('ANTRACT_TOKEN');
   const file = variable('ANTRACT_TOKEN_FILE');
@@ -85,7 +86,13 @@ function readTokenVariables(): string | undefined {
     );
   }
   if (file !== undefined) return firstTokenOf(file);
-  return token === undefined ? undefined : checkToken(token, 'ANTRACT_TOKEN');
+  if (token !== undefined) return checkToken(token, 'ANTRACT_TOKEN');
+  return readAdminTokens({
+    file: process.env['ANTRACT_ADMIN_TOKEN_FILE'],
+    fileSource: 'env',
+    variable: process.env['ANTRACT_ADMIN_TOKEN'],
+    warn,
+  })?.[0];
 }
 
 /** The file may be the one of the server, which can hold several tokens. */

@@ -2,6 +2,7 @@
  * Reads a server's status of an app without trusting its shape, because the server may have another
  * version. All text is safe to print from here on.
  */
+import { actorText, parseActor } from '../../gate/actor.ts';
 import type { Straggler } from '../../gate/in-flight.ts';
 import type { Phase } from '../../gate/phase.ts';
 import { isPlainObject } from '../../common/validate.ts';
@@ -47,10 +48,23 @@ export interface AppSnapshot {
   /** A problem that the command did not fail of. */
   readonly warning: string | null;
   readonly backend: BackendSnapshot;
+  /** Null if the server is older. */
+  readonly traffic: TrafficSnapshot | null;
+  /** Who paused or stopped the app, such as `ada@laptop (10.0.0.7)`. */
+  readonly by: string | null;
+}
+
+/** The traffic of the last minute. */
+export interface TrafficSnapshot {
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number | null;
+  readonly p95Ms: number | null;
+  readonly errorShare: number | null;
 }
 
 /** As the server words it. All null where nothing is wrong, or the server is older. */
 export interface BackendSnapshot {
+  readonly state: 'up' | 'down' | null;
   readonly summary: string | null;
   readonly next: string | null;
   /** How long it has been down. */
@@ -107,15 +121,28 @@ export function readSnapshot(body: Body): AppSnapshot {
     isStoreLost: body['store'] === 'lost' || body['shared'] === false,
     warning: readText(body['warning']),
     backend: readBackend(body['backend']),
+    traffic: readTraffic(body['traffic']),
+    by: printable(actorText(parseActor(body['by']))) || null,
   };
 }
 
 function readBackend(value: unknown): BackendSnapshot {
   const { state, summary, next, forMs } = isPlainObject(value) ? value : {};
   return {
+    state: state === 'up' || state === 'down' ? state : null,
     summary: readText(summary),
     next: readText(next),
     downForMs: state === 'down' ? readNumber(forMs) : null,
+  };
+}
+
+function readTraffic(value: unknown): TrafficSnapshot | null {
+  if (!isPlainObject(value)) return null;
+  return {
+    requestsPerSecond: readNumber(value['requestsPerSecond']) ?? 0,
+    p50Ms: readNumber(value['p50Ms']),
+    p95Ms: readNumber(value['p95Ms']),
+    errorShare: readNumber(value['errorShare']),
   };
 }
 

@@ -1,7 +1,6 @@
 /** `antract status`: prints the state of one app or of all, once or repeatedly with `--watch`. */
 import type { Command } from 'commander';
 import { systemClock } from '../../common/clock.ts';
-import { formatMs } from '../../common/format.js';
 import type { AdminClient, Body } from '../client/admin-client.ts';
 import { addClientOptions, createClient, type ClientOptions } from '../client/client-options.ts';
 import { failureJson } from '../cli-error.ts';
@@ -11,7 +10,8 @@ import { Terminal } from '../terminal.ts';
 import { readList, type AppSnapshot } from '../client/snapshot.ts';
 import { exitCodeOf, watchInterruption } from '../signals.ts';
 import { snapshotLines } from '../format-status.ts';
-import { phaseText } from '../../gate/status-text.ts';
+import { statusTable, trafficSentence } from '../status-table.ts';
+import { createPaint, PHASE_COLOURS, type Paint } from '../style.ts';
 
 interface StatusFlags extends ClientOptions {
   readonly watch?: boolean;
@@ -75,33 +75,21 @@ function textOf(body: Body, { json }: StatusFlags): string {
   if (json) return printableJson(body);
   const apps = readList(body);
   const [first] = apps;
-  return (apps.length === 1 && first ? snapshotLines(first) : tableOf(apps)).join('\n');
+  const paint = createPaint(process.stdout, process.env);
+  const lines =
+    apps.length === 1 && first
+      ? detailLines(first, paint)
+      : statusTable(apps, process.stdout.columns || 80, paint);
+  return lines.join('\n');
 }
 
-/** The time until the pause ends; without a pause, the time until the wait for the backend ends. */
-function endsIn({ endsInMs, probeEndsInMs }: AppSnapshot): string {
-  const left = endsInMs ?? (probeEndsInMs || null);
-  return left === null ? '-' : formatMs(left);
-}
-
-function tableOf(apps: readonly AppSnapshot[]): string[] {
-  const rows = [
-    ['APP', 'PHASE', 'HELD', 'IN FLIGHT', 'OLDEST WAIT', 'ENDS IN', 'REASON'],
-    ...apps.map((one) => [
-      one.app,
-      one.backend.downForMs === null ? phaseText(one) : `${phaseText(one)}, backend down`,
-      String(one.held),
-      String(one.inFlight),
-      one.oldestHoldMs === null ? '-' : formatMs(one.oldestHoldMs),
-      endsIn(one),
-      one.reason ?? '-',
-    ]),
+function detailLines(app: AppSnapshot, paint: Paint): string[] {
+  const [summary = '', ...details] = snapshotLines(app);
+  const { state } = app.backend;
+  return [
+    paint(PHASE_COLOURS[app.phase], summary),
+    ...details,
+    ...(state === 'up' ? ['  The backend answers.'] : []),
+    ...[trafficSentence(app.traffic) ?? []].flat().map((line) => `  ${line}`),
   ];
-  const widths = rows[0]?.map((_cell, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths?.[i] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }
