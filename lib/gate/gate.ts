@@ -218,12 +218,14 @@ export class Gate {
     const entry = this.#parts.inFlight.remove(request);
     if (!entry) return;
     const { gated, since, ticket } = entry;
-    this.traffic.recordRequest(gated, since, this.#parts.clock.now());
+    // Read once, because to look up a rejection takes longer than to count.
+    const status = gated.status ?? 0;
+    this.traffic.recordRequest(gated, status, since, this.#parts.clock.now());
     const isDependent = gated.dependentRequests?.();
     if (isDependent) this.releaser.rejectMatching('long-poll', isDependent);
     // The client disconnected after the release, before the request could continue.
     if (ticket && !ticket.passed) this.#parts.held.emitAbandoned(ticket);
-    else this.counts.addEnded(gated.status ?? 0, ticket !== undefined);
+    else this.counts.addEnded(status, ticket !== undefined);
     this.drain.check(gated);
     this.backend.noteResponseEnd(entry);
     if (this.#parts.outstanding.remove(request)) this.releaser.onResponse();

@@ -46,16 +46,17 @@ export class TrafficStats {
     this.#second = secondOf(now);
   }
 
-  /** A request has ended. @param since when it passed. */
+  /** A request has ended. @param status 0 if there was no response. @param since when it passed. */
   recordRequest(
-    request: Pick<GatedRequest, 'status' | 'isLongLived'>,
+    request: Pick<GatedRequest, 'isLongLived'>,
+    status: number,
     since: number,
     now: number,
   ): void {
     const durationMs = now - since;
     // Most requests are short. Only a long one is asked, because that takes 1 to 2 microseconds.
     const isTimed = durationMs < LONG_MS || !request.isLongLived();
-    this.record(now, durationMs, (request.status ?? 0) >= 500, isTimed);
+    this.record(now, durationMs, status >= 500, isTimed);
   }
 
   /**
