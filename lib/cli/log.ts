@@ -13,8 +13,13 @@ let isJson = false;
  *
  * @throws AntractError `ERR_ANTRACT_OPTION`.
  */
-export function setLogFormat(format: unknown = 'auto'): void {
-  isJson = readFormat('logFormat', format) === 'json';
+export function setLogFormat(format: unknown): void {
+  isJson = readLogFormat(format) === 'json';
+}
+
+/** @throws AntractError `ERR_ANTRACT_OPTION`. */
+export function readLogFormat(format: unknown = 'auto'): 'auto' | 'json' | 'pretty' {
+  return readFormat('logFormat', format);
 }
 
 export type CliLogger = Logger & Required<Pick<Logger, 'record'>>;

@@ -7,6 +7,7 @@ type AddCommand = (program: Command, childCommand: readonly string[]) => void;
 /** In the order of `antract --help`. To load them all takes longer than most commands run. */
 const COMMANDS: ReadonlyMap<string | undefined, () => Promise<AddCommand>> = new Map([
   ['serve', async () => (await import('./commands/serve.ts')).addServe],
+  ['check', async () => (await import('./commands/check.ts')).addCheck],
   ['demo', async () => (await import('./commands/demo.ts')).addDemo],
   ['run', async () => (await import('./commands/run.ts')).addRun],
   ['pause', async () => (await import('./commands/pause.ts')).addPause],

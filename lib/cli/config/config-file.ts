@@ -9,8 +9,18 @@ import { isRecord, type RawConfig } from './read-flags.ts';
 import { readTextOrRegExp, TEXT_OR_REGEXP } from './text-or-regexp.ts';
 
 export function readConfigFile(path: string): RawConfig {
+  return interpretConfigFile(path, parseConfigFile(path));
+}
+
+/** The content of the file, as it is written. */
+export function parseConfigFile(path: string): RawConfig {
   const config = parse(path, read(path));
-  if (!isRecord(config)) throw new UsageError(`${path}: expected an object of options.`);
+  if (isRecord(config)) return config;
+  throw new UsageError(`${path}: expected an object of options.`);
+}
+
+/** @param config the content of the file. */
+export function interpretConfigFile(path: string, config: RawConfig): RawConfig {
   if ('adminToken' in config) {
     throw new UsageError(
       `${path}: expected \`adminTokenFile\` instead of \`adminToken\`, which is a secret.`,

@@ -1,7 +1,7 @@
 /** The configuration of `serve`: arguments and environment, which stay, and a file, which a reload reads again. */
 import { AntractError } from '../../common/errors.ts';
 import { UsageError } from '../cli-error.ts';
-import { readConfigFile } from './config-file.ts';
+import { interpretConfigFile, parseConfigFile } from './config-file.ts';
 import { withOptionNames } from './option-names.ts';
 import { merge, type FlagValues, type RawConfig } from './read-flags.ts';
 
@@ -25,9 +25,18 @@ export class ConfigSource {
     throw new UsageError(`Expected \`${name}\` to be a path.`);
   }
 
-  /** @throws UsageError if the file can't be used. */
-  read(): RawConfig {
-    this.#file = this.#path === undefined ? {} : readConfigFile(this.#path);
+  /** The options that the file sets. */
+  get file(): RawConfig {
+    return this.#file;
+  }
+
+  /**
+   * @param interpret replaced by a caller that continues after a mistake.
+   * @throws UsageError if the file can't be used.
+   */
+  read(interpret = interpretConfigFile): RawConfig {
+    const path = this.#path;
+    this.#file = path === undefined ? {} : interpret(path, parseConfigFile(path));
     return merge(this.#file, this.#flags);
   }
 

@@ -16,6 +16,8 @@ export interface Flag {
   readonly mayBeEmpty: boolean;
   readonly isDuration: boolean;
   readonly option: Option;
+  /** As the help shows it, such as `5m`. Undefined if there is none. */
+  readonly defaultText: string | undefined;
 }
 
 /** The values whose variable must not be empty. */
@@ -42,7 +44,10 @@ export function flag(
     byDefault === undefined ? help : `${help} (default: ${formatDefault(value, byDefault)})`;
   const option = new Option(`${long} ${value}`, description).env(env).argParser(parse);
   const mayBeEmpty = !LOCATIONS.includes(value);
-  return { key, long, env, mayBeEmpty, isDuration: value === DURATION, option };
+  const [, inHelp = option.optional ? 'false' : undefined] =
+    /\(default: (.*)\)$/.exec(description) ?? [];
+  const isDuration = value === DURATION;
+  return { key, long, env, mayBeEmpty, isDuration, option, defaultText: inHelp };
 }
 
 function formatDefault(value: string, byDefault: unknown): string {

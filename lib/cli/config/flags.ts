@@ -176,7 +176,7 @@ export const FLAGS: readonly Flag[] = [
     'tokens for the admin endpoints, one per line; or set ANTRACT_ADMIN_TOKEN',
   ),
 
-  flag('workers', '<number>', 'how many processes share the port; auto: one for each core'),
+  flag('workers', '<number>', 'how many processes share the port; auto: one for each core', 1),
   flag(
     'redis',
     '<url>',

@@ -9,9 +9,18 @@ export interface OptionSources extends FlagValues {
   readonly path: string | undefined;
 }
 
+/** The options that a message names. */
+export function optionsIn(message: string): string[] {
+  return [...asWritten(message).matchAll(/`([^`]+)`/g)].map(([, name = '']) => name);
+}
+
+/** `accessLog` is the only option with another name on the command line. */
+function asWritten(message: string): string {
+  return message.replace('`accessLogFormat`', '`accessLog`');
+}
+
 export function withOptionNames(text: string, sources: OptionSources): string {
-  // `accessLog` is the only option with another name on the command line.
-  const message = text.replace('`accessLogFormat`', '`accessLog`');
+  const message = asWritten(text);
   const [, first = ''] = /`([\w.-]+)`/.exec(message) ?? [];
   if (isFromFile(first, sources)) return `${sources.path}: ${message}`;
   return message.replace(

@@ -1,6 +1,7 @@
 /** Reads the flags and environment variables of `serve` into a configuration. */
-import type { Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { FLAGS } from './flags.ts';
+import type { Flag } from './flag.ts';
 
 /** The configuration of a gateway before it is validated. */
 export type RawConfig = Record<string, unknown>;
@@ -8,13 +9,35 @@ export type RawConfig = Record<string, unknown>;
 /** Where a value was set. */
 export type Source = 'cli' | 'env' | 'file';
 
-/** Also deletes the empty variables that count as unset, because Commander would read them. */
-export function addFlags(command: Command): Command {
-  for (const { option, env, mayBeEmpty } of FLAGS) {
-    if (mayBeEmpty && process.env[env] === '') delete process.env[env];
-    command.addOption(option);
+const INVALID = Symbol('invalid');
+
+/** Told of a value that its flag can't parse. */
+export type OnInvalid = (key: string, text: string, expected: string) => void;
+
+/**
+ * Also deletes the empty variables that count as unset, because Commander would read them.
+ *
+ * @param onInvalid default: the first invalid value ends the command.
+ */
+export function addFlags(command: Command, onInvalid?: OnInvalid): Command {
+  for (const flag of FLAGS) {
+    if (flag.mayBeEmpty && process.env[flag.env] === '') delete process.env[flag.env];
+    command.addOption(onInvalid ? tolerant(flag, onInvalid) : flag.option);
   }
   return command;
+}
+
+function tolerant({ key, env, option }: Flag, onInvalid: OnInvalid): Option {
+  const parse = (text: string, previous: unknown): unknown => {
+    try {
+      return option.parseArg?.(text, previous);
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError)) throw error;
+      onInvalid(key, text, error.message);
+      return INVALID;
+    }
+  };
+  return new Option(option.flags, option.description).env(env).argParser(parse);
 }
 
 export interface FlagValues {
@@ -34,9 +57,10 @@ export function readFlags(command: Command): FlagValues {
     const source = command.getOptionValueSource(name) as Source | undefined;
     if (source !== 'cli' && source !== 'env') continue;
     const value: unknown = command.getOptionValue(name);
+    sources.set(key, source);
+    if (value === INVALID) continue;
     setAt(config, key, value);
     values.set(key, value);
-    sources.set(key, source);
   }
   return { config, values, sources };
 }

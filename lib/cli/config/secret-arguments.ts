@@ -1,4 +1,4 @@
-/** Warns of secrets in the arguments, which every user of the machine can see with `ps`. */
+/** Keeps secrets in URLs from being seen: warns of those in the arguments, and hides them in output. */
 import type { FlagValues } from './read-flags.ts';
 
 interface SecretFlag {
@@ -38,6 +38,15 @@ const SECRET_FLAGS: readonly SecretFlag[] = [
   },
 ];
 
+/** @param key of an option, also of one app. */
+export function hideSecrets(key: string, value: string): string {
+  const found = SECRET_FLAGS.find((flag) => key === flag.key || key.endsWith(`.${flag.key}`));
+  if (!found || !URL.canParse(value)) return value;
+  const url = new URL(value);
+  return found.mayHoldSecret(url) ? `${url.protocol}//${url.host}/… (hidden)` : value;
+}
+
+/** Other users of the machine can see arguments with `ps`. */
 export function warnOfSecretArguments(
   { values, sources }: Pick<FlagValues, 'values' | 'sources'>,
   warn: (message: string) => void,

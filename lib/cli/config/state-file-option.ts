@@ -16,16 +16,21 @@ export interface StateFileSources {
 
 /** @throws AntractError if the message names an option, CommandFailure if the file can't be used. */
 export function openFileStore(sources: StateFileSources, logger: Logger): FileStore | undefined {
+  const path = readStateFilePath(sources);
+  return path === undefined ? undefined : open(path, logger);
+}
+
+/** @throws AntractError. */
+export function readStateFilePath(sources: StateFileSources): string | undefined {
   const { stateFile, hasRedis, directories } = sources;
   if (stateFile === undefined) {
     const [directory] = (directories ?? '').split(':');
-    if (hasRedis || !directory) return undefined;
-    return open(join(directory, 'state.json'), logger);
+    return hasRedis || !directory ? undefined : join(directory, 'state.json');
   }
   if (typeof stateFile !== 'string' || stateFile.trim() === '') {
     throw expected('stateFile', 'a path', stateFile);
   }
-  if (!hasRedis) return open(stateFile, logger);
+  if (!hasRedis) return stateFile;
   throw new AntractError(
     'ERR_ANTRACT_OPTION',
     'Expected `stateFile` not to be set where `redis` is set, because Redis keeps the pauses.',

@@ -9,7 +9,7 @@ import { misspeltVariables } from '../config/misspelt-variables.ts';
 import type { FlagValues, RawConfig } from '../config/read-flags.ts';
 import { openRedisStore } from '../config/redis-option.ts';
 import { warnOfSecretArguments } from '../config/secret-arguments.ts';
-import { openFileStore } from '../config/state-file-option.ts';
+import { openFileStore, type StateFileSources } from '../config/state-file-option.ts';
 import { setLogFormat, stderrLogger } from '../log.ts';
 import type { FirstWorker } from './first-worker.ts';
 import { readWorkers, runWorkers, type WorkersPlan } from './primary.ts';
@@ -23,33 +23,32 @@ export async function startServing(values: FlagValues, first: FirstWorker): Prom
   const source = new ConfigSource(values);
   try {
     setLogFormat(values.config['logFormat']);
-    for (const { name, meant } of misspeltVariables(process.env)) {
-      stderrLogger.warn(
-        `WRN_ANTRACT_VARIABLE: ${name} is not a variable that antract reads. Did you mean ${meant}?`,
-      );
-    }
-    warnOfSecretArguments(values, stderrLogger.warn);
+    warnOfFlags(values, stderrLogger.warn);
     stderrLogger.record(await start(source, first));
   } catch (error) {
     throw source.explain(error);
   }
 }
 
+/** Warns of misspelt variables, and of secrets in the arguments. */
+export function warnOfFlags(values: FlagValues, warn: (message: string) => void): void {
+  for (const { name, meant } of misspeltVariables(process.env)) {
+    warn(
+      `WRN_ANTRACT_VARIABLE: ${name} is not a variable that antract reads. Did you mean ${meant}?`,
+    );
+  }
+  warnOfSecretArguments(values, warn);
+}
+
 async function start(source: ConfigSource, first: FirstWorker): Promise<LogRecord> {
   const { kept, ...plan } = readPlan(source);
   const redisStore = openRedisStore(kept);
-  const directories = process.env['STATE_DIRECTORY'];
-  const fileSources = {
-    stateFile: kept.stateFile,
-    hasRedis: redisStore !== undefined,
-    directories,
-  };
   const address = await runWorkers({
     plan,
     first,
     readPlan: () => readNextPlan(source, kept),
     explain: (error) => source.explain(error),
-    store: openFileStore(fileSources, stderrLogger) ?? redisStore,
+    store: openFileStore(fileSources(kept), stderrLogger) ?? redisStore,
   });
   const backends = backendsOf(plan.config);
   void warnOfRefusals(backends, stderrLogger);
@@ -58,6 +57,11 @@ async function start(source: ConfigSource, first: FirstWorker): Promise<LogRecor
 
 /** The options of the store, which the primary keeps when it starts new workers. */
 type StoreOptions = Readonly<Record<'redis' | 'redisPrefix' | 'stateFile', unknown>>;
+
+export function fileSources({ stateFile, redis }: StoreOptions): StateFileSources {
+  const directories = process.env['STATE_DIRECTORY'];
+  return { stateFile, hasRedis: redis !== undefined, directories };
+}
 
 interface ServePlan extends WorkersPlan {
   readonly kept: StoreOptions;
@@ -88,11 +92,15 @@ function withTokens(
   { adminTokenFile, ...rest }: RawConfig,
   sources: FlagValues['sources'],
 ): RawConfig {
-  const adminToken = readAdminTokens({
-    file: adminTokenFile,
-    fileSource: sources.get('adminTokenFile'),
-    variable: process.env['ANTRACT_ADMIN_TOKEN'],
-    warn: stderrLogger.warn,
-  });
-  return { ...rest, adminToken };
+  return { ...rest, adminToken: readTokens(adminTokenFile, sources, stderrLogger.warn) };
+}
+
+/** @throws UsageError, or AntractError if the message names an option. */
+export function readTokens(
+  file: unknown,
+  sources: FlagValues['sources'],
+  warn: (message: string) => void,
+): string[] | undefined {
+  const variable = process.env['ANTRACT_ADMIN_TOKEN'];
+  return readAdminTokens({ file, fileSource: sources.get('adminTokenFile'), variable, warn });
 }
