@@ -2,24 +2,14 @@
 import { isoTime, systemClock } from '../common/clock.ts';
 import type { Logger, LogRecord } from '../common/logger.ts';
 import { printableJson } from '../common/printable.ts';
-import { oneOf } from '../common/validate.ts';
-
-const readFormat = oneOf('auto', 'json', 'pretty');
 
 let isJson = false;
 
-/**
- * Sets the format of all messages of this process from now on. Only `json` is JSON: `auto` is about the access log.
- *
- * @throws AntractError `ERR_ANTRACT_OPTION`.
- */
-export function setLogFormat(format: unknown): void {
-  isJson = readLogFormat(format) === 'json';
-}
+export type LogFormat = 'auto' | 'json' | 'pretty';
 
-/** @throws AntractError `ERR_ANTRACT_OPTION`. */
-export function readLogFormat(format: unknown = 'auto'): 'auto' | 'json' | 'pretty' {
-  return readFormat('logFormat', format);
+/** Sets the format of all messages of this process from now on. Only `json` is JSON: `auto` is about the access log. */
+export function setLogFormat(format: LogFormat): void {
+  isJson = format === 'json';
 }
 
 export type CliLogger = Logger & Required<Pick<Logger, 'record'>>;

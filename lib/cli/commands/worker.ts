@@ -9,7 +9,7 @@ import type { createGateway, Gateway, GatewayPeers } from '../../gateway/server/
 import { ClusterStore } from '../../stores/cluster-store.ts';
 import { PROTOCOL } from '../../stores/store.ts';
 import { EXIT_FAILED, EXIT_USAGE, toFailure, UsageError } from '../cli-error.ts';
-import { toGatewayConfig } from '../config/gateway-config.ts';
+import { readLogFormat, toGatewayConfig } from '../config/gateway-config.ts';
 import { untilRead } from '../flush-output.ts';
 import { createCliLogger, setLogFormat, stderrLogger } from '../log.ts';
 import { CLOSING_SIGNALS } from '../run-gateway.ts';
@@ -68,7 +68,7 @@ function runWorker(worker: Worker): void {
     if (message.type === 'leave') void end(() => gateway?.leave(message.generation));
     if (message.type !== 'set up') return;
     process.umask(message.setup.umask);
-    setLogFormat(message.setup.config['logFormat']);
+    setLogFormat(readLogFormat(message.setup.config['logFormat']));
     void loading.then((create) => {
       if (!isEnding) gateway = open(create, message.setup, { metrics, reload });
     });

@@ -1,14 +1,14 @@
 /** Validates a configuration as `serve` does, without starting anything, and collects every mistake. */
 import { describeValue } from '../../common/validate.ts';
 import { checkConfig, type CheckedApp } from '../../gateway/config/check-config.ts';
-import { readLogFormat, stderrLogger } from '../log.ts';
+import { stderrLogger } from '../log.ts';
 import { readWorkers } from '../workers/primary.ts';
 import { fileSources, readTokens, warnOfFlags } from '../workers/start-serving.ts';
 import { interpretConfigFile } from './config-file.ts';
 import { ConfigSource } from './config-source.ts';
 import { isMistake, validateAll } from './find-mistakes.ts';
 import { FLAGS } from './flags.ts';
-import { toGatewayConfig } from './gateway-config.ts';
+import { readLogFormat, toGatewayConfig } from './gateway-config.ts';
 import type { FlagValues, RawConfig } from './read-flags.ts';
 import { openRedisStore } from './redis-option.ts';
 import { readStateFilePath } from './state-file-option.ts';

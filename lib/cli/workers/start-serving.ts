@@ -5,6 +5,7 @@ import { backendsOf, warnOfRefusals } from './backends.ts';
 import { banner } from './banner.ts';
 import { readAdminTokens } from '../config/admin-token.ts';
 import { ConfigSource } from '../config/config-source.ts';
+import { readLogFormat } from '../config/gateway-config.ts';
 import { misspeltVariables } from '../config/misspelt-variables.ts';
 import type { FlagValues, RawConfig } from '../config/read-flags.ts';
 import { openRedisStore } from '../config/redis-option.ts';
@@ -22,7 +23,7 @@ import { readWorkers, runWorkers, type WorkersPlan } from './primary.ts';
 export async function startServing(values: FlagValues, first: FirstWorker): Promise<void> {
   const source = new ConfigSource(values);
   try {
-    setLogFormat(values.config['logFormat']);
+    setLogFormat(readLogFormat(values.config['logFormat']));
     warnOfFlags(values, stderrLogger.warn);
     stderrLogger.record(await start(source, first));
   } catch (error) {
@@ -69,7 +70,7 @@ interface ServePlan extends WorkersPlan {
 
 function readPlan(source: ConfigSource): ServePlan {
   const { workers, redis, redisPrefix, stateFile, ...rest } = source.read();
-  setLogFormat(rest['logFormat']);
+  setLogFormat(readLogFormat(rest['logFormat']));
   const count = readWorkers(workers);
   const config = withTokens(rest, source.values.sources);
   return { count, config, kept: { redis, redisPrefix, stateFile } };
