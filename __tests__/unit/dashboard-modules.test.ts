@@ -16,8 +16,9 @@ const { backendText, badgeOf, compareApps, reportLines, summaryOf, whyText } = a
   summaryOf(apps: readonly Status[]): string;
   whyText(status: Status): string;
 }>('words');
-const { commandsFor, extensionOf, inWordsOfForm, questionFor } = await load<{
-  commandsFor(phase: Status['phase']): string[];
+const { commandsFor, extensionOf, inWordsOfForm, parametersOf, questionFor } = await load<{
+  commandsFor(status: Status): string[];
+  parametersOf(command: string, status: Status): object;
   extensionOf(status: Status, passedMs: number): object;
   inWordsOfForm(detail: string, labels: ReadonlyMap<string, string>): string;
   questionFor(command: string, status: Status): { title: string; text: string; confirm: string };
@@ -76,6 +77,8 @@ describe('a backend that is down', () => {
     expect(backendText(status({ backend: DOWN }), Date.now(), 7400)).toMatch(
       /^The backend is down: connection refused \(ECONNREFUSED\), since [\d:]+ \(12 s\)$/,
     );
+    const beside = { ...status({ backend: DOWN }), target: 'http://127.0.0.1:3000' };
+    expect(backendText(beside, Date.now(), 0)).toMatch(/^down: connection refused /);
   });
 });
 
@@ -161,9 +164,23 @@ describe('times on the page', () => {
 
 describe('the commands of an app', () => {
   it('change something, the most likely one first', () => {
-    expect(commandsFor('running')).toEqual(['enable', 'stop']);
-    expect(commandsFor('paused')).toEqual(['disable', 'extend', 'stop']);
-    expect(commandsFor('stopped')).toEqual(['disable', 'enable']);
+    const commands = (given: Parameters<typeof statusFields>[0]) => commandsFor(status(given));
+    expect(commands({})).toEqual(['enable', 'stop']);
+    expect(commands({ phase: 'stopped' })).toEqual(['disable', 'enable']);
+    expect(commands({ phase: 'paused' })).toEqual(['disable', 'extend', 'narrow', 'stop']);
+    const ofWrites = { phase: 'paused', only: 'writes' } as const;
+    expect(commands(ofWrites)).toEqual(['disable', 'extend', 'stop']);
+  });
+
+  it('apply only to the pause that the page shows', () => {
+    const paused = status({ phase: 'paused', pauseId: 'p1' });
+    expect(parametersOf('disable', paused)).toEqual({ app: 'shop', if_pause: 'p1' });
+    expect(parametersOf('narrow', paused)).toEqual({
+      app: 'shop',
+      if_pause: 'p1',
+      only: 'writes',
+    });
+    expect(parametersOf('disable', status({ phase: 'stopped' }))).toEqual({ app: 'shop' });
   });
 
   it('ask by the name of the app, and say who is affected', () => {

@@ -187,6 +187,20 @@ describe('a pause of writes', () => {
       'ERR_ANTRACT_OPTION',
     );
   });
+
+  it('can follow from a pause of all requests, which releases its reads and ends its wait for reads', async () => {
+    enterGate(registry.gate('a'));
+    const { status } = await registry.enable('a');
+    const gate = registry.gate('a');
+    const write = gatedRequest({ request: { method: 'POST', url: '/' } });
+    gate.admit(write);
+    gate.admit(gatedRequest());
+    expect(registry.status('a')).toMatchObject({ phase: 'pausing', held: 2, inFlight: 1 });
+    const drained = registry.waitForDrain('a');
+    await registry.enable('a', { only: 'writes', ifPause: status.pauseId as string });
+    expect(registry.status('a')).toMatchObject({ phase: 'paused', only: 'writes', held: 1 });
+    expect(await drained).toMatchObject({ outcome: 'drained' });
+  });
 });
 
 describe('waitForDrain()', () => {

@@ -127,7 +127,7 @@ export function endOf(
 
 function paused(
   state: DesiredState,
-  { terms: { maxTime, lease, expect, only, reason }, pauseId, by }: EnableCommand,
+  { terms: { maxTime, lease, expect, only, reason }, pauseId, ifPause, by }: EnableCommand,
   { now, settings }: CommandContext,
 ): DesiredState {
   const current =
@@ -139,6 +139,7 @@ function paused(
     ...(maxTime !== undefined && { until: now + maxTime }),
     ...(lease !== undefined && { leaseEnd: lease > 0 ? now + lease : Infinity, leaseMs: lease }),
     ...expectedFrom(expect, now),
+    ...(only !== undefined && ifPause !== undefined && { only }),
     ...(reason !== undefined && { reason }),
   };
 }

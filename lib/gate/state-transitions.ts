@@ -39,6 +39,7 @@ export class StateTransitions {
     if (next.kind === before.kind && !isOtherPause) {
       state.desired = next;
       releaser.schedule();
+      if (next.only !== before.only) this.#onNarrowed();
       return false;
     }
     // Another process ended the pause and began this one. This process missed the end.
@@ -72,6 +73,13 @@ export class StateTransitions {
     emit('paused', { app, pauseId, reason: reason ?? null, by: by ?? null, endsInMs });
     releaser.releaseUnaffected();
     drain.begin();
+  }
+
+  /** The pause no longer affects reads. */
+  #onNarrowed(): void {
+    const { drain, releaser } = this.#deps;
+    releaser.releaseUnaffected();
+    drain.check();
   }
 
   #onStop(before: DesiredState, { message, until, by }: DesiredState): void {

@@ -58,7 +58,8 @@ export interface EnableOptions extends PauseCondition {
   /**
    * `writes`: requests with the method GET, HEAD, OPTIONS or TRACE pass, and a drain does not wait for
    * them. All other requests are held. Use it for migrations and backups that allow reading. The handshake
-   * of a WebSocket is a GET request, so it passes. You can't change this during a pause.
+   * of a WebSocket is a GET request, so it passes. With `ifPause`, it also limits a pause of all requests
+   * to writes; the reverse is not possible.
    *
    * @default all requests are held
    */

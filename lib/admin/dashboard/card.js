@@ -3,7 +3,7 @@
  */
 import { formatMs } from '../../common/format.js';
 import { Chart } from './chart.js';
-import { commandsFor, isAwaited } from './commands.js';
+import { commandsFor } from './commands.js';
 import { figuresOf } from './figures.js';
 import { History } from './history.js';
 import {
@@ -103,11 +103,14 @@ export class Card {
     this.status = status;
     this.#receivedAt = performance.now();
     this.#history.add(this.#now() / 1000, status);
-    if (this.element.dataset['phase'] !== status.phase) this.#showPhase(status.phase);
+    const before = this.element.dataset['phase'];
+    this.element.dataset['phase'] = status.phase;
+    if (before === 'releasing' && status.phase !== before) void this.load();
+    this.#showCommands(commandsFor(status));
     this.element.dataset['backend'] = status.backend.state;
     this.element.toggleAttribute('data-alarming', isAlarming(status));
     writeText(this.#field('phase'), badgeOf(status));
-    writeText(this.#field('target'), status.target ?? '');
+    writeText(this.#field('target'), status.target?.replace(/^http:\/\//, '') ?? '');
     writeText(this.#field('why'), whyText(status));
     const { summary } = status.backend;
     writeLines(
@@ -193,11 +196,8 @@ export class Card {
     this.#field('more').hidden = !isExpanded;
   }
 
-  /** @param {Status['phase']} phase */
-  #showPhase(phase) {
-    const before = this.element.dataset['phase'];
-    this.element.dataset['phase'] = phase;
-    const commands = commandsFor(phase);
+  /** @param {import('./commands.js').Command[]} commands */
+  #showCommands(commands) {
     const offers = (/** @type {HTMLButtonElement} */ button) =>
       commands.some((command) => command === button.dataset['command']);
     const buttons = this.#commands();
@@ -206,12 +206,12 @@ export class Card {
       if (offers(button)) button.hidden = false;
       const isFirst = button.dataset['command'] === commands[0];
       button.classList.toggle('first', isFirst);
-      button.classList.toggle('main', isFirst && isAwaited(phase));
+      // The operator has to resume sooner or later.
+      button.classList.toggle('main', isFirst && commands[0] === 'disable');
     }
     // Before the old button is hidden, because hiding it would lose the focus.
     if (focused && !offers(focused)) buttons.find(offers)?.focus();
     for (const button of buttons) button.hidden = !offers(button);
-    if (before === 'releasing') void this.load();
   }
 
   /** A pause that lasts has no report yet; its figures are above. */

@@ -4,29 +4,28 @@
 import { formatCount, formatMs } from '../../common/format.js';
 
 /** @typedef {import('./status.d.ts').Status} Status */
-/** @typedef {'enable' | 'disable' | 'extend' | 'stop'} Command */
-
-/** The most likely command first. @type {Record<Status['phase'], readonly Command[]>} */
-const COMMANDS = {
-  running: ['enable', 'stop'],
-  pausing: ['disable', 'extend', 'stop'],
-  paused: ['disable', 'extend', 'stop'],
-  releasing: ['enable', 'stop'],
-  stopped: ['disable', 'enable'],
-};
+/** `narrow` limits a pause of all requests to writes. */
+/** @typedef {'enable' | 'disable' | 'extend' | 'narrow' | 'stop'} Command */
 
 /**
- * The commands that change something in this phase.
+ * The commands that change something, the most likely one first.
  *
- * @param {Status['phase']} phase
+ * @param {Status} status
+ * @returns {Command[]}
  */
-export function commandsFor(phase) {
-  return COMMANDS[phase];
-}
-
-/** Whether the operator has to do the first command sooner or later. @param {Status['phase']} phase */
-export function isAwaited(phase) {
-  return COMMANDS[phase][0] === 'disable';
+export function commandsFor({ phase, only, leaseEndsInMs }) {
+  switch (phase) {
+    case 'running':
+    case 'releasing':
+      return ['enable', 'stop'];
+    case 'stopped':
+      return ['disable', 'enable'];
+    default:
+      // A pause with a lease belongs to a program, which may need reads to be held, too.
+      return only === null && leaseEndsInMs === null
+        ? ['disable', 'extend', 'narrow', 'stop']
+        : ['disable', 'extend', 'stop'];
+  }
 }
 
 /**
@@ -35,7 +34,7 @@ export function isAwaited(phase) {
  * @returns {{ title: string, text: string, confirm: string }}
  */
 export function questionFor(command, { app, held, inFlight, phase }) {
-  const waiting = formatCount(held, 'held request');
+  const waiting = held === 0 ? '' : formatCount(held, 'held request');
   switch (command) {
     case 'enable':
       return {
@@ -52,15 +51,41 @@ export function questionFor(command, { app, held, inFlight, phase }) {
         text:
           phase === 'stopped'
             ? 'Requests will reach the backend again once it answers.'
-            : `Requests will be passed on, ${waiting} first.`,
+            : `Requests will be passed on${waiting && `, ${waiting} first`}.`,
         confirm: 'Resume',
+      };
+    case 'narrow':
+      return {
+        title: `Hold only writes of ${app}?`,
+        text: "GET, HEAD, OPTIONS and TRACE will reach the backend at once. During this pause, you can't hold them again.",
+        confirm: 'Hold only writes',
       };
     default:
       return {
         title: `Stop ${app}?`,
-        text: `Requests will be answered 503 at once, including ${waiting}. A stop has no end, unless you set one below.`,
+        text: `Requests will be answered 503 at once${waiting && `, including ${waiting}`}. A stop has no end, unless you set one below.`,
         confirm: 'Stop',
       };
+  }
+}
+
+/**
+ * What a command sends besides the fields of its form. It applies only to the pause that the page shows:
+ * another one may have begun meanwhile.
+ *
+ * @param {Command} command
+ * @param {Status} status
+ * @returns {Record<string, string>}
+ */
+export function parametersOf(command, { app, pauseId }) {
+  const condition = pauseId === null ? {} : { if_pause: pauseId };
+  switch (command) {
+    case 'disable':
+      return { app, ...condition };
+    case 'narrow':
+      return { app, ...condition, only: 'writes' };
+    default:
+      return { app };
   }
 }
 

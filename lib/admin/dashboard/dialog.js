@@ -2,7 +2,7 @@
  * The dialog that confirms a command, and the POST after the confirmation.
  */
 import { printable } from '../../common/format.js';
-import { defaultMaxTime, inWordsOfForm, questionFor } from './commands.js';
+import { defaultMaxTime, inWordsOfForm, parametersOf, questionFor } from './commands.js';
 
 const ANSWER_WITHIN_MS = 15_000;
 /** A server answers sooner, unless the request has not left the browser. */
@@ -17,7 +17,8 @@ export class CommandDialog {
   #onDone;
   /** @type {import('./commands.js').Command} */
   #command = 'enable';
-  #app = '';
+  /** @type {import('./status.d.ts').Status | undefined} */
+  #status;
 
   /**
    * @param {{ dialog: HTMLDialogElement, client: import('./client.js').AdminClient }} deps
@@ -29,7 +30,7 @@ export class CommandDialog {
     this.#client = client;
     this.#onDone = onDone;
     this.#part('cancel').addEventListener('click', () => dialog.close());
-    dialog.addEventListener('close', () => onClose(this.#app));
+    dialog.addEventListener('close', () => onClose(this.#status?.app ?? ''));
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
       void this.#run();
@@ -46,7 +47,7 @@ export class CommandDialog {
    */
   ask(command, status) {
     this.#command = command;
-    this.#app = status.app;
+    this.#status = status;
     const { title, text, confirm } = questionFor(command, status);
     const [heading, paragraph] = this.#dialog.querySelectorAll('h2, p');
     if (heading) heading.textContent = title;
@@ -77,7 +78,8 @@ export class CommandDialog {
     button.disabled = true;
     const late = setTimeout(() => (this.#part('late').hidden = false), LATE_MS);
     try {
-      this.#onDone(await sendCommand(this.#client, this.#command, this.#parameters()));
+      const endpoint = this.#command === 'narrow' ? 'enable' : this.#command;
+      this.#onDone(await sendCommand(this.#client, endpoint, this.#parameters()));
       this.#dialog.close();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -90,8 +92,7 @@ export class CommandDialog {
   }
 
   #parameters() {
-    /** @type {Record<string, string>} */
-    const parameters = { app: this.#app };
+    const parameters = this.#status ? parametersOf(this.#command, this.#status) : {};
     for (const input of this.#inputs()) {
       const value = input.type === 'checkbox' && !input.checked ? '' : input.value.trim();
       if (value !== '') parameters[input.name] = value;

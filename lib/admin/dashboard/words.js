@@ -60,13 +60,23 @@ export function summaryOf(apps) {
 }
 
 /**
- * The health of the backend, and since when.
+ * The health of the backend, and since when. Beside the target it needs no subject.
  *
  * @param {Status} status
  * @param {number} now in milliseconds since 1970, on the server's clock
  * @param {number} passedMs since the status
  */
-export function backendText({ backend, phase }, now, passedMs) {
+export function backendText(status, now, passedMs) {
+  const text = backendSentence(status, now, passedMs);
+  return status.target === null ? text : text.replace(/^(The backend (is )?|Backend )/, '');
+}
+
+/**
+ * @param {Status} status
+ * @param {number} now
+ * @param {number} passedMs
+ */
+function backendSentence({ backend, phase }, now, passedMs) {
   const { state, forMs, probing, summary } = backend;
   if (forMs !== null) {
     const duration = formatMs(roundedMs(forMs + passedMs));
@@ -75,7 +85,7 @@ export function backendText({ backend, phase }, now, passedMs) {
     return summary ?? `Backend up ${since}`;
   }
   if (summary !== null) return summary;
-  if (probing) return 'Checking whether the backend answers';
+  if (probing) return 'Backend being probed';
   if (phase === 'running') return 'Backend not seen yet: no request so far';
   return `Backend not seen since the ${phase === 'stopped' ? 'stop' : 'pause'}`;
 }
