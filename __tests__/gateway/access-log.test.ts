@@ -95,7 +95,7 @@ describe('the access log', () => {
     await request(`${url}/gone`, { headers: { 'User-Agent': 'tester/1' } });
     const line = await lines.json();
     const docs = await readFile(new URL('../../docs/gateway.md', import.meta.url), 'utf8');
-    const section = docs.split('\n## The access log\n')[1]?.split('\n## ')[0] ?? '';
+    const section = docs.split('\n## The access log\n')[1]?.split('\n##')[0] ?? '';
     const documented = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
     expect(documented.filter((name) => name !== 'outcome' && name !== 'error')).toEqual(
       Object.keys(line),
