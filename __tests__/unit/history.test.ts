@@ -132,6 +132,17 @@ describe('the transitions of an app', () => {
     expect(registry.status().by?.name).toBe('ada');
   });
 
+  it('tell of a command that changes the terms of a pause, and not of a renewed lease', async () => {
+    await registry.enable('default', { lease: '10s' });
+    await registry.enable('default', { lease: '10s' });
+    await registry.enable('default', { maxTime: '5m', by: ADA });
+    expect(events()).toEqual(['paused', 'drained', 'changed']);
+    expect(registry.core.transitions.list().at(-1)).toMatchObject({ by: ADA, endsInMs: 300_000 });
+    expect(lines.at(-1)?.message).toBe(
+      'The terms of app default were changed by ada@laptop (10.0.0.7): 0 requests held, 0 requests in flight, ends by itself in 5 min.',
+    );
+  });
+
   it('are at most 50 for each app', async () => {
     for (let i = 0; i < 30; i++) {
       await registry.enable();

@@ -107,6 +107,13 @@ export function applyCommand(
   }
 }
 
+/** Whether a command names terms that an operator should know of. A renewed lease is none. */
+export function changesTerms(command: Command): boolean {
+  if (command.type === 'disable') return false;
+  const { lease: _lease, ...terms }: PauseTerms & StopTerms = command.terms;
+  return Object.values(terms).some((term) => term !== undefined);
+}
+
 /** @param random from 0 to 1. */
 export function newPauseId(random: number): string {
   return `p${Math.floor(random * 2 ** 52).toString(36)}`;

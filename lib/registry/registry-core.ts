@@ -4,7 +4,7 @@
  */
 import { systemClock, type Clock } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
-import type { Command } from '../gate/desired-state.ts';
+import { changesTerms, type Command } from '../gate/desired-state.ts';
 import type { DrainedEvent, EmitEvent } from '../gate/events.ts';
 import type { Gate } from '../gate/gate.ts';
 import { PauseReports, type PauseReport } from '../gate/pause-report.ts';
@@ -173,7 +173,11 @@ export class RegistryCore {
     const result = sharing
       ? await sharing.execute(gate, command)
       : { changed: gate.apply(command) };
-    return { app, held, ...result, status: this.statusOf(gate) };
+    const status = this.statusOf(gate);
+    if (!result.changed && changesTerms(command)) {
+      this.transitions.recordChange(app, command.by ?? null, status);
+    }
+    return { app, held, ...result, status };
   }
 
   /** Asks the backends of all apps that have a health check path once. Never rejects. */

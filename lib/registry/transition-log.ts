@@ -3,8 +3,9 @@
  * for each, and keeps the latest ones.
  */
 import type { Clock } from '../common/clock.ts';
-import type { Logger } from '../common/logger.ts';
+import type { Logger, LogRecord } from '../common/logger.ts';
 import type { Actor } from '../gate/actor.ts';
+import type { StatusFields } from '../gate/status.ts';
 import type { AntractEvents } from '../gate/events.ts';
 import { warningOf } from './event-warnings.ts';
 import {
@@ -72,17 +73,33 @@ export class TransitionLog {
     if (event === 'expired') this.#expired.add(app);
     if (event === 'resumed' && this.#expired.delete(app)) return;
     const counts = this.#deps.countsOf(app);
-    const transition = this.#describe(event, payload, counts);
-    const kept = this.#kept.get(app) ?? [];
-    this.#kept.set(app, [...kept, transition].slice(-MAX_KEPT));
+    const transition = this.#describe(event, payload as { app: string } & Partial<Facts>, counts);
+    this.#keep(transition);
     this.#log(transition, warning, counts);
   }
 
-  #describe(event: TransitionName, payload: Payload, counts: TransitionCounts): Transition {
-    const given = payload as Partial<Facts>;
+  /** A command has changed the terms of a pause or a stop. This process alone knows of it, so it logs it. */
+  recordChange(app: string, by: Actor | null, { reason, message, endsInMs }: StatusFields): void {
+    const counts = this.#deps.countsOf(app);
+    const given = { app, by, reason: reason ?? message, endsInMs };
+    const transition = this.#describe('changed', given, counts);
+    this.#keep(transition);
+    this.#write(transition, 'info', transition.text);
+  }
+
+  #keep(transition: Transition): void {
+    const kept = this.#kept.get(transition.app) ?? [];
+    this.#kept.set(transition.app, [...kept, transition].slice(-MAX_KEPT));
+  }
+
+  #describe(
+    event: TransitionName,
+    given: { readonly app: string } & Partial<Facts>,
+    counts: TransitionCounts,
+  ): Transition {
     const facts = {
       event,
-      app: payload.app,
+      app: given.app,
       by: given.by ?? null,
       reason: given.reason ?? given.message ?? given.lastSeen ?? null,
       cause: given.cause ?? null,
@@ -100,16 +117,18 @@ export class TransitionLog {
     };
   }
 
-  #log(
-    { id: _id, at: _at, text, ...fields }: Transition,
-    warning: string | undefined,
-    counts: TransitionCounts,
+  #log(transition: Transition, warning: string | undefined, counts: TransitionCounts): void {
+    if (!this.#deps.isLeader()) return;
+    const isBad = warning !== undefined || (transition.event === 'backendDown' && counts.isRunning);
+    this.#write(transition, isBad ? 'warn' : 'info', warning ?? transition.text);
+  }
+
+  #write(
+    { id: _id, at: _at, text: _text, ...fields }: Transition,
+    level: LogRecord['level'],
+    message: string,
   ): void {
-    const { logger, isLeader } = this.#deps;
-    if (!isLeader()) return;
-    const isBad = warning !== undefined || (fields.event === 'backendDown' && counts.isRunning);
-    const level = isBad ? 'warn' : 'info';
-    const message = warning ?? text;
+    const { logger } = this.#deps;
     if (logger.record) logger.record({ level, message, fields });
     else logger[level](message);
   }

@@ -16,7 +16,7 @@ const NAMES = [
 ] as const satisfies (keyof AntractEvents)[];
 
 /** The name of a transition. */
-export type TransitionName = (typeof NAMES)[number];
+export type TransitionName = (typeof NAMES)[number] | 'changed';
 
 /** A change of an app that an operator should know of. Durations are whole milliseconds. */
 export interface Transition {
@@ -26,7 +26,10 @@ export interface Transition {
   readonly at: number;
   /** The app. */
   readonly app: string;
-  /** What happened. A pause or a stop that ends by itself is `expired`, and no `resumed` follows. */
+  /**
+   * What happened. A pause or a stop that ends by itself is `expired`, and no `resumed` follows. `changed`: a
+   * command has changed the end or the reason of a pause or a stop; only the process that got it knows.
+   */
   readonly event: TransitionName;
   /** Who gave the command; null if that is unknown, or if there was no command. */
   readonly by: Actor | null;
@@ -46,7 +49,7 @@ export interface Transition {
   readonly text: string;
 }
 
-export function isTransition(event: keyof AntractEvents): event is TransitionName {
+export function isTransition(event: keyof AntractEvents): event is (typeof NAMES)[number] {
   return (NAMES as readonly string[]).includes(event);
 }
 
@@ -67,6 +70,8 @@ export function transitionText(
   switch (event) {
     case 'paused':
       return `App ${app} is paused${byText(facts)}: ${countText(facts)}${endText(facts)}.${reasonText(reason)}`;
+    case 'changed':
+      return `The terms of app ${app} were changed${byText(facts)}: ${countText(facts)}${endText(facts)}.${reasonText(reason)}`;
     case 'drained':
       return `App ${app} is drained${afterText(forMs)}: nothing is in flight that the drain waits for, ${formatCount(held, 'request')} held.`;
     case 'resumed':

@@ -65,7 +65,8 @@ export interface Transition {
     | 'expired'
     | 'unhealthy'
     | 'backendDown'
-    | 'backendUp';
+    | 'backendUp'
+    | 'changed';
   text: string;
 }
 

@@ -116,6 +116,7 @@ export const MARKS = {
   unhealthy: 'no answer',
   backendDown: 'down',
   backendUp: 'up',
+  changed: 'changed',
 };
 
 /** @type {Record<NonNullable<import('./status.d.ts').Report['endedBy']>, string>} */
