@@ -19,6 +19,7 @@ const COMMANDS: ReadonlyMap<string | undefined, () => Promise<AddCommand>> = new
   ['traffic', async () => (await import('./commands/traffic.ts')).addTraffic],
   ['events', async () => (await import('./commands/events.ts')).addEvents],
   ['reload', async () => (await import('./commands/reload.ts')).addReload],
+  ['schema', async () => (await import('./commands/schema.ts')).addSchema],
   ['worker', async () => (await import('./commands/worker.ts')).addWorker],
 ]);
 

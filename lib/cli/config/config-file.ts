@@ -19,8 +19,9 @@ export function parseConfigFile(path: string): RawConfig {
   throw new UsageError(`${path}: expected an object of options.`);
 }
 
-/** @param config the content of the file. */
-export function interpretConfigFile(path: string, config: RawConfig): RawConfig {
+/** @param content of the file. `$schema` is for editors. */
+export function interpretConfigFile(path: string, content: RawConfig): RawConfig {
+  const { $schema: _forEditors, ...config } = content;
   if ('adminToken' in config) {
     throw new UsageError(
       `${path}: expected \`adminTokenFile\` instead of \`adminToken\`, which is a secret.`,

@@ -16,6 +16,10 @@ export interface Flag {
   readonly mayBeEmpty: boolean;
   readonly isDuration: boolean;
   readonly option: Option;
+  /** The kind of its value, such as `<duration>`. */
+  readonly value: string;
+  /** Every value that it can have, if these are few. */
+  readonly choices: readonly (string | number)[] | undefined;
   /** As the help shows it, such as `5m`. Undefined if there is none. */
   readonly defaultText: string | undefined;
 }
@@ -30,24 +34,29 @@ type Parse = (text: string, previous: unknown) => unknown;
 
 export const ENV_PREFIX = 'ANTRACT_';
 
+/** @param kind of the value, such as `<duration>`, or every value that it can have. */
 export function flag(
   key: string,
-  value: string,
+  kind: string | readonly (string | number)[],
   help: string,
   byDefault?: unknown,
   parse: Parse = text,
 ): Flag {
+  const [value, choices] = typeof kind === 'string' ? [kind] : ['<choice>', kind];
   const name = key.replaceAll('.', '-').replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
   const long = `--${name}`;
   const env = `${ENV_PREFIX}${name.replaceAll('-', '_').toUpperCase()}`;
   const description =
     byDefault === undefined ? help : `${help} (default: ${formatDefault(value, byDefault)})`;
-  const option = new Option(`${long} ${value}`, description).env(env).argParser(parse);
+  const option = new Option(`${long} ${value}`, description).env(env);
+  if (choices) option.choices(choices.map(String));
+  // Replaces Commander's own check of the choices: the reader of the option has the same.
+  option.argParser(parse);
   const mayBeEmpty = !LOCATIONS.includes(value);
   const [, inHelp = option.optional ? 'false' : undefined] =
     /\(default: (.*)\)$/.exec(description) ?? [];
   const isDuration = value === DURATION;
-  return { key, long, env, mayBeEmpty, isDuration, option, defaultText: inHelp };
+  return { key, long, env, mayBeEmpty, isDuration, option, value, choices, defaultText: inHelp };
 }
 
 function formatDefault(value: string, byDefault: unknown): string {

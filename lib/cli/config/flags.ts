@@ -64,8 +64,8 @@ export const FLAGS: readonly Flag[] = [
   ),
   flag(
     'probe.onTimeout',
-    '<what>',
-    'what happens after --probe-timeout: release or stop',
+    ['release', 'stop'],
+    'what happens after --probe-timeout',
     probe.onTimeout,
   ),
   flag(
@@ -82,13 +82,13 @@ export const FLAGS: readonly Flag[] = [
     number,
   ),
   flag('maxWait', '<duration>', 'longest hold of one request (default: as long as the pause)'),
+  flag('onMaxWait', ['reject', 'release'], 'what happens after --max-wait', defaults.onMaxWait),
   flag(
-    'onMaxWait',
-    '<what>',
-    'what happens after --max-wait: reject or release',
-    defaults.onMaxWait,
+    'release.strategy',
+    RELEASE_STRATEGIES,
+    'how held requests are released',
+    defaults.release.strategy,
   ),
-  flag('release.strategy', '<strategy>', RELEASE_STRATEGIES.join(', '), defaults.release.strategy),
   flag(
     'release.initial',
     '<number>',
@@ -113,8 +113,8 @@ export const FLAGS: readonly Flag[] = [
 
   flag(
     'longLived',
-    '<what>',
-    'what a drain does about WebSockets, event streams and long polls: wait, ignore or close',
+    ['wait', 'ignore', 'close'],
+    'what a drain does about WebSockets, event streams and long polls',
     defaults.longLived,
   ),
   flag(
@@ -142,7 +142,13 @@ export const FLAGS: readonly Flag[] = [
     '<duration>',
     'interval of informational responses to held requests (default: off)',
   ),
-  flag('heartbeat.status', '<status>', '102 or 103', DEFAULT_HEARTBEAT.status, number),
+  flag(
+    'heartbeat.status',
+    [102, 103],
+    'status of these responses',
+    DEFAULT_HEARTBEAT.status,
+    number,
+  ),
   flag(
     'spool.memory',
     '<size>',
@@ -190,8 +196,8 @@ export const FLAGS: readonly Flag[] = [
   flag('redisPrefix', '<text>', 'prefix of the keys in Redis', DEFAULT_PREFIX),
   flag(
     'onStoreError',
-    '<what>',
-    'what happens while Redis does not answer: last-known, open, closed or fence',
+    ['last-known', 'open', 'closed', 'fence'],
+    'what happens while Redis does not answer',
     defaults.onStoreError,
   ),
 
@@ -216,11 +222,16 @@ export const FLAGS: readonly Flag[] = [
     undefined,
     boolean,
   ),
-  flag('accessLog', '<how>', 'auto (as --log-format), json, pretty or off', 'auto'),
+  flag(
+    'accessLog',
+    ['auto', 'json', 'pretty', 'off'],
+    'format of the access log; auto: as --log-format',
+    'auto',
+  ),
   flag(
     'logFormat',
-    '<format>',
-    'json, pretty or auto (messages pretty, access log pretty on a terminal, else JSON)',
+    ['auto', 'json', 'pretty'],
+    'format of messages; auto: messages pretty, and the access log pretty on a terminal, else JSON',
     'auto',
   ),
   flag(

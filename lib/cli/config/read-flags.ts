@@ -37,7 +37,9 @@ function tolerant({ key, env, option }: Flag, onInvalid: OnInvalid): Option {
       return INVALID;
     }
   };
-  return new Option(option.flags, option.description).env(env).argParser(parse);
+  const copy = new Option(option.flags, option.description).env(env);
+  if (option.argChoices) copy.choices(option.argChoices);
+  return copy.argParser(parse);
 }
 
 export interface FlagValues {

@@ -69,6 +69,9 @@ const appReaders = {
 /** Every option name of `createGateway()`. */
 export const GATEWAY_OPTION_NAMES: readonly string[] = Object.keys(readers);
 
+/** Every option name of an entry of `apps`. */
+export const GATEWAY_APP_OPTION_NAMES: readonly string[] = Object.keys(appReaders);
+
 /** @throws AntractError for an option that is unknown or wrong. */
 export function readConfig(config: GatewayConfig): GatewaySettings {
   const read = readObject<Record<string, unknown>>('', config, readers, {
