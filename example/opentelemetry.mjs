@@ -23,7 +23,9 @@ export function traceHolds(tracer = trace.getTracer('antract')) {
     span?.setAttribute('antract.outcome', outcome);
     if (outcome === 'rejected') {
       span?.setAttribute('antract.code', message.code);
-      span?.setStatus({ code: SpanStatusCode.ERROR, message: message.reason });
+      // The browser comes back by itself from the waiting page.
+      const isFailed = message.reason !== 'waiting-page';
+      if (isFailed) span?.setStatus({ code: SpanStatusCode.ERROR, message: message.reason });
     }
     span?.end();
     spans.delete(message.request);

@@ -142,6 +142,7 @@ describe('the report of a pause', () => {
       released: 3,
       abandoned: 1,
       rejected: 0,
+      waitingPages: 0,
       longestHoldMs: 2000,
       medianHoldMs: expect.closeTo(2000, -2),
       drainedAfterMs: 400,

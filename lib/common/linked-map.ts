@@ -26,6 +26,11 @@ export class LinkedMap<K extends object, V> {
     return this.#size;
   }
 
+  /** The entry that was added first. */
+  get first(): { readonly key: K; readonly value: V } | undefined {
+    return this.#head;
+  }
+
   has(key: K): boolean {
     return this.#find(key) !== undefined;
   }

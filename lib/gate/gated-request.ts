@@ -32,6 +32,8 @@ export interface GatedRequest {
    * a pause, and for requests in flight during a drain.
    */
   isAffectedByPause?(): boolean;
+  /** Whether a browser shows the response as a page. Asked when the request is held. */
+  isNavigation?(): boolean;
   /** Ends a long-lived request in a way that makes its client reconnect. */
   end(): void;
   /** Set if the request waits for its client. Asked only during a drain. */

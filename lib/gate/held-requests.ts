@@ -1,6 +1,7 @@
 /** The held requests of one app. Emits one event for each change, and settles each verdict once. */
 import type { Clock } from '../common/clock.ts';
 import { DeadlineTimer } from '../common/deadline-timer.ts';
+import { LinkedMap } from '../common/linked-map.ts';
 import { describe, type RequestLine } from '../common/request.ts';
 import type { AppSettings } from '../options/settings.ts';
 import type { EmitEvent, EndedHoldEvent } from './events.ts';
@@ -11,7 +12,7 @@ import { rejectionCode } from './status.ts';
 
 export interface HeldRequestsDeps {
   readonly app: string;
-  readonly settings: Pick<AppSettings, 'maxQueue' | 'heartbeat'>;
+  readonly settings: Pick<AppSettings, 'maxQueue' | 'heartbeat' | 'pageAfter'>;
   readonly clock: Clock;
   readonly emit: EmitEvent;
 }
@@ -22,6 +23,8 @@ export class HeldRequests {
   readonly #clock: Clock;
   readonly #emit: EmitEvent;
   readonly #queue: HoldQueue<Ticket>;
+  /** Navigations, and when each gets the waiting page: in this order, because all wait equally long. */
+  readonly #navigations = new LinkedMap<Ticket, number>();
   /** One for all held requests. Undefined if no heartbeat is configured. */
   readonly #heartbeat: DeadlineTimer | undefined;
 
@@ -48,6 +51,16 @@ export class HeldRequests {
     return this.#queue.head;
   }
 
+  /** When the next waiting page is due. `Infinity` means never. */
+  get nextPageAt(): number {
+    return this.#navigations.first?.value ?? Infinity;
+  }
+
+  /** Returns the navigation whose waiting page is due. */
+  findDuePage(now: number): Ticket | undefined {
+    return this.nextPageAt <= now ? this.#navigations.first?.key : undefined;
+  }
+
   [Symbol.iterator](): Iterator<Ticket> {
     return this.#queue[Symbol.iterator]();
   }
@@ -70,7 +83,7 @@ export class HeldRequests {
 
   /** Lets a request continue. When it does, {@link emitReleased} follows. */
   release(ticket: Ticket): void {
-    this.#queue.remove(ticket);
+    this.#remove(ticket);
     ticket.settle({ kind: 'proceed', heldMs: this.#heldMs(ticket) });
   }
 
@@ -80,7 +93,7 @@ export class HeldRequests {
 
   /** The client has disconnected. False if the request is not held any more. */
   abandon(ticket: Ticket): boolean {
-    if (!this.#queue.remove(ticket)) return false;
+    if (!this.#remove(ticket)) return false;
     this.emitAbandoned(ticket);
     ticket.settle({ kind: 'gone', heldMs: this.#heldMs(ticket) });
     return true;
@@ -91,7 +104,7 @@ export class HeldRequests {
   }
 
   reject(ticket: Ticket, rejection: Rejection): void {
-    if (!this.#queue.remove(ticket)) return;
+    if (!this.#remove(ticket)) return;
     const heldMs = this.#heldMs(ticket);
     ticket.settle({ kind: 'reject', heldMs, rejection });
     this.emitRejected(ticket.request, rejection.reason, heldMs);
@@ -110,9 +123,19 @@ export class HeldRequests {
     const ticket = new Ticket(gated, arrival);
     gated.ticket = ticket;
     queue(ticket);
+    const { pageAfter } = this.#settings;
+    if (pageAfter < Infinity && gated.isNavigation?.()) {
+      this.#navigations.set(ticket, this.#clock.now() + pageAfter);
+    }
     this.#emit('held', { app: this.#app, ...describe(gated.request) }, gated.request);
     this.#scheduleHeartbeat();
     return ticket;
+  }
+
+  /** False if the request is not held any more. */
+  #remove(ticket: Ticket): boolean {
+    this.#navigations.delete(ticket);
+    return this.#queue.remove(ticket);
   }
 
   #scheduleHeartbeat(): void {

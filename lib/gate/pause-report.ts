@@ -34,6 +34,8 @@ export interface PauseReport {
   abandoned: number;
   /** Requests that were rejected, on arrival or after they were held. */
   rejected: number;
+  /** Held navigations that got the waiting page (`pageAfter`). Their browsers came back as new requests. */
+  waitingPages: number;
   /** The longest wait that has ended in any way; null if there was none. */
   longestHoldMs: number | null;
   /** The median wait, exact to 3 %; null if there was none. */
@@ -146,6 +148,7 @@ class ReportBuilder {
       released: 0,
       abandoned: 0,
       rejected: 0,
+      waitingPages: 0,
       longestHoldMs: null,
       medianHoldMs: null,
       drainedAfterMs: null,
@@ -214,7 +217,7 @@ class ReportBuilder {
   }
 
   #rejected({ reason, heldMs }: AntractEvents['rejected'][0]): void {
-    this.#report.rejected++;
+    this.#report[reason === 'waiting-page' ? 'waitingPages' : 'rejected']++;
     // A full queue rejects new requests. Every other reason ends the wait of a held one.
     if (reason !== 'full') this.#waitEnded(heldMs);
   }
@@ -237,6 +240,8 @@ export function joinReports(
     for (const count of ['held', 'released', 'abandoned', 'rejected'] as const) {
       joined[count] += other[count];
     }
+    // An older version does not report them.
+    joined.waitingPages += (other as Partial<PauseReport>).waitingPages ?? 0;
     joined.complete &&= other.complete;
     joined.stragglers = oldest([...joined.stragglers, ...other.stragglers]);
     all.join(other.waits, other.longestHoldMs);

@@ -16,7 +16,8 @@ export type RejectReason =
   | 'shutdown'
   | 'too-large'
   | 'unreachable'
-  | 'long-poll';
+  | 'long-poll'
+  | 'waiting-page';
 
 /** The outcome for a held request. `gone`: its client has disconnected. */
 export type Verdict =

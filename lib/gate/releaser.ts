@@ -42,6 +42,8 @@ export interface ReleaserListener {
  * connections that the first ones have freed.
  */
 const RELEASES_PER_TURN = 4;
+/** The same for waiting pages. To write one takes about as long. */
+const PAGES_PER_TURN = 20;
 
 export class Releaser {
   readonly #deps: ReleaserDeps;
@@ -193,9 +195,12 @@ export class Releaser {
     const { head } = held;
     const waitEnd = head ? head.since + settings.maxWait : Infinity;
     const releaseEnd = head && state.mayRelease ? readiness.releaseEnd : Infinity;
+    // From now on each request keeps its place.
+    const pageAt = state.mayRelease ? Infinity : held.nextPageAt;
     const pauseEnd = Math.min(state.desired.until, state.desired.leaseEnd);
     const { deadline } = readiness;
-    const earliest = Math.min(pauseEnd, waitEnd, deadline, releaseEnd, this.#nextRelease);
+    const ends = Math.min(pauseEnd, waitEnd, deadline, releaseEnd);
+    const earliest = Math.min(ends, pageAt, this.#nextRelease);
     this.#timer.set(state.isClosed ? Infinity : earliest);
   }
 
@@ -247,7 +252,18 @@ export class Releaser {
     if (cause) this.#listener.onPauseEnd(cause, now);
     readiness.onDeadline(now);
     this.#endLongWaits(now);
+    this.#sendPages(now);
     this.releaseNext();
+  }
+
+  #sendPages(now: number): void {
+    const { held, state } = this.#deps;
+    // The timer is due again at once if more pages are due.
+    for (let count = 0; count < PAGES_PER_TURN && !state.mayRelease; count++) {
+      const ticket = held.findDuePage(now);
+      if (!ticket) return;
+      this.reject(ticket, 'waiting-page');
+    }
   }
 
   #endLongWaits(now: number): void {

@@ -241,6 +241,7 @@ const REJECTION_CODES = {
   'too-large': 'ERR_ANTRACT_BODY_TOO_LARGE',
   unreachable: 'ERR_ANTRACT_BAD_GATEWAY',
   'long-poll': 'ERR_ANTRACT_LONG_POLL',
+  'waiting-page': 'ERR_ANTRACT_WAITING_PAGE',
 } as const satisfies Record<RejectReason, AntractErrorCode>;
 
 export const REJECT_REASONS = Object.keys(REJECTION_CODES) as readonly RejectReason[];

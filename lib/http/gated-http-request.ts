@@ -9,6 +9,7 @@ import onHeaders from 'on-headers';
 import { endSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from '../options/options.ts';
 import type { ClientWait, GatedRequest, Ticket } from '../gate/gated-request.ts';
+import { isNavigation } from './navigation.ts';
 import { contextOf, findContext } from './request-context.ts';
 import {
   rejectionResponse,
@@ -58,6 +59,10 @@ export class GatedHttpRequest implements GatedRequest {
 
   isAffectedByPause(): boolean {
     return this.#ask('shouldHold', true);
+  }
+
+  isNavigation(): boolean {
+    return isNavigation(this.request);
   }
 
   /** The answer of the user's function. `otherwise` if there is none, or if it throws or returns no boolean. */

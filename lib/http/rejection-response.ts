@@ -32,6 +32,8 @@ export interface RejectionResponse {
    * `Retry-After`, and for the page to reload.
    */
   readonly retryAfter?: number | undefined;
+  /** Seconds until the page reloads itself, also without the random part. Default: `retryAfter`, up to a limit. */
+  readonly reloadAfter?: number | undefined;
   /** Close the connection after the response. */
   readonly close?: boolean | undefined;
 }
@@ -47,10 +49,13 @@ export const TOO_MANY_HEADERS: RejectionResponse = Object.freeze({
   close: true,
 });
 
+type TextFields = Pick<
+  RejectionResponse,
+  'title' | 'detail' | 'topic' | 'retryAfter' | 'reloadAfter'
+>;
+
 /** Where `retryAfter` is missing, it depends on the pause. */
-const TEXTS: Readonly<
-  Record<RejectReason, Pick<RejectionResponse, 'title' | 'detail' | 'topic' | 'retryAfter'>>
-> = {
+const TEXTS: Readonly<Record<RejectReason, TextFields>> = {
   timeout: {
     topic: 'maintenance',
     title: 'Still under maintenance',
@@ -83,6 +88,14 @@ const TEXTS: Readonly<
     detail:
       'The service restarts or goes into maintenance. Ask again; the answer comes when it is back.',
     retryAfter: 1,
+  },
+  'waiting-page': {
+    topic: 'waiting',
+    title: 'Please wait',
+    detail: 'This service is unavailable for a moment.',
+    // The browser shows this page until the next response arrives. A short time outside the queue costs the
+    // least: while the page is shown, the request is mostly held.
+    reloadAfter: 2,
   },
   'too-large': {
     topic: 'too-large',

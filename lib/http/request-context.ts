@@ -3,12 +3,13 @@
  * rejected or ended here, or that sent `Expect: 100-continue`, have a context: passing costs nothing.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RejectionResponse } from './rejection-response.ts';
 
 export interface RequestContext {
   /** How long the request was held, in milliseconds. */
   heldMs?: number;
-  /** The status of the rejection. The response to an `EventSource` has another one. */
-  rejectionStatus?: number;
+  /** The response to an `EventSource` has another status. */
+  rejection?: Pick<RejectionResponse, 'status' | 'code'>;
   /** The response was ended below its handler. */
   isEndedHere?: boolean;
   /** The client waits for `100 Continue`. */

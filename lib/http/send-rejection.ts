@@ -1,5 +1,6 @@
 /** Writes the response to a rejected request: a problem document for API clients, a page for browsers. */
 import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { AntractErrorCode } from '../common/errors.ts';
 import { PAGE_POLICY } from './page/built-in-page.ts';
 import { builtInContent, describeRejection } from './page/rejection-text.ts';
 import { closeLingering, lingerOnClose } from './lingering-close.ts';
@@ -13,7 +14,12 @@ import { REQUEST_ID, requestIdOf } from './request-id.ts';
  * `EventSource` has another status, see {@link sendRejection}.
  */
 export function rejectionStatus(req: IncomingMessage): number | undefined {
-  return findContext(req)?.rejectionStatus;
+  return findContext(req)?.rejection?.status;
+}
+
+/** The code of the rejection; undefined if the request was not rejected here. */
+export function rejectionCodeOf(req: IncomingMessage): AntractErrorCode | undefined {
+  return findContext(req)?.rejection?.code;
 }
 
 /** The status of the rejection, or else of the response. */
@@ -35,7 +41,7 @@ export function sendRejection(
   origin: Origin,
 ): void {
   if (res.headersSent || res.destroyed) return;
-  contextOf(req).rejectionStatus = rejection.status;
+  contextOf(req).rejection = rejection;
   if (req.httpVersionMajor < 2) lingerOnClose(req.socket);
   // The request is pipelined behind one that may be held. An unread body would stop the connection, and
   // then no event reports that the client disconnected.
@@ -57,8 +63,9 @@ export function sendRejection(
   res.setHeader('X-Content-Type-Options', 'nosniff');
   res.setHeader('Vary', VARY);
   if (context.format === 'html' && !own) res.setHeader('Content-Security-Policy', PAGE_POLICY);
-  // The built-in page has a `meta` element.
-  if (own && reloadAfter !== undefined) res.setHeader('Refresh', reloadAfter);
+  // Works in a page of the operator, too, and without JavaScript.
+  // https://html.spec.whatwg.org/multipage/document-lifecycle.html#the-refresh-header
+  if (reloadAfter !== undefined) res.setHeader('Refresh', reloadAfter);
   if (context.retryAfter !== undefined) res.setHeader('Retry-After', context.retryAfter);
   res.end(req.method === 'HEAD' ? undefined : body);
 }

@@ -133,7 +133,7 @@ function partsOf(name: string, path: string): string[] {
   if (unknown === undefined) return parts;
   const suggestion = nearest(unknown, PLACEHOLDERS);
   const hint = suggestion
-    ? `did you mean {{${suggestion}}}?`
+    ? `did you mean {{${suggestion}}}`
     : `known: ${PLACEHOLDERS.map((known) => `{{${known}}}`).join(', ')}`;
   throw unusable(name, path, `unknown placeholder {{${unknown}}}; ${hint}`);
 }

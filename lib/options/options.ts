@@ -96,6 +96,15 @@ export interface AppOptions {
    */
   onMaxWait?: 'reject' | 'release' | undefined;
   /**
+   * How long a browser that navigates is held before it gets a page that says so. The page reloads itself
+   * into the queue, so the request loses its place. All other requests keep waiting. Set it if visitors must
+   * not look at an empty window.
+   *
+   * @default Infinity: no page
+   * @minimum 1 ms
+   */
+  pageAfter?: Duration | undefined;
+  /**
    * The pace of a release.
    *
    * @default all at once, in order; in the gateway a slow start

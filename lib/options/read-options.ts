@@ -66,6 +66,7 @@ const appReaders: Readers<AppSettings> = {
   maxQueue: integer(),
   maxWait: duration({ min: 1, infinite: true }),
   onMaxWait: oneOf('reject', 'release'),
+  pageAfter: duration({ min: 1, infinite: true }),
   release: readRelease,
   probe: (name, value) => readProbe(name, value, DEFAULT_APP_SETTINGS.probe),
   holdOnOutage: duration(),

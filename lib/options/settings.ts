@@ -33,6 +33,7 @@ export interface AppSettings {
   readonly maxQueue: number;
   readonly maxWait: number;
   readonly onMaxWait: 'reject' | 'release';
+  readonly pageAfter: number;
   readonly release: ReleaseSettings;
   readonly probe: ProbeSettings;
   readonly holdOnOutage: number;
@@ -67,6 +68,7 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
   maxQueue: 10_000,
   maxWait: Infinity,
   onMaxWait: 'reject',
+  pageAfter: Infinity,
   release: Object.freeze({
     strategy: 'immediate',
     concurrency: Infinity,

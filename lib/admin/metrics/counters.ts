@@ -72,7 +72,8 @@ function requestSamples(
   });
   const ended = { passed, released };
   const rejections = { '4xx': 0, '5xx': 0 };
-  for (const [reason, count] of Object.entries(rejected)) {
+  const { 'waiting-page': pages = 0, ...refused } = rejected;
+  for (const [reason, count] of Object.entries(refused)) {
     rejections[rejectionClass(reason as RejectReason)] += count;
   }
   return [
@@ -80,6 +81,8 @@ function requestSamples(
       STATUS_CLASSES.map((status, i) => sample(outcome, status, counts[i] as number)),
     ),
     sample('abandoned', 'none', abandoned),
+    // Not a failure: the browser comes back by itself.
+    sample('waiting-page', '5xx', pages),
     ...Object.entries(rejections).map(([status, count]) => sample('rejected', status, count)),
   ];
 }

@@ -12,10 +12,11 @@ export function renderReport(app: string, report: PauseReport | undefined): Rend
 }
 
 function reportLines(app: string, report: PauseReport): string[] {
-  const { held, released, abandoned, rejected, longestHoldMs, medianHoldMs } = report;
+  const { held, released, abandoned, rejected, waitingPages, longestHoldMs, medianHoldMs } = report;
   return [
     endLine(app, report),
     `Held: ${held}, released: ${released}, abandoned: ${abandoned}, rejected: ${rejected}`,
+    ...(waitingPages === 0 ? [] : [`Waiting pages: ${waitingPages}`]),
     ...(longestHoldMs === null ? [] : [`Longest wait: ${formatMs(longestHoldMs)}`]),
     ...(medianHoldMs === null ? [] : [`Median wait: ${formatMs(medianHoldMs)}`]),
     ...drainLines(report),

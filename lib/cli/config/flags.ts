@@ -84,6 +84,11 @@ export const FLAGS: readonly Flag[] = [
   flag('maxWait', '<duration>', 'longest hold of one request (default: as long as the pause)'),
   flag('onMaxWait', ['reject', 'release'], 'what happens after --max-wait', defaults.onMaxWait),
   flag(
+    'pageAfter',
+    '<duration>',
+    'longest hold of a browser before it gets a page that waits (default: off)',
+  ),
+  flag(
     'release.strategy',
     RELEASE_STRATEGIES,
     'how held requests are released',

@@ -1,5 +1,5 @@
 /** The report of one `antract run`: its figures, added up over all attempts to drain, and its text. */
-import { formatMs } from '../../common/format.js';
+import { formatCount, formatMs } from '../../common/format.js';
 import type { Clock } from '../../common/clock.ts';
 import type { Straggler } from '../../gate/in-flight.ts';
 import { isPlainObject } from '../../common/validate.ts';
@@ -47,6 +47,8 @@ export interface RunReport {
   released: number | null;
   abandoned: number | null;
   rejected: number | null;
+  /** Held browsers that got the waiting page, and came back as new requests. */
+  waitingPages: number;
   longestHoldMs: number | null;
   /** The requests that are still held at the end of a failed run. Null if unknown. */
   stillHeld: number | null;
@@ -74,6 +76,7 @@ export function createRunReport(app: string, command: string, clock: Clock): Run
     released: 0,
     abandoned: 0,
     rejected: 0,
+    waitingPages: 0,
     longestHoldMs: null,
     stillHeld: 0,
     medianHoldMs: null,
@@ -133,6 +136,7 @@ export function addPauseToReport(report: RunReport, pause: Body | undefined): vo
     report[name] = sum === null || value === null ? null : sum + value;
   }
   if (!pause) return;
+  report.waitingPages += readNumber(pause['waitingPages']) ?? 0;
   const longest = readNumber(pause['longestHoldMs']);
   if (longest !== null) report.longestHoldMs = Math.max(report.longestHoldMs ?? 0, longest);
   report.medianHoldMs = readNumber(pause['medianHoldMs']) ?? report.medianHoldMs;
@@ -176,7 +180,8 @@ export function reportLines(report: RunReport): string[] {
 }
 
 function countsLine(report: RunReport): string {
-  const { held, released, abandoned, rejected, stillHeld, longestHoldMs, medianHoldMs } = report;
+  const { held, released, abandoned, rejected, waitingPages, stillHeld } = report;
+  const { longestHoldMs, medianHoldMs } = report;
   if (held === null)
     return 'The number of held requests is unknown, because the server did not report it.';
   const waits =
@@ -184,5 +189,6 @@ function countsLine(report: RunReport): string {
       ? ''
       : `; longest wait ${formatMs(longestHoldMs)}${medianHoldMs === null ? '' : `, median ${formatMs(medianHoldMs)}`}`;
   const still = stillHeld ? `, ${stillHeld} still held` : '';
-  return `${held} held, ${released} released, ${abandoned} abandoned, ${rejected} rejected${still}${waits}.`;
+  const pages = waitingPages === 0 ? '' : `, ${formatCount(waitingPages, 'waiting page')}`;
+  return `${held} held, ${released} released, ${abandoned} abandoned, ${rejected} rejected${pages}${still}${waits}.`;
 }

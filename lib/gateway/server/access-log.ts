@@ -9,6 +9,7 @@ import { formatMs } from '../../common/format.js';
 import { escapeUnprintable } from '../../common/printable.ts';
 import { describe } from '../../common/request.ts';
 import { requestIdOf } from '../../http/request-id.ts';
+import { rejectionCodeOf } from '../../http/send-rejection.ts';
 import type { Exchange } from '../proxy/exchange.ts';
 import type { Destination } from './app-route.ts';
 import type { AccessLogFormat, LineStream } from '../config/config.ts';
@@ -97,6 +98,7 @@ function jsonLine(finished: FinishedRequest, time: string): string {
     status,
     ...(outcome !== 'answered' && { outcome }),
     ...(error !== undefined && { error }),
+    code: rejectionCodeOf(req),
     bytesIn,
     bytes,
     durationMs: Math.round(durationMs),
@@ -123,7 +125,7 @@ function prettyLine(
     formatMs(durationMs),
     held === undefined ? '' : `(held ${formatMs(held)})`,
     outcome === 'answered' ? '' : outcome,
-    exchange.error ?? '',
+    exchange.error ?? rejectionCodeOf(req) ?? '',
     app === null || app === 'default' ? '' : `[${app}]`,
   ];
   const line = parts.filter((part) => part !== '').join(' ');

@@ -11,8 +11,6 @@ export interface PageContent {
   /** Lines such as "Expected end: in 3 minutes". */
   readonly times: readonly string[];
   readonly note: string | undefined;
-  /** Seconds until the page reloads itself; undefined if it does not. */
-  readonly reloadAfter: number | undefined;
 }
 
 const STYLE =
@@ -22,20 +20,21 @@ const STYLE =
 
 /** The Content-Security-Policy of the page. */
 export const PAGE_POLICY =
-  "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; " +
+  "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; " +
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`;
 
 export function builtInPage(page: PageContent): string {
-  const { language, title, message, isOwnMessage, times, note, reloadAfter } = page;
+  const { language, title, message, isOwnMessage, times, note } = page;
   return (
     `<!doctype html><html lang="${language}"><meta charset="utf-8">` +
     '<meta name="viewport" content="width=device-width">' +
-    (reloadAfter === undefined ? '' : `<meta http-equiv="refresh" content="${reloadAfter}">`) +
+    // Otherwise the browser requests an icon, which would be held.
+    '<link rel="icon" href="data:,">' +
     `<title>${escapeHtml(title)}</title><style>${STYLE}</style>` +
-    `<h1>${escapeHtml(title)}</h1>` +
+    `<main><h1>${escapeHtml(title)}</h1>` +
     `<p${isOwnMessage ? ' lang=""' : ''}>${escapeHtml(message)}</p>` +
     (times.length > 0 ? `<p>${times.map(escapeHtml).join('<br>')}</p>` : '') +
     (note === undefined ? '' : `<p>${escapeHtml(note)}</p>`) +
-    '</html>\n'
+    '</main></html>\n'
   );
 }

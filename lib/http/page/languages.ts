@@ -12,7 +12,7 @@ export type Topic =
 type TitleAndDetail = readonly [title: string, detail: string];
 
 export interface Phrases {
-  /** Labels before a relative time, such as "2 minutes ago". */
+  /** Labels before a relative time, such as "2 minutes ago", with the punctuation of the language. */
   readonly since: string;
   readonly expectedEnd: string;
   readonly latestEnd: string;
@@ -26,16 +26,16 @@ export type Language = 'en' | 'de' | 'fr' | 'es' | 'bg' | 'pt' | 'ja';
 
 export const PHRASES: Readonly<Record<Language, Phrases>> = {
   en: {
-    since: 'Started',
-    expectedEnd: 'Expected end',
-    latestEnd: 'At the latest',
+    since: 'Started: ',
+    expectedEnd: 'Expected end: ',
+    latestEnd: 'At the latest: ',
     reloads: 'This page reloads by itself.',
     notProcessed: 'What you sent was not processed. Please go back and send it again.',
   },
   de: {
-    since: 'Beginn',
-    expectedEnd: 'Voraussichtliches Ende',
-    latestEnd: 'Spätestens',
+    since: 'Beginn: ',
+    expectedEnd: 'Voraussichtliches Ende: ',
+    latestEnd: 'Spätestens: ',
     reloads: 'Diese Seite lädt sich von selbst neu.',
     notProcessed:
       'Ihre Eingaben wurden nicht verarbeitet. Bitte gehen Sie zurück und senden Sie sie erneut.',
@@ -52,9 +52,9 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     },
   },
   fr: {
-    since: 'Début',
-    expectedEnd: 'Fin prévue',
-    latestEnd: 'Au plus tard',
+    since: 'Début\u00a0: ',
+    expectedEnd: 'Fin prévue\u00a0: ',
+    latestEnd: 'Au plus tard\u00a0: ',
     reloads: 'Cette page se recharge automatiquement.',
     notProcessed:
       "Votre envoi n'a pas été traité. Veuillez revenir en arrière et l'envoyer de nouveau.",
@@ -71,9 +71,9 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     },
   },
   es: {
-    since: 'Inicio',
-    expectedEnd: 'Fin previsto',
-    latestEnd: 'A más tardar',
+    since: 'Inicio: ',
+    expectedEnd: 'Fin previsto: ',
+    latestEnd: 'A más tardar: ',
     reloads: 'Esta página se recarga automáticamente.',
     notProcessed: 'Los datos enviados no se han procesado. Vuelva atrás y envíelos de nuevo.',
     topics: {
@@ -92,9 +92,9 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     },
   },
   bg: {
-    since: 'Начало',
-    expectedEnd: 'Очакван край',
-    latestEnd: 'Най-късно',
+    since: 'Начало: ',
+    expectedEnd: 'Очакван край: ',
+    latestEnd: 'Най-късно: ',
     reloads: 'Тази страница се презарежда автоматично.',
     notProcessed:
       'Изпратените данни не бяха обработени. Моля, върнете се назад и ги изпратете отново.',
@@ -111,9 +111,9 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     },
   },
   pt: {
-    since: 'Início',
-    expectedEnd: 'Fim previsto',
-    latestEnd: 'O mais tardar',
+    since: 'Início: ',
+    expectedEnd: 'Fim previsto: ',
+    latestEnd: 'O mais tardar: ',
     reloads: 'Esta página é recarregada automaticamente.',
     notProcessed: 'Os dados enviados não foram processados. Volte e envie-os novamente.',
     topics: {
@@ -129,9 +129,9 @@ export const PHRASES: Readonly<Record<Language, Phrases>> = {
     },
   },
   ja: {
-    since: '開始',
-    expectedEnd: '終了予定',
-    latestEnd: '遅くとも',
+    since: '開始: ',
+    expectedEnd: '終了予定: ',
+    latestEnd: '遅くとも: ',
     reloads: 'このページは自動的に再読み込みされます。',
     notProcessed:
       '送信された内容は処理されませんでした。前のページに戻って、もう一度送信してください。',

@@ -32,7 +32,7 @@ export function describeRejection(
   const language = isPage ? languageFor(req, rejection) : 'en';
   const reloadAfter =
     isPage && retryAfter !== undefined && !hasSent(req)
-      ? spread(Math.min(retryAfter, LONGEST_RELOAD), random)
+      ? spread(rejection.reloadAfter ?? Math.min(retryAfter, LONGEST_RELOAD), random)
       : undefined;
   const [title, detail] = textsIn(language, rejection);
   const expectedIn = futureOf(times?.expectedEndInMs);
@@ -57,7 +57,7 @@ export function describeRejection(
 
 /** The body where the operator has none for this response. */
 export function builtInContent(text: RejectionText): ErrorPageContent {
-  const { context, language, reloadAfter, rejection } = text;
+  const { context, language, rejection } = text;
   if (context.format === 'json') {
     return { contentType: 'application/problem+json', body: problem(context) };
   }
@@ -65,7 +65,6 @@ export function builtInContent(text: RejectionText): ErrorPageContent {
     ...context,
     isOwnMessage: rejection.message !== undefined,
     times: timeLines(rejection.times, context, PHRASES[language]),
-    reloadAfter,
   });
   return { contentType: 'text/html; charset=utf-8', body };
 }
@@ -106,11 +105,11 @@ function timeLines(
 ): string[] {
   const endsInMs = futureOf(times?.endsInMs);
   return [
-    ...(since === undefined ? [] : [`${phrases.since}: ${since}`]),
-    ...(expectedIn === undefined ? [] : [`${phrases.expectedEnd}: ${expectedIn}`]),
+    ...(since === undefined ? [] : [`${phrases.since}${since}`]),
+    ...(expectedIn === undefined ? [] : [`${phrases.expectedEnd}${expectedIn}`]),
     ...(expectedIn !== undefined || endsInMs === undefined
       ? []
-      : [`${phrases.latestEnd}: ${relativeTime(language, endsInMs)}`]),
+      : [`${phrases.latestEnd}${relativeTime(language, endsInMs)}`]),
   ];
 }
 
