@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 /** The public exports of `antract`. */
 export type { AdminOptions, ReloadResult } from './admin/access/access-check.ts';
+export type { AdminToken, NamedToken } from './admin/access/token.ts';
 export type { MetricsOptions } from './admin/metrics/metrics.ts';
 export type { MetricsPeers } from './admin/metrics/metrics-peers.ts';
 export type { MetricJson, MetricsJson, MetricsRegister } from './admin/metrics/prom-client.ts';

@@ -112,6 +112,15 @@ describe('who sent a command', () => {
     expect(body).toContain('App blog is stopped by zoë@build7 (127.0.0.1)');
   });
 
+  it('has the name of the token, if it has one', async () => {
+    const { ask } = await start({ token: ['secret', { name: 'ci', token: 'other' }] });
+    const named = await ask('/enable?app=shop', { authorization: 'Bearer other' });
+    expect(named.json.by).toEqual({ name: null, address: '127.0.0.1', token: 'ci' });
+    const plain = await ask('/enable?app=blog', { authorization: 'Bearer secret' });
+    expect(plain.json.by).toMatchObject({ token: null });
+    expect((await ask('/enable?app=blog', { authorization: 'Bearer ci' })).status).toBe(401);
+  });
+
   it('is shortened and printed without control characters, and gives no access', async () => {
     const { ask } = await start({ token: 'secret' });
     const by = { 'x-antract-by': `\u202eroot${'x'.repeat(500)}` };

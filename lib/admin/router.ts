@@ -49,7 +49,8 @@ export function createAdminRouter(
 
   const serve = async (req: MountedRequest, res: ServerResponse): Promise<void> => {
     const name = endpointOf(req);
-    const problem = (await keepOut(req)) ?? (name ? whyNot(ENDPOINTS[name], req) : UNKNOWN_PATH);
+    const access = await keepOut(req);
+    const problem = access.problem ?? (name ? whyNot(ENDPOINTS[name], req) : UNKNOWN_PATH);
     if (problem || !name) {
       const asksForToken = name === 'index' && problem?.status === 401;
       const html = asksForToken ? views.dashboard.login : undefined;
@@ -60,7 +61,7 @@ export function createAdminRouter(
     const rendered = await ENDPOINTS[name].run({
       registry,
       core,
-      by: senderOf(req),
+      by: senderOf(req, access.token),
       parameters,
       req,
       res,

@@ -9,7 +9,7 @@ import type { MetricsOptions } from '../metrics/metrics.ts';
 import type { MetricsPeers } from '../metrics/metrics-peers.ts';
 import type { Problem } from '../problem.ts';
 import type { MetricsRegister } from '../metrics/prom-client.ts';
-import { createTokenCheck, readTokens } from './token.ts';
+import { createTokenCheck, readTokens, type AdminToken } from './token.ts';
 import { WrongTokens } from './wrong-tokens.ts';
 
 /**
@@ -21,11 +21,12 @@ import { WrongTokens } from './wrong-tokens.ts';
 export interface AdminOptions {
   /**
    * The secret, or several while you replace one. Clients send it as `Authorization: Bearer`, or as the
-   * password of `Basic` with any user name.
+   * password of `Basic` with any user name. `{ name, token }` gives a token a name, which the status and the log
+   * show for its commands.
    *
    * @default none
    */
-  token?: string | readonly string[] | undefined;
+  token?: AdminToken | readonly AdminToken[] | undefined;
   /**
    * Whether this request may use the admin endpoints. Only `true`, or a promise for `true`, allows it. An
    * error refuses the request and is logged.
@@ -61,8 +62,15 @@ export interface ReloadResult {
   readonly leaving: number;
 }
 
-/** Resolves with the reason to refuse the request; undefined allows it. */
-export type AccessCheck = (req: IncomingMessage) => Promise<Problem | undefined>;
+/** Whether a request may use the endpoints. */
+export interface Access {
+  /** Why the request is refused; undefined if it is not. */
+  readonly problem?: Problem | undefined;
+  /** The name of its token. */
+  readonly token?: string | undefined;
+}
+
+export type AccessCheck = (req: IncomingMessage) => Promise<Access>;
 
 const UNAUTHORIZED: Problem = Object.freeze({
   status: 401,
@@ -99,15 +107,17 @@ export function createAccessCheck(
 ): AccessCheck {
   const { token: tokens, authorize } = readAdminOptions(options);
   if (tokens.length === 0 && !authorize) return createLoopbackRule(logger, advice);
-  const hasToken = tokens.length === 0 ? () => true : createTokenCheck(tokens);
+  const findToken = tokens.length === 0 ? () => ({ name: undefined }) : createTokenCheck(tokens);
   const wrongTokens = new WrongTokens(logger, closed);
   return async (req) => {
-    if (!hasToken(req)) {
+    const token = findToken(req);
+    if (!token) {
       // A browser sends its first request without a token. That is no wrong token.
       if (req.headers.authorization !== undefined) wrongTokens.add(req.socket.remoteAddress);
-      return UNAUTHORIZED;
+      return { problem: UNAUTHORIZED };
     }
-    return authorize && !(await isAuthorized(authorize, req, logger)) ? FORBIDDEN : undefined;
+    const isRefused = authorize && !(await isAuthorized(authorize, req, logger));
+    return isRefused ? { problem: FORBIDDEN } : { token: token.name };
   };
 }
 
@@ -121,7 +131,7 @@ function createLoopbackRule(logger: Logger, advice: string): AccessCheck {
     const why = whyNotDirectLoopback(req);
     if (!hasWarned) logger.warn(loopbackWarning(why, advice));
     hasWarned = true;
-    return why === undefined ? undefined : NOT_LOOPBACK;
+    return why === undefined ? {} : { problem: NOT_LOOPBACK };
   };
 }
 
@@ -151,7 +161,7 @@ async function isAuthorized(
 }
 
 interface AdminSettings {
-  readonly token: readonly string[];
+  readonly token: readonly AdminToken[];
   readonly authorize: AdminOptions['authorize'];
   readonly metrics: MetricsOptions | undefined;
   readonly metricsPeers: MetricsPeers | undefined;

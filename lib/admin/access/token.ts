@@ -5,18 +5,47 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { AntractError } from '../../common/errors.ts';
-import type { Reader } from '../../common/validate.ts';
+import { isPlainObject, type Reader } from '../../common/validate.ts';
 import { countHeader } from './request-headers.ts';
 
-/** Every request is compared with all tokens, so that timing reveals nothing. */
-export function createTokenCheck(tokens: readonly string[]): (req: IncomingMessage) => boolean {
-  const digests = tokens.map((token) => digest(Buffer.from(token)));
+/** A token whose commands the status, the events and the log attribute to a name. */
+export interface NamedToken {
+  /** Such as `ci`. */
+  readonly name: string;
+  /** The secret. */
+  readonly token: string;
+}
+
+/** A token for the admin endpoints. */
+export type AdminToken = string | NamedToken;
+
+/** The token that a request has. */
+export interface TokenMatch {
+  readonly name: string | undefined;
+}
+
+/**
+ * Every request is compared with all tokens, so that timing reveals nothing.
+ *
+ * @returns a function that returns undefined for a request without a valid token.
+ */
+export function createTokenCheck(
+  tokens: readonly AdminToken[],
+): (req: IncomingMessage) => TokenMatch | undefined {
+  const known = tokens.map((token) => ({
+    name: typeof token === 'string' ? undefined : token.name,
+    digest: digest(Buffer.from(secretOf(token))),
+  }));
   return (req) => {
     const given = credential(req);
-    if (given === undefined) return false;
+    if (given === undefined) return undefined;
     const givenDigest = digest(given);
-    return digests.map((known) => timingSafeEqual(known, givenDigest)).includes(true);
+    return known.filter((one) => timingSafeEqual(one.digest, givenDigest))[0];
   };
+}
+
+export function secretOf(token: AdminToken): string {
+  return typeof token === 'string' ? token : token.token;
 }
 
 // Digests have equal lengths. timingSafeEqual() throws for different ones.
@@ -41,15 +70,20 @@ function passwordOf(userAndPassword: string): Buffer | undefined {
 }
 
 /** Reads one token or several. Messages must not show the value, because they are logged. */
-export const readTokens: Reader<readonly string[]> = (name, value) => {
+export const readTokens: Reader<readonly AdminToken[]> = (name, value) => {
   const tokens: readonly unknown[] = Array.isArray(value) ? value : [value];
-  if (tokens.length > 0 && tokens.every(isToken)) return tokens;
+  if (tokens.length > 0 && tokens.every(isAdminToken)) return tokens;
   throw new AntractError(
     'ERR_ANTRACT_OPTION',
     `Expected \`${name}\` to be a string that is not empty and has neither white space at its ends ` +
-      'nor control characters, or an array of at least one such string.',
+      'nor control characters, an object { name, token } of two such strings, or an array of at least one of these.',
   );
 };
+
+function isAdminToken(value: unknown): value is AdminToken {
+  if (!isPlainObject(value)) return isToken(value);
+  return Object.keys(value).length === 2 && isToken(value['name']) && isToken(value['token']);
+}
 
 export function isToken(value: unknown): value is string {
   return typeof value === 'string' && /^[^\p{Cc}]+$/u.test(value) && value.trim() === value;

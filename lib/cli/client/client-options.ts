@@ -1,5 +1,6 @@
 /** The flags of all commands that call a running antract, and the client that they configure. */
 import { Option, type Command } from 'commander';
+import { secretOf } from '../../admin/access/token.ts';
 import { isBlank, readAdminTokens, readTokenFile } from '../config/admin-token.ts';
 import { AdminClient } from './admin-client.ts';
 import { DEFAULT_ADMIN_URL, readAdminUrl } from './admin-url.ts';
@@ -87,17 +88,20 @@ function readTokenVariables(): string | undefined {
   }
   if (file !== undefined) return firstTokenOf(file);
   if (token !== undefined) return checkToken(token, 'ANTRACT_TOKEN');
-  return readAdminTokens({
-    file: process.env['ANTRACT_ADMIN_TOKEN_FILE'],
-    fileSource: 'env',
-    variable: process.env['ANTRACT_ADMIN_TOKEN'],
-    warn,
-  })?.[0];
+  const [shared] =
+    readAdminTokens({
+      file: process.env['ANTRACT_ADMIN_TOKEN_FILE'],
+      fileSource: 'env',
+      variable: process.env['ANTRACT_ADMIN_TOKEN'],
+      warn,
+    }) ?? [];
+  return shared && secretOf(shared);
 }
 
 /** The file may be the one of the server, which can hold several tokens. */
 function firstTokenOf(file: string): string | undefined {
-  return readTokenFile(file, warn)[0];
+  const [first] = readTokenFile(file, warn);
+  return first && secretOf(first);
 }
 
 function checkToken(token: string, name: string): string {

@@ -3,7 +3,7 @@
  * show a token, because messages end up in logs.
  */
 import { readFileSync, statSync } from 'node:fs';
-import { isToken } from '../../admin/access/token.ts';
+import { isToken, type AdminToken } from '../../admin/access/token.ts';
 import { AntractError } from '../../common/errors.ts';
 import { UsageError } from '../cli-error.ts';
 import type { Source } from './read-flags.ts';
@@ -23,7 +23,7 @@ export function readAdminTokens({
   fileSource,
   variable,
   warn,
-}: TokenSources): string[] | undefined {
+}: TokenSources): AdminToken[] | undefined {
   if (variable !== undefined && fileSource !== 'cli') {
     const tokens = parse(variable, 'ANTRACT_ADMIN_TOKEN', (line) => line.split(','));
     if (tokens.length > 0) return tokens;
@@ -40,20 +40,26 @@ export function readAdminTokens({
   return readTokenFile(file as string, warn);
 }
 
-/** One token per line. Blank lines and lines that start with `#` are skipped. */
-export function readTokenFile(path: string, warn: (message: string) => void): string[] {
+/**
+ * One token per line. Blank lines and lines that start with `#` are skipped, but `# name: ci` gives the token on
+ * the next line a name.
+ */
+export function readTokenFile(path: string, warn: (message: string) => void): AdminToken[] {
   const tokens = parse(readText(path, warn), path, (line) => [line]);
   if (tokens.length > 0) return tokens;
   throw new UsageError(`Expected a token in ${path}, which has only comments and blank lines.`);
 }
 
-function parse(text: string, where: string, split: (line: string) => string[]): string[] {
-  return text.split('\n').flatMap((line, index) => {
+const NAME = /^\s*#\s*name:\s*(\S.*?)\s*$/;
+
+function parse(text: string, where: string, split: (line: string) => string[]): AdminToken[] {
+  return text.split('\n').flatMap((line, index, lines): AdminToken[] => {
     if (line.trim().startsWith('#')) return [];
     const tokens = split(line)
       .map((token) => token.trim())
       .filter((token) => token !== '');
-    if (tokens.every(isToken)) return tokens;
+    const name = NAME.exec(lines[index - 1] ?? '')?.[1];
+    if (tokens.every(isToken)) return tokens.map((token) => (name ? { name, token } : token));
     throw new UsageError(
       `Expected the token on line ${index + 1} of ${where} to be without control characters.`,
     );

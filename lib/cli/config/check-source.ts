@@ -27,7 +27,7 @@ export interface Checked {
   /** Undefined if the file can't be read. */
   readonly source: ConfigSource | undefined;
   readonly apps: readonly CheckedApp[];
-  readonly tokens: readonly string[];
+  readonly tokens: readonly unknown[];
 }
 
 export async function checkSource(

@@ -19,7 +19,7 @@ export interface OptionRow {
 export function optionRows(
   source: ConfigSource,
   apps: readonly CheckedApp[],
-  tokens: readonly string[],
+  tokens: readonly unknown[],
 ): OptionRow[] {
   const rows = FLAGS.map((flag) => flagRow(flag, source));
   return [...rows, ...tokenRow(source, tokens), ...appRows(source, apps)];
@@ -35,7 +35,7 @@ function flagRow({ key, long, env, defaultText }: Flag, { values, file }: Config
   return { option: key, value: defaultText ?? null, from: 'default' };
 }
 
-function tokenRow({ values }: ConfigSource, tokens: readonly string[]): OptionRow[] {
+function tokenRow({ values }: ConfigSource, tokens: readonly unknown[]): OptionRow[] {
   if (tokens.length === 0) return [];
   const isVariable =
     process.env['ANTRACT_ADMIN_TOKEN'] !== undefined &&

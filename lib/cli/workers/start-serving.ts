@@ -1,4 +1,5 @@
 /** Starts what `antract serve` runs: reads the configuration, opens the store, and sets up the workers. */
+import type { AdminToken } from '../../admin/access/token.ts';
 import { AntractError } from '../../common/errors.ts';
 import type { LogRecord } from '../../common/logger.ts';
 import { backendsOf, warnOfRefusals } from './backends.ts';
@@ -101,7 +102,7 @@ export function readTokens(
   file: unknown,
   sources: FlagValues['sources'],
   warn: (message: string) => void,
-): string[] | undefined {
+): AdminToken[] | undefined {
   const variable = process.env['ANTRACT_ADMIN_TOKEN'];
   return readAdminTokens({ file, fileSource: sources.get('adminTokenFile'), variable, warn });
 }

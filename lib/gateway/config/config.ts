@@ -3,6 +3,7 @@
  * core are passed on and keep their meaning.
  */
 import type { IncomingMessage } from 'node:http';
+import type { AdminToken } from '../../admin/access/token.ts';
 import type { AntractOptions, AppOptions, Duration, Logger } from '../../options/options.ts';
 import type { ListenAddress } from './listen-address.ts';
 import type { Target } from './target.ts';
@@ -95,7 +96,7 @@ export interface GatewayConfig extends Omit<AntractOptions, 'apps' | 'maxApps'>,
    *
    * @default none
    */
-  adminToken?: string | readonly string[] | undefined;
+  adminToken?: AdminToken | readonly AdminToken[] | undefined;
   /**
    * Decides which requests may use the admin endpoints.
    *
@@ -157,7 +158,7 @@ export interface OwnSettings extends ProxySettings {
   readonly host: string;
   readonly port: number;
   readonly adminListen: ListenAddress | undefined;
-  readonly adminToken: readonly string[];
+  readonly adminToken: readonly AdminToken[];
   readonly authorize: GatewayConfig['authorize'];
   readonly trustForwarded: boolean;
   readonly accessLog: LineStream | false;
