@@ -36,8 +36,9 @@ export async function untilReleased({
     const isNeeded = core.listOwn().some(({ held, phase }) => held > 0 || phase === 'pausing');
     if (isNeeded) pausedUntil = now;
     const left = pausedUntil + timeout - now;
-    const isSettled = !isNeeded && all.every((tracker) => tracker.isSettled);
-    if (isSettled || left <= ENDING_MS || isClosing()) return Math.max(left, ENDING_MS);
+    const isSettled = all.every((tracker) => tracker.isSettled);
+    const isOver = !isNeeded && (isSettled || left <= ENDING_MS);
+    if (isOver || isClosing()) return Math.max(left, ENDING_MS);
     await new Promise<void>((resolve) => {
       systemClock.after(CHECK_EVERY_MS, resolve, { ref: true });
     });
