@@ -108,6 +108,14 @@ const STATES: [name: string, enter: (site: Site) => Promise<unknown>][] = [
     },
   ],
   [
+    'a command that gets no answer',
+    async ({ page }) => {
+      await page.route('**/enable', () => undefined);
+      await command(page, 'Pause');
+      await shows(part(page, 'late'), '--admin-listen');
+    },
+  ],
+  [
     'a compact row',
     async ({ page }) => {
       await button(page, 'shop').click();
@@ -137,6 +145,7 @@ describe('the dashboard', () => {
 
   afterEach(async () => {
     const { gateway, page } = site;
+    await page.unrouteAll();
     await page.keyboard.press('Escape');
     await gateway.antract.disable('shop');
     await shows(field(page, 'phase'), exactly('running'));

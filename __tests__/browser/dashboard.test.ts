@@ -258,9 +258,11 @@ describe('the dashboard', () => {
       expect((await request(gateway.url)).status).toBe(200);
       await button(page, 'Stop…').click();
       await page.getByLabel('Message to clients').fill('Back at nine.');
+      await page.getByLabel('Expected duration').fill('10m');
       await button(page, 'Stop').click();
       await shows(field(page, 'phase'), exactly('stopped'));
       await shows(field(page, 'ends'), exactly('never'));
+      await shows(page.locator('[data-figure="elapsed"]'), /9 min 5\d s expected/);
       await shows(field(page, 'details'), 'Clients are told: Back at nine.');
       expect((await request(gateway.url)).status).toBe(503);
       await command(page, 'Resume');

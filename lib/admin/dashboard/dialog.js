@@ -19,6 +19,7 @@ export class CommandDialog {
   #command = 'enable';
   /** @type {import('./status.d.ts').Status | undefined} */
   #status;
+  #pending = new AbortController();
 
   /**
    * @param {{ dialog: HTMLDialogElement, client: import('./client.js').AdminClient }} deps
@@ -30,7 +31,10 @@ export class CommandDialog {
     this.#client = client;
     this.#onDone = onDone;
     this.#part('cancel').addEventListener('click', () => dialog.close());
-    dialog.addEventListener('close', () => onClose(this.#status?.app ?? ''));
+    dialog.addEventListener('close', () => {
+      this.#pending.abort();
+      onClose(this.#status?.app ?? '');
+    });
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
       void this.#run();
@@ -53,7 +57,9 @@ export class CommandDialog {
     if (heading) heading.textContent = title;
     if (paragraph) paragraph.textContent = text;
     this.#form.reset();
-    for (const field of this.#fields()) field.hidden = field.dataset['for'] !== command;
+    for (const field of this.#fields()) {
+      field.hidden = !field.dataset['for']?.split(' ').includes(command);
+    }
     this.#part('max-time').setAttribute('placeholder', defaultMaxTime(status));
     const button = this.#part('confirm');
     button.textContent = confirm;
@@ -76,10 +82,12 @@ export class CommandDialog {
   async #run() {
     const button = this.#part('confirm');
     button.disabled = true;
+    this.#pending = new AbortController();
+    const { signal } = this.#pending;
     const late = setTimeout(() => (this.#part('late').hidden = false), LATE_MS);
     try {
       const endpoint = this.#command === 'narrow' ? 'enable' : this.#command;
-      this.#onDone(await sendCommand(this.#client, endpoint, this.#parameters()));
+      this.#onDone(await sendCommand(this.#client, endpoint, this.#parameters(), signal));
       this.#dialog.close();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -144,12 +152,13 @@ export class CommandDialog {
  * @param {import('./client.js').AdminClient} client
  * @param {string} endpoint
  * @param {Record<string, string>} parameters
+ * @param {AbortSignal[]} signals
  */
-export async function sendCommand(client, endpoint, parameters) {
+export async function sendCommand(client, endpoint, parameters, ...signals) {
   const answer = await client.request(endpoint, {
     method: 'POST',
     body: new URLSearchParams(parameters),
-    signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    signal: AbortSignal.any([AbortSignal.timeout(ANSWER_WITHIN_MS), ...signals]),
   });
   const { result, detail } = await answer.json();
   if (!answer.ok) throw new Error(printable(detail ?? `Answered ${answer.status}.`));

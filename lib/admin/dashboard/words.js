@@ -68,7 +68,7 @@ export function summaryOf(apps) {
  */
 export function backendText(status, now, passedMs) {
   const text = backendSentence(status, now, passedMs);
-  return status.target === null ? text : text.replace(/^(The backend (is )?|Backend )/, '');
+  return status.target === null ? text : text.replace(/^(The backend (is )?|Backend:? )/, '');
 }
 
 /**
@@ -79,15 +79,26 @@ export function backendText(status, now, passedMs) {
 function backendSentence({ backend, phase }, now, passedMs) {
   const { state, forMs, probing, summary } = backend;
   if (forMs !== null) {
+    const since = sinceText(now, forMs + passedMs);
+    if (state === 'up') return summary ?? `Backend up ${since}`;
     const duration = formatMs(roundedMs(forMs + passedMs));
-    const since = `since ${clockTime(now - forMs - passedMs)} (${duration})`;
-    if (state === 'down') return `${(summary ?? 'The backend is down.').slice(0, -1)}, ${since}`;
-    return summary ?? `Backend up ${since}`;
+    return `${(summary ?? 'The backend is down.').slice(0, -1)}, ${since} (${duration})`;
   }
   if (summary !== null) return summary;
-  if (probing) return 'Backend being probed';
-  if (phase === 'running') return 'Backend not seen yet: no request so far';
-  return `Backend not seen since the ${phase === 'stopped' ? 'stop' : 'pause'}`;
+  if (probing) return 'Backend: being probed';
+  if (phase === 'running') return 'Backend: no contact yet, because no request came';
+  return `Backend: no contact since the ${phase === 'stopped' ? 'stop' : 'pause'}`;
+}
+
+/** With this duration, a time without a date would be ambiguous. */
+const LONG_MS = 12 * 3_600_000;
+
+/**
+ * @param {number} now
+ * @param {number} ms
+ */
+function sinceText(now, ms) {
+  return ms < LONG_MS ? `since ${clockTime(now - ms)}` : `for ${formatMs(ms)}`;
 }
 
 /** Why an app is paused or stopped, and by whom; empty if that is unknown. @param {Status} status */
