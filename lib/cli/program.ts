@@ -20,10 +20,11 @@ const COMMANDS: ReadonlyMap<string | undefined, () => Promise<AddCommand>> = new
   ['events', async () => (await import('./commands/events.ts')).addEvents],
   ['reload', async () => (await import('./commands/reload.ts')).addReload],
   ['schema', async () => (await import('./commands/schema.ts')).addSchema],
+  ['completion', async () => (await import('./commands/completion.ts')).addCompletion],
   ['worker', async () => (await import('./commands/worker.ts')).addWorker],
 ]);
 
-/** @param name the first argument. If it names a command, no other command is loaded. */
+/** @param name the first argument. If it names a command, other commands are loaded only for `completion`. */
 export async function createProgram(
   version: string,
   name: string | undefined,
@@ -39,7 +40,8 @@ export async function createProgram(
     .configureHelp({ subcommandTerm: (command) => `${command.name()} ${command.usage()}` })
     .exitOverride()
     .showHelpAfterError('(--help tells more)');
-  const named = COMMANDS.get(name);
+  // It needs all commands.
+  const named = name === 'completion' ? undefined : COMMANDS.get(name);
   for (const load of named ? [named] : COMMANDS.values()) (await load())(program, childCommand);
   return program;
 }

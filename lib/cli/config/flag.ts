@@ -25,7 +25,7 @@ export interface Flag {
 }
 
 /** The values whose variable must not be empty. */
-const LOCATIONS = ['<url>', '<address>', '<file>', '<path>'];
+const LOCATIONS = ['<url>', '<address>', '<file>', '<directory>', '<path>'];
 
 const DURATION = '<duration>';
 const SIZE = '<size>';

@@ -160,7 +160,11 @@ export const FLAGS: readonly Flag[] = [
     "memory for each held request's body; the rest goes to a file",
     defaults.spool.memory,
   ),
-  flag('spool.directory', '<path>', 'directory of the body files (default: a temporary directory)'),
+  flag(
+    'spool.directory',
+    '<directory>',
+    'directory of the body files (default: a temporary directory)',
+  ),
   flag(
     'spool.maxBody',
     '<size>',
@@ -171,7 +175,7 @@ export const FLAGS: readonly Flag[] = [
 
   flag(
     'errorPage',
-    '<path>',
+    '<directory>',
     'directory with pages of your own, such as 503.html and 502.json (default: built-in pages)',
   ),
 
@@ -195,7 +199,7 @@ export const FLAGS: readonly Flag[] = [
   ),
   flag(
     'stateFile',
-    '<path>',
+    '<file>',
     'file that keeps pauses through a restart (default: state.json in $STATE_DIRECTORY, if set)',
   ),
   flag('redisPrefix', '<text>', 'prefix of the keys in Redis', DEFAULT_PREFIX),
