@@ -395,6 +395,15 @@ describe('the dashboard', () => {
     },
   );
 
+  itInBrowser('shows why the server refuses the stream', async () => {
+    const gateway = await openGateway({ target });
+    const body = 'All 32 event streams are in use.\nERR_ANTRACT_ADMIN_BUSY\n';
+    const { page } = await openPage(gateway.adminUrl as string, {}, (opened) =>
+      opened.route('**/events', (route) => route.fulfill({ status: 503, body })),
+    );
+    await shows(part(page, 'lost'), 'is lost. All 32 event streams are in use. This page');
+  });
+
   itInBrowser('says so when a command does not leave the browser', async () => {
     const { page } = await openSite();
     await page.route('**/enable', () => undefined);

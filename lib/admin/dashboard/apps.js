@@ -63,10 +63,14 @@ export class Apps {
     return news;
   }
 
-  /** @param {readonly import('./status.d.ts').Transition[]} transitions */
-  addTransitions(transitions) {
+  /**
+   * @param {readonly import('./status.d.ts').Transition[]} transitions
+   * @param {boolean} areAll whether earlier ones are among them
+   */
+  addTransitions(transitions, areAll) {
     for (const [app, card] of this.#cards) {
-      card.addTransitions(transitions.filter((each) => each.app === app));
+      const own = transitions.filter((each) => each.app === app);
+      if (areAll || own.length > 0) card.addTransitions(own, areAll);
     }
   }
 

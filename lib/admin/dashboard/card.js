@@ -154,17 +154,19 @@ export class Card {
     }
   }
 
-  /** @param {readonly Transition[]} transitions of this app; those that are known already are skipped */
-  addTransitions(transitions) {
-    const known = new Set(this.#transitions.map(({ id, at }) => `${id} ${at}`));
-    const news = transitions.filter(({ id, at }) => !known.has(`${id} ${at}`));
-    if (news.length === 0) return;
-    this.#transitions = [...this.#transitions, ...news].slice(-50);
-    for (const { at, event, text } of news) {
-      this.#history.addMark({ time: at / 1000, name: MARKS[event], text });
-    }
+  /**
+   * @param {readonly Transition[]} transitions of this app
+   * @param {boolean} areAll whether earlier ones are among them
+   */
+  addTransitions(transitions, areAll) {
+    this.#transitions = [...(areAll ? [] : this.#transitions), ...transitions].slice(-50);
+    this.#history.marks = this.#transitions.map(({ at, event, text }) => ({
+      time: at / 1000,
+      name: MARKS[event],
+      text,
+    }));
     this.#showLog();
-    if (news.some(({ event }) => ENDS.includes(event))) void this.load();
+    if (transitions.some(({ event }) => ENDS.includes(event))) void this.load();
   }
 
   /** Loads samples and reports. */

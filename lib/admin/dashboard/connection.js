@@ -5,7 +5,7 @@ import { printable } from '../../common/format.js';
 
 /** The server sends a snapshot at least every four seconds. */
 const QUIET_MS = 10_000;
-const RETRY_MS = 1000;
+const RETRY_MS = { lost: 1000, answered: 5000 };
 /** A server answers sooner, unless the request has not left the browser. */
 const ANSWER_MS = 1000;
 
@@ -19,9 +19,9 @@ const ANSWER_MS = 1000;
 /**
  * @typedef {{
  *   onSnapshot: (snapshot: import('./status.d.ts').Snapshot) => void,
- *   onTransitions: (transitions: import('./status.d.ts').Transition[]) => void,
- *   onChange: (state: ConnectionState) => void,
- * }} ConnectionListener
+ *   onTransitions: (transitions: import('./status.d.ts').Transition[], areAll: boolean) => void,
+ *   onChange: (state: ConnectionState, reason?: string) => void,
+ * }} ConnectionListener `areAll`: earlier transitions are among them. `reason`: the server's own words
  */
 
 export class Connection {
@@ -51,8 +51,8 @@ export class Connection {
     const { signal } = this.#stream;
     this.#openAgainIn(QUIET_MS);
     this.#read(signal).then(
-      () => this.#ended(signal, 'lost'),
-      (error) => this.#ended(signal, error instanceof Refused ? 'refused' : 'lost'),
+      () => this.#ended(signal),
+      (error) => this.#ended(signal, error instanceof Answered ? error : undefined),
     );
   }
 
@@ -63,21 +63,28 @@ export class Connection {
     const headers = { Accept: 'text/event-stream' };
     const response = await this.#client.request('events', { headers, signal });
     clearTimeout(late);
-    if (response.status === 401) throw new Refused();
-    if (!response.ok || !response.body) throw new Error(`Answered ${response.status}.`);
+    if (!response.ok || !response.body) {
+      throw new Answered(response.status, await response.text());
+    }
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
+    let areAll = true;
     for (;;) {
       const { done, value } = await reader.read();
       if (done || signal.aborted) return;
       const events = (rest + value).split('\n\n');
       rest = events.pop() ?? '';
-      for (const event of events) this.#receive(event);
+      for (const event of events) if (this.#receive(event, areAll)) areAll = false;
     }
   }
 
-  /** @param {string} event */
-  #receive(event) {
+  /**
+   * True for transitions. The first ones of a stream are all that the server has.
+   *
+   * @param {string} event
+   * @param {boolean} areAll
+   */
+  #receive(event, areAll) {
     const fields = new Map(
       event.split('\n').map((line) => {
         const colon = line.indexOf(': ');
@@ -85,24 +92,29 @@ export class Connection {
       }),
     );
     const data = fields.get('data');
-    if (data === undefined) return;
+    if (data === undefined) return false;
     const content = JSON.parse(data, printableText);
     this.#openAgainIn(QUIET_MS);
-    if (fields.get('event') === 'transitions') return this.#listener.onTransitions(content);
+    if (fields.get('event') === 'transitions') {
+      this.#listener.onTransitions(content, areAll);
+      return true;
+    }
     this.#listener.onChange('live');
     this.#listener.onSnapshot(content);
+    return false;
   }
 
   /**
    * @param {AbortSignal} signal
-   * @param {ConnectionState} state
+   * @param {Answered} [answered]
    */
-  #ended(signal, state) {
+  #ended(signal, answered) {
     if (signal.aborted) return;
     clearTimeout(this.#timer);
     this.#stream.abort();
-    this.#listener.onChange(state);
-    if (state === 'lost') this.#openAgainIn(RETRY_MS);
+    if (answered?.status === 401) return this.#listener.onChange('refused');
+    this.#listener.onChange('lost', answered?.message);
+    this.#openAgainIn(answered ? RETRY_MS.answered : RETRY_MS.lost);
   }
 
   /** @param {number} ms */
@@ -115,7 +127,20 @@ export class Connection {
   }
 }
 
-class Refused extends Error {}
+/** The server answered, but not with a stream. */
+class Answered extends Error {
+  /** @type {number} */
+  status;
+
+  /**
+   * @param {number} status
+   * @param {string} text whose first line is the reason
+   */
+  constructor(status, text) {
+    super(printable(text.split('\n')[0] ?? ''));
+    this.status = status;
+  }
+}
 
 /**
  * For JSON.parse().

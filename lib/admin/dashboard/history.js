@@ -15,12 +15,12 @@ const LONGEST_STEP = 10;
 /** @typedef {{ time: number, name: string, text: string }} Mark */
 
 export class History {
+  /** @type {Mark[]} */
+  marks = [];
   /** @type {number[]} */
   #times = [];
   /** @type {Values[]} */
   #points = [];
-  /** @type {Mark[]} */
-  #marks = [];
 
   /**
    * @param {number} time
@@ -49,20 +49,6 @@ export class History {
     for (const [time, values] of later) {
       this.#push(/** @type {number} */ (time), /** @type {Values} */ (values));
     }
-  }
-
-  /** @param {Mark} mark */
-  addMark(mark) {
-    this.#marks.push(mark);
-  }
-
-  /** Events that the server repeats after a reconnection are not kept twice. */
-  clearMarks() {
-    this.#marks = [];
-  }
-
-  get marks() {
-    return this.#marks;
   }
 
   /**
@@ -121,6 +107,5 @@ export class History {
     const first = this.#times.findIndex((time) => time > start);
     if (first < 2) return;
     for (const column of [this.#times, this.#points]) column.splice(0, first - 1);
-    this.#marks = this.#marks.filter(({ time }) => time >= start);
   }
 }

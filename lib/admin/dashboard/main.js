@@ -55,7 +55,7 @@ part('metrics').setAttribute('href', new URL('metrics', base).href);
 setInterval(tick, 1000);
 const connection = new Connection(client, {
   onSnapshot: show,
-  onTransitions: (transitions) => list.addTransitions(transitions),
+  onTransitions: (transitions, areAll) => list.addTransitions(transitions, areAll),
   onChange: setState,
 });
 
@@ -85,8 +85,12 @@ function showAbout() {
   part('about').textContent = `antract ${about.version}, up for ${formatMs(roundedMs(uptime))}`;
 }
 
-/** @param {import('./connection.js').ConnectionState} next */
-function setState(next) {
+/**
+ * @param {import('./connection.js').ConnectionState} next
+ * @param {string} [reason] the server's own words
+ */
+function setState(next, reason = '') {
+  if (next !== 'waiting') part('reason').textContent = reason;
   if (next === 'refused') login.show(client.hasToken);
   // While the page reconnects, it is still lost.
   if (next === state || (next === 'waiting' && state === 'lost' && lastSeen !== undefined)) return;

@@ -23,7 +23,7 @@ export interface Status {
   only: 'writes' | null;
   reason: string | null;
   message: string | null;
-  by: { name: string | null; address: string | null } | null;
+  by: { name: string | null; address: string | null; token: string | null } | null;
   stragglers?: {
     method: string;
     path: string;

@@ -103,7 +103,7 @@ function sinceText(now, ms) {
 
 /** Why an app is paused or stopped, and by whom; empty if that is unknown. @param {Status} status */
 export function whyText({ reason, message, by }) {
-  const who = by?.name ?? by?.address ?? null;
+  const who = by?.token ?? by?.name ?? by?.address ?? null;
   return [reason ?? message, who === null ? null : `by ${who}`].filter(Boolean).join(', ');
 }
 
