@@ -201,7 +201,7 @@ describe('antract run', () => {
     const site = await operate();
     const run = site.antract('run', '--', './no-such-command');
     expect((await run.exited).code).toBe(127);
-    expect(await site.admin('report')).toEqual({ app: 'default', report: null });
+    expect(await site.admin('report')).toMatchObject({ app: 'default', report: null });
   });
 
   it.each(['.', 'no-such-folder/report.json'])(
@@ -211,7 +211,7 @@ describe('antract run', () => {
       const run = site.antract('run', '--report', file(where), '--', 'true');
       expect((await run.exited).code).toBe(2);
       expect(run.stderr).toContain('Could not write the file of --report');
-      expect(await site.admin('report')).toEqual({ app: 'default', report: null });
+      expect(await site.admin('report')).toMatchObject({ app: 'default', report: null });
     },
   );
 

@@ -115,7 +115,6 @@ describe('the transitions of an app', () => {
       },
       { event: 'backendUp', forMs: 2000 },
     ]);
-    expect(lines.find(({ fields }) => fields['event'] === 'backendDown')?.level).toBe('warn');
   });
 
   it('count the held requests that a stop rejects, and give its message as the reason', async () => {

@@ -222,8 +222,8 @@ export class RegistryCore {
   }
 
   #countsOf(app: string): TransitionCounts {
-    const { held, inFlight, phase } = this.#fieldsOf(this.gates.peek(app));
-    return { held, inFlight, isRunning: phase === 'running' || phase === 'releasing' };
+    const { held, inFlight } = this.#fieldsOf(this.gates.peek(app));
+    return { held, inFlight };
   }
 
   readonly #emit: EmitEvent = (event, payload, request) => {

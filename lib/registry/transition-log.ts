@@ -18,7 +18,7 @@ import {
 export interface TransitionLogDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The requests of an app in all processes, and whether the app is running. */
+  /** The requests of an app in all processes. */
   readonly countsOf: (app: string) => TransitionCounts;
   /** Of several processes, one writes the line. */
   readonly isLeader: () => boolean;
@@ -27,7 +27,6 @@ export interface TransitionLogDeps {
 export interface TransitionCounts {
   readonly held: number;
   readonly inFlight: number;
-  readonly isRunning: boolean;
 }
 
 /** How many transitions are kept of each app. */
@@ -75,7 +74,7 @@ export class TransitionLog {
     const counts = this.#deps.countsOf(app);
     const transition = this.#describe(event, payload as { app: string } & Partial<Facts>, counts);
     this.#keep(transition);
-    this.#log(transition, warning, counts);
+    this.#log(transition, warning);
   }
 
   /** A command has changed the terms of a pause or a stop. This process alone knows of it, so it logs it. */
@@ -117,10 +116,10 @@ export class TransitionLog {
     };
   }
 
-  #log(transition: Transition, warning: string | undefined, counts: TransitionCounts): void {
+  #log(transition: Transition, warning: string | undefined): void {
     if (!this.#deps.isLeader()) return;
-    const isBad = warning !== undefined || (transition.event === 'backendDown' && counts.isRunning);
-    this.#write(transition, isBad ? 'warn' : 'info', warning ?? transition.text);
+    if (warning === undefined) this.#write(transition, 'info', transition.text);
+    else this.#write(transition, 'warn', warning);
   }
 
   #write(
