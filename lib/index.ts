@@ -39,6 +39,7 @@ export type {
   UnreachableEvent,
 } from './gate/events.ts';
 export type { Actor } from './gate/actor.ts';
+export type { LogRecord } from './common/logger.ts';
 export type { ContinueServer } from './http/expect-continue.ts';
 export type { Straggler } from './gate/in-flight.ts';
 export type { DuringOptions, MaintenanceWindow } from './registry/maintenance-window.ts';
