@@ -426,7 +426,7 @@ describe('status --watch', () => {
 
 describe('docs/cli.md', () => {
   it('names every flag, and no other', async () => {
-    const elsewhere = ['serve', 'demo', 'worker'];
+    const elsewhere = ['serve', 'check', 'demo', 'worker'];
     const program = await createProgram('1.2.3', undefined, []);
     const commands = program.commands.filter((command) => !elsewhere.includes(command.name()));
     const flags = commands.flatMap(({ options }) => options.map(({ long }) => long));
