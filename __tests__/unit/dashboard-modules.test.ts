@@ -223,6 +223,7 @@ describe('the words about a pause', () => {
       released: 29,
       abandoned: 2,
       rejected: 0,
+      waitingPages: 0,
       longestHoldMs: 40_000,
       medianHoldMs: 20_000,
       drainedAfterMs: 380,

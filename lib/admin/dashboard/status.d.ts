@@ -81,6 +81,7 @@ export interface Report {
   released: number;
   abandoned: number;
   rejected: number;
+  waitingPages: number;
   longestHoldMs: number | null;
   medianHoldMs: number | null;
   drainedAfterMs: number | null;

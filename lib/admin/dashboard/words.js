@@ -144,7 +144,8 @@ const ENDED_BY = {
  * @param {import('./status.d.ts').Report} report
  */
 export function reportLines(report) {
-  const { endedBy, pausedForMs, held, released, abandoned, rejected, complete } = report;
+  const { endedBy, pausedForMs, held, released, abandoned, rejected, waitingPages, complete } =
+    report;
   const { longestHoldMs, medianHoldMs, drainedAfterMs, startedAt, reason } = report;
   const end = endedBy === null ? 'Still paused' : ENDED_BY[endedBy];
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
@@ -152,6 +153,7 @@ export function reportLines(report) {
     `${released} released`,
     ...(abandoned > 0 ? [`${abandoned} given up by clients`] : []),
     ...(rejected > 0 ? [`${rejected} rejected`] : []),
+    ...(waitingPages > 0 ? [`${formatCount(waitingPages, 'waiting page')} sent`] : []),
   ];
   const soFar = complete || endedBy === null ? '' : ' so far';
   const fate =
