@@ -1,6 +1,7 @@
 /**
  * The settings: options, validated and complete, and their defaults.
  */
+import type { LogRecord } from '../common/logger.ts';
 import type { BackendCheck } from '../probe/backend-probe.ts';
 import type { ErrorPageFunction } from './error-page.ts';
 import type { AntractRequest, Logger, LongLivedPolicy } from './options.ts';
@@ -94,6 +95,16 @@ export const DEFAULT_APP_SETTINGS: AppSettings = Object.freeze({
 /** The defaults beside an interval, which has none: without an interval there is no heartbeat. */
 export const DEFAULT_HEARTBEAT: HeartbeatSettings = Object.freeze({ every: 0, status: 102 });
 
+/** Writes no record for information: the standard output of a program belongs to the program. */
+const DEFAULT_LOGGER: Logger = Object.freeze({
+  info: (message: string) => console.info(message),
+  warn: (message: string) => console.warn(message),
+  error: (message: string) => console.error(message),
+  record: ({ level, message }: LogRecord) => {
+    if (level === 'warn') console.warn(message);
+  },
+});
+
 export const DEFAULT_SETTINGS: Settings = Object.freeze({
   ...DEFAULT_APP_SETTINGS,
   adminPath: '/_antract',
@@ -103,5 +114,5 @@ export const DEFAULT_SETTINGS: Settings = Object.freeze({
   notify: undefined,
   store: undefined,
   onStoreError: 'last-known',
-  logger: console,
+  logger: DEFAULT_LOGGER,
 });
