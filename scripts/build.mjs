@@ -3,7 +3,16 @@
  * CommonJS; declarations by TypeScript; and the files of the dashboard.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, stop, transform } from 'esbuild';
@@ -19,11 +28,30 @@ rmSync('dist', { recursive: true, force: true });
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
   stdio: 'inherit',
 });
+removeInternalDeclarations();
 copyDashboard();
 await bundleModules();
 await bundleCommonJs();
 for (const name of ENTRY_POINTS) await declareCommonJs(name);
 await stop();
+
+/** Keeps the declarations that those of the entry points import. Nobody can import the others. */
+function removeInternalDeclarations() {
+  const used = new Set();
+  const keep = (path) => {
+    if (used.has(path)) return;
+    used.add(path);
+    const imports = readFileSync(path, 'utf8').matchAll(
+      /(?:from|import\() ?['"](\.[^'"]+)\.[jt]s['"]/g,
+    );
+    for (const [, target] of imports) keep(join(dirname(path), `${target}.d.ts`));
+  };
+  for (const name of ENTRY_POINTS) keep(join('dist', `${name}.d.ts`));
+  for (const name of readdirSync('dist', { recursive: true })) {
+    const path = join('dist', name);
+    if (name.endsWith('.d.ts') && !used.has(path)) rmSync(path);
+  }
+}
 
 /** The page's own files, and of its chart library what the page shows and the licence. */
 function copyDashboard() {
