@@ -1,6 +1,6 @@
 /**
  * Makes `dist` from `lib`: the entry points and the executable bundled by esbuild, as ES modules and as
- * CommonJS; declarations by TypeScript; and the files of the dashboard.
+ * CommonJS; declarations by TypeScript; the files of the dashboard; and man pages.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -33,6 +33,7 @@ copyDashboard();
 await bundleModules();
 await bundleCommonJs();
 for (const name of ENTRY_POINTS) await declareCommonJs(name);
+await writeManPages();
 await stop();
 
 /** Keeps the declarations that those of the entry points import. Nobody can import the others. */
@@ -100,6 +101,30 @@ async function bundleCommonJs() {
     const url = `require('node:url').pathToFileURL(\`\${__dirname}/../admin/views/index.js\`).href`;
     writeFileSync(path, code.replaceAll('moduleUrl', url));
   }
+}
+
+async function writeManPages() {
+  const outfile = 'dist/make-man-pages.mjs';
+  await build({
+    stdin: {
+      contents: `
+        export { createManPages } from './lib/cli/man-pages.ts';
+        export { createProgram } from './lib/cli/program.ts';`,
+      resolveDir: '.',
+    },
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    packages: 'external',
+  });
+  const { createManPages, createProgram } = await import(`../${outfile}`);
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  mkdirSync('dist/man');
+  for (const [name, page] of createManPages(await createProgram(version, undefined, []))) {
+    writeFileSync(join('dist/man', name), page);
+  }
+  rmSync(outfile);
 }
 
 async function bundle(options) {

@@ -109,6 +109,9 @@ describe('the packed tarball', () => {
 
     const sharedPart = /^dist\/(commonjs\/part-\w+\.cjs|parts\/[\w-]+\.js)$/;
 
+    const { man } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
+      man: string[];
+    };
     const own = ENTRY_POINTS.map((name) => join('dist', `${name}.d.ts`));
     // Which of the other declarations these need, the tests below show: they compile a program.
     const isInner = (path: string) =>
@@ -118,7 +121,17 @@ describe('the packed tarball', () => {
       packed
         .filter((path) => !documents.test(path) && !sharedPart.test(path) && !isInner(path))
         .toSorted(),
-    ).toEqual(['dist/cli.js', ...modules, ...own, ...page, ...chart, ...commonJs].toSorted());
+    ).toEqual(
+      [
+        'dist/cli.js',
+        ...man.map((path) => join(path)),
+        ...modules,
+        ...own,
+        ...page,
+        ...chart,
+        ...commonJs,
+      ].toSorted(),
+    );
     expect(packed).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'package.json']));
   });
 
