@@ -41,10 +41,6 @@ export class CommandDialog {
     });
   }
 
-  get isOpen() {
-    return this.#dialog.open;
-  }
-
   /**
    * @param {import('./commands.js').Command} command
    * @param {import('./status.d.ts').Status} status
