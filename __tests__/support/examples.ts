@@ -1,7 +1,7 @@
 /** The examples beside the packed tarball, installed by npm, and as processes of their own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -20,10 +20,10 @@ export const EXAMPLES = join(ROOT, 'example');
 const STATUS_MS = 30_000;
 const EXIT_MS = 10_000;
 
-/** By the name of its folder. */
+/** The programs, by the names of their folders. Other folders have files to copy. */
 export const examples: ReadonlyMap<string, ExampleManifest> = new Map(
   readdirSync(EXAMPLES, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
+    .filter(({ name }) => existsSync(join(EXAMPLES, name, 'package.json')))
     .map(({ name }) => [
       name,
       JSON.parse(readFileSync(join(EXAMPLES, name, 'package.json'), 'utf8')) as ExampleManifest,
