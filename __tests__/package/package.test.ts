@@ -105,7 +105,7 @@ describe('the packed tarball', () => {
       .filter((source) => /^(?!.*\/uplot\/).*\.(js|css|html)$/.test(source))
       .map((source) => join('dist', source));
     const documents =
-      /^(docs\/(.+\.md|openapi\.json)|example\/.+|(README|CHANGELOG|SECURITY)\.md|LICENSE|package\.json)$/;
+      /^(docs\/(.+\.md|openapi\.json|images\/.+)|example\/.+|(README|CHANGELOG|SECURITY)\.md|LICENSE|package\.json)$/;
 
     const sharedPart = /^dist\/(commonjs\/part-\w+\.cjs|parts\/[\w-]+\.js)$/;
 
