@@ -102,7 +102,7 @@ const STATES: [name: string, enter: (site: Site) => Promise<unknown>][] = [
     'the dialog of a pause that has failed',
     async ({ page }) => {
       await button(page, 'Pause…').click();
-      await page.getByLabel('Ends by itself after').fill('soon');
+      await page.getByLabel('Longest duration').fill('soon');
       await button(page, 'Pause').click();
       await part(page, 'failure').waitFor();
     },
@@ -172,7 +172,7 @@ describe('the dashboard', () => {
       const { gateway, page } = site;
       await closeAll();
       await request(gateway.url);
-      await shows(field(page, 'phase'), exactly('Backend down'));
+      await shows(field(page, 'phase'), exactly('backend down'));
       await expectNoViolations(page);
       await gateway.antract.enable('shop');
       send(site);
@@ -181,7 +181,7 @@ describe('the dashboard', () => {
       await page.locator('article[data-phase="releasing"][data-alarming]').waitFor();
       await expectNoViolations(page);
       await gateway.close();
-      await shows(part(page, 'lost'), 'Contact with the server is lost');
+      await shows(field(page, 'details'), 'The release continues without this page');
       await expectNoViolations(page);
     },
     40_000,

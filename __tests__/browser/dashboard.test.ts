@@ -116,15 +116,15 @@ describe('the dashboard', () => {
       await shows(part(page, 'outcome'), 'Pause is disabled. 7 requests were held');
       const answers = await Promise.all([...first, ...second]);
       expect(answers.map(({ body }) => body)).toEqual(Array.from({ length: 7 }, () => 'hello'));
-      await shows(field(page, 'report'), '7 requests held: 7 released');
+      await shows(field(page, 'report'), '7 requests were held: 7 released');
 
       // The report and the events outlive the page, until the operator has seen the report.
       await page.reload();
       await shows(field(page, 'events'), 'is paused by dashboard');
-      await shows(field(page, 'report'), '7 requests held: 7 released');
+      await shows(field(page, 'report'), '7 requests were held: 7 released');
       await button(page, 'Dismiss').click();
       await field(page, 'report').waitFor({ state: 'hidden' });
-      await shows(field(page, 'pauses'), '7 requests held: 7 released');
+      await shows(field(page, 'pauses'), '7 requests were held: 7 released');
 
       // Nothing was refused by the policy, nothing asked for elsewhere, and nothing of the backend.
       expect(complaints).toEqual([]);
@@ -186,12 +186,11 @@ describe('the dashboard', () => {
       const gateway = await openGateway({ target: down.url, holdOnOutage: '1s' });
       const { page, complaints } = await openPage(gateway.adminUrl as string);
       const answer = request(gateway.url);
-      // Held for it first: amber.
       await page.locator('article[data-phase="releasing"][data-alarming]').waitFor();
       await shows(field(page, 'details'), 'Held requests wait until the backend answers');
       expect((await answer).status).toBe(502);
       await page.locator('article[data-phase="running"][data-alarming]').waitFor();
-      await shows(field(page, 'phase'), exactly('Backend down'));
+      await shows(field(page, 'phase'), exactly('backend down'));
       await shows(
         field(page, 'backend'),
         /^down: connection refused \(ECONNREFUSED\), since [\d:]+ \(/,
@@ -200,7 +199,7 @@ describe('the dashboard', () => {
         field(page, 'details'),
         'Requests are passed on, and fail until the backend answers. It is probed meanwhile.',
       );
-      expect(await page.title()).toBe('Backend down, 0 held · antract');
+      expect(await page.title()).toBe('backend down, 0 held · antract');
       await shows(part(page, 'summary'), exactly('1 backend down'));
       // In a pause that is expected.
       await command(page, 'Pause');
@@ -252,7 +251,7 @@ describe('the dashboard', () => {
     async () => {
       const { gateway, page } = await openSite();
       await button(page, 'Stop…').click();
-      await shows(page.locator('#dialog-text'), 'Requests will be answered 503 at once');
+      await shows(page.locator('#dialog-text'), 'New requests will get 503.');
       await shows(page.locator('#dialog-text'), 'A stop has no end, unless you set one below.');
       await button(page, 'Cancel').click();
       expect((await request(gateway.url)).status).toBe(200);
@@ -282,8 +281,8 @@ describe('the dashboard', () => {
     await button(page, 'Pause…').click();
     await page.getByPlaceholder(exactly('5 min .default.')).fill('soon');
     await button(page, 'Pause').click();
-    await shows(part(page, 'failure'), 'Expected "Ends by itself after" to be a duration');
-    await page.getByLabel('Ends by itself after').fill('');
+    await shows(part(page, 'failure'), '"Longest duration" must be a duration with a unit');
+    await page.getByLabel('Longest duration').fill('');
     await button(page, 'Pause').click();
     await shows(field(page, 'phase'), exactly('paused'));
     await button(page, 'Writes only…').click();
@@ -350,7 +349,7 @@ describe('the dashboard', () => {
       await gateway.close();
       await part(page, 'lost').waitFor();
       await shows(page.getByRole('status').first(), 'contact lost');
-      await shows(field(page, 'phase'), /^last seen [\d.]+ m?s ago$/);
+      await shows(field(page, 'phase'), /^was running [\d.]+ m?s ago$/);
       expect(await field(page, 'figures').isVisible()).toBe(false);
       expect(await button(page, 'Pause').isDisabled()).toBe(true);
       await button(page, 'Cancel').click();

@@ -386,6 +386,7 @@ describe('the JSON of the admin endpoints:', () => {
       spooledBytes: 0,
       heldLimit: 10_000,
       maxWaitMs: null,
+      onMaxWait: 'reject',
       maxTimeMs: 300_000,
       target: null,
       heldDelta: null,

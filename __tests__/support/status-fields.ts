@@ -12,6 +12,7 @@ export const statusFields = (given: Partial<StatusFields>): StatusFields => ({
   oldestHoldMs: null,
   heldLimit: 10_000,
   maxWaitMs: null,
+  onMaxWait: 'reject',
   maxTimeMs: 300_000,
   heldDelta: null,
   pausedForMs: null,

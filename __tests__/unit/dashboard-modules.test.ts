@@ -8,7 +8,18 @@ import { statusFields } from '../support/status-fields.ts';
 const load = async <T>(name: string): Promise<T> =>
   (await import(new URL(`../../lib/admin/dashboard/${name}.js`, import.meta.url).href)) as never;
 
-const { backendText, badgeOf, compareApps, reportLines, summaryOf, whyText } = await load<{
+const {
+  adviceFor,
+  backendText,
+  badgeOf,
+  compareApps,
+  lastKnownLines,
+  reportLines,
+  summaryOf,
+  whyText,
+} = await load<{
+  adviceFor(status: Status): string[];
+  lastKnownLines(status: Status, seenAt: number): string[];
   backendText(status: Status, now: number, passedMs: number): string;
   badgeOf(status: Status): string;
   compareApps(a: Status, b: Status): number;
@@ -27,7 +38,7 @@ const { figuresOf, formatCountdown } = await load<{
   figuresOf(
     status: Status,
     passedMs: number,
-  ): { name: string; value: string; note?: string; level?: string }[];
+  ): { name: string; label: string; value: string; note?: string; level?: string }[];
   formatCountdown(ms: number): string;
 }>('figures');
 const { History } = await load<{
@@ -66,7 +77,7 @@ const TRAFFIC = {
 describe('a backend that is down', () => {
   it('is what the badge says where requests fail or wait for it, and not in a pause', () => {
     for (const phase of ['running', 'releasing'] as const) {
-      expect(badgeOf(status({ phase, backend: DOWN }))).toBe('Backend down');
+      expect(badgeOf(status({ phase, backend: DOWN }))).toBe('backend down');
     }
     for (const phase of ['pausing', 'paused', 'stopped'] as const) {
       expect(badgeOf(status({ phase, backend: DOWN }))).toBe(phase);
@@ -79,6 +90,39 @@ describe('a backend that is down', () => {
     );
     const beside = { ...status({ backend: DOWN }), target: 'http://127.0.0.1:3000' };
     expect(backendText(beside, Date.now(), 0)).toMatch(/^down: connection refused /);
+  });
+});
+
+describe('what the operator should know or do', () => {
+  const probe = { lastSeen: null, forMs: 1, endsInMs: 8000, unplanned: false };
+
+  it('is to pause where requests fail or are about to', () => {
+    expect(adviceFor(status({ backend: DOWN }))).toEqual([
+      'Requests are not held: clients get errors. Pause to hold them.',
+    ]);
+    expect(adviceFor(status({ phase: 'releasing', backend: DOWN, probe }))).toEqual([
+      'Pause to keep the held requests waiting.',
+    ]);
+    expect(adviceFor(status({}))).toEqual([]);
+  });
+
+  it('is that a longer pause does not extend the wait of a request', () => {
+    const paused = { phase: 'paused', maxWaitMs: 55_000 } as const;
+    const end = '+5 min extends the pause, not this limit.';
+    expect(adviceFor(status(paused))).toEqual([`A request that is held for 55 s gets 503. ${end}`]);
+    expect(adviceFor(status({ ...paused, onMaxWait: 'release' }))).toEqual([
+      `A request that is held for 55 s is passed on. ${end}`,
+    ]);
+  });
+
+  it('is what was known when the contact was lost, and what happens without it', () => {
+    const paused = { phase: 'paused', held: 3, endsInMs: 60_000 } as const;
+    expect(lastKnownLines(status(paused), 0)).toEqual([
+      'Last known: 3 held, 0 in flight.',
+      expect.stringMatching(
+        /^The pause continues without this page\. It ends by itself at \d\d:\d\d:00\.$/,
+      ),
+    ]);
   });
 });
 
@@ -101,7 +145,9 @@ describe('the list of apps', () => {
   });
 
   it('has a summary', () => {
-    expect(summaryOf(apps)).toBe('1 backend down, 1 paused, 1 stopped, 4 running');
+    expect(summaryOf(apps)).toBe(
+      '1 backend down, 1 paused, 1 stopped, 1 running with errors, 3 running',
+    );
   });
 });
 
@@ -122,9 +168,15 @@ describe('the figures of an app', () => {
 
   it('become critical as the oldest request nears its limit, also between snapshots', () => {
     const given = { phase: 'paused', oldestHoldMs: 30_000, maxWaitMs: 60_000 } as const;
-    expect(figure('oldest', given)).toMatchObject({ value: '30 s', note: 'of 1 min', level: '' });
-    expect(figure('oldest', given, 15_000)).toMatchObject({ value: '45 s', level: 'warning' });
-    expect(figure('oldest', given, 25_000)).toMatchObject({ value: '55 s', level: 'critical' });
+    const note = 'held 30 s of 1 min';
+    expect(figure('oldest', given)).toMatchObject({ value: '0:30', note, level: '' });
+    expect(figure('oldest', given, 5000)).toMatchObject({ value: '0:25', level: 'warning' });
+    expect(figure('oldest', given, 15_000)).toMatchObject({ value: '0:15', level: 'critical' });
+    const label = 'First passed on in';
+    expect(figure('oldest', { ...given, onMaxWait: 'release' })).toMatchObject({ label });
+    // The pause ends before.
+    const short = { ...given, endsInMs: 20_000 };
+    expect(figure('oldest', short)).toMatchObject({ value: '30 s', note: 'of 1 min' });
     const unlimited = { ...given, maxWaitMs: null };
     expect(figure('oldest', unlimited)).toMatchObject({ level: 'warning' });
     expect(figure('oldest', unlimited, 30_000)).toMatchObject({ level: 'critical' });
@@ -184,9 +236,9 @@ describe('the commands of an app', () => {
   });
 
   it('ask by the name of the app, and say who is affected', () => {
-    expect(questionFor('stop', status({ held: 7 }))).toEqual({
+    expect(questionFor('stop', status({ held: 7, inFlight: 2 }))).toEqual({
       title: 'Stop shop?',
-      text: 'Requests will be answered 503 at once, including 7 held requests. A stop has no end, unless you set one below.',
+      text: 'New requests will get 503, and so will 7 held requests. 2 requests in flight will complete. A stop has no end, unless you set one below.',
       confirm: 'Stop',
     });
   });
@@ -197,9 +249,9 @@ describe('the commands of an app', () => {
   });
 
   it('fail in the words of the form', () => {
-    const labels = new Map([['max_time', 'Ends by itself after']]);
-    expect(inWordsOfForm('Expected `max_time` to be `5m`.', labels)).toBe(
-      'Expected "Ends by itself after" to be `5m`.',
+    const labels = new Map([['max_time', 'Longest duration']]);
+    expect(inWordsOfForm("Expected `max_time` to be a duration, got 'x'.", labels)).toBe(
+      '"Longest duration" must be a duration, not \'x\'.',
     );
   });
 });
@@ -229,7 +281,7 @@ describe('the words about a pause', () => {
       drainedAfterMs: 380,
     };
     expect(reportLines(report).slice(0, 3)).toEqual([
-      'Resumed after 42 s; 31 requests held: 29 released, 2 given up by clients.',
+      'Resumed after 42 s; 31 requests were held: 29 released, 2 given up by clients.',
       'Longest wait 40 s, median 20 s.',
       'Drained after 380 ms.',
     ]);

@@ -95,6 +95,7 @@ describe('a pause', () => {
       oldestHoldMs: 2000,
       heldLimit: 10_000,
       maxWaitMs: null,
+      onMaxWait: 'reject',
       maxTimeMs: 60_000,
       heldDelta: null,
       by: null,

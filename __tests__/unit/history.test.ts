@@ -127,6 +127,7 @@ describe('the transitions of an app', () => {
       reason: 'back at noon',
       forMs: 0,
       endsInMs: null,
+      text: 'App default is stopped by ada: requests get 503, including 1 held request. Clients are told: back at noon',
     });
     expect(registry.status().by?.name).toBe('ada');
   });

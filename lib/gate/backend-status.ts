@@ -86,7 +86,7 @@ function releaseNext(
     ? 'they are rejected'
     : onTimeout === 'stop'
       ? 'the app is stopped'
-      : 'they are passed on without its answer';
+      : 'they are passed on, and may fail';
   return `Held requests wait until the backend answers; it is probed. If it does not answer in time, ${otherwise}.`;
 }
 

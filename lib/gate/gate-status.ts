@@ -51,6 +51,7 @@ export function describeGate(gate: DescribedGate): StatusFields {
     oldestHoldMs: held.head ? Math.round(now - held.head.since) : null,
     heldLimit: finite(settings.maxQueue),
     maxWaitMs: finite(settings.maxWait),
+    onMaxWait: settings.onMaxWait,
     maxTimeMs: settings.maxTime,
     heldDelta: phase === 'releasing' ? held.size - releaser.heldAtStart : null,
     pausedForMs: kind === 'paused' ? forMs : null,

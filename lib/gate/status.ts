@@ -41,6 +41,8 @@ export interface StatusFields {
   heldLimit: number | null;
   /** The longest time that one request is held; null if only the end of the pause limits it. */
   maxWaitMs: number | null;
+  /** What happens to a request after `maxWaitMs`: 503 (`reject`), or it is passed on (`release`). */
+  onMaxWait: 'reject' | 'release';
   /** How long a pause lasts at most whose command gives no other limit (`maxTime`). */
   maxTimeMs: number;
   /**

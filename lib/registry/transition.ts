@@ -77,7 +77,7 @@ export function transitionText(
     case 'resumed':
       return `App ${app} is resumed${byText(facts)}${afterText(forMs)}: ${formatCount(held, 'held request')} to release.`;
     case 'stopped':
-      return `App ${app} is stopped${byText(facts)}: requests get 503, and so did ${formatCount(held, 'held request')}${endText(facts)}.${reasonText(reason)}`;
+      return `App ${app} is stopped${byText(facts)}: requests get 503${rejectedText(held)}${endText(facts)}.${messageText(reason)}`;
     case 'expired':
       return `The ${ended} of app ${app} has ended by itself${afterText(forMs)}, ${causeText(facts)}: ${formatCount(held, 'held request')} to release.`;
     case 'unhealthy':
@@ -109,6 +109,15 @@ function causeText({ cause }: Facts): string {
 
 function reasonText(reason: string | null): string {
   return reason === null ? '' : ` Reason: ${reason}`;
+}
+
+function rejectedText(held: number): string {
+  return held === 0 ? '' : `, including ${formatCount(held, 'held request')}`;
+}
+
+/** The same words as in the status. */
+function messageText(message: string | null): string {
+  return message === null ? '' : ` Clients are told: ${message}`;
 }
 
 function afterText(ms: number | null): string {

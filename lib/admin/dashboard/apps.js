@@ -2,7 +2,7 @@
  * The list of apps: one card each, those in trouble first.
  */
 import { Card } from './card.js';
-import { badgeOf, compareApps } from './words.js';
+import { badgeOf, compareApps, hasErrors } from './words.js';
 
 /** With this many apps the page has a search field. */
 const MANY = 7;
@@ -86,10 +86,10 @@ export class Apps {
   /** @param {Status} status @returns {string[]} */
   #update(status) {
     const known = this.#cards.get(status.app);
-    const before = known && badgeOf(known.status);
+    const before = known && newsOf(known.status);
     const card = known ?? this.#add(status);
     card.update(status);
-    return before === undefined || before === badgeOf(status)
+    return before === undefined || before === newsOf(status)
       ? []
       : [[status.summary, ...status.details].join(' ')];
   }
@@ -123,4 +123,9 @@ export class Apps {
   get #search() {
     return /** @type {HTMLInputElement} */ (this.#filter.querySelector('input'));
   }
+}
+
+/** What is announced when it changes; a share of errors near its limit would be announced all the time. @param {Status} status */
+function newsOf(status) {
+  return hasErrors(status) ? status.phase : badgeOf(status);
 }

@@ -15,9 +15,12 @@ import {
   writeText,
 } from './parts.js';
 import {
+  adviceFor,
   backendText,
   badgeOf,
+  hasErrors,
   isAlarming,
+  lastKnownLines,
   MARKS,
   reportLines,
   roundedMs,
@@ -109,14 +112,15 @@ export class Card {
     this.#showCommands(commandsFor(status));
     this.element.dataset['backend'] = status.backend.state;
     this.element.toggleAttribute('data-alarming', isAlarming(status));
+    this.element.toggleAttribute('data-errors', hasErrors(status));
     writeText(this.#field('phase'), badgeOf(status));
     writeText(this.#field('target'), status.target?.replace(/^http:\/\//, '') ?? '');
-    writeText(this.#field('why'), whyText(status));
+    const advice = adviceFor(status);
+    writeText(this.#field('why'), isAlarming(status) ? advice.join(' ') : whyText(status));
     const { summary } = status.backend;
-    writeLines(
-      this.#field('details'),
-      status.details.filter((detail) => detail !== summary),
-    );
+    const [first = [], ...rest] = status.details.filter((detail) => detail !== summary);
+    const lines = isAlarming(status) ? [advice, first, rest] : [first, advice, rest];
+    writeLines(this.#field('details'), lines.flat());
     this.#field('chart').setAttribute(
       'aria-label',
       `The last minutes. Now ${status.held} held, ${status.inFlight} in flight.`,
@@ -128,7 +132,8 @@ export class Card {
   tick() {
     const { passedMs, status } = this;
     if (!this.#isLive) {
-      writeText(this.#field('phase'), `last seen ${formatMs(roundedMs(passedMs))} ago`);
+      const ago = formatMs(roundedMs(passedMs));
+      writeText(this.#field('phase'), `was ${badgeOf(status)} ${ago} ago`);
       return;
     }
     writeText(this.#field('backend'), backendText(status, this.#now(), passedMs));
@@ -150,6 +155,8 @@ export class Card {
       if (this.element.querySelector('canvas')) void this.load();
     } else {
       this.#history.addGap();
+      const seenAt = this.#now() - this.passedMs;
+      writeLines(this.#field('details'), lastKnownLines(this.status, seenAt));
       this.tick();
     }
   }
@@ -203,13 +210,14 @@ export class Card {
     const offers = (/** @type {HTMLButtonElement} */ button) =>
       commands.some((command) => command === button.dataset['command']);
     const buttons = this.#commands();
+    const isTroubled = isAlarming(this.status) || hasErrors(this.status);
     const focused = buttons.find((button) => button === document.activeElement);
     for (const button of buttons) {
       if (offers(button)) button.hidden = false;
       const isFirst = button.dataset['command'] === commands[0];
       button.classList.toggle('first', isFirst);
-      // The operator has to resume sooner or later.
-      button.classList.toggle('main', isFirst && commands[0] === 'disable');
+      // The operator has to resume sooner or later, and a pause is what helps against trouble.
+      button.classList.toggle('main', isFirst && (commands[0] === 'disable' || isTroubled));
     }
     // Before the old button is hidden, because hiding it would lose the focus.
     if (focused && !offers(focused)) buttons.find(offers)?.focus();

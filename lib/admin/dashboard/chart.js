@@ -108,10 +108,15 @@ export class Chart {
    * @param {uPlot | undefined} plot the one with the crosshair
    */
   #showReadout(plot) {
-    const left = plot?.cursor.left ?? -1;
-    const time = plot && left >= 0 ? plot.posToVal(left, 'x') : this.#now();
     const [times, ...columns] = this.#history.columns(this.#now());
-    const index = times.findLastIndex((each) => each <= time);
+    const indexOf = (/** @type {number} */ at) => times.findLastIndex((each) => each <= at);
+    const hovered = plot?.cursor.left ?? -1;
+    const wanted = plot && hovered >= 0 ? plot.posToVal(hovered, 'x') : this.#now();
+    // Where nothing was known, the latest values are still of use.
+    const isKnown = columns.some((values) => typeof values[indexOf(wanted)] === 'number');
+    const left = isKnown ? hovered : -1;
+    const time = isKnown ? wanted : this.#now();
+    const index = indexOf(time);
     const texts = new Map([['time', left >= 0 ? clockTime(time * 1000) : 'Now']]);
     for (const [column, { name, label }] of SERIES.entries()) {
       const value = columns[column]?.[index] ?? null;

@@ -63,7 +63,13 @@ export function questionFor(command, { app, held, inFlight, phase }) {
     default:
       return {
         title: `Stop ${app}?`,
-        text: `Requests will be answered 503 at once${waiting && `, including ${waiting}`}. A stop has no end, unless you set one below.`,
+        text: [
+          `New requests will get 503${waiting && `, and so will ${waiting}`}.`,
+          ...(inFlight === 0
+            ? []
+            : [`${formatCount(inFlight, 'request')} in flight will complete.`]),
+          'A stop has no end, unless you set one below.',
+        ].join(' '),
         confirm: 'Stop',
       };
   }
@@ -114,8 +120,10 @@ export function defaultMaxTime({ maxTimeMs }) {
  * @param {ReadonlyMap<string, string>} labels by parameter
  */
 export function inWordsOfForm(detail, labels) {
-  return detail.replace(/`(\w+)`/g, (parameter, name) => {
-    const label = labels.get(name);
-    return label === undefined ? parameter : `"${label}"`;
-  });
+  return detail
+    .replace(/`(\w+)`/g, (parameter, name) => {
+      const label = labels.get(name);
+      return label === undefined ? parameter : `"${label}"`;
+    })
+    .replace(/^Expected (".+") to be (.+), got (.+)$/, '$1 must be $2, not $3');
 }

@@ -87,7 +87,7 @@ export class CommandDialog {
       this.#dialog.close();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#showFailure(inWordsOfForm(reason, this.#labels()));
+      this.#showFailure(inWordsOfForm(reason, this.#labels()), reason);
     } finally {
       clearTimeout(late);
       this.#part('late').hidden = true;
@@ -114,9 +114,25 @@ export class CommandDialog {
     );
   }
 
-  /** @param {string} message */
-  #showFailure(message) {
+  /**
+   * Shows a failure below the field that it is about, or at the end of the form.
+   *
+   * @param {string} message
+   * @param {string} [reason] which names the parameter of the field
+   */
+  #showFailure(message, reason = '') {
     const failure = this.#part('failure');
+    const wrong = this.#inputs().find(({ name }) => reason.includes(`\`${name}\``));
+    for (const input of this.#dialog.querySelectorAll('input')) {
+      input.removeAttribute('aria-invalid');
+      input.removeAttribute('aria-describedby');
+    }
+    const label = wrong?.closest('label');
+    if (label) label.after(failure);
+    else this.#part('late').before(failure);
+    wrong?.setAttribute('aria-invalid', 'true');
+    wrong?.setAttribute('aria-describedby', failure.id);
+    wrong?.focus();
     failure.textContent = message;
     failure.hidden = message === '';
   }

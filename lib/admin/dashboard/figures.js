@@ -40,9 +40,10 @@ export function figuresOf(status, passedMs) {
     case 'releasing':
       return [
         held(status),
+        ...probeLeft(status, passedMs),
         ...oldestWait(status, passedMs),
         inFlight(status),
-        ...traffic(status).filter(({ name }) => name !== 'latency'),
+        ...traffic(status).filter(({ name }) => name === 'errors'),
       ];
     default:
       return [...elapsed(status, passedMs), ...timeLeft(status, passedMs)];
@@ -52,14 +53,27 @@ export function figuresOf(status, passedMs) {
 /** @param {Status} status @returns {Figure[]} */
 function traffic({ traffic: { requestsPerSecond, p50Ms, p95Ms, errorShare } }) {
   /** @type {Figure[]} */
-  const figures = [{ name: 'rate', label: 'Requests/s', value: formatRate(requestsPerSecond) }];
+  const figures = [
+    {
+      name: 'rate',
+      label: 'Requests/s',
+      value: formatRate(requestsPerSecond),
+      note: 'last minute',
+    },
+  ];
   if (p50Ms !== null && p95Ms !== null) {
     const value = formatMs(p50Ms);
     figures.push({ name: 'latency', label: 'Latency', value, note: `p95 ${formatMs(p95Ms)}` });
   }
   if (errorShare !== null) {
     const level = areErrorsCritical(errorShare) ? 'critical' : errorShare >= 0.01 ? 'warning' : '';
-    figures.push({ name: 'errors', label: 'Errors', value: formatShare(errorShare), level });
+    figures.push({
+      name: 'errors',
+      label: 'Errors',
+      value: formatShare(errorShare),
+      note: 'last minute',
+      level,
+    });
   }
   return figures;
 }
@@ -83,23 +97,58 @@ function held({ held: count, heldLimit }) {
   };
 }
 
-/** @param {Status} status @param {number} passedMs @returns {Figure[]} */
-function oldestWait({ oldestHoldMs, maxWaitMs }, passedMs) {
+/**
+ * How long the oldest held request waits, or the time until it has waited for too long, whichever the
+ * operator has to know.
+ *
+ * @param {Status} status
+ * @param {number} passedMs
+ * @returns {Figure[]}
+ */
+function oldestWait({ oldestHoldMs, maxWaitMs, onMaxWait, endsInMs }, passedMs) {
   if (oldestHoldMs === null) return [];
   const ms = oldestHoldMs + passedMs;
-  const limit = maxWaitMs ?? PROXY_MS.long;
-  const warning = maxWaitMs === null ? PROXY_MS.short : limit * 0.7;
-  const critical = maxWaitMs === null ? limit : limit * 0.9;
-  const note = maxWaitMs === null ? 'proxies may give up' : `of ${formatMs(maxWaitMs)}`;
+  const value = formatMs(roundedMs(ms));
+  if (maxWaitMs === null) {
+    const isLong = ms >= PROXY_MS.short;
+    const level = ms >= PROXY_MS.long ? 'critical' : isLong ? 'warning' : '';
+    const note = isLong ? { note: 'proxies may give up' } : {};
+    return [{ name: 'oldest', label: 'Oldest wait', value, ...note, level }];
+  }
+  const limit = formatMs(maxWaitMs);
+  const left = maxWaitMs - ms;
+  if (endsInMs !== null && endsInMs - passedMs < left) {
+    return [{ name: 'oldest', label: 'Oldest wait', value, note: `of ${limit}` }];
+  }
   return [
     {
       name: 'oldest',
-      label: 'Oldest wait',
-      value: formatMs(roundedMs(ms)),
-      ...((maxWaitMs !== null || ms >= warning) && { note }),
-      level: ms >= critical ? 'critical' : ms >= warning ? 'warning' : '',
+      label: onMaxWait === 'reject' ? 'First 503 in' : 'First passed on in',
+      value: formatCountdown(left),
+      note: `held ${value} of ${limit}`,
+      level: levelOf(left, {
+        warning: Math.min(LITTLE_TIME_MS.warning, maxWaitMs / 2),
+        critical: Math.min(LITTLE_TIME_MS.critical, maxWaitMs / 3),
+      }),
     },
   ];
+}
+
+/** How long held requests still wait for the backend. @param {Status} status @param {number} passedMs @returns {Figure[]} */
+function probeLeft({ probe }, passedMs) {
+  if (probe === null || probe.endsInMs === 0) return [];
+  const left = probe.endsInMs - passedMs;
+  const level = levelOf(left, LITTLE_TIME_MS);
+  return [{ name: 'probe', label: 'Wait for backend', value: formatCountdown(left), level }];
+}
+
+/**
+ * @param {number} left
+ * @param {{ warning: number, critical: number }} limits
+ * @returns {Level}
+ */
+function levelOf(left, { warning, critical }) {
+  return left < critical ? 'critical' : left < warning ? 'warning' : '';
 }
 
 /** @param {Status} status @param {number} passedMs @returns {Figure[]} */
@@ -110,7 +159,6 @@ function timeLeft({ phase, endsInMs, leaseEndsInMs }, passedMs) {
       : [];
   }
   const left = Math.min(endsInMs, leaseEndsInMs ?? Infinity) - passedMs;
-  const { warning, critical } = LITTLE_TIME_MS;
   return [
     {
       name: 'ends',
@@ -118,14 +166,7 @@ function timeLeft({ phase, endsInMs, leaseEndsInMs }, passedMs) {
       value: formatCountdown(left),
       ...(leaseEndsInMs !== null && leaseEndsInMs < endsInMs && { note: 'unless renewed' }),
       // The end of a lease is always near.
-      level:
-        leaseEndsInMs !== null
-          ? ''
-          : left < critical
-            ? 'critical'
-            : left < warning
-              ? 'warning'
-              : '',
+      level: leaseEndsInMs === null ? levelOf(left, LITTLE_TIME_MS) : '',
     },
   ];
 }

@@ -3,7 +3,7 @@
  */
 import { clockTime } from './words.js';
 
-const HEIGHT = { traffic: 84, requests: 116 };
+const HEIGHT = { traffic: 106, requests: 122 };
 const AXIS_WIDTH = 46;
 const FONT = '12px system-ui, sans-serif';
 
@@ -29,7 +29,7 @@ export const SERIES = [
 /** @param {Shared} shared @returns {uPlot.Options} */
 export function trafficOptions(shared) {
   return {
-    ...plotOptions(shared, HEIGHT.traffic, true),
+    ...plotOptions(shared, HEIGHT.traffic, TITLES.traffic),
     scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, (max ?? 0) * 1.2)] } },
     axes: [{ ...timeAxis(), size: 4, values: () => [] }, valueAxis('rate', 'y'), emptyAxis()],
     series: [{}, line('rate', 'y', false), line('errors', 'y', false)],
@@ -49,7 +49,7 @@ export function requestsOptions(shared) {
     ),
   };
   return {
-    ...plotOptions(shared, HEIGHT.requests, false),
+    ...plotOptions(shared, HEIGHT.requests, TITLES.requests),
     scales: { held: counts, 'in-flight': counts },
     axes: [
       timeAxis(),
@@ -62,16 +62,22 @@ export function requestsOptions(shared) {
 
 const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 2e4, 5e4, 1e5];
 
+/** Below the title of the upper plot are the names of the marks. */
+const TITLES = {
+  traffic: { text: 'Requests and errors per second', hasNames: true, height: 38 },
+  requests: { text: 'Held (left scale), in flight (right scale)', hasNames: false, height: 22 },
+};
+
 /**
  * @param {Shared} shared
  * @param {number} height
- * @param {boolean} hasNames whether the marks are named here
+ * @param {typeof TITLES['traffic']} title
  */
-function plotOptions({ width, sync, marks, onCursor }, height, hasNames) {
+function plotOptions({ width, sync, marks, onCursor }, height, title) {
   return {
     width,
     height,
-    padding: /** @type {uPlot.Padding} */ ([16, 0, 0, 0]),
+    padding: /** @type {uPlot.Padding} */ ([title.height, 0, 0, 0]),
     legend: { show: false },
     cursor: {
       y: false,
@@ -80,7 +86,10 @@ function plotOptions({ width, sync, marks, onCursor }, height, hasNames) {
       sync: { key: sync, setSeries: false },
     },
     hooks: {
-      drawAxes: [(/** @type {uPlot} */ plot) => drawMarks(plot, marks(), hasNames)],
+      drawAxes: [
+        (/** @type {uPlot} */ plot) => drawTitle(plot, title),
+        (/** @type {uPlot} */ plot) => drawMarks(plot, marks(), title.hasNames),
+      ],
       setCursor: [(/** @type {uPlot} */ plot) => plot.cursor.event && onCursor(plot)],
     },
   };
@@ -188,9 +197,23 @@ function drawMarks({ ctx, bbox, scales, valToPos }, marks, hasNames) {
     const { width } = ctx.measureText(name);
     const left = Math.max(bbox.left, Math.min(x - width / 2, end - width));
     if (left + width < x || left + width > end) continue;
-    ctx.fillText(name, left, bbox.top - 4 * ratio);
+    ctx.fillText(name, left, bbox.top - 7 * ratio);
     end = left - 8 * ratio;
   }
+  ctx.restore();
+}
+
+/**
+ * @param {uPlot} plot
+ * @param {typeof TITLES['traffic']} title
+ */
+function drawTitle({ ctx, bbox }, { text, height }) {
+  const ratio = devicePixelRatio;
+  ctx.save();
+  ctx.font = `${12 * ratio}px system-ui, sans-serif`;
+  ctx.fillStyle = colourOf('--quiet');
+  ctx.textAlign = 'left';
+  ctx.fillText(text, bbox.left, bbox.top - (height - 12) * ratio);
   ctx.restore();
 }
 

@@ -13,6 +13,7 @@ export interface Status {
   inFlight: number;
   oldestHoldMs: number | null;
   maxWaitMs: number | null;
+  onMaxWait: 'reject' | 'release';
   maxTimeMs: number;
   pausedForMs: number | null;
   stoppedForMs: number | null;
@@ -30,6 +31,7 @@ export interface Status {
     ageMs: number;
     waitsFor?: 'upload' | 'download';
   }[];
+  probe: { endsInMs: number; unplanned: boolean } | null;
   backend: {
     state: 'unknown' | 'up' | 'down';
     forMs: number | null;

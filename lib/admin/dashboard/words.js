@@ -1,7 +1,7 @@
 /**
  * What the page says of an app: its badge, its backend, the order of apps, and the report of a pause.
  */
-import { formatCount, formatMs } from '../../common/format.js';
+import { formatCount, formatMs, formatNumber } from '../../common/format.js';
 
 /** @typedef {import('./status.d.ts').Status} Status */
 
@@ -15,9 +15,16 @@ export function isAlarming({ phase, backend }) {
   return backend.state === 'down' && (phase === 'running' || phase === 'releasing');
 }
 
+/** Whether the backend answers, but with many errors. @param {Status} status */
+export function hasErrors(status) {
+  const { phase, traffic } = status;
+  return phase === 'running' && !isAlarming(status) && areErrorsCritical(traffic.errorShare);
+}
+
 /** @param {Status} status */
 export function badgeOf(status) {
-  if (isAlarming(status)) return 'Backend down';
+  if (isAlarming(status)) return 'backend down';
+  if (hasErrors(status)) return 'running with errors';
   return status.only === null ? status.phase : `${status.phase} for ${status.only}`;
 }
 
@@ -38,8 +45,7 @@ export function areErrorsCritical(share) {
 export function compareApps(a, b) {
   const urgency = (/** @type {Status} */ status) => {
     if (isAlarming(status)) return 0;
-    const { phase, traffic } = status;
-    return phase === 'running' && areErrorsCritical(traffic.errorShare) ? 4 : URGENCY[phase];
+    return hasErrors(status) ? 4 : URGENCY[status.phase];
   };
   return urgency(a) - urgency(b) || a.app.localeCompare(b.app, 'en', { numeric: true });
 }
@@ -53,7 +59,7 @@ export function summaryOf(apps) {
   /** @type {Map<string, number>} */
   const counts = new Map();
   for (const app of apps.toSorted(compareApps)) {
-    const name = isAlarming(app) ? 'backend down' : app.phase;
+    const name = isAlarming(app) || hasErrors(app) ? badgeOf(app) : app.phase;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return [...counts].map(([name, count]) => `${count} ${name}`).join(', ');
@@ -76,7 +82,7 @@ export function backendText(status, now, passedMs) {
  * @param {number} now
  * @param {number} passedMs
  */
-function backendSentence({ backend, phase }, now, passedMs) {
+function backendSentence({ backend, phase, target }, now, passedMs) {
   const { state, forMs, probing, summary } = backend;
   if (forMs !== null) {
     const since = sinceText(now, forMs + passedMs);
@@ -87,7 +93,10 @@ function backendSentence({ backend, phase }, now, passedMs) {
   if (summary !== null) return summary;
   if (probing) return 'Backend: being probed';
   if (phase === 'running') return 'Backend: no contact yet, because no request came';
-  return `Backend: no contact since the ${phase === 'stopped' ? 'stop' : 'pause'}`;
+  if (phase === 'stopped') return 'Backend: not checked while stopped';
+  // A middleware has no probe of its own.
+  const next = target === null ? '' : '; probed before the release';
+  return `Backend: not checked while paused${next}`;
 }
 
 /** With this duration, a time without a date would be ambiguous. */
@@ -105,6 +114,45 @@ function sinceText(now, ms) {
 export function whyText({ reason, message, by }) {
   const who = by?.token ?? by?.name ?? by?.address ?? null;
   return [reason ?? message, who === null ? null : `by ${who}`].filter(Boolean).join(', ');
+}
+
+/**
+ * What the operator should know or do now, beyond the server's sentences.
+ *
+ * @param {Status} status
+ * @returns {string[]}
+ */
+export function adviceFor(status) {
+  const { phase, probe, maxWaitMs, onMaxWait } = status;
+  if (isAlarming(status)) {
+    if (phase === 'releasing' && probe !== null && probe.endsInMs > 0) {
+      return ['Pause to keep the held requests waiting.'];
+    }
+    return ['Requests are not held: clients get errors. Pause to hold them.'];
+  }
+  if (maxWaitMs === null || (phase !== 'pausing' && phase !== 'paused')) return [];
+  const fate = onMaxWait === 'reject' ? 'gets 503' : 'is passed on';
+  return [
+    `A request that is held for ${formatMs(maxWaitMs)} ${fate}. +5 min extends the pause, not this limit.`,
+  ];
+}
+
+/**
+ * What was known when the contact was lost, and what happens without it. Holds no time that passes.
+ *
+ * @param {Status} status
+ * @param {number} seenAt in milliseconds since 1970, on the server's clock
+ * @returns {string[]}
+ */
+export function lastKnownLines({ phase, held, inFlight, endsInMs, leaseEndsInMs }, seenAt) {
+  const counts = `Last known: ${formatNumber(held)} held, ${formatNumber(inFlight)} in flight.`;
+  if (phase === 'running') return [counts, 'antract does not need this page to pass requests on.'];
+  const what = phase === 'stopped' ? 'stop' : phase === 'releasing' ? 'release' : 'pause';
+  const left = endsInMs === null ? null : Math.min(endsInMs, leaseEndsInMs ?? Infinity);
+  const unlessRenewed = leaseEndsInMs === null ? '' : ' unless its lease is renewed';
+  const end =
+    left === null ? '' : ` It ends by itself at ${clockTime(seenAt + left)}${unlessRenewed}.`;
+  return [counts, `The ${what} continues without this page.${end}`];
 }
 
 /** Whole seconds, so that a text changes at most once a second. @param {number} ms */
@@ -149,17 +197,17 @@ export function reportLines(report) {
   const { longestHoldMs, medianHoldMs, drainedAfterMs, startedAt, reason } = report;
   const end = endedBy === null ? 'Still paused' : ENDED_BY[endedBy];
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
+  const soFar = complete || endedBy === null ? '' : ' so far';
   const fates = [
-    `${released} released`,
+    ...(released > 0 || rejected + abandoned === 0 ? [`${released || 'none'} released`] : []),
     ...(abandoned > 0 ? [`${abandoned} given up by clients`] : []),
     ...(rejected > 0 ? [`${rejected} rejected`] : []),
     ...(waitingPages > 0 ? [`${formatCount(waitingPages, 'waiting page')} sent`] : []),
   ];
-  const soFar = complete || endedBy === null ? '' : ' so far';
   const fate =
     held === 0
       ? 'no request was held'
-      : `${formatCount(held, 'request')} held: ${fates.join(', ')}${soFar}`;
+      : `${formatCount(held, 'request')} ${held === 1 ? 'was' : 'were'} held: ${fates.join(', ')}${soFar}`;
   const waits =
     longestHoldMs === null
       ? []
