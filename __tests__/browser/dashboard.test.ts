@@ -207,6 +207,8 @@ describe('the dashboard', () => {
       await page.locator('article[data-backend="down"]:not([data-alarming])').waitFor();
       const back = createServer((_req, res) => void res.end('back')).listen(port, '127.0.0.1');
       await once(back, 'listening');
+      // It must not keep the process if the test fails.
+      back.unref();
       await command(page, 'Resume');
       await shows(field(page, 'phase'), exactly('running'));
       await shows(field(page, 'backend'), 'up since');
