@@ -1,8 +1,8 @@
 /** `SIGHUP` and `antract reload`: new workers take over, and old ones keep the requests that they hold. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { command, statusOf, untilProcesses } from '../support/admin-status.ts';
-import { until } from '../support/eventually.ts';
+import { callAdmin, command, statusOf, untilProcesses } from '../support/admin-status.ts';
+import { until, untilSeen } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { request } from '../support/http.ts';
 import { describeWithRedis, startRedis, stopRedis } from '../support/redis.ts';
@@ -32,6 +32,14 @@ describe('a reload of antract serve', () => {
     expect(processes.filter(({ leaving }) => leaving)).toHaveLength(2);
     await site.succeed('resume');
     expect(await Promise.all(ends)).toEqual(ends.map(() => 200));
+    await until(() => site.cli.children.length === 1);
+    // The old workers have exited, and what happened to their requests still counts.
+    await untilSeen(
+      'a report of all requests',
+      async () => (await callAdmin(site, 'report')).body['report'] as Record<string, unknown>,
+      ({ held, released }) => held === 30 && released === 30,
+      18_000,
+    );
     return site.arrived.map(({ url }) => url);
   }
 

@@ -180,6 +180,8 @@ export class Membership {
   /** @throws StoreUnavailableError */
   async leave(): Promise<void> {
     await this.#sending?.catch(() => undefined);
+    // The other processes keep what it says of the last pause.
+    await this.#send({ id: this.#deps.self.id, value: this.#nextReport() });
     await this.#send({ id: this.#deps.self.id, value: LEFT });
   }
 
@@ -227,12 +229,15 @@ export class Membership {
         this.#hasNews = false;
         // All changes of the same tick go into one report.
         await Promise.resolve();
-        const value = writeReport({ ...this.#listener.report(), beat: ++this.#beat });
-        await this.#send({ id: self.id, value });
+        await this.#send({ id: self.id, value: this.#nextReport() });
       }
     } finally {
       this.#sending = undefined;
     }
+  }
+
+  #nextReport(): string {
+    return writeReport({ ...this.#listener.report(), beat: ++this.#beat });
   }
 
   #send(report: StoredReport): Promise<void> {

@@ -136,7 +136,7 @@ export class OtherProcesses {
   }
 
   pauseReports(app: string): SharedPauseReport[] {
-    return this.#peers.of(app).flatMap((other) => other?.pause ?? []);
+    return this.#peers.pauseReports(app);
   }
 
   /** Returns the part that this process has in the pace of a release. */

@@ -1,6 +1,7 @@
 /**
  * The other processes on the same store, as their reports describe them.
  */
+import type { SharedPauseReport } from '../gate/pause-report.ts';
 import type { Share } from '../gate/pacing/strategy.ts';
 import {
   NOTHING,
@@ -34,6 +35,9 @@ const SILENT_AFTER_MS = 2000;
 /** The limit of known processes, and of lost ones. */
 const MAX_PEERS = 1000;
 
+/** The limit of kept reports of pauses. */
+const MAX_KEPT_PAUSES = 1000;
+
 export class Peers {
   #own: ProcessOrigin;
   readonly #peers = new Map<string, Peer>();
@@ -42,6 +46,8 @@ export class Peers {
   /** The apps whose backend is down, for each process that sees one. Asked at each report. */
   readonly #appsDown = new Map<string, readonly string[]>();
   #lost: LostProcess[] = [];
+  /** What processes that are gone reported last about requests that they had held. */
+  #keptPauses: { readonly app: string; readonly pause: SharedPauseReport }[] = [];
   /** Processes that no drain waits for. Only a report of their own changes that. */
   readonly #dismissed = new Set<string>();
 
@@ -115,6 +121,7 @@ export class Peers {
   /** A process leaves. Returns whether that is new. */
   leave(id: string): boolean {
     const isKnown = this.#peers.has(id) || this.#lost.some(({ last }) => last.id === id);
+    this.#keepPauses(this.#peers.get(id));
     this.#dismissed.delete(id);
     if (isKnown || !this.#gone.has(id)) this.#forget(id, Infinity);
     this.#lost = this.#lost.filter(({ last }) => last.id !== id);
@@ -146,6 +153,7 @@ export class Peers {
   end(id: string, now: number): LostProcess[] {
     const silent = this.#lost.find(({ last, ended }) => last.id === id && !ended);
     const last = this.#peers.get(id) ?? silent?.last;
+    this.#keepPauses(last);
     this.#dismissed.delete(id);
     // Its earlier reports may arrive later.
     if (last || !this.#gone.has(id)) this.#forget(id, Infinity);
@@ -173,6 +181,12 @@ export class Peers {
   /** Returns the reports of an app; undefined for each peer without one. */
   of(app: string): (AppReport | undefined)[] {
     return this.live.map(({ apps }) => apps[app]);
+  }
+
+  /** Returns the reports of the pauses of an app, also those of processes that are gone. */
+  pauseReports(app: string): SharedPauseReport[] {
+    const kept = this.#keptPauses.filter((one) => one.app === app).map(({ pause }) => pause);
+    return [...kept, ...this.of(app).flatMap((report) => report?.pause ?? [])];
   }
 
   /** The apps whose backend is down for a process. */
@@ -206,6 +220,13 @@ export class Peers {
       of: others.length + 1,
       waits: waits(this.#own),
     };
+  }
+
+  #keepPauses(peer: Peer | undefined): void {
+    const pauses = Object.entries(peer?.apps ?? {}).flatMap(([app, { pause }]) =>
+      pause && pause.held > 0 ? [{ app, pause }] : [],
+    );
+    this.#keptPauses = [...this.#keptPauses, ...pauses].slice(-MAX_KEPT_PAUSES);
   }
 
   #noteAppsDown({ id, apps }: ProcessReport): void {
