@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { GatewayConfig } from '../../lib/gateway/server/gateway.ts';
 import { createAntract, type Antract } from '../../lib/index.ts';
 import { closeGateways, openGateway } from '../support/gateway.ts';
 import { closeAll, connect, listen } from '../support/http.ts';
@@ -351,10 +352,10 @@ describe('pipelined requests that reach the middleware late', () => {
 });
 
 describe('the gateway, while the backend is slow,', () => {
-  async function slowSite() {
+  async function slowSite(config?: Partial<GatewayConfig>) {
     const open: ServerResponse[] = [];
     const backend = await listen((_req, res) => void open.push(res));
-    const gateway = await openGateway({ target: backend.url });
+    const gateway = await openGateway({ target: backend.url, ...config });
     return { ...gateway, open };
   }
 
@@ -369,6 +370,24 @@ describe('the gateway, while the backend is slow,', () => {
     await until(() => text().includes('<1200>'));
     expect(answered(text())).toHaveLength(1200);
     socket.destroy();
+  });
+
+  it.each([
+    ['is closed', 5],
+    ['is closed while a part of them waits', 40],
+  ])('answers each pipelined request when it %s', async (_when, count) => {
+    const { close, port, open } = await slowSite({ shutdownTimeout: 10_000 });
+    const { socket, text } = await send(port, gets(count));
+    await until(() => open.length === Math.min(count, LIMIT + 1));
+    let isEnded = false;
+    socket.once('end', () => (isEnded = true));
+    const closed = close();
+    await until(() => {
+      for (const res of open.splice(0)) res.end('<ok>');
+      return isEnded;
+    });
+    await closed;
+    expect(answered(text())).toHaveLength(count);
   });
 
   it.each(leavings)('notices when the client of pipelined requests %s', async (_how, leave) => {

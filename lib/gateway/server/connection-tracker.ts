@@ -33,6 +33,8 @@ export class ConnectionTracker {
   readonly #responses = new LinkedMap<ServerResponse, Socket>();
   /** Sockets on which `destroySoon()` was called. Each further call would add a listener. */
   readonly #closing = new WeakSet<Socket>();
+  /** Responses of which only the retirement closes the connection. */
+  readonly #lastOnes = new WeakSet<ServerResponse>();
   /** For each connection that has had a request: its `bytesRead` when the last response ended. */
   readonly #readBefore = new WeakMap<Socket, number>();
   #isRetired = false;
@@ -79,8 +81,8 @@ export class ConnectionTracker {
    *   request on the wire.
    */
   track(req: IncomingMessage, res: ServerResponse, onEnd: (bytesIn: number) => void): void {
+    if (this.#isRetired) this.#expectEnd(res, this.#isFirst(req, res));
     this.#responses.set(res, req.socket);
-    if (this.#isRetired) this.#expectEnd(res);
     if (this.#isDraining) this.#scheduleCheck();
     onDisconnect(req, res, () => {
       if (!this.#responses.delete(res)) return;
@@ -112,7 +114,9 @@ export class ConnectionTracker {
     if (this.#isRetired) return;
     this.#isRetired = true;
     this.#keepsIdle = true;
-    for (const [res] of this.#responses) this.#expectEnd(res);
+    const counts = new Map<Socket, number>();
+    for (const [, socket] of this.#responses) counts.set(socket, (counts.get(socket) ?? 0) + 1);
+    for (const [res, socket] of this.#responses) this.#expectEnd(res, counts.get(socket) === 1);
     this.#server.close();
     systemClock.after(IDLE_MS, () => {
       this.#keepsIdle = false;
@@ -165,8 +169,25 @@ export class ConnectionTracker {
     await Promise.all(closed);
   }
 
-  #expectEnd(res: ServerResponse): void {
-    res.shouldKeepAlive = false;
+  /**
+   * Whether no earlier response of the connection is open. If one is, it must not close the connection: this
+   * request is pipelined behind it, and the backend may process it.
+   */
+  #isFirst({ socket }: IncomingMessage, res: ServerResponse): boolean {
+    if (res.socket) return true;
+    for (const [earlier, other] of this.#responses) {
+      if (other !== socket || earlier.headersSent) continue;
+      if (this.#lastOnes.delete(earlier)) earlier.shouldKeepAlive = true;
+    }
+    return false;
+  }
+
+  /** @param isLast false for pipelined requests, whose connection is closed when all responses have ended. */
+  #expectEnd(res: ServerResponse, isLast: boolean): void {
+    if (isLast && res.shouldKeepAlive) {
+      res.shouldKeepAlive = false;
+      this.#lastOnes.add(res);
+    }
     // Only the beginning of the response shows whether it is an event stream.
     this.#describe(res.req, res).onResponseStart(() => this.#isDraining && this.#scheduleCheck());
   }
