@@ -404,6 +404,23 @@ describe('several processes on one store', () => {
     expect(a!.warnings.join().match(/PROCESS_LOST/g)).toHaveLength(1);
   });
 
+  it('count what a process that has ended reported of the pause, and wait for none of its requests', async () => {
+    const [a, b] = await joinAll(2);
+    await a!.registry.enable();
+    await settle();
+    hold(b!.registry.gate('default'));
+    await pass(300);
+    const [{ id }] = (await a!.store.reports()).filter(
+      ({ value }) =>
+        (JSON.parse(value!) as { apps: { default?: { held: number } } }).apps.default?.held,
+    ) as [StoredReport];
+    isolate(b!);
+    await a!.store.report({ id, value: 'ended' }, 10_000);
+    await a!.registry.disable();
+    await pass(1000);
+    expect(a!.registry.report()).toMatchObject({ held: 1, complete: true });
+  });
+
   it('show a silent process as ended once its primary reports its end', async () => {
     const [a, b] = await joinAll(2);
     await a!.registry.enable();

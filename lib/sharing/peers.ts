@@ -223,8 +223,9 @@ export class Peers {
   }
 
   #keepPauses(peer: Peer | undefined): void {
+    // No request waits in a process that is gone.
     const pauses = Object.entries(peer?.apps ?? {}).flatMap(([app, { pause }]) =>
-      pause && pause.held > 0 ? [{ app, pause }] : [],
+      pause && pause.held > 0 ? [{ app, pause: { ...pause, complete: true } }] : [],
     );
     this.#keptPauses = [...this.#keptPauses, ...pauses].slice(-MAX_KEPT_PAUSES);
   }
