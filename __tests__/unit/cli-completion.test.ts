@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { COMPLETIONS } from '../../lib/cli/completion.ts';
 import { FLAGS } from '../../lib/cli/config/flags.ts';
 import { createProgram } from '../../lib/cli/program.ts';
+import { itWith } from '../support/programs.ts';
 
 let program: Command;
 
@@ -16,10 +17,6 @@ function run(shell: string, script: string): string {
   const { status, stdout, stderr } = spawnSync(shell, ['-c', script], { encoding: 'utf8' });
   expect([status, stderr]).toEqual([0, '']);
   return stdout;
-}
-
-function isInstalled(shell: string): boolean {
-  return spawnSync(shell, ['--version']).status === 0;
 }
 
 /** What bash offers for the last word of each line. Fields are separated as bash separates them. */
@@ -61,8 +58,8 @@ describe('completion in bash', () => {
   });
 });
 
-const itWithFish = isInstalled('fish') ? it : (it.skip as typeof it);
-const itWithZsh = isInstalled('zsh') ? it : (it.skip as typeof it);
+const itWithFish = itWith('fish', 'fish');
+const itWithZsh = itWith('zsh', 'zsh');
 
 itWithFish('fish offers commands, flags and choices', () => {
   const lines = ['antract rel', 'antract serve --max-q', 'antract serve --long-lived cl'];

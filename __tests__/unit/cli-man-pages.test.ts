@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { FLAGS } from '../../lib/cli/config/flags.ts';
 import { createManPages } from '../../lib/cli/man-pages.ts';
 import { createProgram } from '../../lib/cli/program.ts';
+import { itWith } from '../support/programs.ts';
 
 let pages: Map<string, string>;
 
@@ -18,8 +19,7 @@ it('the package names every man page', () => {
   expect(man.sort()).toEqual([...pages.keys()].map((name) => `./dist/man/${name}`).sort());
 });
 
-const hasGroff = spawnSync('groff', ['--version']).status === 0;
-const itWithGroff = hasGroff ? it : (it.skip as typeof it);
+const itWithGroff = itWith('groff', 'groff-base');
 
 itWithGroff('groff shows each page without a warning, with every flag and all of the help', () => {
   const texts = [...pages].map(([name, input]) => {

@@ -128,7 +128,7 @@ export class Gate {
     return this.releaser.isDone && this.inFlight === 0;
   }
 
-  /** What goes on in this process. */
+  /** The phase in this process. */
   get phase(): Phase {
     return phaseOfGate(this.#described);
   }
