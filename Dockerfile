@@ -1,4 +1,4 @@
-# The gateway of antract. docs/deploy.md explains how to run it.
+# The gateway of antract. docs/how-to/docker.md explains how to run it.
 FROM node:24-slim AS build
 WORKDIR /opt/antract
 COPY package.json package-lock.json .npmrc ./
