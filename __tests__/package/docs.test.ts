@@ -9,7 +9,8 @@ import { FLAGS } from '../../lib/cli/config/flags.ts';
 import { ERROR_CODES } from '../../lib/common/errors.ts';
 import { DEFAULT_SETTINGS } from '../../lib/options/settings.ts';
 import { OPTION_NAMES } from '../../lib/options/read-options.ts';
-import { PAGES, readPage } from '../support/pages.ts';
+import { codeBlocks, PAGES, readPage } from '../support/pages.ts';
+import { type DesiredKind, phaseOf } from '../../lib/gate/phase.ts';
 import { REJECT_REASONS, rejectionCode } from '../../lib/gate/status.ts';
 
 const ROOT = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -47,6 +48,18 @@ async function headingsOf(path: string): Promise<Set<string>> {
         .replaceAll(' ', '-'),
     ),
   );
+}
+
+/** The phases that an app with this desired state can have. */
+function phasesOf(desired: DesiredKind): string[] {
+  const phases = [0, 1].flatMap((held) =>
+    [true, false].flatMap((isDrained) =>
+      [true, false].map((isAwaitingBackend) =>
+        phaseOf({ desired, held, isDrained, isAwaitingBackend }),
+      ),
+    ),
+  );
+  return [...new Set(phases)].toSorted();
 }
 
 describe('the documentation', () => {
@@ -124,6 +137,21 @@ describe('the documentation', () => {
     expect(new Map(documented)).toEqual(new Map(known.map(([name, all]) => [name, new Set(all)])));
     const explained = [...section.matchAll(/^\| `(\w+)` \| \S/gm)].map(([, name]) => name);
     expect(new Set(explained)).toEqual(new Set(known.flatMap(([, all]) => [...all])));
+  });
+
+  it('draws in each desired state the phases that it can have', () => {
+    const [diagram] = codeBlocks('mermaid');
+    const drawn = (id: string): string[] => {
+      const [, inner = id] =
+        new RegExp(`as desired_${id} {\n(.*?)\n {2}}`, 's').exec(diagram?.code ?? '') ?? [];
+      const states = inner.replaceAll(/:.*$/gm, '').match(/[a-z]+/g) ?? [];
+      return [...new Set(states)].toSorted();
+    };
+    for (const desired of ['running', 'paused', 'stopped'] as const) {
+      expect(drawn(desired)).toEqual(phasesOf(desired));
+    }
+    const changes = (diagram?.code ?? '').matchAll(/^ {2}(\w+) --> (\w+):/gm);
+    expect(new Set([...changes].map(([, from, to]) => `${from} ${to}`)).size).toBe(6);
   });
 
   it('links only to files that exist, and to headings that they have', async () => {
