@@ -46,7 +46,7 @@ describe('antract serve', () => {
     const answer = request(`${url}/held`, { method: 'POST', body: 'x' });
     for (;;) {
       const { body } = await request(`${adminUrl}/status`);
-      if (body.startsWith('Pause is enabled, 1 requests')) break;
+      if (body.startsWith('Pause is enabled, 1 request ')) break;
     }
     await request(`${adminUrl}/disable`);
     expect((await answer).status).toBe(200);
@@ -493,7 +493,7 @@ describe('a gateway process', () => {
       const held = request(url, { agent });
       for (;;) {
         const { body } = await request(`${adminUrl}/status`);
-        if (body.startsWith('Pause is enabled, 1 requests')) break;
+        if (body.startsWith('Pause is enabled, 1 request ')) break;
       }
       cli.signal(signal);
       expect((await held).status).toBe(503);
@@ -526,7 +526,7 @@ describe('a gateway process', () => {
     const held = request(url);
     for (;;) {
       const { body } = await request(`${url}/_antract/status`);
-      if (body.startsWith('Pause is enabled, 1 requests')) break;
+      if (body.startsWith('Pause is enabled, 1 request ')) break;
     }
     cli.closeTerminal();
     expect((await held).status).toBe(503);
@@ -573,10 +573,10 @@ describe('antract demo', () => {
     const waiting = request(later);
     for (;;) {
       const { body } = await request(status);
-      if (body.startsWith('Pause is enabled, 1 requests are currently paused.')) break;
+      if (body.startsWith('Pause is enabled, 1 request is currently paused.')) break;
     }
     expect((await request(disable)).body).toMatch(
-      /^Pause is disabled\. 1 requests were held in-flight\./,
+      /^Pause is disabled\. 1 request was held in-flight\./,
     );
     expect((await waiting).status).toBe(200);
     cli.signal('SIGINT');

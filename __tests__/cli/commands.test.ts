@@ -61,7 +61,7 @@ describe('a command of the CLI:', () => {
     const resumed = await result(site.antract('resume'));
     expect(resumed).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('Pause is disabled. 1 requests were held'),
+      stdout: expect.stringContaining('Pause is disabled. 1 request was held'),
     });
     expect((await held.answer).status).toBe(200);
     expect((await result(site.antract('resume'))).stdout).toContain('Pause is already disabled.');

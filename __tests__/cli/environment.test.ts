@@ -47,7 +47,7 @@ async function uploadWhilePaused(
   const answer = request(url, { method: 'POST', body: Buffer.alloc(3_000_000) });
   for (;;) {
     const { body } = await request(`${adminUrl}/status`);
-    if (body.startsWith('Pause is enabled, 1 requests')) break;
+    if (body.startsWith('Pause is enabled, 1 request ')) break;
   }
   await request(`${adminUrl}/disable`);
   return { body: (await answer).body, stderr: cli.stderr };

@@ -426,7 +426,7 @@ describe('disable with wait', () => {
     const { status, body } = await released;
     expect(status).toBe(200);
     expect(body).toMatch(
-      /^Pause is disabled\. 1 requests were held in-flight\.\nReleased after .*: no request is held, and the backend answers\.\nApp default is running: .*\n/,
+      /^Pause is disabled\. 1 request was held in-flight\.\nReleased after .*: no request is held, and the backend answers\.\nApp default is running: .*\n/,
     );
     expect((await answer).status).toBe(200);
   });

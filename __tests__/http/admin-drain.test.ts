@@ -196,7 +196,7 @@ describe('enable with wait', () => {
     await held;
     site.open[0]?.end();
     expect((await answer).body).toMatch(
-      /^Pause is already enabled, 1 requests are currently paused\.\n/,
+      /^Pause is already enabled, 1 request is currently paused\.\n/,
     );
     const now = arrived.next();
     await site.antract.disable();

@@ -157,10 +157,10 @@ describe.each(MODULES)('on %s', (_name, express) => {
     await Promise.all(abandoned);
     while (site.antract.status().held > 1) await nextEvent(site.antract, 'abandoned');
     expect(await firstLine(site, '/enable')).toBe(
-      'Pause is already enabled, 1 requests are currently paused.',
+      'Pause is already enabled, 1 request is currently paused.',
     );
     expect(await firstLine(site, '/disable')).toBe(
-      'Pause is disabled. 1 requests were held in-flight.',
+      'Pause is disabled. 1 request was held in-flight.',
     );
     expect((await stays)?.status).toBe(200);
   });
@@ -531,6 +531,7 @@ describe('the JSON of the admin endpoints:', () => {
     });
     expect(await problem('/drain?app=shop')).toMatchObject({
       status: 409,
+      detail: expect.stringMatching(/`antract pause`.*`\/enable`/),
       code: 'ERR_ANTRACT_NOT_PAUSED',
     });
     expect(await problem('/nosuch')).toMatchObject({ status: 404, code: 'ERR_ANTRACT_ADMIN_PATH' });

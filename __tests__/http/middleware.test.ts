@@ -573,6 +573,8 @@ describe('a rejection', () => {
     await registry.close();
     expect(await answer).toMatchObject({ status: 503, headers: { connection: 'close' } });
     expect((await answer).body).toContain('ERR_ANTRACT_SHUTDOWN');
+    // A program that uses the middleware is no gateway.
+    expect((await answer).body).not.toContain('gateway');
   });
 
   it('does not ask to come back later than the pause ends', async () => {

@@ -1,11 +1,12 @@
 /** How the admin endpoints put numbers and states into words. */
 import { describe, expect, it } from '@jest/globals';
-import { renderDrain } from '../../lib/admin/views/command-text.ts';
+import { renderDisable, renderDrain, renderEnable } from '../../lib/admin/views/command-text.ts';
 import { renderList, renderStatus } from '../../lib/admin/views/status-lines.ts';
+import { renderTraffic } from '../../lib/admin/views/traffic-text.ts';
 import { printable } from '../../lib/common/printable.ts';
 import { describeStatus } from '../../lib/gate/status-text.ts';
 import type { StatusFields } from '../../lib/gate/status.ts';
-import type { AppStatus } from '../../lib/index.ts';
+import type { AppStatus, CommandResult } from '../../lib/index.ts';
 import { statusFields } from '../support/status-fields.ts';
 
 const status = (given: Partial<StatusFields>): AppStatus => describeStatus(statusFields(given));
@@ -100,7 +101,52 @@ describe('lines', () => {
     );
   });
 
-  it('one request is one, except where the original says otherwise', () => {
+  it('a repeated command says which terms it has changed', () => {
+    const result = (changed: boolean): CommandResult => {
+      return { app: 'default', changed, held: 1, status: status({ phase: 'paused', held: 1 }) };
+    };
+    const terms = { max_time: 600_000, expect: 0, reason: 'migration' };
+    expect(renderEnable(result(false), terms, '').text).toMatch(
+      /^Pause is already enabled, 1 request is currently paused\.\nTerms changed: ends by itself in 10 min, no expected end, reason "migration"\.\n/,
+    );
+    expect(renderEnable(result(true), terms, '').text).not.toContain('Terms changed');
+    expect(renderEnable(result(false), {}, '').text).not.toContain('Terms changed');
+  });
+
+  it.each([
+    [0, 'Pause is disabled. No requests were held.'],
+    [1, 'Pause is disabled. 1 request was held in-flight.'],
+    [12, 'Pause is disabled. 12 requests were held in-flight.'],
+  ])('the end of a pause that held %d requests', (held, first) => {
+    const { text } = renderDisable({ app: 'default', changed: true, held, status: status({}) }, '');
+    expect(text.split('\n')[0]).toBe(first);
+  });
+
+  it('an app without traffic has no slowest request', () => {
+    const traffic = {
+      app: 'default',
+      windowMs: 60_000,
+      requestsPerSecond: 0,
+      inFlight: 0,
+      slowestMs: 0,
+      expectedHeldIn30s: 0,
+      lastMinute: status({}).traffic,
+    };
+    expect(renderTraffic(traffic).text).not.toContain('Slowest');
+    expect(renderTraffic({ ...traffic, slowestMs: 5 }).text).toContain('\nSlowest: 5 ms;');
+  });
+
+  it('a release whose first probe is under way does not sound like a failure', () => {
+    const probe = { lastSeen: null, forMs: 1, endsInMs: 8000, unplanned: false };
+    const { text } = renderStatus(status({ phase: 'releasing', held: 2, probe }), '');
+    expect(text).toMatch(/\nHeld requests are released as soon as the backend answers\.\n$/);
+    const passed = { ...probe, endsInMs: 0 };
+    expect(renderStatus(status({ phase: 'releasing', held: 2, probe: passed }), '').text).toMatch(
+      /\nHeld requests are released, in order\.\n$/,
+    );
+  });
+
+  it('one request is one', () => {
     const { text } = renderStatus(status({ phase: 'releasing', held: 1, oldestHoldMs: 2000 }), '');
     expect(text).toBe(
       'Pause is disabled.\nApp default is releasing: 1 held, 0 in flight, oldest wait 2 s.\nHeld requests are released, in order.\n',

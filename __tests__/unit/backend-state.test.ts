@@ -178,6 +178,8 @@ describe('the sentences about a backend', () => {
       seenMs: null,
       ...nothing,
     });
+    const afterResume = situation({ phase: 'releasing', probe: { ...PROBE, lastSeen: null } });
+    expect(describeBackend(backend.facts, afterResume)).toMatchObject(nothing);
     backend.noteAnswer(50);
     expect(describeBackend(backend.facts, situation())).toMatchObject({ state: 'up', ...nothing });
   });

@@ -113,13 +113,13 @@ async function enable(call: EndpointCall): Promise<Rendered | undefined> {
     throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `wait` where `lost` is given.');
   }
   const result = await registry.enable(app, { maxTime, lease, expect, only, reason, ifPause, by });
-  if (wait === undefined) return renderEnable(result, base);
+  if (wait === undefined) return renderEnable(result, parameters, base);
   const held = lease ? new HeldLease(registry, result.status, lease) : undefined;
   try {
     const drained = await waitForDrain(call);
     if (!drained) return undefined;
     await held?.renew();
-    return renderEnableAndDrain(result, drained, registry.status(app), base);
+    return renderEnableAndDrain(result, parameters, drained, registry.status(app), base);
   } finally {
     held?.stop();
   }
@@ -139,7 +139,8 @@ async function disable(call: EndpointCall): Promise<Rendered | undefined> {
 async function stop({ registry, parameters, base, ...call }: EndpointCall): Promise<Rendered> {
   const by = call.by ?? undefined;
   const { app, max_time: maxTime, expect, message, if_pause: ifPause } = parameters;
-  return renderStop(await registry.stop(app, { maxTime, expect, message, ifPause, by }), base);
+  const result = await registry.stop(app, { maxTime, expect, message, ifPause, by });
+  return renderStop(result, parameters, base);
 }
 
 async function status({ registry, parameters, base }: EndpointCall): Promise<Rendered> {
@@ -281,7 +282,7 @@ function refuseEndedPause(result: DrainResult): DrainResult {
     case 'resumed':
       throw new AntractError(
         'ERR_ANTRACT_NOT_PAUSED',
-        'The pause ended while this request waited for the drain: by `disable`, or because `maxTime` was over. Requests reach the backend again.',
+        'The pause ended while this request waited for the drain: by a resume (`disable`), or because `maxTime` was over. Requests reach the backend again.',
         { status: 409 },
       );
     case 'closed':

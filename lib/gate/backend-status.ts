@@ -32,7 +32,7 @@ export function describeBackend(facts: BackendFacts, situation: BackendSituation
   };
 }
 
-function backendSummary(facts: BackendFacts, { phase, probe, settings }: BackendSituation) {
+function backendSummary(facts: BackendFacts, { settings }: BackendSituation): string | null {
   const { state, reason, wrongCheck, isOutdated } = facts;
   if (state === 'down') {
     const what = isOutdated ? 'was down when it was last seen' : 'is down';
@@ -43,8 +43,7 @@ function backendSummary(facts: BackendFacts, { phase, probe, settings }: Backend
     const check = path === undefined ? '' : ` path ${path}`;
     return `The backend answers, but the health check${check} answers ${wrongCheck}.`;
   }
-  const isWaitedFor = phase === 'releasing' && probe !== null;
-  return isWaitedFor ? 'It is not known yet whether the backend answers.' : null;
+  return null;
 }
 
 function nextOf(facts: BackendFacts, { phase, probe, settings }: BackendSituation): string | null {

@@ -159,7 +159,7 @@ function releaseSentences({ probe, backend }: StatusFields): string[] {
   // Then the sentences about the backend say what held requests wait for.
   if (backend.summary !== null) return [];
   return [
-    probe === null
+    waitLeft(probe) === null
       ? 'Held requests are released, in order.'
       : 'Held requests are released as soon as the backend answers.',
   ];

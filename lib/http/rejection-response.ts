@@ -74,7 +74,7 @@ const TEXTS: Readonly<Record<RejectReason, TextFields>> = {
   shutdown: {
     topic: 'restarting',
     title: 'Restarting',
-    detail: 'The gateway is shutting down and will be back shortly.',
+    detail: 'This service is restarting and will be back shortly.',
     retryAfter: RETRY_SOON,
   },
   unreachable: {

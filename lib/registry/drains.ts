@@ -138,7 +138,7 @@ export class Drains {
 function notPaused(app: string): AntractError {
   return new AntractError(
     'ERR_ANTRACT_NOT_PAUSED',
-    `Expected app \`${app}\` to be paused or stopped: a running app never drains, because new requests follow. Call \`enable\` or \`stop\` first.`,
+    `Expected app \`${app}\` to be paused or stopped: a running app never drains, because new requests follow. First pause it (\`antract pause\`, or the endpoint \`/enable\`) or stop it.`,
     { status: 409 },
   );
 }

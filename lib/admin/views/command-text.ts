@@ -2,29 +2,43 @@
  * Renders what a command did, and then the status. The JSON has the command's own sentences as
  * `result`.
  *
- * Scripts written for the OpenResty original read the first line of each text, so its wording is kept.
+ * Scripts written for the OpenResty original read the first line of each text, so its wording is kept, but
+ * for the singular.
  */
 import { formatCount, formatMs } from '../../common/format.js';
 import { processName } from '../../gate/status-text.ts';
 import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from '../../gate/status.ts';
 import type { ReloadResult } from '../access/access-check.ts';
+import type { RequestParameters } from '../params.ts';
 import { rendered, type Base, type Rendered } from './rendered.ts';
-import { answerLines } from './status-lines.ts';
+import { answerLines, currentlyPaused } from './status-lines.ts';
 
-export function renderEnable(result: CommandResult, base: Base): Rendered {
-  const lines = [enableLine(result.changed, result.held), ...warningLines(result)];
+/** The parameters of a command that name terms of the pause or the stop. */
+type TermParameters = Pick<
+  Partial<RequestParameters>,
+  'max_time' | 'expect' | 'reason' | 'message'
+>;
+
+export function renderEnable(result: CommandResult, terms: TermParameters, base: Base): Rendered {
+  const lines = [
+    enableLine(result.changed, result.held),
+    ...termsLines(result, terms),
+    ...warningLines(result),
+  ];
   return renderResult(200, lines, commandJson(result), base);
 }
 
 /** `enable` with `wait`: `status` is the state after the wait. */
 export function renderEnableAndDrain(
   result: CommandResult,
+  terms: TermParameters,
   drain: DrainResult,
   status: AppStatus,
   base: Base,
 ): Rendered {
   const lines = [
     enableLine(result.changed, status.held),
+    ...termsLines(result, terms),
     drainLine(drain, status),
     ...warningLines(result),
   ];
@@ -59,14 +73,14 @@ export function renderDisableAndRelease(
   return renderResult(released ? 200 : 202, lines, json, base);
 }
 
-export function renderStop(result: CommandResult, base: Base): Rendered {
+export function renderStop(result: CommandResult, terms: TermParameters, base: Base): Rendered {
   const { changed, held } = result;
   const lines = changed
     ? [
         'App is stopped: requests are answered 503.',
         `${formatCount(held, 'held request')} got that answer now.`,
       ]
-    : ['App is already stopped.'];
+    : ['App is already stopped.', ...termsLines(result, terms)];
   return renderResult(200, [...lines, ...warningLines(result)], commandJson(result), base);
 }
 
@@ -125,16 +139,30 @@ function warningLines({ warning }: CommandResult): string[] {
 }
 
 function enableLine(changed: boolean, held: number): string {
-  return changed
-    ? 'Pause is enabled.'
-    : `Pause is already enabled, ${held} requests are currently paused.`;
+  return changed ? 'Pause is enabled.' : `Pause is already enabled, ${currentlyPaused(held)}`;
+}
+
+/** A repeated command changes only the terms that it names. */
+function termsLines({ changed }: CommandResult, terms: TermParameters): string[] {
+  const { max_time: maxTime, expect, reason, message } = terms;
+  const list = [
+    ...(maxTime === undefined ? [] : [`ends by itself in ${formatMs(maxTime)}`]),
+    ...(expect === undefined ? [] : [expectText(expect)]),
+    ...(reason === undefined ? [] : [`reason "${reason}"`]),
+    ...(message === undefined ? [] : [`message "${message}"`]),
+  ];
+  return changed || list.length === 0 ? [] : [`Terms changed: ${list.join(', ')}.`];
+}
+
+function expectText(ms: number): string {
+  return ms === 0 ? 'no expected end' : `expected to end in ${formatMs(ms)}`;
 }
 
 function disableLine({ changed, held }: CommandResult): string {
   if (!changed) return 'Pause is already disabled.';
-  return held === 0
-    ? 'Pause is disabled. No requests were held.'
-    : `Pause is disabled. ${held} requests were held in-flight.`;
+  if (held === 0) return 'Pause is disabled. No requests were held.';
+  const were = held === 1 ? 'request was' : 'requests were';
+  return `Pause is disabled. ${held} ${were} held in-flight.`;
 }
 
 function drainLine(drain: DrainResult, { inFlight, only }: AppStatus): string {

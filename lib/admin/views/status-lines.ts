@@ -1,8 +1,8 @@
 /**
  * Renders the status of one app, or of all.
  *
- * Scripts written for the OpenResty original read the first line of each text, so its wording is kept
- * ("1 requests" included). The other lines are the `summary` and the `details` of the status, and the
+ * Scripts written for the OpenResty original read the first line of each text, so its wording is kept, but
+ * for the singular. The other lines are the `summary` and the `details` of the status, and the
  * next step.
  */
 import { formatCount, formatMs } from '../../common/format.js';
@@ -24,12 +24,16 @@ export function renderList(apps: readonly AppStatus[], main: AppStatus, base: Ba
 
 function firstLine({ phase, held, probe }: AppStatus): string {
   if (phase === 'pausing' || phase === 'paused') {
-    return `Pause is enabled, ${held} requests are currently paused.`;
+    return `Pause is enabled, ${currentlyPaused(held)}`;
   }
   const left = waitLeft(probe);
   if (held === 0 || left === null) return 'Pause is disabled.';
   const wait = `${formatCount(held, 'request')} ${held === 1 ? 'waits' : 'wait'} for the backend`;
   return `Pause is disabled. ${wait}, for another ${formatMs(left)} at most.`;
+}
+
+export function currentlyPaused(held: number): string {
+  return `${held} ${held === 1 ? 'request is' : 'requests are'} currently paused.`;
 }
 
 export function answerLines(status: AppStatus, base: Base): string[] {

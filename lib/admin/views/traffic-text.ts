@@ -16,7 +16,8 @@ function trafficLines(report: TrafficReport): string[] {
     `App ${app} in the last ${formatMs(windowMs)}: ${requestsPerSecond} requests a second.`,
     ...minuteLines(report.lastMinute),
     `In flight: ${inFlight}`,
-    `Slowest: ${formatMs(slowestMs)}; a drain may take as long.`,
+    // Without a request there is no duration.
+    ...(slowestMs === 0 ? [] : [`Slowest: ${formatMs(slowestMs)}; a drain may take as long.`]),
     `A pause of 30 s would hold about ${expectedHeldIn30s}.`,
   ];
 }
