@@ -43,7 +43,14 @@ describeWithRedis('gateways on one Redis', () => {
     const refused = await serve(['--target', target], { ANTRACT_REDIS: wrong });
     await refused.cli.saw('stderr', /WRN_ANTRACT_STORE_LOST/);
     expect(refused.cli.stderr).not.toContain('WRN_ANTRACT_REDIS_ARGUMENT');
-    expect(cli.stderr + refused.cli.stderr).not.toMatch(/sesame|secret/);
+    const check = runCli(['check', '--target', target, '--probe', '--json'], {
+      ANTRACT_REDIS: wrong,
+    });
+    expect(await check.exited).toEqual({ code: 1, signal: null });
+    expect(JSON.parse(check.stdout)).toMatchObject({
+      mistakes: [expect.stringMatching(/^The Redis server of `ANTRACT_REDIS` .*WRONGPASS/)],
+    });
+    expect(cli.stderr + refused.cli.stderr + check.stdout).not.toMatch(/sesame|secret/);
   });
 });
 

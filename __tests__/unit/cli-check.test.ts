@@ -1,12 +1,13 @@
 /** `antract check`, in this process. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { CommandFailure } from '../../lib/cli/cli-error.ts';
 import { createProgram } from '../../lib/cli/program.ts';
+import { freePort } from '../support/free-port.ts';
 
 interface Report {
   options: { option: string; value: string | null; from: string }[];
@@ -146,7 +147,44 @@ describe('antract check', () => {
       expect.stringContaining('Could not read the file'),
     ]);
     const { exitCode, message } = await failureOf('--target', 'x');
-    expect([exitCode, message]).toEqual([1, expect.stringMatching(/^1 mistake in the config/)]);
+    expect([exitCode, message]).toEqual([2, expect.stringMatching(/^1 mistake in the config/)]);
+  });
+
+  it('names a state file that can not be used, beside all other mistakes', async () => {
+    const stateFile = path.join(folder, 'state.json');
+    const args = ['--target', 'http://127.0.0.1:1', '--state-file'];
+    expect((await checkJson(...args, stateFile)).options).toContainEqual({
+      option: 'stateFile',
+      value: stateFile,
+      from: '--state-file',
+    });
+    expect(readdirSync(folder)).toEqual([]);
+    writeFileSync(stateFile, '{}');
+    const damaged = await failureOf(...args, stateFile);
+    expect(damaged).toMatchObject({ exitCode: 1, code: 'ERR_ANTRACT_FAILED' });
+    expect(damaged.message).toContain(`The state file ${stateFile} is damaged`);
+    const missing = path.join(folder, 'none', 'state.json');
+    expect(await mistakesOf(...args, missing, '--port', 'http')).toEqual([
+      expect.stringContaining('Expected `--port` to be'),
+      expect.stringContaining('Create its directory'),
+    ]);
+    // A root user may write everywhere but here.
+    expect(await mistakesOf(...args, '/proc/self/state.json')).toEqual([
+      expect.stringMatching(/^The state file .* can't be written \(.*a pause would not survive/),
+    ]);
+  });
+
+  it('asks Redis with --probe, and hides its password', async () => {
+    const redis = `redis://:secret@127.0.0.1:${await freePort()}`;
+    process.env['ANTRACT_REDIS'] = redis;
+    const args = ['--target', 'http://127.0.0.1:1'];
+    await check(...args);
+    const failure = await failureOf(...args, '--probe');
+    expect(failure).toMatchObject({ exitCode: 1 });
+    expect(failure.message).toMatch(
+      /\n {2}The Redis server of `ANTRACT_REDIS` can't be used: .*[^.]\.\n {2}The backend does not answer: 'default'\.$/,
+    );
+    expect(failure.message + JSON.stringify(failure.details)).not.toContain('secret');
   });
 
   it('probes each backend as before a release, and fails if one does not answer', async () => {

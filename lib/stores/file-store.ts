@@ -2,10 +2,8 @@
  * A store for one process, or for the primary of one cluster, that also keeps the states in a file. So a pause
  * survives a restart.
  */
-import { realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { pid } from 'node:process';
-import { resolve } from 'node:path';
 import { systemClock, type Clock, type Timer } from '../common/clock.ts';
 import { AntractError } from '../common/errors.ts';
 import type { Logger } from '../common/logger.ts';
@@ -14,7 +12,14 @@ import { expected } from '../common/validate.ts';
 import { AtomicFile } from './atomic-file.ts';
 import { isRunning, ownFile, type FileOwner } from './file-owner.ts';
 import { Records, Subscriptions } from './records.ts';
-import { parseFile, readStateFile, serializeFile, useError, type StateFile } from './state-file.ts';
+import {
+  parseFile,
+  readStateFile,
+  realPath,
+  serializeFile,
+  useError,
+  type StateFile,
+} from './state-file.ts';
 import type {
   Publication,
   PublishResult,
@@ -81,7 +86,7 @@ export class FileStore implements Store {
    */
   constructor(path: string, { logger = console, clock = systemClock }: FileStoreOptions = {}) {
     if (typeof path !== 'string' || path.trim() === '') throw expected('path', 'a path', path);
-    this.#path = followLinks(resolve(path));
+    this.#path = realPath(path);
     this.#clock = clock;
     this.#logger = printableLogger(logger);
     const found = readStateFile(this.#path);
@@ -236,13 +241,4 @@ async function readOwner(path: string): Promise<FileOwner | null> {
 /** The time on the clock of the store. The clock of the machine may have been set back. */
 function startTime(found: StateFile | undefined, date: number): number {
   return found ? found.now + Math.max(0, date - found.writtenAt) : date;
-}
-
-/** A write replaces the file, and must not replace a link to it. */
-function followLinks(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
-  }
 }

@@ -4,8 +4,8 @@
  * A file that can't be read with certainty is refused, because the process would not know of a pause in it.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { AntractError } from '../common/errors.ts';
 import { isPlainObject } from '../common/validate.ts';
 import type { FileOwner } from './file-owner.ts';
@@ -28,6 +28,37 @@ export function serializeFile({ owner, writtenAt, now, lastVersion, states }: St
   const apps = [...states].map(([app, state]) => ({ app, ...state }));
   const content = { format: FORMAT, writtenAt, now, lastVersion, owner, apps };
   return `${JSON.stringify({ ...content, checksum: checksumOf(content) }, undefined, 2)}\n`;
+}
+
+/** Returns the path without links. A write replaces the file, and must not replace a link to it. */
+export function realPath(path: string): string {
+  const absolute = resolve(path);
+  try {
+    return realpathSync(absolute);
+  } catch {
+    return absolute;
+  }
+}
+
+/**
+ * Checks whether a store could keep its state in the file. Changes nothing, and ignores who uses the file.
+ *
+ * @throws AntractError `ERR_ANTRACT_STATE_FILE` if the file can't be read with certainty, or can't be written.
+ */
+export function checkStateFile(path: string): void {
+  const real = realPath(path);
+  readStateFile(real);
+  try {
+    // A write creates a new file, and replaces the old one with it.
+    accessSync(dirname(real), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new AntractError(
+      'ERR_ANTRACT_STATE_FILE',
+      `The state file ${path} can't be written (${message}), so a pause would not survive a restart of antract. Give the user of this process the right to write to its directory, or choose another path.`,
+      { status: 500 },
+    );
+  }
 }
 
 /**

@@ -5,7 +5,7 @@ import { printable, printableJson } from '../../common/printable.ts';
 import { nearest } from '../../common/validate.ts';
 import { reasonInWords } from '../../gate/backend-status.ts';
 import type { CheckedApp } from '../../gateway/config/check-config.ts';
-import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
+import { CommandFailure, EXIT_FAILED, EXIT_USAGE } from '../cli-error.ts';
 import type { Checked, InvalidValue } from '../config/check-source.ts';
 import { optionRows, type OptionRow } from '../config/option-rows.ts';
 import { addFlags, readFlags } from '../config/read-flags.ts';
@@ -20,7 +20,7 @@ export function addCheck(program: Command): void {
   const command = program
     .command('check')
     .description('Check the configuration of `antract serve`, which takes the same flags.')
-    .option('--probe', 'also probe each backend once')
+    .option('--probe', 'also probe Redis, and each backend once')
     .option('--json', 'print JSON')
     .usage("[options] [serve's flags]")
     .addHelpText('after', HELP)
@@ -31,39 +31,46 @@ export function addCheck(program: Command): void {
     async (flags: CheckFlags) => {
       // Loaded here, because the parts of `serve` are large.
       const { checkSource } = await import('../config/check-source.ts');
-      const checked = await checkSource(readFlags(command), invalid);
+      const checked = await checkSource(readFlags(command), invalid, flags.probe === true);
       await print({ ...checked, mistakes: [...unknownWords(command), ...checked.mistakes] }, flags);
     },
   );
 }
 
 const HELP = `
-Starts nothing, and opens no store. Prints each option, its value, and where the value was set: a flag, a
+Starts nothing, and changes no store. Prints each option, its value, and where the value was set: a flag, a
 variable, the file of --config, or the default. Secrets are hidden.
 
-Exit code: 0 if \`antract serve\` accepts the configuration, 1 if it has mistakes, which are all printed. With
---probe also 1 if a backend does not answer.`;
+Exit code: 0 if \`antract serve\` accepts the configuration, 2 if it has mistakes, which are all printed. 1 if
+the state file can't be used, or with --probe if Redis or a backend does not answer.`;
 
-async function print({ mistakes, warnings, source, apps, tokens }: Checked, flags: CheckFlags) {
+async function print(checked: Checked, flags: CheckFlags): Promise<void> {
+  const { mistakes, unusable, warnings, source, apps, tokens } = checked;
   if (!flags.json) for (const warning of warnings) console.error(`antract: ${warning}`);
   if (mistakes.length > 0 || source === undefined) {
-    const list = mistakes.map((mistake) => `\n  ${mistake}`).join('');
-    const message = `${formatCount(mistakes.length, 'mistake')} in the configuration:${list}`;
-    throw new CommandFailure(message, EXIT_FAILED, {
-      code: 'ERR_ANTRACT_OPTION',
-      details: { mistakes, warnings },
-    });
+    const all = [...mistakes, ...unusable];
+    const message = `${formatCount(all.length, 'mistake')} in the configuration:${listOf(all)}`;
+    throw new CommandFailure(message, EXIT_USAGE, { details: { mistakes: all, warnings } });
   }
   const options = optionRows(source, apps, tokens);
   const backends = flags.probe ? await probeAll(apps) : undefined;
   const down = (backends ?? []).filter(({ answers }) => !answers);
   if (!flags.json) for (const line of linesOf(options, backends)) console.log(line);
-  if (down.length > 0) {
-    const names = down.map(({ app }) => `'${app}'`).join(', ');
-    const message = `The backend does not answer: ${names}. The configuration is valid.`;
-    throw new CommandFailure(message, EXIT_FAILED, { details: { options, backends, warnings } });
+  const names = down.map(({ app }) => `'${app}'`).join(', ');
+  const problems = [
+    ...unusable,
+    ...(down.length === 0 ? [] : [`The backend does not answer: ${names}.`]),
+  ];
+  if (problems.length > 0) {
+    const message = `The options are valid, but not all that they name can be used:${listOf(problems)}`;
+    const details = { options, backends, mistakes: unusable, warnings };
+    throw new CommandFailure(message, EXIT_FAILED, { details });
   }
   if (flags.json) console.log(printableJson({ options, backends, warnings }));
+}
+
+function listOf(texts: readonly string[]): string {
+  return texts.map((text) => `\n  ${text}`).join('');
 }
 
 interface ProbedBackend {

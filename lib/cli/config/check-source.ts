@@ -7,6 +7,7 @@ import { fileSources, readTokens, warnOfFlags } from '../workers/start-serving.t
 import { interpretConfigFile } from './config-file.ts';
 import { ConfigSource } from './config-source.ts';
 import { isMistake, validateAll } from './find-mistakes.ts';
+import { findUnusable } from './find-unusable.ts';
 import { FLAGS } from './flags.ts';
 import { readLogFormat, toGatewayConfig } from './gateway-config.ts';
 import type { FlagValues, RawConfig } from './read-flags.ts';
@@ -22,7 +23,10 @@ export interface InvalidValue {
 }
 
 export interface Checked {
+  /** `serve` refuses these as wrong usage. */
   readonly mistakes: readonly string[];
+  /** What the options name and can't be used now: the state file, Redis. */
+  readonly unusable: readonly string[];
   readonly warnings: readonly string[];
   /** Undefined if the file can't be read. */
   readonly source: ConfigSource | undefined;
@@ -30,9 +34,11 @@ export interface Checked {
   readonly tokens: readonly unknown[];
 }
 
+/** @param probesRedis whether to connect to Redis. */
 export async function checkSource(
   values: FlagValues,
   invalid: readonly InvalidValue[],
+  probesRedis: boolean,
 ): Promise<Checked> {
   const mistakes = new Set(invalid.map((one) => invalidText(one, values)));
   const warnings: string[] = [];
@@ -52,7 +58,8 @@ export async function checkSource(
     );
   } catch (error) {
     report(error);
-    return { mistakes: [...mistakes], warnings, source: undefined, apps: [], tokens: [] };
+    const nothing = { unusable: [], source: undefined, apps: [], tokens: [] };
+    return { mistakes: [...mistakes], warnings, ...nothing };
   }
   const { workers, redis, redisPrefix, stateFile, adminTokenFile, logFormat, ...rest } = config;
   const all = <T>(options: RawConfig, validate: (options: RawConfig) => T): T | undefined =>
@@ -65,8 +72,7 @@ export async function checkSource(
   const store = all({ redis, redisPrefix }, (options) =>
     openRedisStore({ redis: options['redis'], redisPrefix: options['redisPrefix'] }),
   );
-  await store?.close();
-  all({ redis, stateFile }, (options) =>
+  const path = all({ redis, stateFile }, (options) =>
     readStateFilePath(
       fileSources({ redis: options['redis'], redisPrefix, stateFile: options['stateFile'] }),
     ),
@@ -76,7 +82,16 @@ export async function checkSource(
   const apps = all({ ...rest, adminToken }, (options) =>
     checkConfig(toGatewayConfig(options, stderrLogger)),
   );
-  return { mistakes: [...mistakes], warnings, source, apps: apps ?? [], tokens: tokens ?? [] };
+  const unusable = await findUnusable({ stateFile: path, redis: probesRedis ? store : undefined });
+  await store?.close();
+  return {
+    mistakes: [...mistakes],
+    unusable: unusable.map((error) => (source.explain(error) as Error).message),
+    warnings,
+    source,
+    apps: apps ?? [],
+    tokens: tokens ?? [],
+  };
 }
 
 function hasTokens({ adminTokenFile }: RawConfig): boolean {
