@@ -403,6 +403,12 @@ describe('antract called with invalid arguments exits with 2 and', () => {
       {},
       /Could not read the file of --config: .*\/nowhere.json/,
     ],
+    [
+      'the mode of PM2 that starts it as a worker',
+      ['--target', target],
+      { NODE_UNIQUE_ID: '1' },
+      /^antract: Another program has started `antract serve`.*`exec_mode: 'fork'`/,
+    ],
   ])('names %s', async (_what, args, env, message) => {
     const failed = await failure(['serve', ...args], env);
     expect(failed.code).toBe(2);

@@ -1,6 +1,7 @@
 /** Starts the first worker of `serve`, which loads its code while the primary reads the configuration. */
 import cluster from 'node:cluster';
 import type { GatewaySockets } from '../../gateway/server/inherited-sockets.ts';
+import { UsageError } from '../cli-error.ts';
 import { stderrLogger } from '../log.ts';
 import { socketsOfWorker, takeInheritedSockets } from '../systemd/inherited-sockets.ts';
 import { takeNotifySocket } from '../systemd/service-manager.ts';
@@ -26,8 +27,14 @@ const SOCKET_UMASK = 0o177;
 
 const WORKER_STDIO = ['ignore', 'pipe', 'inherit', 'ipc'] as const;
 
-/** @throws UsageError if a variable of systemd is wrong. */
+/** @throws UsageError if this process is a worker of another program, or if a variable of systemd is wrong. */
 export function startFirstWorker(): FirstWorker {
+  if (!cluster.isPrimary) {
+    throw new UsageError(
+      'Another program has started `antract serve` as a worker of node:cluster, but it starts its own workers. ' +
+        "With PM2, remove `instances` and set `exec_mode: 'fork'`. For several workers, use `--workers`.",
+    );
+  }
   const inherited = takeInheritedSockets(process.env, process.pid, stderrLogger.warn);
   const notifySocket = takeNotifySocket(process.env);
   const umask = process.umask(SOCKET_UMASK);
