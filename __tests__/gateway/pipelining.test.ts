@@ -390,6 +390,33 @@ describe('the gateway, while the backend is slow,', () => {
     expect(answered(text())).toHaveLength(count);
   });
 
+  it('processes no request that follows a response with `Connection: close`', async () => {
+    const { close, port, open, server } = await slowSite({ shutdownTimeout: 10_000 });
+    const { socket, text } = await send(port, get('/1'));
+    await until(() => open.length === 1);
+    const closed = close();
+    open[0]?.writeHead(200, { 'Content-Length': 3 }).write('<1');
+    await until(() => text().includes('<1'));
+    expect(text()).toMatch(/\r\nConnection: close\r\n/i);
+    const taken = once(server, 'request');
+    socket.write(get('/2') + get('/3'));
+    await taken;
+    const ended = once(socket, 'end');
+    open[0]?.end('>');
+    await Promise.all([ended, closed]);
+    expect(answered(text())).toEqual(['1']);
+    expect(open).toHaveLength(1);
+  });
+
+  it('processes no request on a connection that it has ended', async () => {
+    const { close, port, open, server } = await slowSite();
+    server.prependListener('request', ({ socket }: IncomingMessage) => socket.end());
+    const { socket } = await send(port, get('/1'));
+    await once(socket, 'end');
+    await close();
+    expect(open).toHaveLength(0);
+  });
+
   it.each(leavings)('notices when the client of pipelined requests %s', async (_how, leave) => {
     const { antract, port, open } = await slowSite();
     const { socket } = await send(port, gets(1000));

@@ -1,6 +1,6 @@
 /**
  * Limits how many pipelined requests of one client connection are served at a time. The next one is served
- * when a response has ended. Node emits every request as soon as its headers have arrived, thousands fit
+ * when a response has ended, and none after a response with `Connection: close`. Node emits every request as soon as its headers have arrived, thousands fit
  * into a single read, and each would open a connection to the backend.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -62,7 +62,7 @@ class PipelinedConnection {
   }
 
   #startNext(): void {
-    while (this.#inFlight < MAX_AT_ONCE && !this.#socket.destroyed) {
+    while (this.#inFlight < MAX_AT_ONCE && !isClosing(this.#socket)) {
       const next = this.#waiting.shift();
       if (!next) return;
       this.#start(next);
@@ -98,4 +98,14 @@ class PipelinedConnection {
     this.#waiting = [];
     if (this.#latest) endPipeline(...this.#latest);
   }
+}
+
+/**
+ * Whether no response can follow the present one. Then later requests must not be processed (RFC 9112, 9.6): the
+ * client may send them again.
+ */
+function isClosing(socket: Socket): boolean {
+  // Node's own fields, in Node 20 to 26: the response that is being sent, and whether it has `Connection: close`.
+  const { _httpMessage: res } = socket as { _httpMessage?: { _last?: boolean } | null };
+  return socket.destroyed || socket.writableEnded || res?._last === true;
 }

@@ -69,7 +69,8 @@ export function servePublic(server: Server, deps: PublicServerDeps): void {
   server.on('request', (req, res) => {
     // A pipelined response has no socket before its turn.
     if (res.socket === null) turns.add(req, res);
-    else serve(req, res);
+    // No response could be sent on a connection that is being closed, so the request must not be processed.
+    else if (!req.socket.writableEnded) serve(req, res);
   });
   server.on('upgrade', (req, socket, head) => {
     afterEarlierResponses(req, socket, head, (received) => {
