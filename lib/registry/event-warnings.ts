@@ -1,14 +1,22 @@
 /**
  * Warnings for events that no operator asked for, for operators who don't listen to events.
  */
+import { reasonInWords } from '../gate/backend-status.ts';
 import type { AntractEvents } from '../gate/events.ts';
-import { formatMs } from '../common/format.js';
+import { formatCount, formatMs } from '../common/format.js';
 
+/** @param isAtStart whether the check at the start has found the backend down. */
 export function warningOf<K extends keyof AntractEvents>(
   event: K,
   payload: AntractEvents[K][0],
+  isAtStart = false,
 ): string | undefined {
   switch (event) {
+    case 'backendDown': {
+      if (!isAtStart) return undefined;
+      const { app, reason } = payload as AntractEvents['backendDown'][0];
+      return `WRN_ANTRACT_TARGET: app '${app}': The backend is down: ${reasonInWords(reason ?? 'unknown')}. It may still be starting.`;
+    }
     case 'expired': {
       const { app, pausedForMs, held, cause, ended } = payload as AntractEvents['expired'][0];
       if (ended === 'stop') {
@@ -23,7 +31,7 @@ export function warningOf<K extends keyof AntractEvents>(
           : `reached its \`maxTime\` after ${formatMs(pausedForMs)} and`;
       return (
         `WRN_ANTRACT_EXPIRED: the pause of app '${app}' ${why} ` +
-        `has ended by itself; ${held} held requests are being released.`
+        `has ended by itself; ${formatCount(held, 'held request')} to release.`
       );
     }
     case 'unhealthy': {

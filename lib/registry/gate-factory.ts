@@ -23,6 +23,7 @@ export class GateFactory {
   readonly #deps: GateFactoryDeps;
   /** The apps whose health check was found to be misconfigured, and logged. */
   readonly #misconfigured = new Set<string>();
+  #appOfCheck: string | undefined;
 
   constructor(deps: GateFactoryDeps) {
     this.#deps = deps;
@@ -52,22 +53,23 @@ export class GateFactory {
     this.#misconfigured.delete(app);
   }
 
+  /** The app whose backend has just been found to be down, or not, by {@link checkBackend}. */
+  get appOfCheck(): string | undefined {
+    return this.#appOfCheck;
+  }
+
   /** Asks the backend of a running app once, so that a wrong path is found before a release needs it. */
   async checkBackend(gate: Gate): Promise<void> {
-    const { settings, clock, closed, sharing } = this.#deps;
+    const { clock, closed } = this.#deps;
     const { check } = gate.settings.probe;
     if (check?.path === undefined) return;
     const error = await checkOnce(check, clock, closed);
     // The backend of a paused app may be down on purpose, and during a release the probe asks it.
     if (closed.aborted || !gate.releaser.isDone || gate.desiredKind !== 'running') return;
+    this.#appOfCheck = gate.app;
     gate.backend.noteProbe(error ?? 'ok', error === undefined);
+    this.#appOfCheck = undefined;
     this.#warnOfCheck(gate);
-    const { state, summary } = gate.status().backend;
-    if (state === 'down' && (sharing?.isLeader ?? true)) {
-      settings.logger.warn(
-        `WRN_ANTRACT_TARGET: app '${gate.app}': ${summary} It may still be starting.`,
-      );
-    }
   }
 
   #probe(app: string, gate: () => Gate): Probe | undefined {

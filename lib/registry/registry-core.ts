@@ -70,6 +70,7 @@ export class RegistryCore {
       logger,
       countsOf: (app) => this.#countsOf(app),
       isLeader: () => this.isLeader,
+      isStartCheck: (app) => this.#factory.appOfCheck === app,
     });
     this.gates = new Gates(settings, {
       create: (app) => this.#create(app),

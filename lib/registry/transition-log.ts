@@ -22,6 +22,8 @@ export interface TransitionLogDeps {
   readonly countsOf: (app: string) => TransitionCounts;
   /** Of several processes, one writes the line. */
   readonly isLeader: () => boolean;
+  /** Whether the check at the start has just asked the backend of an app. */
+  readonly isStartCheck: (app: string) => boolean;
 }
 
 export interface TransitionCounts {
@@ -63,7 +65,8 @@ export class TransitionLog {
 
   /** An event has happened. Logs it if it is worth a line. */
   record(event: keyof AntractEvents, payload: Payload): void {
-    const warning = warningOf(event, payload);
+    const isAtStart = event === 'backendDown' && this.#deps.isStartCheck(payload.app);
+    const warning = warningOf(event, payload, isAtStart);
     if (!isTransition(event)) {
       if (warning !== undefined) this.#deps.logger.warn(warning);
       return;
