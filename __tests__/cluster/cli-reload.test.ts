@@ -137,6 +137,25 @@ describe('a reload of antract serve', () => {
     expect(await site.cli.exited).toEqual({ code: 0, signal: null });
   });
 
+  it('is refused, and not failed, when SIGTERM ends antract meanwhile', async () => {
+    await site.start();
+    // The primary does not hear that a new worker listens.
+    site.preload(`
+      if (process.argv[2] === 'worker') {
+        const send = process.send;
+        process.send = (message, ...rest) => message.type === 'listens' || send.call(process, message, ...rest);
+      }
+    `);
+    const reload = site.failReload();
+    await until(() => site.cli.children.length === 2);
+    site.cli.signal('SIGTERM');
+    expect(await reload).toMatchObject({
+      code: 'ERR_ANTRACT_CLOSED',
+      message: expect.stringContaining('antract is shutting down, so it was not reloaded.'),
+    });
+    expect(await site.cli.exited).toEqual({ code: 0, signal: null });
+  });
+
   it('does not let a counter fall, nor lose what a worker counted between two scrapes', async () => {
     await site.start();
     const passed = async (): Promise<number> => {

@@ -52,7 +52,8 @@ export class Generations {
       const pool = this.#create(readPlan());
       await pool.startAll(LISTEN_WITHIN_MS).catch((error: unknown) => {
         void this.#retire(pool);
-        throw error;
+        // The shutdown has ended the new workers, too.
+        throw this.#isClosing ? busy(true) : error;
       });
       if (this.#isClosing) throw busy(true);
       const old = this.#current;
