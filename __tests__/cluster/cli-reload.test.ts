@@ -69,7 +69,7 @@ describe('a reload of antract serve', () => {
     expect(before.stderr).toContain('The token was not accepted.');
   });
 
-  it('is refused if the state file, which the primary keeps, would change, or if the code on disk exchanges other messages', async () => {
+  it('is refused if the state file, which the primary keeps, would change, if an address is in use, or if the code on disk exchanges other messages', async () => {
     await site.start();
     const before = site.cli.children;
     site.configure({ stateFile: 'other.json' });
@@ -78,6 +78,14 @@ describe('a reload of antract serve', () => {
       message: expect.stringContaining('Expected `stateFile` not to change in a reload'),
     });
     expect(existsSync(site.file('other.json'))).toBe(false);
+    site.configure({ adminListen: new URL(site.url).host });
+    expect(await site.failReload()).toMatchObject({
+      code: 'ERR_ANTRACT_RELOAD',
+      message: expect.stringContaining('another program already uses it'),
+    });
+    await untilProcesses(site, 1);
+    // The new worker has left the store, and so is not missed.
+    expect(site.cli.stderr).not.toContain('WRN_ANTRACT_PROCESS_LOST');
     site.configure();
     const ready = `{ mark: 'antract:worker', type: 'ready', protocol: 99 }`;
     site.preload(`if (process.argv[2] === 'worker') process.send(${ready});`);

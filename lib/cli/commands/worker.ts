@@ -90,11 +90,18 @@ function open(
     const logger = createCliLogger(`worker ${process.pid}: `);
     const given = toGatewayConfig(config, logger);
     const gateway = createGateway({ ...given, store: new ClusterStore() }, { ...peers, sockets });
-    gateway.listen().then((address) => {
-      sendToPrimary({ type: 'listens', address });
-      if (!reportsPhases) return;
-      reportPhases(gateway.antract.list, (text) => sendToPrimary({ type: 'phases', text }));
-    }, reportFailure);
+    gateway.listen().then(
+      (address) => {
+        sendToPrimary({ type: 'listens', address });
+        if (!reportsPhases) return;
+        reportPhases(gateway.antract.list, (text) => sendToPrimary({ type: 'phases', text }));
+      },
+      async (error: unknown) => {
+        // It has joined the store. Without leaving, it would count as a process that has died.
+        await gateway.close().catch(() => undefined);
+        reportFailure(error);
+      },
+    );
     return gateway;
   } catch (error) {
     reportFailure(error);
