@@ -1441,6 +1441,21 @@ describe('a store that is empty', () => {
     for (const { store } of which) store.inner = new MemoryStore(first, clock);
   };
 
+  it('is named in the log when it delays the first start for more than 1 s, once', async () => {
+    const a = joinLossy();
+    await pass(900);
+    expect(a.warnings).toEqual([]);
+    await pass(2000);
+    expect(a.warnings).toEqual([
+      'The store is empty, so it may have lost a pause. Requests are held for another 2 s, in which other processes can publish the pauses that they know of.',
+    ]);
+    await pass(1000);
+    expect(a.warnings).toHaveLength(1);
+    const b = joinLossy();
+    await pass(4000);
+    expect(b.warnings).toEqual([]);
+  });
+
   it('is not relied on for 3 s at the first start, and from then on at once', async () => {
     const a = joinLossy();
     await a.registry.core.joined;

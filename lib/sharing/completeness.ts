@@ -6,6 +6,8 @@
  * A store without the mark is not trusted until that time has passed.
  */
 import { MAX_DELAY_MS, type Clock } from '../common/clock.ts';
+import { formatMs } from '../common/format.js';
+import type { Logger } from '../common/logger.ts';
 import type { StoredState } from '../stores/store.ts';
 import type { StoreCalls } from './store-calls.ts';
 
@@ -14,6 +16,8 @@ export const COMPLETE = 'antract: complete '.padEnd(254, '-');
 
 /** The time that other processes need to reconnect and to publish lost states. */
 export const TRUST_AFTER_MS = 3000;
+/** The first process on a store is slow to start. After this time, the log says why. */
+const LOG_AFTER_MS = 1000;
 /** The mark is renewed long before it expires. */
 const RENEW_MS = 86_400_000;
 
@@ -21,17 +25,30 @@ export class Completeness {
   readonly #calls: StoreCalls;
   readonly #clock: Clock;
   #mark: StoredState | undefined;
+  readonly #logger: Pick<Logger, 'info'>;
   /** Since when the store is known to have no mark. */
   #missingSince = Infinity;
+  #isWaitLogged = false;
 
-  constructor(calls: StoreCalls, clock: Clock) {
+  constructor(calls: StoreCalls, clock: Clock, logger: Pick<Logger, 'info'>) {
     this.#calls = calls;
     this.#clock = clock;
+    this.#logger = logger;
   }
 
   get isTrusted(): boolean {
     if (this.#mark || this.#calls.startsEmpty) return true;
     return this.#clock.now() - this.#missingSince >= TRUST_AFTER_MS;
+  }
+
+  /** Requests are held until the store can be trusted. */
+  onWait(): void {
+    const left = this.#missingSince + TRUST_AFTER_MS - this.#clock.now();
+    if (this.#isWaitLogged || left > TRUST_AFTER_MS - LOG_AFTER_MS || left <= 0) return;
+    this.#isWaitLogged = true;
+    this.#logger.info(
+      `The store is empty, so it may have lost a pause. Requests are held for another ${formatMs(left)}, in which other processes can publish the pauses that they know of.`,
+    );
   }
 
   /** The whole store was read. */
@@ -70,5 +87,6 @@ export class Completeness {
   #onMark(mark: StoredState): void {
     this.#mark = mark;
     this.#missingSince = Infinity;
+    this.#isWaitLogged = false;
   }
 }

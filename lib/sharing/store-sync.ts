@@ -63,9 +63,9 @@ export class StoreSync {
   #closing: Promise<void> | undefined;
 
   constructor(deps: StoreSyncDeps) {
-    const { calls, clock } = deps;
+    const { calls, clock, settings } = deps;
     this.#deps = deps;
-    this.#completeness = new Completeness(calls, clock);
+    this.#completeness = new Completeness(calls, clock, settings.logger);
     this.#startedAt = clock.now();
     this.ready = new Promise((resolve) => (this.#setReady = resolve));
   }
@@ -228,7 +228,8 @@ export class StoreSync {
 
   /** @param stalls how many stalls the last reading made up for. */
   #becomeInformed(stalls: number): void {
-    if (this.#isUpToDate || !this.#canBeInformed) return;
+    if (this.#isUpToDate) return;
+    if (!this.#canBeInformed) return this.#completeness.onWait();
     const isStart = !this.#isReady;
     this.#isReady = true;
     this.#setReady();
