@@ -194,6 +194,27 @@ describe('a WebSocket through the gateway', () => {
   });
 });
 
+describe('a backend that closes its server and then finishes what it has', () => {
+  it('ends with its last response, because the gateway keeps no connection to it', async () => {
+    const backend = await manualBackend();
+    const { server, port } = backend;
+    server.keepAliveTimeout = 0; // for no limit
+    const { antract, url } = await openGateway({ target: backend.url, holdOnOutage: '1m' });
+    const first = request(`${url}/first`);
+    await backend.has('/first');
+    const closed = once(server, 'close');
+    server.close();
+    const unreachable = nextEvent(antract, 'unreachable');
+    const second = request(`${url}/second`);
+    await unreachable;
+    await backend.answer('/first');
+    await closed;
+    server.listen(port, '127.0.0.1');
+    await backend.answer('/second');
+    expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
+  });
+});
+
 describe('an unused connection to a backend', () => {
   async function spare() {
     const busy = await busyGateway();

@@ -81,9 +81,9 @@ export class AppProxy {
     );
   }
 
-  /** Closes the connections to the backend that no request uses. */
-  closeIdle(): void {
-    this.#connections.closeIdle();
+  /** See {@link BackendConnections.retire}. */
+  retireConnections(): void {
+    this.#connections.retire();
   }
 
   close(): void {

@@ -81,9 +81,8 @@ export class AppRoute implements Destination {
     this.#proxy.requeueLateBodies();
   }
 
-  /** Closes the connections to the backend that no request uses. */
-  closeIdle(): void {
-    this.#proxy.closeIdle();
+  retireConnections(): void {
+    this.#proxy.retireConnections();
   }
 
   close(): void {

@@ -33,10 +33,10 @@ export class Routes {
 
   #listen(antract: Antract): void {
     const byApp = new Map(this.#routes.map((route) => [route.app, route]));
-    // Idle connections lead to no backend when it accepts no new ones. They are closed after a drain, and
+    // Connections lead to the old backend when it accepts no new ones. They are closed after a drain, and
     // again at release, because requests that bypass the pause may have left some.
     for (const event of ['drained', 'resumed', 'unreachable', 'reachable'] as const) {
-      antract.on(event, ({ app }) => byApp.get(app)?.closeIdle());
+      antract.on(event, ({ app }) => byApp.get(app)?.retireConnections());
     }
     // A drain must not wait for a body of which nothing was sent. In a microtask, because the gate is
     // still changing its state when it emits the event.

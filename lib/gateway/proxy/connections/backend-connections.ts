@@ -46,6 +46,8 @@ export class BackendConnections {
   readonly #starved: StarvedConnections;
   readonly #pool: ConnectionPool;
   readonly #retryable = new WeakSet<Error>();
+  /** Grows when the backend may be replaced. Earlier connections lead to the old one. */
+  #generation = 0;
 
   constructor(deps: BackendConnectionsDeps) {
     const { target, timeoutMs } = deps;
@@ -76,8 +78,12 @@ export class BackendConnections {
     return this.#retryable.has(error);
   }
 
-  /** Idle connections may lead to a backend that is about to stop or has stopped. */
-  closeIdle(): void {
+  /**
+   * Closes idle connections, and each other one after its response. They may lead to a backend that is about
+   * to stop, and many backends stop only when they have no connection left.
+   */
+  retire(): void {
+    this.#generation++;
     this.#pool.closeIdle();
   }
 
@@ -111,6 +117,7 @@ export class BackendConnections {
 
   /** Adds the listeners of a connection once, instead of for each of its requests. */
   #prepare(socket: Socket): void {
+    const generation = this.#generation;
     keepReading(socket);
     // The close event follows and is handled.
     socket.on('error', ignore);
@@ -121,7 +128,7 @@ export class BackendConnections {
       // Null until a request has been written to the connection.
       const isKept = internals._httpMessage?.shouldKeepAlive !== false;
       internals._httpMessage = null;
-      if (isKept && socket.writable) this.#pool.add(socket);
+      if (isKept && generation === this.#generation && socket.writable) this.#pool.add(socket);
       else socket.destroy();
     });
   }
