@@ -169,7 +169,7 @@ export interface AppOptions {
   drainBodyTimeout?: Duration | undefined;
   /**
    * Sends informational responses to held requests, for a proxy in front that restarts its timer for
-   * them. Never sent to an HTTP/1.0 client. Some proxies and clients break: see docs/how-to/behind-a-proxy.md.
+   * them. Never sent to an HTTP/1.0 client. Some proxies and clients break: see docs/connections.md.
    *
    * @default none
    */
