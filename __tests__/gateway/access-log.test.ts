@@ -237,10 +237,27 @@ describe('the access log', () => {
       let written = '';
       const log = createAccessLog({ write: (text) => (written += text) !== '' }, format);
       const req = { method: 'GET', url: '/', headers: {} } as IncomingMessage;
-      log.write({ ...finished, req, bytesIn: 0, bytes: 0, durationMs: 1 });
+      log.write({ ...finished, req, bytesIn: 0, bytes: 0, durationMs: 1, endedAt: 0 });
       log.close();
       expect(written).toContain('a\\u202eb');
     }
+  });
+
+  it('has the time when the request ended, not when its line was written', () => {
+    let written = '';
+    const log = createAccessLog({ write: (text) => (written += text) !== '' }, 'json');
+    const destination = { app: 'default', target: null };
+    const exchange = { peer: undefined, error: undefined, sentAt: undefined, backendMs: undefined };
+    const req = { method: 'GET', url: '/', headers: {} } as IncomingMessage;
+    const finished = { destination, exchange, req, status: 200, outcome: 'answered' } as const;
+    for (const endedAt of [0, 750])
+      log.write({ ...finished, bytesIn: 0, bytes: 0, durationMs: 1, endedAt });
+    log.close();
+    const [first, second] = written
+      .trim()
+      .split('\n')
+      .map((line) => Date.parse((JSON.parse(line) as { time: string }).time));
+    expect(Number(second) - Number(first)).toBe(750);
   });
 
   it('truncates long paths and user agents', async () => {

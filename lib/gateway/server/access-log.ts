@@ -3,7 +3,7 @@
  * they may contain secrets and personal data.
  */
 import type { IncomingMessage } from 'node:http';
-import { systemClock } from '../../common/clock.ts';
+import { isoTime, systemClock } from '../../common/clock.ts';
 import { heldMs } from '../../http/held-time.ts';
 import { formatMs } from '../../common/format.js';
 import { escapeUnprintable } from '../../common/printable.ts';
@@ -32,6 +32,8 @@ export interface FinishedRequest {
   /** The same for the response. */
   readonly bytes: number;
   readonly durationMs: number;
+  /** When the request ended, on the monotonic clock. */
+  readonly endedAt: number;
 }
 
 export interface AccessLog {
@@ -42,6 +44,15 @@ export interface AccessLog {
 
 /** How much may wait for a slow stream. Beyond it, lines are dropped and counted. */
 const MAX_WAITING_BYTES = 4 * 2 ** 20;
+
+/**
+ * How long a line may wait for others, which are written with it. One write for each turn of the event loop would
+ * also wake the primary process each time: together about 5 % of the time of a request.
+ */
+const BATCH_MS = 20;
+
+/** A full batch is written at once, so that it does not keep many requests in memory. */
+const MAX_BATCH_LINES = 100;
 
 export function createAccessLog(stream: LineStream, format: AccessLogFormat): AccessLog {
   const pretty = format === 'pretty' || (format === 'auto' && stream.isTTY === true);
@@ -58,9 +69,12 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
       dropped += finished.length;
       return;
     }
-    const time = timeNow();
-    const lines = finished.map((each) => toLine(each, time));
-    if (dropped > 0) lines.push(`${JSON.stringify({ time, droppedLines: dropped })}\n`);
+    const epoch = systemClock.date() - systemClock.now();
+    const lines = finished.map((each) => toLine(each, isoTime(epoch + each.endedAt)));
+    if (dropped > 0) {
+      const time = isoTime(systemClock.date());
+      lines.push(`${JSON.stringify({ time, droppedLines: dropped })}\n`);
+    }
     dropped = 0;
     stream.write(lines.join(''));
   };
@@ -72,9 +86,10 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
 
   return {
     write(finished) {
-      // One write for all requests that finish in one turn. By then, the held time of a request whose
-      // client disconnected is known.
-      if (waiting.push(finished) === 1) systemClock.after(0, flush);
+      // Later, because the held time of a request whose client disconnects is known a moment after its end.
+      const count = waiting.push(finished);
+      if (count === 1) systemClock.after(BATCH_MS, flush);
+      if (count === MAX_BATCH_LINES) systemClock.after(0, flush);
     },
     close() {
       flush();
@@ -138,9 +153,4 @@ function cut(text: string): string;
 function cut(text: string | undefined): string | undefined;
 function cut(text: string | undefined): string | undefined {
   return text !== undefined && text.length > MAX_FIELD ? `${text.slice(0, MAX_FIELD)}…` : text;
-}
-
-function timeNow(): string {
-  // oxlint-disable-next-line no-restricted-globals -- Formats a time, and does not read the clock.
-  return new Date(systemClock.date()).toISOString();
 }

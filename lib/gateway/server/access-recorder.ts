@@ -78,8 +78,6 @@ function startOf({ socket }: IncomingMessage): Start {
 }
 
 function measure({ socket }: IncomingMessage, start: Start) {
-  return {
-    bytes: socket.bytesWritten - start.bytes,
-    durationMs: systemClock.now() - start.time,
-  };
+  const endedAt = systemClock.now();
+  return { bytes: socket.bytesWritten - start.bytes, durationMs: endedAt - start.time, endedAt };
 }
