@@ -77,7 +77,9 @@ describe.each([
     const backend = await startBackend();
     const app = await startExample(where(), name, env(backend));
     expect(await request(`${app.url}/`)).toMatchObject({ status: 200 });
-    expect(await app.text('/_antract/')).toContain('\n/_antract/enable');
+    for (const path of ['/_antract', '/_antract/']) {
+      expect(await app.text(path)).toContain('\n/_antract/enable');
+    }
 
     await app.pause();
     const answer = request(`${app.url}/?held`);

@@ -15,10 +15,10 @@ function answer(req, res) {
 }
 
 const server = createServer((req, res) => {
-  if (req.url.startsWith('/_antract/')) {
+  if (/^\/_antract([/?]|$)/.test(req.url)) {
     // admin() expects the path below its mount path in `url`, as Express and Connect set it.
     req.originalUrl = req.url;
-    req.url = req.url.slice('/_antract'.length);
+    req.url = req.url.replace(/^\/_antract\/?/, '/');
     admin(req, res);
   } else {
     pause(req, res, () => answer(req, res));
