@@ -169,6 +169,19 @@ describe('the sentences about a backend', () => {
     }
   });
 
+  it('name the wrong health check of a backend that was down before, until it is down again', () => {
+    const backend = new Backend();
+    backend.noteFailure('ECONNREFUSED', 1);
+    backend.noteProbe('HTTP 400', false, 40);
+    const releasing = situation({ phase: 'releasing', probe: PROBE });
+    const shown = describeBackend(backend.facts, releasing);
+    expect(shown).toMatchObject({ reason: 'HTTP 400', forMs: 99, seenMs: 60 });
+    expect(shown.summary).toBe('The backend answers, but the health check path /up answers 400.');
+    expect(shown.next).toMatch(/^Correct the health check/);
+    backend.noteFailure('ECONNREFUSED', 50);
+    expect(describeBackend(backend.facts, releasing).summary).toMatch(/^The backend is down: conn/);
+  });
+
   it('are absent if the backend answers, or its state is unknown', () => {
     const backend = new Backend();
     const nothing = { summary: null, next: null };

@@ -34,38 +34,44 @@ export function describeBackend(facts: BackendFacts, situation: BackendSituation
 
 function backendSummary(facts: BackendFacts, { settings }: BackendSituation): string | null {
   const { state, reason, wrongCheck, isOutdated } = facts;
-  if (state === 'down') {
-    const what = isOutdated ? 'was down when it was last seen' : 'is down';
-    return `The backend ${what}: ${reasonInWords(reason ?? '')}.`;
-  }
-  if (wrongCheck !== null) {
+  if (isCheckWrong(facts)) {
     const { path } = settings.probe.check ?? {};
     const check = path === undefined ? '' : ` path ${path}`;
     return `The backend answers, but the health check${check} answers ${wrongCheck}.`;
   }
+  if (state === 'down') {
+    const what = isOutdated ? 'was down when it was last seen' : 'is down';
+    return `The backend ${what}: ${reasonInWords(reason ?? '')}.`;
+  }
   return null;
 }
 
+/** Whether the health check itself is wrong, as far as was seen last. */
+function isCheckWrong({ state, reason, wrongCheck, isOutdated }: BackendFacts): boolean {
+  if (wrongCheck === null) return false;
+  return state !== 'down' || (reason === `HTTP ${wrongCheck}` && !isOutdated);
+}
+
 function nextOf(facts: BackendFacts, { phase, probe, settings }: BackendSituation): string | null {
-  const isCheckWrong = facts.state !== 'down' && facts.wrongCheck !== null;
+  const isWrong = isCheckWrong(facts);
   switch (phase) {
     case 'releasing':
-      return isCheckWrong
+      return isWrong
         ? `${CORRECT_CHECK} ${releaseNext(probe, settings)}`
         : releaseNext(probe, settings);
     case 'running':
-      if (isCheckWrong) return `${CORRECT_CHECK} ${AFTER_PAUSE}`;
+      if (isWrong) return `${CORRECT_CHECK} ${AFTER_PAUSE}`;
       return probe === null
         ? 'Requests are passed on; the next one shows whether the backend answers.'
         : 'Requests are passed on, and fail until the backend answers. It is probed meanwhile.';
     case 'pausing':
     case 'paused':
-      if (isCheckWrong) return `${CORRECT_CHECK} ${AFTER_PAUSE}`;
+      if (isWrong) return `${CORRECT_CHECK} ${AFTER_PAUSE}`;
       return settings.probe.check === undefined
         ? null
         : 'After the pause, held requests wait until the backend answers.';
     case 'stopped':
-      return isCheckWrong ? CORRECT_CHECK : null;
+      return isWrong ? CORRECT_CHECK : null;
     default:
       return phase satisfies never;
   }

@@ -104,7 +104,8 @@ export class Backend {
     const [, status] = WRONG_CHECK.exec(what) ?? [];
     this.#wrongCheck = status ?? null;
     if (isGood) this.noteAnswer(now);
-    else if (status === undefined) this.noteFailure(what, now);
+    // A wrong check shows no outage. In one, it is the newest reason: the backend answers now.
+    else if (status === undefined || this.isDown) this.noteFailure(what, now);
   }
 
   /**
