@@ -193,6 +193,23 @@ describe('the report of a pause', () => {
     });
   });
 
+  it('counts requests that an outage held before the pause', async () => {
+    let answer = (_isUp: boolean): void => undefined;
+    const check = (): Promise<boolean> => new Promise((resolve) => (answer = resolve));
+    registry = new OpenRegistry({ probe: { check }, maxTime: '1m', holdOnOutage: '10s' }, clock);
+    const gate = registry.gate('default');
+    const early = [gate.requeue(enter(gate)), hold()] as Ticket[];
+    await registry.enable();
+    expect(registry.report()).toMatchObject({ held: 2, complete: false });
+    await registry.disable();
+    answer(true);
+    await settled();
+    expect(gate.pass(early[0]!)).toBe(true);
+    expect(registry.report()).toMatchObject({ released: 1, complete: false });
+    expect(gate.pass(early[1]!)).toBe(true);
+    expect(registry.report()).toMatchObject({ held: 2, released: 2, complete: true });
+  });
+
   it('leaves out requests that are held for a later outage', async () => {
     registry = new OpenRegistry(
       { probe: { check: () => true }, maxTime: '1m', holdOnOutage: '10s' },

@@ -57,6 +57,7 @@ type Payload = AntractEvents[keyof AntractEvents][0];
 /** What a report asks of its app; `Gate` has it. */
 interface ReportedApp {
   readonly state: { readonly since: number };
+  readonly held: number;
   readonly drain: { stragglers(): Straggler[] };
   /** `hasReopened`: clients have been served again since the last pause ended. */
   readonly releaser: { readonly hasReopened: boolean };
@@ -136,6 +137,8 @@ class ReportBuilder {
     findApp: () => ReportedApp | undefined,
   ) {
     this.#findApp = findApp;
+    // An outage may hold requests before the pause. They are held during the pause, too.
+    this.#waiting = findApp()?.held ?? 0;
     this.#report = {
       pauseId,
       startedAt,
@@ -144,7 +147,7 @@ class ReportBuilder {
       complete: false,
       pausedForMs: null,
       endedBy: null,
-      held: 0,
+      held: this.#waiting,
       released: 0,
       abandoned: 0,
       rejected: 0,
