@@ -71,6 +71,9 @@ export function formatBytes(bytes) {
 
 const UNPRINTABLE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
+/** Most texts need no more than this test, which takes a fifth of the time. */
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+
 /**
  * Replaces each character that does more than stand in its place: a control character can move the
  * cursor of a terminal or retitle its window, and a bidirectional one shows the text in another order
@@ -82,5 +85,5 @@ const UNPRINTABLE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
  * @returns {string}
  */
 export function printable(text, replace = () => '\u{fffd}') {
-  return text.replace(UNPRINTABLE, replace);
+  return PRINTABLE_ASCII.test(text) ? text : text.replace(UNPRINTABLE, replace);
 }
