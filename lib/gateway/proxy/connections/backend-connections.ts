@@ -97,6 +97,7 @@ export class BackendConnections {
   readonly #open: OpenConnection = (callback) => {
     const { target, timeoutMs, needsAcceptCheck } = this.#deps;
     const socket = this.#connect();
+    const generation = this.#generation;
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     limitDescriptor(socket, this.#maxDescriptor);
@@ -107,7 +108,7 @@ export class BackendConnections {
     } as const;
     whenUsable(socket, attempt, (failure) => {
       if (!failure) {
-        this.#prepare(socket);
+        this.#prepare(socket, generation);
         return callback(null, socket);
       }
       if (failure.isRetryable) this.#retryable.add(failure.error);
@@ -116,8 +117,7 @@ export class BackendConnections {
   };
 
   /** Adds the listeners of a connection once, instead of for each of its requests. */
-  #prepare(socket: Socket): void {
-    const generation = this.#generation;
+  #prepare(socket: Socket, generation: number): void {
     keepReading(socket);
     // The close event follows and is handled.
     socket.on('error', ignore);
