@@ -33,6 +33,16 @@ declare global {
 }
 `;
 
+/** Packages that recipes use and this repository does not install. In a file without imports. */
+const READER_INSTALLS = `
+declare module 'http-terminator' {
+  export function createHttpTerminator(options: {
+    server: import('node:http').Server;
+    gracefulTerminationTimeout?: number;
+  }): { terminate(): Promise<void> };
+}
+`;
+
 const OPTIONS: ts.CompilerOptions = {
   allowJs: true,
   checkJs: true,
@@ -74,6 +84,7 @@ it('the programs in the documentation compile', () => {
     ]),
   );
   files.set(`${ROOT}reader-has.d.mts`, READER_HAS);
+  files.set(`${ROOT}reader-installs.d.ts`, READER_INSTALLS);
   expect(compile(files)).toEqual([]);
 });
 
