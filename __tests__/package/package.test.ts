@@ -34,7 +34,7 @@ const SUPPORT = join(ROOT, '__tests__/support');
 const PACKAGE_MANAGERS = ['yarn@1.22.22', 'pnpm@10.34.8'];
 
 /** What an installation may come to. Raise a limit only for something that every user needs. */
-const MAX_PACKED_KB = 680;
+const MAX_PACKED_KB = 720;
 const MAX_UNPACKED_KB = 2400;
 const MAX_PACKAGES = 20;
 
