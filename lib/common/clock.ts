@@ -30,8 +30,8 @@ export interface Clock {
 
 /**
  * Milliseconds on a monotonic clock that all processes of this machine share, so that processes can exchange
- * deadlines. Not from `performance.now()`, whose reading takes twice as long: about 0.5 microseconds within a
- * request, and the gateway reads the clock about eight times for each.
+ * deadlines. `performance.now()` would take twice as long, about 0.5 microseconds, and the gateway reads the clock
+ * about eight times for each request.
  */
 export function machineTime(): number {
   const [seconds, nanoseconds] = process.hrtime();

@@ -71,7 +71,7 @@ export function formatBytes(bytes) {
 
 const UNPRINTABLE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Most texts need no more than this test, which takes a fifth of the time. */
+/** Most texts pass this test, which takes a fifth of the time of a search by Unicode properties. */
 const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 
 /**

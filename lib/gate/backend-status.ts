@@ -46,7 +46,7 @@ function backendSummary(facts: BackendFacts, { settings }: BackendSituation): st
   return null;
 }
 
-/** Whether the health check itself is wrong, as far as was seen last. */
+/** Whether the health check itself is wrong, by its latest result. */
 function isCheckWrong({ state, reason, wrongCheck, isOutdated }: BackendFacts): boolean {
   if (wrongCheck === null) return false;
   return state !== 'down' || (reason === `HTTP ${wrongCheck}` && !isOutdated);

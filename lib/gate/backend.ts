@@ -104,7 +104,7 @@ export class Backend {
     const [, status] = WRONG_CHECK.exec(what) ?? [];
     this.#wrongCheck = status ?? null;
     if (isGood) this.noteAnswer(now);
-    // A wrong check shows no outage. In one, it is the newest reason: the backend answers now.
+    // A wrong health check begins no outage. During an outage it becomes the reason: the backend answers again.
     else if (status === undefined || this.isDown) this.noteFailure(what, now);
   }
 

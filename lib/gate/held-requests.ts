@@ -67,7 +67,7 @@ export class HeldRequests {
 
   countSpooledBytes(): number {
     let bytes = 0;
-    // Not with the iterator: for 5,000 held requests it takes 2 ms, in which nothing can be released.
+    // For 5,000 held requests, the iterator would take 2 ms, and delay a release.
     for (let ticket = this.head; ticket; ticket = ticket.next) bytes += ticket.spool?.bytes ?? 0;
     return bytes;
   }

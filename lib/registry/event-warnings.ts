@@ -5,7 +5,7 @@ import { reasonInWords } from '../gate/backend-status.ts';
 import type { AntractEvents } from '../gate/events.ts';
 import { formatCount, formatMs } from '../common/format.js';
 
-/** @param isAtStart whether the check at the start has found the backend down. */
+/** @param isAtStart whether the health check at the start caused the event. */
 export function warningOf<K extends keyof AntractEvents>(
   event: K,
   payload: AntractEvents[K][0],

@@ -23,6 +23,7 @@ export class GateFactory {
   readonly #deps: GateFactoryDeps;
   /** The apps whose health check was found to be misconfigured, and logged. */
   readonly #misconfigured = new Set<string>();
+  /** See {@link appOfCheck}. */
   #appOfCheck: string | undefined;
 
   constructor(deps: GateFactoryDeps) {
@@ -53,7 +54,7 @@ export class GateFactory {
     this.#misconfigured.delete(app);
   }
 
-  /** The app whose backend has just been found to be down, or not, by {@link checkBackend}. */
+  /** The app whose result {@link checkBackend} is passing on at this moment, if there is one. */
   get appOfCheck(): string | undefined {
     return this.#appOfCheck;
   }

@@ -22,7 +22,7 @@ export interface TransitionLogDeps {
   readonly countsOf: (app: string) => TransitionCounts;
   /** Of several processes, one writes the line. */
   readonly isLeader: () => boolean;
-  /** Whether the check at the start has just asked the backend of an app. */
+  /** Whether the health check at the start causes the present event of an app. */
   readonly isStartCheck: (app: string) => boolean;
 }
 

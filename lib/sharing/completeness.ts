@@ -16,7 +16,7 @@ export const COMPLETE = 'antract: complete '.padEnd(254, '-');
 
 /** The time that other processes need to reconnect and to publish lost states. */
 export const TRUST_AFTER_MS = 3000;
-/** The first process on a store is slow to start. After this time, the log says why. */
+/** The first process on a store holds requests for {@link TRUST_AFTER_MS}. After this time, the log says why. */
 const LOG_AFTER_MS = 1000;
 /** The mark is renewed long before it expires. */
 const RENEW_MS = 86_400_000;
@@ -41,7 +41,7 @@ export class Completeness {
     return this.#clock.now() - this.#missingSince >= TRUST_AFTER_MS;
   }
 
-  /** Requests are held until the store can be trusted. */
+  /** Called while requests are held because the store is not trusted yet. */
   onWait(): void {
     const left = this.#missingSince + TRUST_AFTER_MS - this.#clock.now();
     if (this.#isWaitLogged || left > TRUST_AFTER_MS - LOG_AFTER_MS || left <= 0) return;

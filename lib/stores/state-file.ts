@@ -41,7 +41,7 @@ export function realPath(path: string): string {
 }
 
 /**
- * Checks whether a store could keep its state in the file. Changes nothing, and ignores who uses the file.
+ * Checks whether a store could keep its state in the file. Changes nothing, and ignores whether another process uses the file.
  *
  * @throws AntractError `ERR_ANTRACT_STATE_FILE` if the file can't be read with certainty, or can't be written.
  */

@@ -2,8 +2,8 @@
  * Renders what a command did, and then the status. The JSON has the command's own sentences as
  * `result`.
  *
- * Scripts written for the OpenResty original read the first line of each text, so its wording is kept, but
- * for the singular.
+ * Scripts written for the OpenResty original read the first line of each text, so its wording is kept,
+ * except for the singular.
  */
 import { formatCount, formatMs } from '../../common/format.js';
 import { processName } from '../../gate/status-text.ts';

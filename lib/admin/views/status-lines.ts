@@ -1,8 +1,8 @@
 /**
  * Renders the status of one app, or of all.
  *
- * Scripts written for the OpenResty original read the first line of each text, so its wording is kept, but
- * for the singular. The other lines are the `summary` and the `details` of the status, and the
+ * Scripts written for the OpenResty original read the first line of each text, so its wording is kept,
+ * except for the singular. The other lines are the `summary` and the `details` of the status, and the
  * next step.
  */
 import { formatCount, formatMs } from '../../common/format.js';

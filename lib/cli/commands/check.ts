@@ -62,7 +62,8 @@ async function print(checked: Checked, flags: CheckFlags): Promise<void> {
     ...(down.length === 0 ? [] : [`The backend does not answer: ${names}.`]),
   ];
   if (problems.length > 0) {
-    const message = `The options are valid, but not all that they name can be used:${listOf(problems)}`;
+    const count = formatCount(problems.length, 'check');
+    const message = `The options are valid, but ${count} failed:${listOf(problems)}`;
     const details = { options, backends, mistakes: unusable, warnings };
     throw new CommandFailure(message, EXIT_FAILED, { details });
   }

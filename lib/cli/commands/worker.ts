@@ -97,7 +97,7 @@ function open(
         reportPhases(gateway.antract.list, (text) => sendToPrimary({ type: 'phases', text }));
       },
       async (error: unknown) => {
-        // It has joined the store. Without leaving, it would count as a process that has died.
+        // The gateway has joined the store. Unless it leaves, its process counts as silent, and blocks drains.
         await gateway.close().catch(() => undefined);
         reportFailure(error);
       },

@@ -25,7 +25,7 @@ export interface InvalidValue {
 export interface Checked {
   /** `serve` refuses these as wrong usage. */
   readonly mistakes: readonly string[];
-  /** What the options name and can't be used now: the state file, Redis. */
+  /** Why the state file or Redis can't be used now. */
   readonly unusable: readonly string[];
   readonly warnings: readonly string[];
   /** Undefined if the file can't be read. */

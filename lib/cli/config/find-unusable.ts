@@ -1,4 +1,4 @@
-/** Finds what the options of a store name and can't be used now. Changes nothing. */
+/** Checks whether the state file and Redis can be used now. Changes nothing. */
 import { AntractError } from '../../common/errors.ts';
 import type { RedisStore } from '../../stores/redis-store.ts';
 import { checkStateFile } from '../../stores/state-file.ts';
@@ -18,7 +18,7 @@ export async function findUnusable({ stateFile, redis }: NamedStores): Promise<A
   return errors.filter((error) => error !== undefined);
 }
 
-/** The store subscribes and reads when antract starts. Both need the password and the rights of its user. */
+/** At its start, antract reads the store and subscribes to it. Both need the password and the rights of its user. */
 async function askRedis(store: RedisStore): Promise<void> {
   try {
     await store.load();

@@ -31,7 +31,7 @@ const WORKER_STDIO = ['ignore', 'pipe', 'inherit', 'ipc'] as const;
 export function startFirstWorker(): FirstWorker {
   if (!cluster.isPrimary) {
     throw new UsageError(
-      'Another program has started `antract serve` as a worker of node:cluster, but it starts its own workers. ' +
+      'Another program has started `antract serve` as a worker of node:cluster. But `antract serve` starts its own workers. ' +
         "With PM2, remove `instances` and set `exec_mode: 'fork'`. For several workers, use `--workers`.",
     );
   }

@@ -46,8 +46,8 @@ export interface AccessLog {
 const MAX_WAITING_BYTES = 4 * 2 ** 20;
 
 /**
- * How long a line may wait for others, which are written with it. One write for each turn of the event loop would
- * also wake the primary process each time: together about 5 % of the time of a request.
+ * How long a line waits for others, to be written together. A write in each turn of the event loop, which also
+ * wakes the primary process, would take about 5 % of the time of a request.
  */
 const BATCH_MS = 20;
 
@@ -86,7 +86,7 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
 
   return {
     write(finished) {
-      // Later, because the held time of a request whose client disconnects is known a moment after its end.
+      // Not at once, because the held time of a request whose client disconnects is known a moment after its end.
       const count = waiting.push(finished);
       if (count === 1) systemClock.after(BATCH_MS, flush);
       if (count === MAX_BATCH_LINES) systemClock.after(0, flush);

@@ -1,7 +1,7 @@
 /**
- * Limits how many pipelined requests of one client connection are served at a time. The next one is served
- * when a response has ended, and none after a response with `Connection: close`. Node emits every request as soon as its headers have arrived, thousands fit
- * into a single read, and each would open a connection to the backend.
+ * Limits how many pipelined requests of one client connection are served at a time. The next one is served when a
+ * response has ended, unless this response has `Connection: close`. Node emits every request as soon as its headers
+ * have arrived. Thousands fit into a single read, and each would open a connection to the backend.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -101,8 +101,8 @@ class PipelinedConnection {
 }
 
 /**
- * Whether no response can follow the present one. Then later requests must not be processed (RFC 9112, 9.6): the
- * client may send them again.
+ * Whether the present response is the last one on the connection. Then later requests must not be processed
+ * (RFC 9112, 9.6), because the client may send them again on another connection.
  */
 function isClosing(socket: Socket): boolean {
   // Node's own fields, in Node 20 to 26: the response that is being sent, and whether it has `Connection: close`.

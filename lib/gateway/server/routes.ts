@@ -33,7 +33,7 @@ export class Routes {
 
   #listen(antract: Antract): void {
     const byApp = new Map(this.#routes.map((route) => [route.app, route]));
-    // Connections lead to the old backend when it accepts no new ones. They are closed after a drain, and
+    // Open connections lead to a backend process that may be replaced. They are closed after a drain, and
     // again at release, because requests that bypass the pause may have left some.
     for (const event of ['drained', 'resumed', 'unreachable', 'reachable'] as const) {
       antract.on(event, ({ app }) => byApp.get(app)?.retireConnections());

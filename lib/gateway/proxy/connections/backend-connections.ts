@@ -46,7 +46,7 @@ export class BackendConnections {
   readonly #starved: StarvedConnections;
   readonly #pool: ConnectionPool;
   readonly #retryable = new WeakSet<Error>();
-  /** Grows when the backend may be replaced. Earlier connections lead to the old one. */
+  /** Grows when the backend process may be replaced. Earlier connections lead to the old process. */
   #generation = 0;
 
   constructor(deps: BackendConnectionsDeps) {
