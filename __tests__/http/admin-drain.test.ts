@@ -214,7 +214,7 @@ describe('enable with wait', () => {
       await site.antract.disable();
       const { status, body } = await answer;
       expect(status).toBe(409);
-      expect(body).toContain('The pause ended while this request waited for the drain');
+      expect(body).toContain('The pause ended while this command waited for the drain');
       expect(body).toContain('ERR_ANTRACT_NOT_PAUSED');
     },
   );

@@ -259,13 +259,13 @@ function refuseEndedRelease(result: ReleaseResult): ReleaseResult {
     case 'stopped':
       throw new AntractError(
         'ERR_ANTRACT_NOT_RELEASED',
-        `The app was ${result.outcome} again while this request waited for the release.`,
+        `The app was ${result.outcome} while this command waited for the release.`,
         { status: 409 },
       );
     case 'closed':
       throw new AntractError(
         'ERR_ANTRACT_CLOSED',
-        'antract was closed while this request waited for the release.',
+        'antract was closed while this command waited for the release.',
         { status: 503 },
       );
     default:
@@ -282,13 +282,13 @@ function refuseEndedPause(result: DrainResult): DrainResult {
     case 'resumed':
       throw new AntractError(
         'ERR_ANTRACT_NOT_PAUSED',
-        'The pause ended while this request waited for the drain: by a resume (`disable`), or because `maxTime` was over. Requests reach the backend again.',
+        'The pause ended while this command waited for the drain: by a resume (`disable`), or because `maxTime` was over. Requests reach the backend again.',
         { status: 409 },
       );
     case 'closed':
       throw new AntractError(
         'ERR_ANTRACT_CLOSED',
-        'antract was closed while this request waited for the drain.',
+        'antract was closed while this command waited for the drain.',
         { status: 503 },
       );
     default:

@@ -145,7 +145,7 @@ export class AdminClient {
       throw this.#refusedError(status, code, typeof detail === 'string' ? detail : '');
     }
     throw this.#unreachableError(
-      `the response (status ${status}) is not from antract's admin endpoints; check host, port and path`,
+      `the response (status ${status}) is not from antract's admin endpoints; check host, port and path (--admin-listen moves the endpoints to another address)`,
     );
   }
 

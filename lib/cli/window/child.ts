@@ -121,7 +121,7 @@ export function checkCommand(file: string): void {
   const found = candidates.filter((place) => statSync(place, { throwIfNoEntry: false })?.isFile());
   if (found.length === 0) throw new CommandFailure(`${file}: not found.`, EXIT_NOT_FOUND);
   if (!found.some(isExecutable))
-    throw new CommandFailure(`${file}: not executable.`, EXIT_NOT_EXECUTABLE);
+    throw new CommandFailure(`${file}: not executable; run chmod +x.`, EXIT_NOT_EXECUTABLE);
 }
 
 function isExecutable(place: string): boolean {
