@@ -326,7 +326,12 @@ describe('a FileStore refuses to start', () => {
 
   it('if the path is a directory', () => {
     mkdirSync(path);
-    expect(refusalOf().message).toMatch(/EISDIR/);
+    expect(refusalOf().message).toMatch(/is not a regular file/);
+  });
+
+  // Not a pipe: the test could not end if the store read it.
+  it('if the path is a device, which it does not read', () => {
+    expect(refusalOf('/dev/null').message).toMatch(/\/dev\/null is not a regular file/);
   });
 
   it('without a path', () => {

@@ -4,7 +4,7 @@
  * A file that can't be read with certainty is refused, because the process would not know of a pause in it.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { AntractError } from '../common/errors.ts';
 import { isPlainObject } from '../common/validate.ts';
@@ -69,8 +69,12 @@ export function checkStateFile(path: string): void {
 export function readStateFile(path: string): StateFile | undefined {
   let text: string;
   try {
+    // To read a pipe would wait for its writer, and a device may have no end.
+    if (!statSync(path).isFile())
+      throw refusal(path, 'is not a regular file', 'Choose another path.');
     text = readFileSync(path, 'utf8');
   } catch (error) {
+    if (error instanceof AntractError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' && existsSync(dirname(path))) return undefined;
     const advice =
