@@ -32,7 +32,7 @@ export interface FinishedRequest {
   /** The same for the response. */
   readonly bytes: number;
   readonly durationMs: number;
-  /** When the request ended, on the monotonic clock. */
+  /** When the request ended, in milliseconds since the epoch. */
   readonly endedAt: number;
 }
 
@@ -69,8 +69,7 @@ export function createAccessLog(stream: LineStream, format: AccessLogFormat): Ac
       dropped += finished.length;
       return;
     }
-    const epoch = systemClock.date() - systemClock.now();
-    const lines = finished.map((each) => toLine(each, isoTime(epoch + each.endedAt)));
+    const lines = finished.map((each) => toLine(each, isoTime(each.endedAt)));
     if (dropped > 0) {
       const time = isoTime(systemClock.date());
       lines.push(`${JSON.stringify({ time, droppedLines: dropped })}\n`);

@@ -78,6 +78,8 @@ function startOf({ socket }: IncomingMessage): Start {
 }
 
 function measure({ socket }: IncomingMessage, start: Start) {
-  const endedAt = systemClock.now();
-  return { bytes: socket.bytesWritten - start.bytes, durationMs: endedAt - start.time, endedAt };
+  const durationMs = systemClock.now() - start.time;
+  // Not computed from `now()` later: `date()` has whole milliseconds, so lines could be 1 ms out of order.
+  const endedAt = systemClock.date();
+  return { bytes: socket.bytesWritten - start.bytes, durationMs, endedAt };
 }
