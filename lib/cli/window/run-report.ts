@@ -129,12 +129,16 @@ export async function fetchStatus(
   }
 }
 
-/** @param pause the report of the server. Without it the sums are unknown, too. */
-export function addPauseToReport(report: RunReport, pause: Body | undefined): void {
+/**
+ * @param pause the report of the server. Without it the sums are unknown, too.
+ * @param stillHeld how many of its held requests the report of the next pause counts again.
+ */
+export function addPauseToReport(report: RunReport, pause: Body | undefined, stillHeld = 0): void {
   for (const name of ['pausedForMs', 'held', 'released', 'abandoned', 'rejected'] as const) {
     const [sum, value] = [report[name], readNumber(pause?.[name])];
     report[name] = sum === null || value === null ? null : sum + value;
   }
+  if (report.held !== null) report.held -= stillHeld;
   if (!pause) return;
   report.waitingPages += readNumber(pause['waitingPages']) ?? 0;
   const longest = readNumber(pause['longestHoldMs']);

@@ -3,9 +3,13 @@ import { formatMs } from '../../common/format.js';
 import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
 import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
 import { gatewayGoneText, type EndResult, type LeasedPause } from './leased-pause.ts';
+import { delay } from '../delay.ts';
 import { addPauseToReport, fetchReport, fetchStatus, endReasonText } from './run-report.ts';
 import { PausedAgainError, waitUntilBack } from '../client/wait-until-back.ts';
 import { isProbeTimeout, throwIfInterrupted, type RunContext } from './run-context.ts';
+
+/** The longest time in which requests pass between two attempts to drain. */
+const BETWEEN_DRAINS_MS = 5000;
 
 /** The pause ended early. */
 export class PauseLostError extends CommandFailure {
@@ -50,15 +54,27 @@ export async function endWindow(context: RunContext, pause: LeasedPause): Promis
  * Ends the pause and waits until the app runs again, so that the report covers the release. Never
  * throws: a failure becomes a problem in the report, and the lease ends the pause.
  */
-export async function resume(
-  context: RunContext,
-  pause: LeasedPause,
-  patience: number = context.options.probeTimeout,
-): Promise<void> {
+export async function resume(context: RunContext, pause: LeasedPause): Promise<void> {
+  await release(context, pause, context.options.probeTimeout);
+  await addPauseReport(context, pause);
+}
+
+/** As {@link resume}, and lets requests pass for a while until the next try to drain. */
+export async function resumeUntilNextTry(context: RunContext, pause: LeasedPause): Promise<void> {
+  const { options, client, clock, interruption, report } = context;
+  await release(context, pause, options.drainTimeout);
+  await delay(clock, Math.min(BETWEEN_DRAINS_MS, options.drainTimeout), interruption.signal);
+  const ended = await fetchReport(client, options.app, pause.id, clock);
+  // Requests that are still held are held during the next pause, too, whose report counts them again.
+  const isOver = ended?.['complete'] === true || interruption.name !== undefined;
+  const stillHeld = isOver ? 0 : ((await fetchStatus(client, options.app))?.held ?? 0);
+  addPauseToReport(report, ended, stillHeld);
+}
+
+async function release(context: RunContext, pause: LeasedPause, patience: number): Promise<void> {
   const end = await pause.resume();
   await recordEnd(context, pause, end);
   if (end === 'done' && !pause.isStoreLost) await waitWhileReleasing(context, patience);
-  await addPauseReport(context, pause);
 }
 
 async function waitWhileReleasing(context: RunContext, patience: number): Promise<void> {

@@ -10,11 +10,16 @@ import type { Straggler } from '../../gate/in-flight.ts';
 import { Child } from './child.ts';
 import { CommandFailure, EXIT_DRAIN_TIMEOUT } from '../cli-error.ts';
 import { LeasedPause } from './leased-pause.ts';
-import { delay } from '../delay.ts';
 import { Progress } from '../client/progress.ts';
 import { readSnapshot } from '../client/snapshot.ts';
 import { exitAtOnce, throwIfInterrupted, type RunContext } from './run-context.ts';
-import { endWindow, recordEarlyEnd, PauseLostError, resume } from './window-end.ts';
+import {
+  endWindow,
+  recordEarlyEnd,
+  PauseLostError,
+  resume,
+  resumeUntilNextTry,
+} from './window-end.ts';
 import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
 import { missingText, nameAll, STORE_LOST_DRAIN } from '../format-status.ts';
 
@@ -25,8 +30,6 @@ const LEASE_NEEDS_STORE =
   '--ignore-lost does not help here, because no lease ends while the store is away.';
 /** After a signal, the response to the first call is awaited for this long. */
 const LAST_RESPONSE_MS = 1000;
-/** The longest time in which requests pass between two attempts to drain. */
-const BETWEEN_DRAINS_MS = 5000;
 
 /** @throws CommandFailure with the exit code, after the pause has been ended. */
 export async function runWindow(context: RunContext): Promise<void> {
@@ -49,16 +52,20 @@ async function pauseAndDrain(context: RunContext): Promise<LeasedPause> {
     const pause = await beginLeasedPause(context);
     report.drainTries++;
     const isLast = report.drainTries >= options.drainTries;
-    let isDrained = false;
+    let isDrained: boolean;
     try {
       isDrained = await drain(context, pause);
-      if (!isDrained && !isLast) reportNextTry(context);
-    } finally {
-      if (!isDrained) await resume(context, pause, isLast ? undefined : options.drainTimeout);
+    } catch (error) {
+      await resume(context, pause);
+      throw error;
     }
     if (isDrained) return pause;
-    if (isLast) throw notDrained(context);
-    await waitBetweenDrains(context);
+    if (isLast) {
+      await resume(context, pause);
+      throw notDrained(context);
+    }
+    reportNextTry(context);
+    await resumeUntilNextTry(context, pause);
   }
 }
 
@@ -144,10 +151,6 @@ function reportNextTry({ options, report, print }: RunContext): void {
 
 function stillInFlight(stragglers: readonly Straggler[]): string {
   return stragglers.length === 0 ? '' : `; still in flight: ${nameAll(stragglers)}`;
-}
-
-async function waitBetweenDrains({ options, clock, interruption }: RunContext): Promise<void> {
-  await delay(clock, Math.min(BETWEEN_DRAINS_MS, options.drainTimeout), interruption.signal);
 }
 
 function notDrained({ options, report }: RunContext): CommandFailure {
