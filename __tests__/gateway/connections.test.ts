@@ -235,6 +235,22 @@ describe('an unused connection to a backend', () => {
     await closed;
   });
 
+  it('is closed at once if the app has drained since it was begun', async () => {
+    const { backend, lookups, gateway, first } = await busyGateway();
+    const left = http.get(`${gateway.url}/left`, { agent: false }).on('error', () => undefined);
+    await until(() => lookups.count() === 1);
+    left.destroy();
+    await inFlight(gateway, 1);
+    await backend.answer('/first');
+    await first;
+    await gateway.antract.enable();
+    await until(() => gateway.antract.status().phase === 'paused');
+    const connected = once(backend.server, 'connection') as Promise<[Socket]>;
+    lookups.finish();
+    const [connection] = await connected;
+    await once(connection, 'close');
+  });
+
   it('is closed with the gateway', async () => {
     const { connection, gateway } = await spare();
     const closed = once(connection, 'close');

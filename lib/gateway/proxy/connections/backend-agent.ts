@@ -41,7 +41,7 @@ export class BackendAgent extends Agent {
     this.#offered = socket;
     send();
     // No request has taken it.
-    if (this.#offered) this.#pool.add(this.#offered);
+    this.#offered?.emit('free');
     this.#offered = undefined;
   }
 }

@@ -82,7 +82,8 @@ export class ConnectionPool {
       if (!next.isGone()) return next.use(socket);
       next.fail(new Error('The client has disconnected.'));
     }
-    this.#idle.add(socket);
+    // As after a request: the connection may be too old to be kept.
+    socket.emit('free');
   }
 
   /** One request fails for each connection that can't be made, unless it may still get another one. */
