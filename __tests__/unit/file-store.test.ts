@@ -161,15 +161,18 @@ describe('a state file', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
-  it('is replaced where a link leads, and the link stays', async () => {
-    const link = join(directory, 'link.json');
-    await openStore().close();
-    symlinkSync(path, link);
-    const store = openStore({}, link);
-    await store.publish('app', publication('value'));
-    expect(readFile().apps).toHaveLength(1);
-    expect(lstatSync(link).isSymbolicLink()).toBe(true);
-  });
+  it.each(['a file', 'no file yet'])(
+    'is written where a link to %s leads, and the link stays',
+    async (to) => {
+      const link = join(directory, 'link.json');
+      if (to === 'a file') await openStore().close();
+      symlinkSync('state.json', link);
+      const store = openStore({}, link);
+      await store.publish('app', publication('value'));
+      expect(readFile().apps).toHaveLength(1);
+      expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    },
+  );
 
   it('is found after a process was killed during a write, whose leftovers are removed', async () => {
     await openStore().publish('app', publication('value'));

@@ -4,7 +4,15 @@
  * A file that can't be read with certainty is refused, because the process would not know of a pause in it.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { AntractError } from '../common/errors.ts';
 import { isPlainObject } from '../common/validate.ts';
@@ -36,7 +44,16 @@ export function realPath(path: string): string {
   try {
     return realpathSync(absolute);
   } catch {
-    return absolute;
+    return targetOf(absolute) ?? absolute;
+  }
+}
+
+/** Where a link leads whose file does not exist yet. */
+function targetOf(path: string): string | undefined {
+  try {
+    return resolve(dirname(path), readlinkSync(path));
+  } catch {
+    return undefined;
   }
 }
 
