@@ -132,6 +132,34 @@ describe('a release', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('after the rest of maxTime makes no request wait again, and fails what the backend refuses', async () => {
+    const gate = createGate({ maxTime: '15s', holdOnOutage: '10s' });
+    enable(gate);
+    const ticket = hold(gate);
+    clock.advance(1000);
+    disable(gate);
+    expect(gate.status().probe).toMatchObject({ endsInMs: 14_000 });
+    clock.advance(14_000);
+    expect([await verdictOf(ticket), gate.pass(ticket)]).toEqual(['proceed', true]);
+    expect([gate.requeue(ticket.request), refuse(gate)]).toEqual([undefined, undefined]);
+    expect(gate.status()).toMatchObject({ phase: 'running', held: 0, probe: { endsInMs: 0 } });
+    await probes[0]?.healthy();
+    expect(refuse(gate)).toBeInstanceOf(Ticket);
+  });
+
+  it('that had not waited for the backend makes refused requests wait, once', async () => {
+    const gate = createGate({ maxTime: '15s', holdOnOutage: '10s' });
+    enable(gate);
+    const ticket = hold(gate);
+    clock.advance(15_000);
+    gate.pass(ticket);
+    const again = gate.requeue(ticket.request) as Ticket;
+    expect(gate.status().probe).toMatchObject({ endsInMs: 15_000, unplanned: false });
+    clock.advance(15_000);
+    expect([await verdictOf(again), gate.pass(again)]).toEqual(['proceed', true]);
+    expect(gate.requeue(again.request)).toBeUndefined();
+  });
+
   it('that started without an answer keeps probing and is over when the backend answers', async () => {
     const told: string[] = [];
     for (const isAskedFirst of [true, false]) {
@@ -508,11 +536,8 @@ describe('a probe that succeeds while connections are refused', () => {
     expect(endsInMs).toBe(6000 - clock.now());
     clock.advance(endsInMs as number);
     expect([await verdictOf(ticket), events.at(-1)]).toEqual(['proceed', 'unhealthy']);
-    // And no longer than the release may take, which began with the first good probe.
     gate.pass(ticket);
-    gate.requeue(one);
-    const left = 21_000 - clock.now();
-    expect(gate.status().probe).toMatchObject({ endsInMs: left, unplanned: false });
+    expect(gate.requeue(one)).toBeUndefined();
   });
 
   it("stops the app if onTimeout is 'stop' and a request is refused after the timeout", async () => {

@@ -106,7 +106,7 @@ export class BackendReadiness {
     const until = this.#deps.clock.now() + waitMs;
     this.#releaseEnd = until + this.#deps.settings.maxTime;
     this.#isAfterPause = true;
-    this.#start({ cause: 'release', until, handling: waitMs > 0 ? 'held' : 'gave-up' });
+    this.#start({ cause: 'release', until, handling: waitMs > 0 ? 'held' : 'released' });
   }
 
   /**
@@ -183,7 +183,7 @@ export class BackendReadiness {
     else {
       // Requests pass, and fail. The probe continues, as the backend is not known to answer.
       cycle.until = now;
-      cycle.handling = 'gave-up';
+      cycle.handling = 'released';
       this.#isAfterPause = false;
     }
   }

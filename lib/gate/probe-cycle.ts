@@ -22,10 +22,11 @@ export type ProbeCause = 'release' | 'outage';
 
 /**
  * `held`: requests wait for the probe. `passed`: the outage is only suspected, and requests pass.
- * `gave-up`: the time is over; requests pass, and fail until the backend answers. `background`:
+ * `gave-up`: requests have waited long enough; they pass, and fail until the backend answers.
+ * `released`: requests pass without a wait, and a refusal shows that the backend is down. `background`:
  * requests were never held; only the status depends on the probe.
  */
-type RequestHandling = 'held' | 'passed' | 'gave-up' | 'background';
+type RequestHandling = 'held' | 'passed' | 'gave-up' | 'released' | 'background';
 
 /** An attempt, or the success of the whole probe (`ready`), which takes `probe.threshold` attempts. */
 export type ProbeResult =
@@ -101,7 +102,7 @@ export class ProbeCycle {
 
   /** The time is over, or requests were never held. */
   get hasGivenUp(): boolean {
-    return this.handling === 'gave-up' || this.handling === 'background';
+    return this.handling !== 'held' && this.handling !== 'passed';
   }
 
   /** The release of a pause did not wait any longer, and the probe continued. */
@@ -111,7 +112,8 @@ export class ProbeCycle {
 
   /** Whether a refused connection is a new problem. Otherwise this cycle continues. */
   isNewProblem({ now, since, isFromPause, releaseEnd }: Refusal): boolean {
-    if (this.isReleaseGivenUp) return true;
+    // After a wait that was long enough, a refused request fails: it must not wait again.
+    if (this.isReleaseGivenUp) return this.handling !== 'gave-up';
     const isOutage = this.cause === 'outage';
     // A request of a pause's release meets an outage: `holdOnOutage` is too short for it.
     if (isOutage && isFromPause && now < releaseEnd) return true;
