@@ -2,7 +2,13 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AntractError } from '../../lib/common/errors.ts';
 import { OpenRegistry } from '../support/open-registry.ts';
-import { PauseReports } from '../../lib/gate/pause-report.ts';
+import { renderReport } from '../../lib/admin/views/report-text.ts';
+import {
+  joinReports,
+  type PauseReport,
+  PauseReports,
+  type SharedPauseReport,
+} from '../../lib/gate/pause-report.ts';
 import type { Ticket } from '../../lib/gate/gated-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { enter, gatedRequest, hold as holdAt } from '../support/gate.ts';
@@ -139,6 +145,7 @@ describe('the report of a pause', () => {
       pausedForMs: 2000,
       endedBy: 'resume',
       held: 4,
+      stillHeld: 0,
       released: 3,
       abandoned: 1,
       rejected: 0,
@@ -210,6 +217,56 @@ describe('the report of a pause', () => {
     expect(registry.report()).toMatchObject({ held: 2, released: 2, complete: true });
   });
 
+  describe('about a request that the backend refuses after its release', () => {
+    let answer: (isUp: boolean) => void;
+    let ticket: Ticket;
+
+    /** The probe succeeds, and the request is released. */
+    const release = async (): Promise<void> => {
+      answer(true);
+      await settled();
+      expect(registry.gate('default').pass(ticket)).toBe(true);
+      expect(registry.report()).toMatchObject({ held: 1, released: 1, stillHeld: 0 });
+    };
+    const requeue = () => registry.gate('default').requeue(ticket.request);
+
+    beforeEach(async () => {
+      const check = (): Promise<boolean> => new Promise((resolve) => (answer = resolve));
+      const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+      registry = new OpenRegistry(
+        { probe: { check }, maxTime: '1m', holdOnOutage: '10s', logger },
+        clock,
+      );
+      await registry.enable();
+      ticket = hold();
+      clock.advance(1000);
+      await registry.disable();
+      await release();
+    });
+
+    it('counts it once, with its last outcome', async () => {
+      ticket = requeue() as Ticket;
+      expect(registry.report()).toMatchObject({ complete: false, held: 1, stillHeld: 1 });
+      expect(registry.report()).toMatchObject({ released: 0, longestHoldMs: null });
+      clock.advance(1000);
+      await release();
+      expect(registry.report()).toMatchObject({ complete: true, longestHoldMs: 2000 });
+      ticket = requeue() as Ticket;
+      clock.advance(1000);
+      registry.gate('default').onClientDisconnect(ticket.gated);
+      const once = { held: 1, stillHeld: 0, released: 0, abandoned: 1, longestHoldMs: 3000 };
+      expect(registry.report()).toMatchObject({ complete: true, ...once });
+      expect(registry.report()?.medianHoldMs).toBeGreaterThan(2800);
+    });
+
+    it('counts it as rejected if it can not be held again', async () => {
+      await registry.stop();
+      expect(requeue()).toMatchObject({ reason: 'stopped' });
+      const once = { held: 1, stillHeld: 0, released: 0, rejected: 1, longestHoldMs: 1000 };
+      expect(registry.report()).toMatchObject({ complete: true, ...once });
+    });
+  });
+
   it('leaves out requests that are held for a later outage', async () => {
     registry = new OpenRegistry(
       { probe: { check: () => true }, maxTime: '1m', holdOnOutage: '10s' },
@@ -233,6 +290,20 @@ describe('the report of a pause', () => {
     expect(registry.report()).toMatchObject({ complete: false });
     await registry.stop();
     expect(registry.report()).toMatchObject({ complete: true, endedBy: 'resume', rejected: 1 });
+  });
+
+  it('says how many requests are still held in all processes, or that only the backend is awaited', async () => {
+    registry = new OpenRegistry({ probe: { check: () => false }, maxTime: '1m' }, clock);
+    await registry.enable();
+    const tickets = [hold(), hold()];
+    await registry.disable();
+    const own = registry.core.reports.of('default') as SharedPauseReport;
+    const textOf = (report: PauseReport) => renderReport('shop', report).text;
+    expect(textOf(joinReports(own, [own]))).toMatch(/; 4 requests are still held\.\n/);
+    for (const { gated } of tickets) registry.gate('default').onClientDisconnect(gated);
+    const after = registry.report() as PauseReport;
+    expect(after).toMatchObject({ complete: false, held: 2, stillHeld: 0, abandoned: 2 });
+    expect(textOf(after)).toMatch(/; the backend has not answered since\.\n/);
   });
 
   it.each([0, 1, 7, 83, 950, 12_345, 2_000_000_000])(

@@ -1,11 +1,13 @@
 /**
  * Reports the last pause of each app, from its events. A report has a fixed size, however many requests the
- * pause holds: waits are kept as a histogram.
+ * pause holds: waits are kept as a histogram, and what is known of a request ends with the request.
  */
 import type { Clock } from '../common/clock.ts';
+import type { RequestLine } from '../common/request.ts';
 import type { Actor } from './actor.ts';
 import type { AntractEvents } from './events.ts';
 import { oldest, type Straggler } from './in-flight.ts';
+import { Waits, type WaitEntries } from './waits.ts';
 
 /** What happened to the requests of a pause. Durations are whole milliseconds. */
 export interface PauseReport {
@@ -26,8 +28,13 @@ export interface PauseReport {
   pausedForMs: number | null;
   /** What ended the pause; null until it ends. */
   endedBy: 'resume' | 'maxTime' | 'lease' | 'stop' | null;
-  /** Requests that were held, during the pause or until clients were served again after it. */
+  /**
+   * Requests that were held, during the pause or until clients were served again after it. A request that
+   * the backend refuses after its release is held again, and counts once, with its last outcome.
+   */
   held: number;
+  /** Requests counted in `held` that still wait. */
+  stillHeld: number;
   /** Held requests that were released. */
   released: number;
   /** Held requests whose client disconnected. */
@@ -48,8 +55,7 @@ export interface PauseReport {
 
 /** A report for other processes, which hold other requests of the same pause. */
 export interface SharedPauseReport extends PauseReport {
-  /** How many waits are in each bucket that has any. */
-  readonly waits: readonly (readonly [bucket: number, count: number])[];
+  readonly waits: WaitEntries;
 }
 
 type Payload = AntractEvents[keyof AntractEvents][0];
@@ -82,12 +88,12 @@ export class PauseReports {
     this.#clock = clock;
   }
 
-  record(event: keyof AntractEvents, payload: Payload): void {
+  record(event: keyof AntractEvents, payload: Payload, request?: RequestLine): void {
     if (!('app' in payload)) return;
     if (event === 'paused') {
       this.#begin(payload as AntractEvents['paused'][0]);
     } else {
-      this.#reports.get(payload.app)?.record(event, payload);
+      this.#reports.get(payload.app)?.record(event, payload, request);
     }
   }
 
@@ -127,6 +133,8 @@ export class PauseReports {
 class ReportBuilder {
   readonly #report: PauseReport;
   readonly #waits = new Waits();
+  /** The requests counted in `released`, and how long each was held. */
+  readonly #released = new WeakMap<RequestLine, number>();
   readonly #findApp: () => ReportedApp | undefined;
   #waiting = 0;
   #isStopped = false;
@@ -148,6 +156,7 @@ class ReportBuilder {
       pausedForMs: null,
       endedBy: null,
       held: this.#waiting,
+      stillHeld: this.#waiting,
       released: 0,
       abandoned: 0,
       rejected: 0,
@@ -163,8 +172,10 @@ class ReportBuilder {
     return this.#report.pauseId;
   }
 
-  record(event: keyof AntractEvents, payload: Payload): void {
+  record(event: keyof AntractEvents, payload: Payload, request?: RequestLine): void {
     const report = this.#report;
+    // A requeue belongs to this pause, even if no other request of the pause waits any more.
+    if (request && this.#isRequeued(event, request)) return;
     // Later requests don't belong to this pause.
     if (this.#isComplete()) return;
     switch (event) {
@@ -174,8 +185,7 @@ class ReportBuilder {
         break;
       case 'released':
       case 'abandoned':
-        report[event]++;
-        this.#waitEnded((payload as AntractEvents['released'][0]).heldMs);
+        this.#left(event, (payload as AntractEvents['released'][0]).heldMs, request);
         break;
       case 'rejected':
         this.#rejected(payload as AntractEvents['rejected'][0]);
@@ -202,6 +212,7 @@ class ReportBuilder {
     return {
       ...this.#report,
       complete: this.#isComplete(),
+      stillHeld: this.#waiting,
       longestHoldMs: this.#waits.longest,
       medianHoldMs: this.#waits.median(),
       waits: this.#waits.entries(),
@@ -219,10 +230,31 @@ class ReportBuilder {
     return this.#isStopped || (this.#findApp()?.releaser.hasReopened ?? true);
   }
 
+  #left(outcome: 'released' | 'abandoned', heldMs: number, request?: RequestLine): void {
+    this.#report[outcome]++;
+    if (outcome === 'released' && request) this.#released.set(request, heldMs);
+    this.#waitEnded(heldMs);
+  }
+
+  /** The backend has refused a released request, which is held again or rejected: takes the release back. */
+  #isRequeued(event: keyof AntractEvents, request: RequestLine): boolean {
+    const heldMs = this.#released.get(request);
+    if (heldMs === undefined || (event !== 'held' && event !== 'rejected')) return false;
+    this.#released.delete(request);
+    this.#report.released--;
+    if (event === 'rejected') {
+      this.#report.rejected++;
+    } else {
+      this.#waits.remove(heldMs);
+      this.#waiting++;
+    }
+    return true;
+  }
+
   #rejected({ reason, heldMs }: AntractEvents['rejected'][0]): void {
     this.#report[reason === 'waiting-page' ? 'waitingPages' : 'rejected']++;
-    // A full queue rejects new requests. Every other reason ends the wait of a held one.
-    if (reason !== 'full') this.#waitEnded(heldMs);
+    // A full queue rejects new requests. A stopped or closed gate does so, too, and holds none.
+    if (reason !== 'full' && this.#waiting > 0) this.#waitEnded(heldMs);
   }
 
   #waitEnded(heldMs: number): void {
@@ -244,52 +276,12 @@ export function joinReports(
       joined[count] += other[count];
     }
     // An older version does not report them.
-    joined.waitingPages += (other as Partial<PauseReport>).waitingPages ?? 0;
+    for (const count of ['waitingPages', 'stillHeld'] as const) {
+      joined[count] += (other as Partial<PauseReport>)[count] ?? 0;
+    }
     joined.complete &&= other.complete;
     joined.stragglers = oldest([...joined.stragglers, ...other.stragglers]);
     all.join(other.waits, other.longestHoldMs);
   }
   return { ...joined, longestHoldMs: all.longest, medianHoldMs: all.median() };
-}
-
-// Each bucket is 5 % wider than the previous one, up to the 24 days that a pause can last.
-const WIDTH = Math.log(1.05);
-const BUCKETS = Math.ceil(Math.log(2 ** 31) / WIDTH) + 1;
-
-class Waits {
-  readonly #counts = new Uint32Array(BUCKETS);
-  #total = 0;
-  longest: number | null = null;
-
-  add(ms: number): void {
-    const bucket = Math.min(BUCKETS - 1, Math.round(Math.log(Math.max(1, ms)) / WIDTH));
-    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
-    this.#total++;
-    this.longest = Math.max(this.longest ?? 0, ms);
-  }
-
-  entries(): SharedPauseReport['waits'] {
-    return [...this.#counts.entries()].filter(([, count]) => count > 0);
-  }
-
-  join(waits: SharedPauseReport['waits'], longest: number | null): void {
-    for (const [bucket, count] of waits) {
-      if (!(bucket in this.#counts)) continue;
-      this.#counts[bucket] = (this.#counts[bucket] as number) + count;
-      this.#total += count;
-    }
-    if (longest !== null) this.longest = Math.max(this.longest ?? 0, longest);
-  }
-
-  median(): number | null {
-    let passed = 0;
-    for (const [bucket, count] of this.#counts.entries()) {
-      passed += count;
-      // The middle of a bucket can exceed the longest wait, which is exact.
-      if (passed * 2 > this.#total) {
-        return Math.min(this.longest ?? 0, Math.round(Math.exp(bucket * WIDTH)));
-      }
-    }
-    return null;
-  }
 }

@@ -28,7 +28,7 @@ export class EventHub extends EventEmitter {
   readonly announce: EmitEvent = (event, payload, request) => {
     const { reports, totals, transitions, logger } = this.#deps;
     publish(event, payload, request);
-    reports.record(event, payload);
+    reports.record(event, payload, request);
     totals.record(event, payload);
     transitions.record(event, payload);
     try {

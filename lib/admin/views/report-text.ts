@@ -1,7 +1,7 @@
 /**
  * Renders what a pause did.
  */
-import { formatMs } from '../../common/format.js';
+import { formatCount, formatMs } from '../../common/format.js';
 import type { PauseReport } from '../../gate/pause-report.ts';
 import { rendered, type Rendered } from './rendered.ts';
 
@@ -30,11 +30,17 @@ const ENDED_BY = {
   stop: 'ended with a stop',
 } as const satisfies Record<NonNullable<PauseReport['endedBy']>, string>;
 
-export function endLine(app: string, { endedBy, pausedForMs, complete }: PauseReport): string {
+export function endLine(app: string, report: PauseReport): string {
+  const { endedBy, pausedForMs } = report;
   if (endedBy === null) return `App ${app} is still paused.`;
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
-  const rest = complete ? '' : '; some requests are still held';
-  return `The last pause of app ${app} ${ENDED_BY[endedBy]}${after}${rest}.`;
+  return `The last pause of app ${app} ${ENDED_BY[endedBy]}${after}${openText(report)}.`;
+}
+
+function openText({ complete, stillHeld }: PauseReport): string {
+  if (complete) return '';
+  if (stillHeld === 0) return '; the backend has not answered since';
+  return `; ${formatCount(stillHeld, 'request')} ${stillHeld === 1 ? 'is' : 'are'} still held`;
 }
 
 function drainLines({ drainedAfterMs, stragglers }: PauseReport): string[] {
