@@ -5,6 +5,7 @@ import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
 import { gatewayGoneText, type EndResult, type LeasedPause } from './leased-pause.ts';
 import { delay } from '../delay.ts';
 import { addPauseToReport, fetchReport, fetchStatus, endReasonText } from './run-report.ts';
+import { readNumber } from '../client/snapshot.ts';
 import { PausedAgainError, waitUntilBack } from '../client/wait-until-back.ts';
 import { isProbeTimeout, throwIfInterrupted, type RunContext } from './run-context.ts';
 
@@ -66,9 +67,8 @@ export async function resumeUntilNextTry(context: RunContext, pause: LeasedPause
   await delay(clock, Math.min(BETWEEN_DRAINS_MS, options.drainTimeout), interruption.signal);
   const ended = await fetchReport(client, options.app, pause.id, clock);
   // Requests that are still held are held during the next pause, too, whose report counts them again.
-  const isOver = ended?.['complete'] === true || interruption.name !== undefined;
-  const stillHeld = isOver ? 0 : ((await fetchStatus(client, options.app))?.held ?? 0);
-  addPauseToReport(report, ended, stillHeld);
+  const isLast = interruption.name !== undefined;
+  addPauseToReport(report, ended, isLast ? 0 : (readNumber(ended?.['stillHeld']) ?? 0));
 }
 
 async function release(context: RunContext, pause: LeasedPause, patience: number): Promise<void> {
