@@ -339,6 +339,26 @@ it('a run whose backend is not back says what new requests meet when none is hel
   );
 });
 
+it('a run that another pause interrupts says so, and reports its own requests', async () => {
+  const site = await operate();
+  const run = site.antract('run', '--json', '--', ...waitForGo());
+  await run.saw('stderr', /^up$/m);
+  const { answer } = await site.hold();
+  answer.catch(() => undefined);
+  await site.backend.kill();
+  go();
+  // Printed while the command waits at the server.
+  await run.saw('stderr', /App default is releasing/);
+  await site.admin('enable');
+  const json = await printed(run);
+  expect(json.error).toMatchObject({ code: 'ERR_ANTRACT_NOT_RELEASED', exitCode: 1 });
+  expect(json.error.message).toMatch(
+    / paused the app again before the release was over\. default is STILL PAUSED: 1 request held/,
+  );
+  expect(json).toMatchObject({ held: 1, released: 0, stillHeld: 1 });
+  expect(run.stderr).toContain('1 held, 0 released, 0 abandoned, 0 rejected, 1 still held');
+});
+
 it('with --json the message does not repeat the code of an error', async () => {
   const site = await operate();
   const { error } = await printed(site.antract('status', 'nosuchapp', '--json'));

@@ -39,6 +39,8 @@ export interface AppSnapshot {
   readonly silent: readonly string[];
   /** Processes that have not acknowledged the last command. */
   readonly unacknowledged: readonly string[];
+  /** How many processes report through a store; 0 without a store. */
+  readonly processCount: number;
   /** Whether processes share the app through a store. */
   readonly hasStore: boolean;
   /** Whether a pause outlives the gateway. */
@@ -115,6 +117,7 @@ export function readSnapshot(body: Body): AppSnapshot {
     unacknowledged: readPeers(body)
       .filter(({ acknowledged }) => acknowledged === false)
       .map(nameProcess),
+    processCount: readPeers(body).length,
     hasStore: readText(body['store']) !== null,
     // Older servers don't say, and most stores are durable.
     isDurable: readText(body['store']) !== null && body['durable'] !== false,

@@ -35,8 +35,9 @@ export async function waitUntilBack(
     }
     return body;
   } catch (error) {
-    if (!(error instanceof RefusedError) || error.code !== 'ERR_ANTRACT_ALREADY_PAUSED')
-      throw error;
+    if (!(error instanceof RefusedError)) throw error;
+    if (error.code === 'ERR_ANTRACT_NOT_RELEASED') throw await notReleased(deps, error);
+    if (error.code !== 'ERR_ANTRACT_ALREADY_PAUSED') throw error;
     throw new PausedAgainError(`Another command paused the app again: ${error.message}`);
   } finally {
     progress.stop();
@@ -80,6 +81,18 @@ async function waitByPolling(
     if (clock.now() >= end) throw notBack(wait, body);
     await delay(clock, POLL_MS, signal);
   }
+}
+
+/** The app was paused or stopped before the release was over. Says who did that. */
+async function notReleased(
+  { client, app }: ProgressDeps,
+  refused: RefusedError,
+): Promise<CommandFailure> {
+  const { body } = await client.call('status', { app });
+  const { phase, by } = readSnapshot(body);
+  if (phase !== 'pausing' && phase !== 'paused') return refused;
+  const text = `${by ?? 'Another command'} paused the app again before the release was over.`;
+  return new CommandFailure(text, EXIT_FAILED, { code: refused.code, details: body });
 }
 
 function notBack(wait: number, body: Body): CommandFailure {

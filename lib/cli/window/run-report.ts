@@ -112,6 +112,27 @@ export async function fetchReport(
   }
 }
 
+/**
+ * The report of a pause that another pause has followed. Undefined if several processes have held its
+ * requests: then the server has complete numbers of the last pause only.
+ */
+export async function fetchPastReport(
+  client: AdminClient,
+  app: string,
+  pauseId: string,
+): Promise<Body | undefined> {
+  const now = await fetchStatus(client, app);
+  if (now === undefined || now.processCount > 1) return undefined;
+  try {
+    const { pauses } = (await client.call('history', { app }, { timeout: COMPLETION_MS })).body;
+    const known = Array.isArray(pauses) ? pauses.filter(isPlainObject) : [];
+    return known.find((one) => one['pauseId'] === pauseId);
+  } catch (error) {
+    if (error instanceof CommandFailure) return undefined;
+    throw error;
+  }
+}
+
 const STATUS_TIMEOUT_MS = 2000;
 
 /** The state of the app. Undefined if the server does not answer. */
@@ -187,7 +208,7 @@ function countsLine(report: RunReport): string {
   const { held, released, abandoned, rejected, waitingPages, stillHeld } = report;
   const { longestHoldMs, medianHoldMs } = report;
   if (held === null)
-    return 'The number of held requests is unknown, because the server did not report it.';
+    return 'The number of held requests is unknown, because the server gave no complete report of this pause.';
   const waits =
     longestHoldMs === null
       ? ''

@@ -4,7 +4,13 @@ import { CommandFailure, EXIT_FAILED } from '../cli-error.ts';
 import { StoreLostError, UnreachableError } from '../client/client-errors.ts';
 import { gatewayGoneText, type EndResult, type LeasedPause } from './leased-pause.ts';
 import { delay } from '../delay.ts';
-import { addPauseToReport, fetchReport, fetchStatus, endReasonText } from './run-report.ts';
+import {
+  addPauseToReport,
+  endReasonText,
+  fetchPastReport,
+  fetchReport,
+  fetchStatus,
+} from './run-report.ts';
 import { readNumber } from '../client/snapshot.ts';
 import { PausedAgainError, waitUntilBack } from '../client/wait-until-back.ts';
 import { isProbeTimeout, throwIfInterrupted, type RunContext } from './run-context.ts';
@@ -154,7 +160,11 @@ async function addPauseReport(
   { client, options, clock, report }: RunContext,
   pause: LeasedPause,
 ): Promise<void> {
-  addPauseToReport(report, await fetchReport(client, options.app, pause.id, clock));
+  const { app } = options;
+  const ended =
+    (await fetchReport(client, app, pause.id, clock)) ??
+    (await fetchPastReport(client, app, pause.id));
+  addPauseToReport(report, ended);
 }
 
 /** Adds the reason why the pause ended early to the report's problems, and returns it. */
