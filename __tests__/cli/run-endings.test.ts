@@ -359,6 +359,23 @@ it('a run that another pause interrupts says so, and reports its own requests', 
   expect(run.stderr).toContain('1 held, 0 released, 0 abandoned, 0 rejected, 1 still held');
 });
 
+it('a run whose backend does not answer before --probe-timeout of the gateway stops the app ends with 4', async () => {
+  const site = await operate('--probe-timeout', '300ms', '--probe-on-timeout', 'stop');
+  const run = site.antract('run', '--json', '--', ...waitForGo());
+  await run.saw('stderr', /^up$/m);
+  await site.backend.kill();
+  go();
+  const { outcome, error } = await printed(run);
+  expect([outcome, error.code, error.exitCode]).toEqual([
+    'probe timed out',
+    'ERR_ANTRACT_PROBE_TIMEOUT',
+    4,
+  ]);
+  expect(error.message).toMatch(
+    /^sh succeeded\. The backend did not answer within 300 ms \(ECONNREFUSED\)\. So antract stopped the app \(--probe-on-timeout\)\. default is STOPPED: clients get 503\./,
+  );
+});
+
 it('with --json the message does not repeat the code of an error', async () => {
   const site = await operate();
   const { error } = await printed(site.antract('status', 'nosuchapp', '--json'));

@@ -183,9 +183,13 @@ describe('a release', () => {
     enable(gate);
     const ticket = hold(gate);
     disable(gate);
+    probes[0]?.seen('ECONNREFUSED');
     clock.advance(5000);
     expect(await verdictOf(ticket)).toBe('reject');
-    expect(gate.status().phase).toBe('stopped');
+    expect(gate.status()).toMatchObject({
+      phase: 'stopped',
+      reason: 'The backend did not answer within 5 s (ECONNREFUSED).',
+    });
   });
 
   it('is interrupted by another pause, which aborts the probe', async () => {

@@ -7,6 +7,7 @@
  * that it has left.
  */
 import type { Clock } from '../common/clock.ts';
+import { formatMs } from '../common/format.js';
 import type { AppSettings } from '../options/settings.ts';
 import type { Backend } from './backend.ts';
 import type { EmitEvent } from './events.ts';
@@ -37,7 +38,8 @@ export interface BackendReadinessDeps {
 export type ReadinessOutcome = 'release' | 'reject' | 'stop';
 
 export interface BackendReadinessListener {
-  onReadiness(outcome: ReadinessOutcome): void;
+  /** @param why of a stop. */
+  onReadiness(outcome: ReadinessOutcome, why?: string): void;
 }
 
 /** After a successful probe, another 502 or 504 starts the probe again only after this time. */
@@ -304,7 +306,9 @@ export class BackendReadiness {
     }
     emit('unhealthy', { app, lastSeen: cycle.lastSeen, action: settings.probe.onTimeout });
     if (settings.probe.onTimeout === 'stop') {
-      this.#listener.onReadiness('stop');
+      const waited = formatMs(cycle.until - cycle.since);
+      const why = `The backend did not answer within ${waited} (${cycle.lastSeen ?? 'no answer'}).`;
+      this.#listener.onReadiness('stop', why);
       return false;
     }
     if (!cycle.isProbing) cycle.start();

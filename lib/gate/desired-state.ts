@@ -22,7 +22,7 @@ export interface DesiredState {
   readonly pauseId?: string | undefined;
   /** Which requests a pause holds. Default: all. */
   readonly only?: 'writes' | undefined;
-  /** Why the app is paused. */
+  /** Why the app is paused, or why it was stopped without a command. */
   readonly reason?: string | undefined;
   /** The message in the responses of a stopped app. */
   readonly message?: string | undefined;
@@ -49,6 +49,8 @@ export interface StopTerms {
   /** As in {@link PauseTerms}. */
   readonly expect?: number | undefined;
   readonly message?: string | undefined;
+  /** Why antract stops the app without a command. */
+  readonly reason?: string | undefined;
 }
 
 interface CommandBase {
@@ -153,7 +155,7 @@ function paused(
 
 function stopped(
   state: DesiredState,
-  { terms: { maxTime, expect, message }, by }: StopCommand,
+  { terms: { maxTime, expect, message, reason }, by }: StopCommand,
   now: number,
 ): DesiredState {
   return {
@@ -161,6 +163,7 @@ function stopped(
     ...(maxTime !== undefined && { until: now + maxTime }),
     ...expectedFrom(expect, now),
     ...(message !== undefined && { message }),
+    ...(reason !== undefined && { reason }),
   };
 }
 

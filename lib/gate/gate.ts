@@ -77,7 +77,7 @@ export class Gate {
     const backend = new Backend(deps.onBackendChange);
     const readiness = new BackendReadiness(
       { ...deps, backend, held },
-      { onReadiness: (outcome) => this.#onReadiness(outcome) },
+      { onReadiness: (outcome, why) => this.#onReadiness(outcome, why) },
     );
     const state = new GateState(deps, readiness);
     const parts = { ...deps, inFlight, held, outstanding, backend, readiness, state };
@@ -277,14 +277,14 @@ export class Gate {
     this.#parts.onChange?.();
   }
 
-  #onReadiness(outcome: ReadinessOutcome): void {
+  #onReadiness(outcome: ReadinessOutcome, reason?: string): void {
     switch (outcome) {
       case 'release':
         return this.releaser.onBackendReady();
       case 'reject':
         return this.releaser.rejectUnreachable();
       case 'stop':
-        this.apply({ type: 'stop', terms: {} });
+        this.apply({ type: 'stop', terms: { reason } });
         return this.#parts.onChange?.();
       default:
         return outcome satisfies never;

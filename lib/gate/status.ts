@@ -67,7 +67,7 @@ export interface StatusFields {
   pauseId: string | null;
   /** Which requests the pause holds; null for all requests. */
   only: 'writes' | null;
-  /** Why the app is paused, in the operator's words. */
+  /** Why the app is paused, in the operator's words; or why antract stopped it (`probe.onTimeout`). */
   reason: string | null;
   /** What clients of a stopped app are told. */
   message: string | null;

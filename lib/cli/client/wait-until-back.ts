@@ -15,10 +15,13 @@ const POLL_MS = 250;
 /** Another command paused the app during the wait. */
 export class PausedAgainError extends CommandFailure {}
 
+/** The backend did not answer in time, and antract has stopped the app (`probe.onTimeout`). */
+export class GivenUpError extends CommandFailure {}
+
 /**
  * Resolves with the last response of the server.
  *
- * @throws PausedAgainError, CommandFailure with `EXIT_PROBE_TIMEOUT`, or what a call throws.
+ * @throws PausedAgainError, GivenUpError, CommandFailure with `EXIT_PROBE_TIMEOUT`, or what a call throws.
  */
 export async function waitUntilBack(
   deps: ProgressDeps,
@@ -35,10 +38,8 @@ export async function waitUntilBack(
     }
     return body;
   } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    if (error.code === 'ERR_ANTRACT_NOT_RELEASED') throw await notReleased(deps, error);
-    if (error.code !== 'ERR_ANTRACT_ALREADY_PAUSED') throw error;
-    throw new PausedAgainError(`Another command paused the app again: ${error.message}`);
+    if (!(error instanceof RefusedError) || !ENDED.has(error.code)) throw error;
+    throw await endOfRelease(deps, error);
   } finally {
     progress.stop();
   }
@@ -83,13 +84,23 @@ async function waitByPolling(
   }
 }
 
-/** The app was paused or stopped before the release was over. Says who did that. */
-async function notReleased(
+const ENDED = new Set(['ERR_ANTRACT_ALREADY_PAUSED', 'ERR_ANTRACT_NOT_RELEASED']);
+
+/** The app was paused or stopped before the release was over. Says by whom, or why. */
+async function endOfRelease(
   { client, app }: ProgressDeps,
   refused: RefusedError,
 ): Promise<CommandFailure> {
   const { body } = await client.call('status', { app });
-  const { phase, by } = readSnapshot(body);
+  const { phase, by, reason } = readSnapshot(body);
+  // A command to stop has no reason.
+  if (phase === 'stopped' && reason !== null) {
+    const text = `${reason} So antract stopped the app (--probe-on-timeout).`;
+    return new GivenUpError(text, EXIT_PROBE_TIMEOUT, { details: body });
+  }
+  if (refused.code === 'ERR_ANTRACT_ALREADY_PAUSED') {
+    return new PausedAgainError(`Another command paused the app again: ${refused.message}`);
+  }
   if (phase !== 'pausing' && phase !== 'paused') return refused;
   const text = `${by ?? 'Another command'} paused the app again before the release was over.`;
   return new CommandFailure(text, EXIT_FAILED, { code: refused.code, details: body });

@@ -5,6 +5,7 @@ import { formatCount, formatMs } from '../../common/format.js';
 import { CommandFailure, toFailure, failureCode } from '../cli-error.ts';
 import { fetchStatus, type RunReport } from './run-report.ts';
 import type { AppSnapshot } from '../client/snapshot.ts';
+import { GivenUpError } from '../client/wait-until-back.ts';
 import type { RunContext, RunOptions } from './run-context.ts';
 import { behindText, clause } from '../format-status.ts';
 
@@ -20,7 +21,7 @@ export async function describeFailure(
   const now = hasPaused ? await fetchStatus(context.client, context.options.app) : undefined;
   if (hasPaused && (!now || now.isStoreLost)) clearCounts(report);
   else if (now && report.outcome !== 'pause lost') addStillHeld(context, now);
-  const sentences = [whatHappened(context, message), ...report.problems];
+  const sentences = [whatHappened(context, message, error), ...report.problems];
   const parts = [
     ...sentences.filter((one, i) => !isRepeated(one, i, sentences)),
     ...(report.commandExitCode === null ? [`${report.command} was not run.`] : []),
@@ -57,7 +58,7 @@ function addStillHeld({ report }: RunContext, { held, oldestHoldMs }: AppSnapsho
   }
 }
 
-function whatHappened({ options, report }: RunContext, message: string): string {
+function whatHappened({ options, report }: RunContext, message: string, error: unknown): string {
   const { command, commandExitCode: code, commandMs, outcome } = report;
   if (code === null || outcome === 'done') return message;
   const after = commandMs === null ? '' : ` after ${formatMs(commandMs)}`;
@@ -67,6 +68,7 @@ function whatHappened({ options, report }: RunContext, message: string): string 
     case 'interrupted':
       return `${message} ${command} ended with exit code ${codeText(code)}${after}.`;
     case 'probe timed out':
+      if (error instanceof GivenUpError) return `${command} succeeded. ${message}`;
       return `${command} succeeded, but the app was not running again within ${formatMs(options.probeTimeout)}.`;
     case 'store lost':
       return `${command} succeeded, but some gateways may not have resumed.`;
