@@ -1,7 +1,7 @@
 /** The live lines of the command line on terminals of any width. */
 import { describe, expect, it } from '@jest/globals';
 import { Writable } from 'node:stream';
-import { cutToWidth, Terminal } from '../../lib/cli/terminal.ts';
+import { cutToWidth, Terminal, wrapToWidth } from '../../lib/cli/terminal.ts';
 
 const LINE =
   'default is pausing, 12 held, 3 in flight, oldest wait 1.56 s, ends by itself in 4 min 3 s';
@@ -80,5 +80,23 @@ describe('a live line', () => {
     terminal.rows = 0;
     new Terminal(terminal, {}).show([LINE]);
     expect(terminal.text).toContain('ends by itself in…');
+  });
+});
+
+describe('a line that is too wide', () => {
+  it('is broken between words, and loses nothing', () => {
+    expect(wrapToWidth(`  ${LINE}`, 40)).toEqual([
+      '  default is pausing, 12 held, 3 in',
+      '    flight, oldest wait 1.56 s, ends by',
+      '    itself in 4 min 3 s',
+    ]);
+    expect(wrapToWidth(LINE, LINE.length)).toEqual([LINE]);
+    expect(wrapToWidth('', 1)).toEqual(['']);
+    expect(wrapToWidth('GET /a-long-path for 3 s', 8)).toEqual([
+      'GET',
+      '  /a-long-path',
+      '  for 3',
+      '  s',
+    ]);
   });
 });

@@ -111,6 +111,22 @@ export function cutToWidth(text: string, columns: number): string {
   return `${(isEnough ? wholeWords : kept).replace(/[ ,]+$/, '')}…`;
 }
 
+/** Breaks a text without colours between words. Lines after the first are indented by two more columns. */
+export function wrapToWidth(text: string, columns: number): string[] {
+  if (widthOf(text) <= columns) return [text];
+  const indent = /^ */.exec(text)?.[0] ?? '';
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.trim().split(' ')) {
+    const isFirst = line.trim() === '';
+    if (!isFirst && widthOf(`${line} ${word}`) > columns) {
+      lines.push(line);
+      line = `${indent}  ${word}`;
+    } else line = isFirst ? line + word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}
+
 function isEmpty(value: string | undefined): boolean {
   return value === undefined || value === '' || value === 'false';
 }

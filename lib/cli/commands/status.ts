@@ -6,7 +6,7 @@ import { addClientOptions, createClient, type ClientOptions } from '../client/cl
 import { failureJson } from '../cli-error.ts';
 import { printableJson } from '../../common/printable.ts';
 import { delay } from '../delay.ts';
-import { Terminal } from '../terminal.ts';
+import { Terminal, wrapToWidth } from '../terminal.ts';
 import { readList, type AppSnapshot } from '../client/snapshot.ts';
 import { exitCodeOf, watchInterruption } from '../signals.ts';
 import { snapshotLines } from '../format-status.ts';
@@ -42,15 +42,17 @@ async function watch(
   const interruption = watchInterruption();
   // The reader of the output has ended, as in `antract status --watch | head`.
   process.stdout.on('error', () => process.exit(0));
+  // A live line is cut at the width of the terminal, and would lose the end of the summary.
+  const columns = () => (terminal.isLive ? process.stdout.columns || 80 : Infinity);
   let lastText = '';
-  let text = textOf(first, flags);
+  let text = textOf(first, flags, columns());
   for (;;) {
     if (terminal.isLive) terminal.show(text.split('\n'));
     else if (text !== lastText) terminal.printLine(text);
     lastText = text;
     await delay(systemClock, POLL_MS, interruption.signal);
     if (interruption.name === undefined)
-      text = await fetchText(client, app, flags, interruption.signal);
+      text = await fetchText(client, app, flags, columns(), interruption.signal);
     if (interruption.name !== undefined) break;
   }
   terminal.clear();
@@ -63,33 +65,39 @@ function fetchText(
   client: AdminClient,
   app: string | undefined,
   flags: StatusFlags,
+  columns: number,
   signal: AbortSignal,
 ): Promise<string> {
   return client.call('status', { app }, { signal }).then(
-    ({ body }) => textOf(body, flags),
+    ({ body }) => textOf(body, flags, columns),
     (error: Error) => (flags.json ? failureJson(error) : error.message),
   );
 }
 
-function textOf(body: Body, { json }: StatusFlags): string {
+/** @param columns at which the sentences about one app are broken. */
+function textOf(body: Body, { json }: StatusFlags, columns = Infinity): string {
   if (json) return printableJson(body);
   const apps = readList(body);
   const [first] = apps;
   const paint = createPaint(process.stdout, process.env);
   const lines =
     apps.length === 1 && first
-      ? detailLines(first, paint)
+      ? detailLines(first, columns, paint)
       : statusTable(apps, process.stdout.columns || 80, paint);
   return lines.join('\n');
 }
 
-function detailLines(app: AppSnapshot, paint: Paint): string[] {
+function detailLines(app: AppSnapshot, columns: number, paint: Paint): string[] {
   const [summary = '', ...details] = snapshotLines(app);
   const { state } = app.backend;
-  return [
-    paint(PHASE_COLOURS[app.phase], summary),
+  const traffic = trafficSentence(app.traffic);
+  const more = [
     ...details,
     ...(state === 'up' ? ['  The backend answers.'] : []),
-    ...[trafficSentence(app.traffic) ?? []].flat().map((line) => `  ${line}`),
+    ...(traffic === undefined ? [] : [`  ${traffic}`]),
+  ];
+  return [
+    ...wrapToWidth(summary, columns).map((line) => paint(PHASE_COLOURS[app.phase], line)),
+    ...more.flatMap((line) => wrapToWidth(line, columns)),
   ];
 }
