@@ -97,6 +97,30 @@ describe('antract check', () => {
     expect(warnings).toEqual([expect.stringContaining('Did you mean ANTRACT_MAX_TIME?')]);
   });
 
+  it('says what the probe of each app does by default', async () => {
+    const apps = {
+      shop: { target: 'http://127.0.0.1:2', healthCheckPath: '/up' },
+      blog: { target: 'http://127.0.0.1:3', probe: { connect: '127.0.0.1:4' } },
+    };
+    writeFileSync(file, JSON.stringify({ apps }));
+    const probesOf = async (...args: string[]): Promise<[string, string | null][]> => {
+      const { options } = await checkJson('--target', 'http://127.0.0.1:1', ...args);
+      const probes = options.filter(({ option }) => /probe\.(url|connect)$/.test(option));
+      return probes.map(({ option, value }) => [option, value]);
+    };
+    expect(await probesOf('--config', file)).toEqual([
+      ['probe.url', 'a connection to the target'],
+      ['probe.connect', null],
+      ['apps.shop.probe.url', 'GET /up of the target'],
+      ['apps.blog.probe.connect', '127.0.0.1:4'],
+    ]);
+    expect(await probesOf('--config', file, '--probe-connect', '127.0.0.1:5')).toEqual([
+      ['probe.url', null],
+      ['probe.connect', '127.0.0.1:5'],
+      ['apps.blog.probe.connect', '127.0.0.1:4'],
+    ]);
+  });
+
   it('names every mistake at once, each with the flag, variable or key', async () => {
     process.env['ANTRACT_PROXY_TIMEOUT'] = '30';
     process.env['ANTRACT_INSECURE'] = 'maybe';

@@ -1,6 +1,7 @@
 /** What a configuration means: each option with its value and where the value was set. Hides secrets. */
 import { formatCount } from '../../common/format.js';
 import type { CheckedApp } from '../../gateway/config/check-config.ts';
+import { DEFAULT_APP } from '../../options/app-name.ts';
 import type { ConfigSource } from './config-source.ts';
 import type { Flag } from './flag.ts';
 import { FLAGS } from './flags.ts';
@@ -22,7 +23,24 @@ export function optionRows(
   tokens: readonly unknown[],
 ): OptionRow[] {
   const rows = FLAGS.map((flag) => flagRow(flag, source));
-  return [...rows, ...tokenRow(source, tokens), ...appRows(source, apps)];
+  const isProbeGiven = givesProbe('', rows);
+  const main = isProbeGiven ? undefined : apps.find(({ app }) => app === DEFAULT_APP);
+  return [
+    ...rows.map((one) =>
+      isDefaultProbe(one) ? { ...one, value: main?.defaultProbe ?? null } : one,
+    ),
+    ...tokenRow(source, tokens),
+    ...appRows(source, apps, isProbeGiven),
+  ];
+}
+
+function givesProbe(prefix: string, rows: readonly OptionRow[]): boolean {
+  const names = [`${prefix}probe.url`, `${prefix}probe.connect`];
+  return rows.some(({ option, from }) => names.includes(option) && from !== 'default');
+}
+
+function isDefaultProbe({ option, from }: OptionRow): boolean {
+  return option === 'probe.url' && from === 'default';
 }
 
 function flagRow({ key, long, env, defaultText }: Flag, { values, file }: ConfigSource): OptionRow {
@@ -44,16 +62,25 @@ function tokenRow({ values }: ConfigSource, tokens: readonly unknown[]): OptionR
   return [{ option: 'adminToken', value: `${formatCount(tokens.length, 'token')} (hidden)`, from }];
 }
 
-function appRows({ values, file }: ConfigSource, apps: readonly CheckedApp[]): OptionRow[] {
+function appRows(
+  { values, file }: ConfigSource,
+  apps: readonly CheckedApp[],
+  isProbeGiven: boolean,
+): OptionRow[] {
   const given = isRecord(file['apps']) ? file['apps'] : {};
   return Object.entries(given).flatMap(([name, app]) => {
     const prefix = `apps.${name}.`;
     const rows = flatten(prefix, app as RawConfig).map(([key, value]) =>
       row(key, value, pathOf(values)),
     );
-    const hosts = apps.find((one) => one.app === name)?.hosts ?? [];
-    if (hosts.length === 0 || rows.some(({ option }) => option === `${prefix}hosts`)) return rows;
-    return [...rows, row(`${prefix}hosts`, hosts, 'default')];
+    const { hosts = [], defaultProbe } = apps.find((one) => one.app === name) ?? {};
+    const hasHosts = hosts.length === 0 || rows.some(({ option }) => option === `${prefix}hosts`);
+    const hasProbe = isProbeGiven || givesProbe(prefix, rows);
+    return [
+      ...rows,
+      ...(hasHosts ? [] : [row(`${prefix}hosts`, hosts, 'default')]),
+      ...(hasProbe ? [] : [row(`${prefix}probe.url`, defaultProbe, 'default')]),
+    ];
   });
 }
 

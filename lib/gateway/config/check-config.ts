@@ -12,6 +12,8 @@ export interface CheckedApp {
   readonly app: string;
   readonly hosts: readonly string[];
   readonly target: string;
+  /** What the probe does unless the options name a URL or an address, in words. */
+  readonly defaultProbe: string;
   /** Probes the backend once, as before a release. Resolves with the reason of a failure, or with undefined. */
   readonly probe: () => Promise<string | undefined>;
 }
@@ -24,6 +26,8 @@ export function checkConfig(config: GatewayConfig): CheckedApp[] {
     const { check } = app === DEFAULT_APP ? shared : (apps.get(app)?.probe ?? shared);
     const probe = async (): Promise<string | undefined> =>
       check && checkOnce(check, systemClock, new AbortController().signal);
-    return { app, hosts, target: formatTarget(target), probe };
+    const defaultProbe =
+      check?.path === undefined ? 'a connection to the target' : `GET ${check.path} of the target`;
+    return { app, hosts, target: formatTarget(target), defaultProbe, probe };
   });
 }
