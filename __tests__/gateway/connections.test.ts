@@ -8,6 +8,8 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
+import { readTarget } from '../../lib/gateway/config/target.ts';
+import { BackendConnections } from '../../lib/gateway/proxy/connections/backend-connections.ts';
 import { createCertificate } from '../support/certificate.ts';
 import { closeGateways, openGateway, type OpenGateway } from '../support/gateway.ts';
 import { closeAll, listen, request, type Answer } from '../support/http.ts';
@@ -249,6 +251,24 @@ describe('an unused connection to a backend', () => {
     lookups.finish();
     const [connection] = await connected;
     await once(connection, 'close');
+  });
+
+  it('is closed at once if its upgrade is never sent and the app has drained since it was begun', async () => {
+    const { server, url } = await manualBackend();
+    const connections = new BackendConnections({
+      target: readTarget('target', url),
+      rejectUnauthorized: true,
+      timeoutMs: 0, // for no limit
+      needsAcceptCheck: () => false,
+    });
+    const connected = once(server, 'connection') as Promise<[Socket]>;
+    const fail = jest.fn();
+    // As when the proxy library throws before it makes the request.
+    connections.withConnection({ use: () => undefined, fail, isGone: () => false });
+    connections.retire();
+    const [connection] = await connected;
+    await once(connection, 'close');
+    expect(fail).not.toHaveBeenCalled();
   });
 
   it('is closed with the gateway', async () => {
