@@ -44,6 +44,16 @@ describe('the state of a backend', () => {
     expect(backend.facts).toMatchObject({ state: 'up', since: 12, isOutdated: false });
   });
 
+  it('comes with what has first seen it', () => {
+    const seen: string[] = [];
+    const backend = new Backend((seenBy) => seen.push(seenBy));
+    backend.noteProbe('ECONNREFUSED', false, 1, 'startCheck');
+    backend.noteFailure('ECONNREFUSED', 2);
+    backend.noteProbe('ok', true, 3);
+    backend.noteFailure('ECONNREFUSED', 4);
+    expect(seen).toEqual(['startCheck', 'probe', 'request']);
+  });
+
   it('is down since the first failure, with the last reason, until an answer', () => {
     const backend = new Backend();
     backend.noteFailure('ECONNRESET', 10);

@@ -98,14 +98,14 @@ describe('the transitions of an app', () => {
 
   it('tell when the backend goes down and answers again, once for each outage', async () => {
     const gate = registry.gate('default');
-    gate.backend.noteProbe('ok', true);
+    gate.backend.noteStartCheck('ok', true);
     expect(events()).toEqual([]);
-    for (let i = 0; i < 3; i++) gate.backend.noteProbe('ECONNREFUSED', false);
+    for (let i = 0; i < 3; i++) gate.backend.noteStartCheck('ECONNREFUSED', false);
     clock.advance(2000);
     await registry.enable();
     await registry.disable();
-    gate.backend.noteProbe('ok', true);
-    gate.backend.noteProbe('ok', true);
+    gate.backend.noteStartCheck('ok', true);
+    gate.backend.noteStartCheck('ok', true);
     const outage = registry.core.transitions.list().filter(({ event }) => /backend/.test(event));
     expect(outage).toMatchObject([
       {

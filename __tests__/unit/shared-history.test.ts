@@ -70,13 +70,18 @@ describe('several processes on one store', () => {
   });
 
   it('all tell that a backend is down and answers again, which one of them has seen', async () => {
-    b().gate('default').backend.noteProbe('ECONNREFUSED', false);
+    const seenBy: unknown[] = members.map(() => undefined);
+    for (const [index, { registry }] of members.entries()) {
+      registry.on('backendDown', (event) => (seenBy[index] = event.seenBy));
+    }
+    b().gate('default').backend.noteStartCheck('ECONNREFUSED', false);
     await pass(1500);
+    expect(seenBy).toEqual(['process', 'startCheck', 'process']);
     expect(transitions()).toEqual([['backendDown'], ['backendDown'], ['backendDown']]);
     expect(members.map(({ registry }) => registry.status().backend.state)).toEqual(
       Array.from({ length: 3 }, () => 'down'),
     );
-    b().gate('default').backend.noteProbe('ok', true);
+    b().gate('default').backend.noteStartCheck('ok', true);
     await pass(1500);
     const both = ['backendDown', 'backendUp'];
     expect(transitions()).toEqual([both, both, both]);

@@ -51,9 +51,9 @@ export class BackendReports {
     this.#deps.readiness.hurry();
   }
 
-  /** @param what such as `ok` or `ECONNREFUSED`. */
-  noteProbe(what: string, isGood: boolean): void {
-    this.#deps.backend.noteProbe(what, isGood, this.#deps.clock.now());
+  /** The result of the health check at the start. @param what such as `ok` or `ECONNREFUSED`. */
+  noteStartCheck(what: string, isGood: boolean): void {
+    this.#deps.backend.noteProbe(what, isGood, this.#deps.clock.now(), 'startCheck');
   }
 
   /** A proxy has received the head of the backend's response. */

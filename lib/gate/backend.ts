@@ -15,6 +15,9 @@ export interface BackendFacts {
   readonly wrongCheck: string | null;
 }
 
+/** What has seen the backend: a request, the probe, or the health check when the gateway starts. */
+export type BackendObserver = 'request' | 'probe' | 'startCheck';
+
 /** Responses to a probe that waiting will not change. */
 const WRONG_CHECK = /^HTTP (1\d\d|4(?!08|25|29)\d\d)$/;
 
@@ -22,7 +25,7 @@ const WRONG_CHECK = /^HTTP (1\d\d|4(?!08|25|29)\d\d)$/;
 const MAX_REASON = 200;
 
 export class Backend {
-  readonly #onChange: () => void;
+  readonly #onChange: (seenBy: BackendObserver) => void;
   #state: BackendFacts['state'] = 'unknown';
   #reason: string | null = null;
   #since = 0;
@@ -32,7 +35,7 @@ export class Backend {
   #wrongCheck: string | null = null;
 
   /** @param onChange called when the backend is seen to go down, or to answer after anything else. */
-  constructor(onChange: () => void = () => undefined) {
+  constructor(onChange: (seenBy: BackendObserver) => void = () => undefined) {
     this.#onChange = onChange;
   }
 
@@ -72,7 +75,7 @@ export class Backend {
    * @param since when the request was passed on. A request older than a failure says nothing about the
    *   time after it: a process that shuts down still answers its earlier requests.
    */
-  noteAnswer(now: number, since = now): void {
+  noteAnswer(now: number, since = now, seenBy: BackendObserver = 'request'): void {
     if (this.#state === 'down' && since < this.#seenAt) return;
     const isNew = this.#state !== 'up';
     if (isNew) this.#enter('up', now);
@@ -80,7 +83,7 @@ export class Backend {
     this.#seenAt = now;
     this.#answeredAt = now;
     this.#isOutdated = false;
-    if (isNew) this.#onChange();
+    if (isNew) this.#onChange(seenBy);
   }
 
   /**
@@ -89,23 +92,28 @@ export class Backend {
    * @param since when the request was passed on. If the backend has answered another request since, only
    *   this request has failed, not the backend.
    */
-  noteFailure(reason: string, now: number, since = now): void {
+  noteFailure(reason: string, now: number, since = now, seenBy: BackendObserver = 'request'): void {
     if (this.#state === 'up' && since < this.#seenAt) return;
     const isNew = this.#state !== 'down';
     if (isNew) this.#enter('down', now);
     this.#reason = reason.slice(0, MAX_REASON);
     this.#seenAt = now;
     this.#isOutdated = false;
-    if (isNew) this.#onChange();
+    if (isNew) this.#onChange(seenBy);
   }
 
-  /** The result of one attempt of the probe. */
-  noteProbe(what: string, isGood: boolean, now: number): void {
+  /** The result of one attempt of the probe, or of the health check at the start. */
+  noteProbe(
+    what: string,
+    isGood: boolean,
+    now: number,
+    seenBy: Exclude<BackendObserver, 'request'> = 'probe',
+  ): void {
     const [, status] = WRONG_CHECK.exec(what) ?? [];
     this.#wrongCheck = status ?? null;
-    if (isGood) this.noteAnswer(now);
+    if (isGood) this.noteAnswer(now, now, seenBy);
     // A wrong health check begins no outage. During an outage it becomes the reason: the backend answers again.
-    else if (status === undefined || this.isDown) this.noteFailure(what, now);
+    else if (status === undefined || this.isDown) this.noteFailure(what, now, now, seenBy);
   }
 
   /**

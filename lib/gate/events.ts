@@ -3,6 +3,7 @@
  */
 import type { AntractErrorCode } from '../common/errors.ts';
 import type { Actor } from './actor.ts';
+import type { BackendObserver } from './backend.ts';
 import type { RejectReason } from './phase.ts';
 import type { RequestLine } from '../common/request.ts';
 
@@ -132,6 +133,8 @@ export interface BackendDownEvent {
   readonly app: string;
   /** Why, such as `ECONNREFUSED` or `HTTP 502`. */
   readonly reason: string | null;
+  /** What has seen it: a request, the probe, the health check at the start, or another process. */
+  readonly seenBy: BackendObserver | 'process';
 }
 
 /** The backend answers again. */

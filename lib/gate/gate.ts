@@ -8,7 +8,7 @@ import type { Clock } from '../common/clock.ts';
 import type { RequestLine } from '../common/request.ts';
 import type { AppSettings } from '../options/settings.ts';
 import { AppCounts } from './app-counts.ts';
-import { Backend } from './backend.ts';
+import { Backend, type BackendObserver } from './backend.ts';
 import {
   BackendReadiness,
   type BackendReadinessDeps,
@@ -36,7 +36,7 @@ export interface GateDeps extends Omit<BackendReadinessDeps, 'backend' | 'held'>
   /** The gate has changed its desired state by itself: a pause has ended, or the backend did not answer. */
   readonly onChange?: (() => void) | undefined;
   /** The backend was seen to go down, or to answer after anything else. */
-  readonly onBackendChange?: (() => void) | undefined;
+  readonly onBackendChange?: ((seenBy: BackendObserver) => void) | undefined;
 }
 
 /** The request passes and is counted; it is rejected; or it is held and awaits the ticket's verdict. */

@@ -1,6 +1,6 @@
 /** Announces once, in every process, that the backend of an app is down, and that it answers again. */
 import type { Clock } from '../common/clock.ts';
-import type { EmitEvent } from '../gate/events.ts';
+import type { BackendDownEvent, EmitEvent } from '../gate/events.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Sharing } from '../sharing/sharing.ts';
 import type { Gates } from './gates.ts';
@@ -22,20 +22,20 @@ export class BackendWatch {
     const { sharing } = deps;
     sharing?.others.watch(() => {
       for (const app of new Set([...this.#down.keys(), ...sharing.others.appsDown])) {
-        this.check(app);
+        this.check(app, 'process');
       }
     });
   }
 
   /** The state of the backend may have changed. While it is unknown, nothing is announced. */
-  check(app: string): void {
+  check(app: string, seenBy: BackendDownEvent['seenBy']): void {
     const { clock, gates, announce } = this.#deps;
     if (!gates.allows(app)) return;
     const { state, reason, forMs } = this.#backendOf(gates.peek(app));
     const since = this.#down.get(app);
     if (state === 'down' && since === undefined) {
       this.#down.set(app, clock.now() - (forMs ?? 0));
-      announce('backendDown', { app, reason });
+      announce('backendDown', { app, reason, seenBy });
     } else if (state === 'up' && since !== undefined) {
       this.#down.delete(app);
       announce('backendUp', { app, downForMs: Math.round(clock.now() - since) });

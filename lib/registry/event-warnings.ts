@@ -5,16 +5,14 @@ import { reasonInWords } from '../gate/backend-status.ts';
 import type { AntractEvents } from '../gate/events.ts';
 import { formatCount, formatMs } from '../common/format.js';
 
-/** @param isAtStart whether the health check at the start caused the event. */
 export function warningOf<K extends keyof AntractEvents>(
   event: K,
   payload: AntractEvents[K][0],
-  isAtStart = false,
 ): string | undefined {
   switch (event) {
     case 'backendDown': {
-      if (!isAtStart) return undefined;
-      const { app, reason } = payload as AntractEvents['backendDown'][0];
+      const { app, reason, seenBy } = payload as AntractEvents['backendDown'][0];
+      if (seenBy !== 'startCheck') return undefined;
       return `WRN_ANTRACT_TARGET: app '${app}': The backend is down: ${reasonInWords(reason ?? 'unknown')}. It may still be starting.`;
     }
     case 'expired': {

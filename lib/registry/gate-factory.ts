@@ -2,6 +2,7 @@
  * Makes the gate of an app, with its probe and its connection to the other processes.
  */
 import type { Clock } from '../common/clock.ts';
+import type { BackendObserver } from '../gate/backend.ts';
 import type { EmitEvent } from '../gate/events.ts';
 import { Gate } from '../gate/gate.ts';
 import type { Probe } from '../gate/probe-cycle.ts';
@@ -14,7 +15,7 @@ export interface GateFactoryDeps {
   readonly clock: Clock;
   readonly sharing: Sharing | undefined;
   readonly emit: EmitEvent;
-  readonly onBackendChange: (app: string) => void;
+  readonly onBackendChange: (app: string, seenBy: BackendObserver) => void;
   /** Aborted when the registry is closed. */
   readonly closed: AbortSignal;
 }
@@ -23,8 +24,6 @@ export class GateFactory {
   readonly #deps: GateFactoryDeps;
   /** The apps whose health check was found to be misconfigured, and logged. */
   readonly #misconfigured = new Set<string>();
-  /** See {@link appOfCheck}. */
-  #appOfCheck: string | undefined;
 
   constructor(deps: GateFactoryDeps) {
     this.#deps = deps;
@@ -38,7 +37,7 @@ export class GateFactory {
       clock,
       emit,
       probe: this.#probe(app, () => gate),
-      onBackendChange: () => onBackendChange(app),
+      onBackendChange: (seenBy) => onBackendChange(app, seenBy),
       ...(sharing && {
         isInformed: () => sharing.isInformed,
         onChange: () => sharing.onStateChange(gate),
@@ -54,11 +53,6 @@ export class GateFactory {
     this.#misconfigured.delete(app);
   }
 
-  /** The app whose result {@link checkBackend} is passing on at this moment, if there is one. */
-  get appOfCheck(): string | undefined {
-    return this.#appOfCheck;
-  }
-
   /** Asks the backend of a running app once, so that a wrong path is found before a release needs it. */
   async checkBackend(gate: Gate): Promise<void> {
     const { clock, closed } = this.#deps;
@@ -67,9 +61,7 @@ export class GateFactory {
     const error = await checkOnce(check, clock, closed);
     // The backend of a paused app may be down on purpose, and during a release the probe asks it.
     if (closed.aborted || !gate.releaser.isDone || gate.desiredKind !== 'running') return;
-    this.#appOfCheck = gate.app;
-    gate.backend.noteProbe(error ?? 'ok', error === undefined);
-    this.#appOfCheck = undefined;
+    gate.backend.noteStartCheck(error ?? 'ok', error === undefined);
     this.#warnOfCheck(gate);
   }
 

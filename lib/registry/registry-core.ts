@@ -70,7 +70,6 @@ export class RegistryCore {
       logger,
       countsOf: (app) => this.#countsOf(app),
       isLeader: () => this.isLeader,
-      isStartCheck: (app) => this.#factory.appOfCheck === app,
     });
     this.gates = new Gates(settings, {
       create: (app) => this.#create(app),
@@ -89,7 +88,7 @@ export class RegistryCore {
       clock,
       sharing,
       emit: this.#emit,
-      onBackendChange: (app) => this.#backends.check(app),
+      onBackendChange: (app, seenBy) => this.#backends.check(app, seenBy),
       closed,
     });
     this.drains = new Drains({ clock, gates, sharing, announce: events.announce });

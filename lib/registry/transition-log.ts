@@ -22,8 +22,6 @@ export interface TransitionLogDeps {
   readonly countsOf: (app: string) => TransitionCounts;
   /** Of several processes, one writes the line. */
   readonly isLeader: () => boolean;
-  /** Whether the health check at the start causes the present event of an app. */
-  readonly isStartCheck: (app: string) => boolean;
 }
 
 export interface TransitionCounts {
@@ -65,8 +63,7 @@ export class TransitionLog {
 
   /** An event has happened. Logs it if it is worth a line. */
   record(event: keyof AntractEvents, payload: Payload): void {
-    const isAtStart = event === 'backendDown' && this.#deps.isStartCheck(payload.app);
-    const warning = warningOf(event, payload, isAtStart);
+    const warning = warningOf(event, payload);
     if (!isTransition(event)) {
       if (warning !== undefined) this.#deps.logger.warn(warning);
       return;
