@@ -272,6 +272,7 @@ describe('the words about a pause', () => {
       pausedForMs: 42_000,
       endedBy: 'resume',
       held: 31,
+      carriedOver: null,
       released: 29,
       abandoned: 2,
       rejected: 0,
@@ -285,6 +286,10 @@ describe('the words about a pause', () => {
       'Longest wait 40 s, median 20 s.',
       'Drained after 380 ms.',
     ]);
+    const replaced = { ...report, complete: false, released: 20, carriedOver: 9 };
+    expect(reportLines(replaced)[0]).toBe(
+      'Resumed after 42 s; 31 requests were held: 20 released, 2 given up by clients, 9 carried over to the next pause.',
+    );
   });
 });
 

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AntractError } from '../../lib/common/errors.ts';
 import { OpenRegistry } from '../support/open-registry.ts';
+import { renderHistory } from '../../lib/admin/views/history-text.ts';
 import { renderReport } from '../../lib/admin/views/report-text.ts';
 import {
   joinReports,
@@ -146,6 +147,7 @@ describe('the report of a pause', () => {
       endedBy: 'resume',
       held: 4,
       stillHeld: 0,
+      carriedOver: null,
       released: 3,
       abandoned: 1,
       rejected: 0,
@@ -290,6 +292,33 @@ describe('the report of a pause', () => {
     expect(registry.report()).toMatchObject({ complete: false });
     await registry.stop();
     expect(registry.report()).toMatchObject({ complete: true, endedBy: 'resume', rejected: 1 });
+  });
+
+  it('ends when the next pause begins, whose report counts the requests that still wait', async () => {
+    registry = new OpenRegistry({ probe: { check: () => false }, maxTime: '1m' }, clock);
+    const textOf = (): string => {
+      const times = { at: clock.date(), since: clock.date() };
+      return renderHistory([registry.core.history.of('default')], true, times).text;
+    };
+    await registry.enable();
+    const [left, stays] = [hold(), hold()];
+    clock.advance(1000);
+    await registry.disable();
+    registry.gate('default').onClientDisconnect(left.gated);
+    expect(registry.report()).toMatchObject({ held: 2, stillHeld: 1, carriedOver: null });
+    await registry.enable();
+    const first = { endedBy: 'resume', held: 2, abandoned: 1, stillHeld: 0, carriedOver: 1 };
+    const pauses = () => registry.core.history.of('default').pauses;
+    expect(pauses()).toMatchObject([first, { held: 1, stillHeld: 1, carriedOver: null }]);
+    expect(textOf()).toMatch(
+      / An earlier pause of app default ended after 1 s; 1 request was carried over to the next pause\.\n/,
+    );
+    await registry.disable();
+    registry.gate('default').onClientDisconnect(stays.gated);
+    await registry.enable();
+    const second = { held: 1, abandoned: 1, stillHeld: 0, carriedOver: 0, complete: false };
+    expect(pauses()).toMatchObject([first, second, { held: 0 }]);
+    expect(textOf()).toMatch(/; the next pause began before the backend answered\.\n/);
   });
 
   it('says how many requests are still held in all processes, or that only the backend is awaited', async () => {

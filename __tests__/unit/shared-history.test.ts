@@ -126,7 +126,15 @@ describe('several processes on one store', () => {
     await pass(80_000);
     for (const { registry } of members) {
       expect(registry.core.history.of('default').pauses).toMatchObject([{ held: 3 }]);
-      expect(registry.report()).toMatchObject({ held: 3 });
+      expect(registry.report()).toMatchObject({ held: 3, carriedOver: null });
+    }
+    clock.chances = [0.9]; // for another pause id
+    await a().enable();
+    await pass(1000);
+    for (const { registry } of members) {
+      const [earlier, last] = registry.core.history.of('default').pauses;
+      expect(earlier).toMatchObject({ held: 3, carriedOver: 0 });
+      expect(last).toMatchObject({ held: 0, carriedOver: null });
     }
   });
 });

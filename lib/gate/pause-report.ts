@@ -21,7 +21,7 @@ export interface PauseReport {
   reason: string | null;
   /**
    * Whether clients are served again: the pause has ended, the backend has answered since, and no request
-   * that was held at that time still waits.
+   * that was held at that time still waits. Stays false if the next pause begins before that.
    */
   complete: boolean;
   /** How long the pause lasted; null until it ends. */
@@ -35,6 +35,11 @@ export interface PauseReport {
   held: number;
   /** Requests counted in `held` that still wait. */
   stillHeld: number;
+  /**
+   * Requests counted in `held` that still waited when the next pause began, whose report counts them in its
+   * own `held`. Null until another pause begins.
+   */
+  carriedOver: number | null;
   /** Held requests that were released. */
   released: number;
   /** Held requests whose client disconnected. */
@@ -121,7 +126,8 @@ export class PauseReports {
     const last = this.#reports.get(app)?.snapshot();
     if (last) {
       const { waits: _waits, ...report } = last;
-      this.#past.set(app, [...this.past(app), report].slice(1 - MAX_PAUSES));
+      const ended = { ...report, stillHeld: 0, carriedOver: report.stillHeld };
+      this.#past.set(app, [...this.past(app), ended].slice(1 - MAX_PAUSES));
     }
     const now = this.#clock.now();
     const agoMs = now - (this.#find(app)?.state.since ?? now);
@@ -145,7 +151,7 @@ class ReportBuilder {
     findApp: () => ReportedApp | undefined,
   ) {
     this.#findApp = findApp;
-    // An outage may hold requests before the pause. They are held during the pause, too.
+    // An outage, or the last pause, may hold requests already. They are held during this pause, too.
     this.#waiting = findApp()?.held ?? 0;
     this.#report = {
       pauseId,
@@ -157,6 +163,7 @@ class ReportBuilder {
       endedBy: null,
       held: this.#waiting,
       stillHeld: this.#waiting,
+      carriedOver: null,
       released: 0,
       abandoned: 0,
       rejected: 0,

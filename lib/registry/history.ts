@@ -80,11 +80,11 @@ export class History {
     const current = currentReport(app, this.#deps);
     const own = [...reports.past(app), ...(current ? [current] : [])];
     const joined = this.#joined.get(app) ?? [];
-    return own.map(
-      (one) =>
-        joined.find(({ report, isFinal }) => isFinal && report.pauseId === one.pauseId)?.report ??
-        one,
-    );
+    return own.map((one) => {
+      const final = joined.find(({ report, isFinal }) => isFinal && report.pauseId === one.pauseId);
+      // It was joined before the next pause began.
+      return final ? { ...final.report, carriedOver: one.carriedOver } : one;
+    });
   }
 
   forget(app: string): void {

@@ -81,6 +81,7 @@ export interface Report {
   endedBy: 'resume' | 'maxTime' | 'lease' | 'stop' | null;
   held: number;
   released: number;
+  carriedOver: number | null;
   abandoned: number;
   rejected: number;
   waitingPages: number;

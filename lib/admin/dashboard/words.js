@@ -192,17 +192,18 @@ const ENDED_BY = {
  * @param {import('./status.d.ts').Report} report
  */
 export function reportLines(report) {
-  const { endedBy, pausedForMs, held, released, abandoned, rejected, waitingPages, complete } =
+  const { endedBy, pausedForMs, held, released, abandoned, rejected, waitingPages } = report;
+  const { complete, carriedOver, longestHoldMs, medianHoldMs, drainedAfterMs, startedAt, reason } =
     report;
-  const { longestHoldMs, medianHoldMs, drainedAfterMs, startedAt, reason } = report;
   const end = endedBy === null ? 'Still paused' : ENDED_BY[endedBy];
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
-  const soFar = complete || endedBy === null ? '' : ' so far';
+  const soFar = complete || endedBy === null || carriedOver !== null ? '' : ' so far';
   const fates = [
     ...(released > 0 || rejected + abandoned === 0 ? [`${released || 'none'} released`] : []),
     ...(abandoned > 0 ? [`${abandoned} given up by clients`] : []),
     ...(rejected > 0 ? [`${rejected} rejected`] : []),
     ...(waitingPages > 0 ? [`${formatCount(waitingPages, 'waiting page')} sent`] : []),
+    ...(carriedOver ? [`${carriedOver} carried over to the next pause`] : []),
   ];
   const fate =
     held === 0

@@ -31,14 +31,19 @@ const ENDED_BY = {
 } as const satisfies Record<NonNullable<PauseReport['endedBy']>, string>;
 
 export function endLine(app: string, report: PauseReport): string {
-  const { endedBy, pausedForMs } = report;
+  const { endedBy, pausedForMs, carriedOver } = report;
   if (endedBy === null) return `App ${app} is still paused.`;
   const after = pausedForMs === null ? '' : ` after ${formatMs(pausedForMs)}`;
-  return `The last pause of app ${app} ${ENDED_BY[endedBy]}${after}${openText(report)}.`;
+  const which = carriedOver === null ? 'The last' : 'An earlier';
+  return `${which} pause of app ${app} ${ENDED_BY[endedBy]}${after}${openText(report)}.`;
 }
 
-function openText({ complete, stillHeld }: PauseReport): string {
+function openText({ complete, stillHeld, carriedOver }: PauseReport): string {
   if (complete) return '';
+  if (carriedOver === 0) return '; the next pause began before the backend answered';
+  if (carriedOver !== null) {
+    return `; ${formatCount(carriedOver, 'request')} ${carriedOver === 1 ? 'was' : 'were'} carried over to the next pause`;
+  }
   if (stillHeld === 0) return '; the backend has not answered since';
   return `; ${formatCount(stillHeld, 'request')} ${stillHeld === 1 ? 'is' : 'are'} still held`;
 }
