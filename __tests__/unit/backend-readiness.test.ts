@@ -664,6 +664,46 @@ describe('an outage after the release of a pause is over', () => {
   });
 });
 
+describe('the event unreachable', () => {
+  const outageEvents = () => events.filter((event) => event.endsWith('reachable'));
+
+  it('is followed by reachable if the release of a pause has given up on the backend meanwhile', async () => {
+    const told: unknown[] = [];
+    const emit: GateDeps['emit'] = (event, payload) => {
+      events.push(event);
+      if (event === 'reachable') told.push(payload);
+    };
+    const gate = createGate({ holdOnOutage: '10s', maxTime: '5m' }, { emit });
+    enable(gate);
+    const one = await release(gate);
+    clock.advance(1000);
+    refuse(gate);
+    clock.advance(1000);
+    // Its release has more time than `holdOnOutage`.
+    gate.requeue(one);
+    clock.advance(300_000);
+    expect(events).toContain('unhealthy');
+    expect(outageEvents()).toEqual(['unreachable']);
+    await probes.at(-1)?.healthy();
+    expect(outageEvents()).toEqual(['unreachable', 'reachable']);
+    expect(told).toEqual([expect.objectContaining({ afterMs: 301_000 })]);
+    // The next refusal begins another outage.
+    refuse(gate);
+    expect(outageEvents()).toEqual(['unreachable', 'reachable', 'unreachable']);
+  });
+
+  it.each(['pause', 'stop'])('is followed by reachable after a %s that began', async (command) => {
+    const gate = createGate({ holdOnOutage: '10s' });
+    refuse(gate);
+    if (command === 'pause') enable(gate);
+    else stop(gate);
+    disable(gate);
+    expect(outageEvents()).toEqual(['unreachable']);
+    await probes.at(-1)?.healthy();
+    expect(outageEvents()).toEqual(['unreachable', 'reachable']);
+  });
+});
+
 describe('the end of a release', () => {
   it('is reported when all requests are released or when a pause interrupts it', async () => {
     const told: string[] = [];

@@ -205,7 +205,6 @@ export class BackendReadiness {
   end(): void {
     this.#cycle?.end();
     this.#cycle = undefined;
-    this.#outages.reset();
   }
 
   /** The backend has answered another process: probe it soon here too. */
@@ -222,10 +221,7 @@ export class BackendReadiness {
   #startNew(now: number, isFromPause: boolean): boolean {
     const limit = this.#waitFor(now, isFromPause);
     if (limit) this.#start({ ...limit, handling: 'held' });
-    if (limit?.cause === 'outage') {
-      this.#outages.reset();
-      if (this.#cycle?.isHolding) this.#outages.emitUnreachable(this.#cycle, now);
-    }
+    if (this.#cycle?.isHolding) this.#outages.emitUnreachable(this.#cycle, now);
     return this.isAwaitingBackend;
   }
 
@@ -272,7 +268,7 @@ export class BackendReadiness {
     }
     if (!cycle.isConfirmed) return this.#endCycle(cycle);
     // After a later success `reachable` waits for an answered request: this probe was wrong once.
-    if (cycle.cause === 'outage' && isFirst) this.#outages.emitReachable(cycle);
+    if (isFirst) this.#outages.emitReachable();
     this.#listener.onReadiness('release');
   }
 
@@ -319,7 +315,7 @@ export class BackendReadiness {
   #endCycle(cycle: ProbeCycle): void {
     cycle.end();
     this.#cycle = undefined;
-    this.#outages.emitReachable(cycle);
+    this.#outages.emitReachable();
     this.#listener.onReadiness('release');
   }
 }

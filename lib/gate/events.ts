@@ -180,7 +180,8 @@ export interface AntractEvents {
   /** The backend is unreachable although the app is not paused; requests are held. */
   unreachable: [UnreachableEvent];
   /**
-   * The probe succeeds again; held requests are released. If the backend still refuses connections,
+   * The probe succeeds again after `unreachable`; held requests are released. If a pause or a stop has begun
+   * meanwhile, it follows when the probe succeeds after that. If the backend still refuses connections,
    * `unreachable` follows once more. The next `reachable` then waits for an answered request.
    */
   reachable: [ReachableEvent];

@@ -1,4 +1,7 @@
-/** Emits `unreachable` and `reachable` in turns for the outages of one app's backend. */
+/**
+ * Emits `unreachable` for an outage of one app's backend, and `reachable` when the backend answers, also
+ * if a pause has begun meanwhile.
+ */
 import type { Clock } from '../common/clock.ts';
 import type { EmitEvent } from './events.ts';
 import type { ProbeCycle } from './probe-cycle.ts';
@@ -12,28 +15,25 @@ export interface OutageEventsDeps {
 
 export class OutageEvents {
   readonly #deps: OutageEventsDeps;
-  #isUnreachable = false;
+  /** The outage of the last `unreachable`, until `reachable` follows. */
+  #unreachable: ProbeCycle | undefined;
 
   constructor(deps: OutageEventsDeps) {
     this.#deps = deps;
   }
 
-  emitUnreachable({ cause, until }: ProbeCycle, now = this.#deps.clock.now()): void {
-    if (this.#isUnreachable || cause !== 'outage') return;
+  emitUnreachable(cycle: ProbeCycle, now = this.#deps.clock.now()): void {
+    if (this.#unreachable === cycle || cycle.cause !== 'outage') return;
     const { app, emit } = this.#deps;
-    this.#isUnreachable = true;
-    emit('unreachable', { app, endsInMs: Math.max(0, Math.round(until - now)) });
+    this.#unreachable = cycle;
+    emit('unreachable', { app, endsInMs: Math.max(0, Math.round(cycle.until - now)) });
   }
 
-  emitReachable({ since }: ProbeCycle): void {
-    if (!this.#isUnreachable) return;
+  emitReachable(): void {
+    if (!this.#unreachable) return;
     const { app, clock, emit, held } = this.#deps;
-    this.#isUnreachable = false;
-    emit('reachable', { app, afterMs: Math.round(clock.now() - since), held: held.size });
-  }
-
-  /** The outage is over without an answer, or another one begins. */
-  reset(): void {
-    this.#isUnreachable = false;
+    const afterMs = Math.round(clock.now() - this.#unreachable.since);
+    this.#unreachable = undefined;
+    emit('reachable', { app, afterMs, held: held.size });
   }
 }
