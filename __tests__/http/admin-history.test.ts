@@ -112,6 +112,27 @@ describe('who sent a command', () => {
     expect(body).toContain('App blog is stopped by zoë@build7 (127.0.0.1)');
   });
 
+  it('is compared with who began the pause, so that an operator knows whose pause the command changed', async () => {
+    const { clock, ask } = await start();
+    const enable = async (name: string, parameters = ''): Promise<string> => {
+      const headers = { accept: 'text/plain', 'x-antract-by': name };
+      return (await ask(`/enable?app=shop${parameters}`, headers)).body;
+    };
+    await enable('ada@laptop', '&reason=migration');
+    clock.advance(180_000);
+    expect(await enable('bob@build7', '&reason=disk')).toMatch(
+      /^Pause is already enabled, 0 .*\nAnother operator began it 3 min ago: ada@laptop \(127\.0\.0\.1\)\.\nTerms changed: reason "disk"\.\n/,
+    );
+    expect(await enable('bob@build7', '&wait=1s')).toMatch(
+      /^Pause is already enabled, 0 .*\nAnother operator began it 3 min ago: .*\nDrained /,
+    );
+    expect(await enable('ada@laptop', '&reason=disk')).toMatch(
+      /^Pause is already enabled, 0 .*\nTerms changed: /,
+    );
+    const status = (await ask('/status?app=shop')).json;
+    expect(status.by.name).toBe('ada@laptop');
+  });
+
   it('has the name of the token, if it has one', async () => {
     const { ask } = await start({ token: ['secret', { name: 'ci', token: 'other' }] });
     const named = await ask('/enable?app=shop', { authorization: 'Bearer other' });

@@ -105,12 +105,15 @@ describe('lines', () => {
     const result = (changed: boolean): CommandResult => {
       return { app: 'default', changed, held: 1, status: status({ phase: 'paused', held: 1 }) };
     };
+    const given = { parameters: {}, by: null, base: '' };
     const terms = { max_time: 600_000, expect: 0, reason: 'migration' };
-    expect(renderEnable(result(false), terms, '').text).toMatch(
+    expect(renderEnable(result(false), { ...given, parameters: terms }).text).toMatch(
       /^Pause is already enabled, 1 request is currently paused\.\nTerms changed: ends by itself in 10 min, no expected end, reason "migration"\.\n/,
     );
-    expect(renderEnable(result(true), terms, '').text).not.toContain('Terms changed');
-    expect(renderEnable(result(false), {}, '').text).not.toContain('Terms changed');
+    expect(renderEnable(result(true), { ...given, parameters: terms }).text).not.toContain(
+      'Terms changed',
+    );
+    expect(renderEnable(result(false), given).text).not.toContain('Terms changed');
   });
 
   it.each([

@@ -97,7 +97,7 @@ export const ENDPOINTS: Readonly<Record<EndpointName, Endpoint>> = {
 };
 
 async function enable(call: EndpointCall): Promise<Rendered | undefined> {
-  const { registry, parameters, base } = call;
+  const { registry, parameters } = call;
   const by = call.by ?? undefined;
   const {
     app,
@@ -113,13 +113,13 @@ async function enable(call: EndpointCall): Promise<Rendered | undefined> {
     throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `wait` where `lost` is given.');
   }
   const result = await registry.enable(app, { maxTime, lease, expect, only, reason, ifPause, by });
-  if (wait === undefined) return renderEnable(result, parameters, base);
+  if (wait === undefined) return renderEnable(result, call);
   const held = lease ? new HeldLease(registry, result.status, lease) : undefined;
   try {
     const drained = await waitForDrain(call);
     if (!drained) return undefined;
     await held?.renew();
-    return renderEnableAndDrain(result, parameters, drained, registry.status(app), base);
+    return renderEnableAndDrain(result, drained, registry.status(app), call);
   } finally {
     held?.stop();
   }

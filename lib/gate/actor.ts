@@ -29,6 +29,12 @@ export function parseActor(value: unknown): Actor | null {
   return isPlainObject(value) ? readActor(value) : null;
 }
 
+/** Whether two commands came from the same operator. The address of one with a name may change. */
+export function isSameActor(a: Actor, b: Actor): boolean {
+  const isSameName = a.name === b.name && a.token === b.token;
+  return isSameName && (a.name !== null || a.address === b.address);
+}
+
 /** `ada@laptop (10.0.0.7, token ci)`; empty if nothing is known. */
 export function actorText(actor: Actor | null): string {
   if (actor === null) return '';

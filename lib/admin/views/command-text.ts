@@ -6,6 +6,7 @@
  * except for the singular.
  */
 import { formatCount, formatMs } from '../../common/format.js';
+import { actorText, isSameActor, type Actor } from '../../gate/actor.ts';
 import { processName } from '../../gate/status-text.ts';
 import type { AppStatus, CommandResult, DrainResult, ReleaseResult } from '../../gate/status.ts';
 import type { ReloadResult } from '../access/access-check.ts';
@@ -19,10 +20,21 @@ type TermParameters = Pick<
   'max_time' | 'expect' | 'reason' | 'message'
 >;
 
-export function renderEnable(result: CommandResult, terms: TermParameters, base: Base): Rendered {
+/** What a client asked for, and who it is. */
+export interface GivenCommand {
+  readonly parameters: TermParameters;
+  readonly by: Actor | null;
+  readonly base: Base;
+}
+
+export function renderEnable(
+  result: CommandResult,
+  { parameters, by, base }: GivenCommand,
+): Rendered {
   const lines = [
     enableLine(result.changed, result.held),
-    ...termsLines(result, terms),
+    ...otherOperatorLines(result, by),
+    ...termsLines(result, parameters),
     ...warningLines(result),
   ];
   return renderResult(200, lines, commandJson(result), base);
@@ -31,14 +43,14 @@ export function renderEnable(result: CommandResult, terms: TermParameters, base:
 /** `enable` with `wait`: `status` is the state after the wait. */
 export function renderEnableAndDrain(
   result: CommandResult,
-  terms: TermParameters,
   drain: DrainResult,
   status: AppStatus,
-  base: Base,
+  { parameters, by, base }: GivenCommand,
 ): Rendered {
   const lines = [
     enableLine(result.changed, status.held),
-    ...termsLines(result, terms),
+    ...otherOperatorLines(result, by),
+    ...termsLines(result, parameters),
     drainLine(drain, status),
     ...warningLines(result),
   ];
@@ -140,6 +152,13 @@ function warningLines({ warning }: CommandResult): string[] {
 
 function enableLine(changed: boolean, held: number): string {
   return changed ? 'Pause is enabled.' : `Pause is already enabled, ${currentlyPaused(held)}`;
+}
+
+/** An operator may not know that the app was paused already, and that another operator relies on the pause. */
+function otherOperatorLines({ changed, status }: CommandResult, by: Actor | null): string[] {
+  const { by: other, pausedForMs } = status;
+  if (changed || other === null || (by !== null && isSameActor(by, other))) return [];
+  return [`Another operator began it ${formatMs(pausedForMs ?? 0)} ago: ${actorText(other)}.`];
 }
 
 /** A repeated command changes only the terms that it names. */
