@@ -37,6 +37,10 @@ export class TrafficStats {
 
   readonly #begun: number;
   #second: number;
+  // The present second. Kept in this object, because a request would wait for the memory of each further one.
+  #ended = 0;
+  #errors = 0;
+  #slowest = 0;
   // Allocated when the first request ends, because up to a thousand apps may never have one.
   #rings: Rings | undefined;
 
@@ -66,10 +70,13 @@ export class TrafficStats {
    * @param isTimed whether its duration says something about the backend. That of a WebSocket does not.
    */
   record(now: number, durationMs: number, isError = false, isTimed = true): void {
-    const rings = (this.#rings ??= new Rings());
+    const rings = (this.#rings ??= new Rings(this.#second));
     const second = secondOf(now);
     if (second > this.#second) this.#turnTo(second);
-    rings.add(second, durationMs, isError, isTimed);
+    this.#ended++;
+    if (isError) this.#errors++;
+    if (durationMs > this.#slowest) this.#slowest = durationMs;
+    if (isTimed) rings.addDuration(durationMs);
   }
 
   summary(now: number): TrafficSummary {
@@ -103,46 +110,57 @@ export class TrafficStats {
     return Math.max(0, now - Math.max(this.#begun, firstSecond * 1000));
   }
 
+  /** Brings the rings up to date. */
   #turn(now: number): number {
-    const second = secondOf(now);
-    if (second > this.#second) this.#turnTo(second);
+    this.#turnTo(Math.max(this.#second, secondOf(now)));
     return this.#second;
   }
 
   #turnTo(second: number): void {
+    this.#rings?.set(this.#second, this.#ended, this.#errors, this.#slowest);
+    if (second === this.#second) return;
     this.#rings?.clear(this.#second, second);
     this.#second = second;
+    this.#ended = 0;
+    this.#errors = 0;
+    this.#slowest = 0;
   }
 }
 
-/** One bucket for each second, and for durations one row of buckets for each slot. */
+/** One place for each second, and for durations one row of buckets for each slot. */
 class Rings {
   readonly counts = new Uint32Array(SECONDS);
   readonly errors = new Uint32Array(SECONDS);
   readonly slowest = new Float64Array(SECONDS);
-  readonly #durations = new Uint32Array(SLOTS * BUCKETS);
+  readonly #rows = Array.from({ length: SLOTS }, emptyRow);
+  /** The row of the present slot. */
+  #row: number[];
 
-  add(second: number, durationMs: number, isError: boolean, isTimed: boolean): void {
-    const at = second % SECONDS;
-    this.counts[at] = (this.counts[at] as number) + 1;
-    if (isError) this.errors[at] = (this.errors[at] as number) + 1;
-    if (durationMs > (this.slowest[at] as number)) this.slowest[at] = durationMs;
-    if (!isTimed) return;
-    const bucket = (slotOf(second) % SLOTS) * BUCKETS + bucketOf(durationMs);
-    this.#durations[bucket] = (this.#durations[bucket] as number) + 1;
+  constructor(second: number) {
+    this.#row = this.#rows[slotOf(second) % SLOTS] as number[];
   }
 
-  /** Empties the buckets of the seconds after `last`, up to `second`: their counts are too old. */
+  set(second: number, ended: number, errors: number, slowest: number): void {
+    const at = second % SECONDS;
+    this.counts[at] = ended;
+    this.errors[at] = errors;
+    this.slowest[at] = slowest;
+  }
+
+  addDuration(durationMs: number): void {
+    const bucket = bucketOf(durationMs);
+    this.#row[bucket] = (this.#row[bucket] as number) + 1;
+  }
+
+  /** Empties the places of the seconds after `last`, up to `second`: their counts are too old. */
   clear(last: number, second: number): void {
     for (let each = Math.max(last, second - SECONDS) + 1; each <= second; each++) {
-      this.counts[each % SECONDS] = 0;
-      this.errors[each % SECONDS] = 0;
-      this.slowest[each % SECONDS] = 0;
+      this.set(each, 0, 0, 0);
     }
     const slot = slotOf(second);
     for (let each = Math.max(slotOf(last), slot - SLOTS) + 1; each <= slot; each++) {
-      const start = (each % SLOTS) * BUCKETS;
-      this.#durations.fill(0, start, start + BUCKETS);
+      this.#row = emptyRow();
+      this.#rows[each % SLOTS] = this.#row;
     }
   }
 
@@ -153,14 +171,18 @@ class Rings {
   }
 
   durations(): SparseCounts {
-    const counts = new Uint32Array(BUCKETS);
-    // Without an iterator, because each report of a process does this.
-    for (let at = 0; at < this.#durations.length; at++) {
-      const bucket = at % BUCKETS;
-      counts[bucket] = (counts[bucket] as number) + (this.#durations[at] as number);
+    const counts = emptyRow();
+    for (const row of this.#rows) {
+      for (let bucket = 0; bucket < BUCKETS; bucket++) {
+        counts[bucket] = (counts[bucket] as number) + (row[bucket] as number);
+      }
     }
     return toSparse(counts);
   }
+}
+
+function emptyRow(): number[] {
+  return Array.from({ length: BUCKETS }, () => 0);
 }
 
 function secondOf(now: number): number {
