@@ -62,7 +62,8 @@ export class OutstandingReleases {
 
   /** A request ended without a response, which says nothing about the backend. False if not pending. */
   remove(request: RequestLine): boolean {
-    return this.#pending.delete(request);
+    // Most requests were not held, and the search takes 20 ns.
+    return this.hasPending && this.#pending.delete(request);
   }
 
   /** The response has begun, or there will be none. False if it was not pending. */

@@ -51,6 +51,7 @@ export function createGateChooser(
 ): (req: AntractRequest) => GateChoice {
   const { app } = readObject<{ app: AppOf }>('', options, readers, { app: DEFAULT_APP });
   core.gates.declare(typeof app === 'string' ? app : undefined);
+  let onlyGate: Gate | undefined;
   const { adminPath, logger } = core.settings;
 
   return (req) => {
@@ -59,7 +60,11 @@ export function createGateChooser(
     const path = kind === 'upgrade' ? undefined : bypassPath(req);
     if (path !== undefined && isAdminPath(adminPath, path)) return 'bypass';
     try {
-      const gate = core.gate(typeof app === 'string' ? app : (app(req) ?? DEFAULT_APP));
+      // The gate of a declared app is never evicted.
+      const gate =
+        typeof app === 'string'
+          ? (onlyGate ??= core.gate(app))
+          : core.gate(app(req) ?? DEFAULT_APP);
       const { settings } = gate;
       if (path !== undefined && isHealthCheck(settings, req, path)) {
         return settings.answerHealthChecks && !gate.isOpen ? { answeredBy: gate } : 'bypass';
