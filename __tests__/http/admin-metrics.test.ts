@@ -13,7 +13,7 @@ import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { closeAll, listen, request } from '../support/http.ts';
 import { itWith } from '../support/programs.ts';
-import { enter, gatedRequest, hold } from '../support/gate.ts';
+import { endResponse, enter, gatedRequest, hold } from '../support/gate.ts';
 import { nextEvent } from '../support/next-event.ts';
 import { createOpenAntract, type OpenAntract, OpenRegistry } from '../support/open-registry.ts';
 import { silentLogger } from '../support/silent-logger.ts';
@@ -312,7 +312,7 @@ describe('the metrics', () => {
     const [one, other] = [{ url: '/' }, { url: '/' }];
     enter(registry.gate('first'), gatedRequest({ request: one }));
     await register.metrics();
-    registry.gate('first').onResponseEnd(one);
+    endResponse(registry.gate('first'), one);
     enter(registry.gate('second'), gatedRequest({ request: other }));
     const metrics = await register.metrics();
     expect(value(metrics, 'antract_in_flight{app="first"}')).toBeUndefined();
@@ -320,9 +320,9 @@ describe('the metrics', () => {
     expect(await passed('first')).toBe(1);
 
     // It comes back, and its gate counts from nothing.
-    registry.gate('second').onResponseEnd(other);
+    endResponse(registry.gate('second'), other);
     for (let i = 0; i < 2; i++) {
-      registry.gate('first').onResponseEnd(enter(registry.gate('first')));
+      endResponse(registry.gate('first'), enter(registry.gate('first')));
     }
     expect(await passed('first')).toBe(3);
   });
@@ -334,7 +334,7 @@ describe('the metrics', () => {
       for (let i = 0; i < times; i++) {
         const req = { url: '/' };
         enter(registry.gate(app), gatedRequest({ request: req }));
-        registry.gate(app).onResponseEnd(req);
+        endResponse(registry.gate(app), req);
       }
     };
     pass('first', 2);

@@ -10,6 +10,7 @@ import fc from 'fast-check';
 import { OpenRegistry } from '../support/open-registry.ts';
 import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { Ticket, type GatedRequest } from '../../lib/gate/gated-request.ts';
+import { gatedRequest } from '../support/gate.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FlakyStore } from '../support/flaky-store.ts';
 
@@ -117,11 +118,7 @@ class Member {
   }
 
   arrive(): void {
-    const gated: GatedRequest = {
-      request: { method: 'GET', url: '/' },
-      isLongLived: () => false,
-      end: () => undefined,
-    };
+    const gated = gatedRequest();
     const answer = this.gate.admit(gated);
     if (answer === 'pass') {
       this.inFlight.push(gated);
@@ -138,7 +135,7 @@ class Member {
 
   finish(): void {
     const gated = this.inFlight.shift();
-    if (gated) this.gate.onResponseEnd(gated.request);
+    if (gated) this.gate.onClientDisconnect(gated);
   }
 
   leave(): void {

@@ -15,6 +15,7 @@ import {
   disable,
   enable,
   stop,
+  endResponse,
 } from '../support/gate.ts';
 
 let clock: FakeClock;
@@ -227,7 +228,7 @@ describe('a slow start', () => {
     await probes[0]?.healthy();
     for (const ticket of tickets.slice(0, 2)) {
       gate.pass(ticket);
-      gate.onResponseEnd(ticket.request);
+      endResponse(gate, ticket.request);
     }
     expect(gate.status()).toMatchObject({ held: 2, inFlight: 2 });
     gate.onResponseStart((tickets[2] as Ticket).request, true);
@@ -314,7 +315,7 @@ describe('a request that the backend refused', () => {
       expect(gate.pass(ticket)).toBe(true);
       expect(gate.status()).toMatchObject({ held: 0, inFlight: 1 });
     }
-    gate.onResponseEnd(one);
+    endResponse(gate, one);
     expect(gate.inFlight).toBe(0);
   });
 });
@@ -326,7 +327,7 @@ function refuse(gate: Gate): Ticket | undefined {
 
 /** A request that is let through at once, and answered. */
 function answer(gate: Gate): void {
-  gate.onResponseEnd(enter(gate, gatedRequest({ hasGoodResponse: () => true })));
+  endResponse(gate, enter(gate, gatedRequest({ hasGoodResponse: () => true })));
 }
 
 describe('holdOnOutage', () => {
@@ -459,7 +460,7 @@ describe('a probe that succeeds while connections are refused', () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const one = await refuseAndRelease(gate);
     clock.advance(100);
-    gate.onResponseEnd(one);
+    endResponse(gate, one);
     refuse(gate);
     expect(gate.status().probe).toMatchObject({ forMs: 100, endsInMs: 9900 });
     expect(events.at(-2)).toBe('unreachable');
@@ -489,7 +490,7 @@ describe('a probe that succeeds while connections are refused', () => {
     clock.advance(1);
     const one = await refuseAndRelease(gate);
     await again(gate, one);
-    gate.onResponseEnd(before);
+    endResponse(gate, before);
     gate.onResponseStart(one, false);
     const ticket = gate.requeue(one) as Ticket;
     // Refused here, while it is held.
@@ -523,7 +524,7 @@ describe('a probe that succeeds while connections are refused', () => {
   it('is confirmed after a while without requests, so that the next refusal begins a new outage', async () => {
     const gate = createGate({ holdOnOutage: '10s' });
     const one = await refuseAndRelease(gate);
-    gate.onResponseEnd(one);
+    endResponse(gate, one);
     clock.advance(5000);
     refuse(gate);
     expect(probes).toHaveLength(2);
@@ -749,7 +750,7 @@ describe('a read that the backend refuses during a pause of writes', () => {
     expect(passes(gate)).toBe(true);
     // It was never what the drain had waited for.
     gate.pass(refused);
-    gate.onResponseEnd(refused.request);
+    endResponse(gate, refused.request);
     expect(events.filter((event) => event === 'drained')).toHaveLength(1);
   });
 
@@ -796,7 +797,7 @@ describe('a connection that the backend drops before it responds', () => {
   function drop(gate: Gate): void {
     const one = enter(gate);
     gate.backend.noteDrop(one);
-    gate.onResponseEnd(one);
+    endResponse(gate, one);
   }
 
   /** The probe finds the backend well. */
@@ -894,7 +895,7 @@ describe('a connection that the backend drops before it responds', () => {
     expect(gate.pass(first)).toBe(true);
     clock.advance(5000);
     gate.backend.noteDrop(first.request);
-    gate.onResponseEnd(first.request);
+    endResponse(gate, first.request);
     expect(gate.held).toBe(1);
     await healthy();
     expect(gate.held).toBe(0);

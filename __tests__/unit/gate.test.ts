@@ -7,6 +7,7 @@ import type { GatedRequest, Ticket } from '../../lib/gate/gated-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import {
   createGate as gateWith,
+  endResponse,
   enter,
   gatedRequest,
   get,
@@ -39,7 +40,7 @@ describe('a pause', () => {
     enable(gate);
     const ticket = hold(gate);
     expect(gate.status()).toMatchObject({ phase: 'pausing', held: 1, inFlight: 1 });
-    gate.onResponseEnd(before);
+    endResponse(gate, before);
     expect(gate.status()).toMatchObject({ phase: 'paused', held: 1, inFlight: 0 });
     expect(await verdictOf(ticket)).toBeUndefined();
     expect(events).toEqual(['paused', 'held', 'drained']);
@@ -48,11 +49,26 @@ describe('a pause', () => {
   it('counts the end of each response once, even if it is reported twice', () => {
     const gate = createGate();
     const [one, other] = [enter(gate), enter(gate)];
-    gate.onResponseEnd(one);
-    gate.onResponseEnd(one);
+    endResponse(gate, one);
+    endResponse(gate, one);
     expect(gate.inFlight).toBe(1);
-    gate.onResponseEnd(other);
+    endResponse(gate, other);
     expect(gate.inFlight).toBe(0);
+  });
+
+  it('finds a request at each gate that it passed, until it ends there', () => {
+    const [outer, inner] = [createGate(), createGate()];
+    const { request } = gatedRequest();
+    const [atOuter, atInner] = [gatedRequest({ request }), gatedRequest({ request })];
+    enter(outer, atOuter);
+    enter(inner, atInner);
+    enable(outer);
+    enable(inner);
+    expect([outer.wouldHold(request), inner.wouldHold(request)]).toEqual([true, true]);
+    inner.onClientDisconnect(atInner);
+    expect([outer.wouldHold(request), inner.wouldHold(request)]).toEqual([true, false]);
+    outer.onClientDisconnect(atOuter);
+    expect([outer.inFlight, inner.inFlight, outer.wouldHold(request)]).toEqual([0, 0, false]);
   });
 
   it('lists the requests that the drain waits for, oldest first, without their query', () => {
@@ -157,7 +173,7 @@ describe('a pause', () => {
     const request = enter(gate);
     enable(gate);
     expect(gate.admit(gatedRequest({ request }))).toBe('pass');
-    gate.onResponseEnd(request);
+    endResponse(gate, request);
     expect(gate.inFlight).toBe(0);
   });
 });
@@ -189,7 +205,7 @@ describe('a release', () => {
     ]);
     gate.onResponseStart(first.request, true);
     expect(await verdictsOf([second, newRequest])).toEqual(['proceed', undefined]);
-    gate.onResponseEnd(second.request);
+    endResponse(gate, second.request);
     expect(await verdictOf(newRequest)).toBe('proceed');
     enter(gate);
   });
@@ -201,7 +217,7 @@ describe('a release', () => {
     disable(gate);
     enable(gate);
     tickets.push(hold(gate));
-    for (const ticket of tickets.slice(0, 1)) gate.onResponseEnd(ticket.request);
+    for (const ticket of tickets.slice(0, 1)) endResponse(gate, ticket.request);
     expect(await verdictsOf(tickets)).toEqual(['proceed', undefined, undefined, undefined]);
     disable(gate);
     expect(await verdictsOf(tickets)).toEqual(['proceed', 'proceed', undefined, undefined]);
@@ -582,7 +598,7 @@ describe('a drain with 50 long-lived requests', () => {
     const sockets = Array.from({ length: 50 }, () => longLived(() => ends++));
     for (const socket of sockets) enter(gate, socket);
     enable(gate);
-    for (const { request } of sockets) gate.onResponseEnd(request);
+    for (const { request } of sockets) endResponse(gate, request);
     expect(ends).toBe(50);
     expect(events).toEqual(['paused', 'drained']);
   });
@@ -592,7 +608,7 @@ describe('a drain with 50 long-lived requests', () => {
     const sockets = Array.from({ length: 50 }, () => longLived(() => undefined));
     for (const socket of sockets) enter(gate, socket);
     enable(gate);
-    for (const { request } of sockets) gate.onResponseEnd(request);
+    for (const { request } of sockets) endResponse(gate, request);
     expect(events).toEqual(['paused', 'drained']);
   });
 
@@ -601,7 +617,7 @@ describe('a drain with 50 long-lived requests', () => {
     enable(gate);
     const ticket = hold(gate);
     clock.advance(1000);
-    gate.onResponseEnd(ticket.request);
+    endResponse(gate, ticket.request);
     expect(events.filter((event) => event === 'drained')).toHaveLength(2);
   });
 });
@@ -627,7 +643,7 @@ describe('a pause of writes', () => {
     enter(gate, write);
     enable(gate, { only: 'writes' });
     expect(gate.status()).toMatchObject({ phase: 'pausing', stragglers: [{ method: 'POST' }] });
-    gate.onResponseEnd(write.request);
+    endResponse(gate, write.request);
     expect(gate.status()).toMatchObject({ phase: 'paused', inFlight: 1 });
     expect(events).toEqual(['paused', 'drained']);
   });

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { LogRecord } from '../../lib/common/logger.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { enter, get, hold } from '../support/gate.ts';
+import { endResponse, enter, gatedRequest, get, hold } from '../support/gate.ts';
 import { OpenRegistry } from '../support/open-registry.ts';
 
 let clock: FakeClock;
@@ -32,7 +32,7 @@ describe('the transitions of an app', () => {
     await registry.enable('default', { by: ADA, reason: 'migration' });
     hold(registry.gate('default'));
     clock.advance(1500);
-    registry.gate('default').onResponseEnd(request);
+    endResponse(registry.gate('default'), request);
     expect(registry.status()).toMatchObject({
       by: ADA,
       details: expect.arrayContaining(['Paused by: ada@laptop (10.0.0.7)']),
@@ -176,9 +176,9 @@ describe('the history of an app', () => {
     clock.advance(60_000);
     expect(history.of('default').samples.at).toEqual([]);
     for (let second = 0; second < 700; second++) {
-      const request = enter(gate, { ...get('/'), status: second % 2 === 0 ? 200 : 502 });
+      const request = enter(gate, gatedRequest({ status: second % 2 === 0 ? 200 : 502 }));
       clock.advance(40);
-      gate.onResponseEnd(request);
+      endResponse(gate, request);
       clock.advance(960);
     }
     const { samples } = history.of('default');

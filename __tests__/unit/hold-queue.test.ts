@@ -1,11 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { HoldQueue, type Queued } from '../../lib/gate/hold-queue.ts';
+import { ListEntry } from '../../lib/common/linked-list.ts';
+import { HoldQueue } from '../../lib/gate/hold-queue.ts';
 
-class Item implements Queued {
-  previous: this | undefined = undefined;
-  next: this | undefined = undefined;
-  queued = false;
+class Item extends ListEntry {
   readonly id: number;
 
   get order(): number {
@@ -13,6 +11,7 @@ class Item implements Queued {
   }
 
   constructor(id: number) {
+    super();
     this.id = id;
   }
 }

@@ -4,7 +4,7 @@ import { OpenRegistry } from '../support/open-registry.ts';
 import type { GatedRequest } from '../../lib/gate/gated-request.ts';
 import type { RequestLine } from '../../lib/common/request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { enter as enterGate, gatedRequest, hold, passes } from '../support/gate.ts';
+import { endResponse, enter as enterGate, gatedRequest, hold, passes } from '../support/gate.ts';
 
 let clock: FakeClock;
 let warnings: string[];
@@ -150,7 +150,7 @@ describe('the registry', () => {
     await registry.enable('paused');
     for (let i = 0; i < 50; i++) {
       const request = enter(`host-${i}`);
-      registry.gate(`host-${i}`).onResponseEnd(request);
+      endResponse(registry.gate(`host-${i}`), request);
     }
     expect(registry.list().map(({ app }) => app)).toEqual(['shop', 'busy', 'paused', 'host-49']);
     enter('host-50');
@@ -210,7 +210,7 @@ describe('waitForDrain()', () => {
     const drained = registry.waitForDrain('a', { timeout: '30s' });
     for (const request of requests) {
       clock.advance(100);
-      registry.gate('a').onResponseEnd(request);
+      endResponse(registry.gate('a'), request);
     }
     expect(await drained).toEqual({ outcome: 'drained', waitedMs: 200, stragglers: [] });
     expect(clock.pendingTimers).toBe(1); // the pause's own
@@ -274,7 +274,7 @@ describe('during()', () => {
   it('runs the function after the drain, and resumes the app', async () => {
     const request = enter('a');
     const result = registry.during('a', () => registry.status('a').phase);
-    setImmediate(() => registry.gate('a').onResponseEnd(request));
+    setImmediate(() => endResponse(registry.gate('a'), request));
     expect(await result).toBe('paused');
     expect(registry.status('a').phase).toBe('running');
   });

@@ -12,7 +12,7 @@ import {
 } from '../../lib/gate/pause-report.ts';
 import type { Ticket } from '../../lib/gate/gated-request.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { enter, gatedRequest, hold as holdAt } from '../support/gate.ts';
+import { endResponse, enter, gatedRequest, hold as holdAt } from '../support/gate.ts';
 
 let clock: FakeClock;
 let warnings: string[];
@@ -130,7 +130,7 @@ describe('the report of a pause', () => {
     await registry.enable();
     const tickets = [hold(), hold(), hold(), hold()] as const;
     clock.advance(400);
-    gate.onResponseEnd(slow);
+    endResponse(gate, slow);
     clock.advance(600);
     gate.onClientDisconnect(tickets[0].gated);
     clock.advance(1000);

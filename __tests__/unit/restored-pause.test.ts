@@ -7,7 +7,7 @@ import { systemClock, type Clock } from '../../lib/common/clock.ts';
 import type { AntractOptions } from '../../lib/options/options.ts';
 import { FileStore } from '../../lib/stores/file-store.ts';
 import { eventually } from '../support/eventually.ts';
-import { enter, hold } from '../support/gate.ts';
+import { endResponse, enter, hold } from '../support/gate.ts';
 import { OpenRegistry } from '../support/open-registry.ts';
 
 interface Process {
@@ -47,7 +47,7 @@ async function startAgain(laterMs = 0, options: AntractOptions = {}): Promise<Pr
   const gate = started.registry.gate('first');
   const { request } = hold(gate);
   await started.registry.ready;
-  gate.onResponseEnd(request);
+  endResponse(gate, request);
   return started;
 }
 
@@ -105,7 +105,7 @@ describe('a process that starts with a state file', () => {
     const next = await startAgain(11_000);
     expect(next.registry.status('shop').phase).toBe('running');
     const gate = next.registry.gate('shop');
-    gate.onResponseEnd(enter(gate));
+    endResponse(gate, enter(gate));
     expect(next.log).toEqual([expect.stringMatching(`^WRN_ANTRACT_EXPIRED: .*${cause} at `)]);
     const third = await startAgain(12_000);
     expect(third.registry.status('shop').phase).toBe('running');

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MemoryStore } from '../../lib/index.ts';
 import type { LogRecord } from '../../lib/common/logger.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { enter, get, hold } from '../support/gate.ts';
+import { endResponse, enter, gatedRequest, get, hold } from '../support/gate.ts';
 import { OpenRegistry } from '../support/open-registry.ts';
 
 interface Member {
@@ -92,9 +92,9 @@ describe('several processes on one store', () => {
     for (const history of members.map(({ registry }) => registry.core.history)) void history.since;
     for (const [index, durationMs] of [10, 10, 1000].entries()) {
       const gate = (members[index] as Member).registry.gate('default');
-      const request = enter(gate, { ...get('/'), status: index === 2 ? 502 : 200 });
+      const request = enter(gate, gatedRequest({ status: index === 2 ? 502 : 200 }));
       clock.advance(durationMs);
-      gate.onResponseEnd(request);
+      endResponse(gate, request);
     }
     await c().enable();
     hold(c().gate('default'));
@@ -121,7 +121,7 @@ describe('several processes on one store', () => {
     await pass(1000);
     for (const { gate, ticket } of held) {
       gate.pass(ticket);
-      gate.onResponseEnd(ticket.request);
+      endResponse(gate, ticket.request);
     }
     await pass(80_000);
     for (const { registry } of members) {

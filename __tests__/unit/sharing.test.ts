@@ -10,7 +10,7 @@ import { MemoryStore } from '../../lib/stores/memory-store.ts';
 import { MAX_VALUE, type StoredReport } from '../../lib/stores/store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FlakyStore } from '../support/flaky-store.ts';
-import { enter, gatedRequest, get, hold, passes } from '../support/gate.ts';
+import { endResponse, enter, gatedRequest, get, hold, passes } from '../support/gate.ts';
 
 interface Member {
   readonly store: FlakyStore;
@@ -194,7 +194,7 @@ describe('several processes on one store', () => {
     });
     await pass(100);
     expect(drained).toEqual([]);
-    b!.registry.gate('default').onResponseEnd(slow.request);
+    endResponse(b!.registry.gate('default'), slow.request);
     expect(await waiting).toMatchObject({ outcome: 'drained', stragglers: [] });
     await settle();
     expect(drained).toEqual(['default', 'default']);
@@ -270,7 +270,7 @@ describe('several processes on one store', () => {
     isolate(b!);
     await pass(6000);
     expect(a!.registry.status().lostProcesses).toMatchObject([{ blocksDrain: false }]);
-    a!.registry.gate('default').onResponseEnd(slow.request);
+    endResponse(a!.registry.gate('default'), slow.request);
     expect(await a!.registry.waitForDrain()).toMatchObject({ outcome: 'drained' });
     // What it has acknowledged is not this pause.
     await c!.registry.disable();
@@ -515,7 +515,7 @@ describe('several processes on one store', () => {
     const closing = b!.registry.close();
     await pass(3000);
     expect(outcome).toBeUndefined();
-    b!.registry.gate('default').onResponseEnd(slow.request);
+    endResponse(b!.registry.gate('default'), slow.request);
     await closing;
     await settle();
     expect(outcome).toBe('drained');
@@ -534,7 +534,7 @@ describe('several processes on one store', () => {
     expect(late.registry.status('shop')).toMatchObject({ phase: 'paused', held: 1 });
     expect(late.registry.status('shop').endsInMs).toBe(50_000);
     expect(late.registry.status('shop').pausedForMs).toBe(10_000);
-    expect(ticket).toHaveProperty('queued', true);
+    expect(ticket).toHaveProperty('isListed', true);
   });
 
   it('release requests that came before a new process knew that the app runs', async () => {
@@ -544,7 +544,7 @@ describe('several processes on one store', () => {
     const ticket = hold(late.registry.gate('default'));
     expect(late.registry.status()).toMatchObject({ held: 1 });
     await late.registry.ready;
-    expect(ticket).toHaveProperty('queued', false);
+    expect(ticket).toHaveProperty('isListed', false);
   });
 
   it('agree on when a pause ends, and end it once', async () => {
@@ -663,7 +663,7 @@ describe('a process that was frozen', () => {
     own.leap(10_000);
     const ticket = hold(gate);
     await wake(0);
-    expect(ticket).toHaveProperty('queued', false);
+    expect(ticket).toHaveProperty('isListed', false);
     expect(passes(gate)).toBe(true);
     own.leap(2900);
     expect(passes(gate)).toBe(true);
@@ -778,7 +778,7 @@ describe('during a store outage', () => {
     await a!.registry.enable();
     const waiting = a!.registry.waitForDrain();
     await settle();
-    a!.registry.gate('default').onResponseEnd(slow.request);
+    endResponse(a!.registry.gate('default'), slow.request);
     const lost = { outcome: 'lost', store: 'lost', missing: [] };
     expect(await waiting).toMatchObject(lost);
     expect(await a!.registry.waitForDrain()).toMatchObject(lost);
@@ -841,7 +841,7 @@ describe('during a store outage', () => {
     await find(late);
     await pass(3000);
     expect(outcome).toBeUndefined();
-    late.registry.gate('default').onResponseEnd(slow.request);
+    endResponse(late.registry.gate('default'), slow.request);
     await pass(500);
     await waiting;
     expect(outcome).toBe('drained');
@@ -945,9 +945,9 @@ describe('during a store outage', () => {
     expect(passes(a!.registry.gate('default'))).toBe(false);
     expect(passes(b!.registry.gate('default'))).toBe(true);
     await pass(59_000);
-    expect(ticket).toHaveProperty('queued', true);
+    expect(ticket).toHaveProperty('isListed', true);
     await pass(2000);
-    expect(ticket).toHaveProperty('queued', false);
+    expect(ticket).toHaveProperty('isListed', false);
     expect(passes(a!.registry.gate('default'))).toBe(true);
     await find(a!);
     await lose(a!);
@@ -986,10 +986,10 @@ describe('during a store outage', () => {
     reconnect(b!);
     await pass(4000);
     expect(states()).toEqual(['paused', 'paused']);
-    expect(ticket).toHaveProperty('queued', true);
+    expect(ticket).toHaveProperty('isListed', true);
     await a!.registry.disable();
     await settle();
-    expect(ticket).toHaveProperty('queued', false);
+    expect(ticket).toHaveProperty('isListed', false);
     expect(mayEnter()).toBe(true);
   });
 
@@ -1005,7 +1005,7 @@ describe('during a store outage', () => {
     const ticket = hold(a!.registry.gate('default'), held);
     reconnect(a!);
     await pass(2000);
-    expect(ticket).toHaveProperty('queued', false);
+    expect(ticket).toHaveProperty('isListed', false);
     expect(states()).toEqual(['paused']);
   });
 
@@ -1069,7 +1069,7 @@ describe('processes on one store, in rare orders of events:', () => {
     expect(await a!.registry.waitForDrain('shop', { timeout: 0 })).toMatchObject({
       outcome: 'drained',
     });
-    b.registry.gate('other').onResponseEnd(busy.request);
+    endResponse(b.registry.gate('other'), busy.request);
     expect(passes(b.registry.gate('shop'))).toBe(false);
   });
 
@@ -1208,7 +1208,7 @@ describe('processes on one store, in rare orders of events:', () => {
     await a.registry.enable();
     await settle();
     expect(drained).toEqual([]);
-    late.registry.gate('default').onResponseEnd(slow.request);
+    endResponse(late.registry.gate('default'), slow.request);
     await pass(3000);
     expect(drained).toEqual(['default']);
   });
@@ -1464,7 +1464,7 @@ describe('a store that is empty', () => {
     await pass(2900);
     expect(mayEnter(a)).toBe(false);
     await pass(600);
-    expect(ticket).toHaveProperty('queued', false);
+    expect(ticket).toHaveProperty('isListed', false);
     expect(mayEnter(a)).toBe(true);
     await a.registry.ready;
     await pass(2000);

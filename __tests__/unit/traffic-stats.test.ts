@@ -4,7 +4,7 @@ import { OpenRegistry } from '../support/open-registry.ts';
 import { reportTraffic, trafficStatus } from '../../lib/gate/traffic-report.ts';
 import { TrafficStats } from '../../lib/gate/traffic-stats.ts';
 import { FakeClock } from '../support/fake-clock.ts';
-import { enter, gatedRequest, passes } from '../support/gate.ts';
+import { endResponse, enter, gatedRequest, passes } from '../support/gate.ts';
 
 const MINUTE = 60_000;
 const report = (stats: TrafficStats, now: number, inFlight = 0, oldest = 0) =>
@@ -139,11 +139,11 @@ describe('a registry', () => {
     enter(gate, gatedRequest({ request: quick }));
     enter(gate, gatedRequest({ request: slow }));
     clock.advance(40);
-    gate.onResponseEnd(quick);
-    gate.onResponseEnd(quick);
+    endResponse(gate, quick);
+    endResponse(gate, quick);
     clock.advance(3000);
     expect(registry.traffic()).toMatchObject({ inFlight: 1, slowestMs: 3040, windowMs: 3040 });
-    gate.onResponseEnd(slow);
+    endResponse(gate, slow);
     expect(registry.traffic()).toMatchObject({ inFlight: 0, slowestMs: 3040 });
     expect(gate.traffic.summary(clock.now()).ended).toBe(2);
     expect(registry.gate('default').traffic.passed).toBe(2);

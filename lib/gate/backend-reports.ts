@@ -9,7 +9,8 @@ import type { Backend } from './backend.ts';
 import type { BackendReadiness } from './backend-readiness.ts';
 import { UNREACHABLE } from './backend-status.ts';
 import type { GateState } from './gate-state.ts';
-import type { InFlight, InFlightRequest } from './in-flight.ts';
+import type { GatedRequest } from './gated-request.ts';
+import type { InFlight } from './in-flight.ts';
 import type { Releaser } from './releaser.ts';
 
 export interface BackendReportsDeps {
@@ -73,41 +74,44 @@ export class BackendReports {
   /** The backend dropped the connection before it responded. The request has failed. */
   noteDrop(request: RequestLine): void {
     const { inFlight, releaser, readiness, state } = this.#deps;
-    const entry = inFlight.get(request);
-    if (!entry) return;
+    const gated = inFlight.get(request);
+    if (!gated) return;
     const isRunning = state.kind === 'running';
-    if (!isRunning && !state.isUnaffected(entry.gated)) return;
-    readiness.afterDrop(entry.since, isRunning && releaser.isFromPause(request));
+    if (!isRunning && !state.isUnaffected(gated)) return;
+    readiness.afterDrop(gated.since, isRunning && releaser.isFromPause(request));
     releaser.schedule();
   }
 
   /** A connection was refused. Whether the request can wait until the backend is ready. */
-  noteRefusal({ gated, since }: InFlightRequest): boolean {
+  noteRefusal(gated: GatedRequest): boolean {
     const { backend, releaser, readiness, state } = this.#deps;
     if (!backend.isSeenDown) this.noteFailure(gated.request, UNREACHABLE);
-    if (state.isUnaffected(gated)) return readiness.afterRefusal(since, false);
+    if (state.isUnaffected(gated)) return readiness.afterRefusal(gated.since, false);
     if (state.kind !== 'running') return true;
     // The refusal may end the wait for the backend, which can stop the app.
-    const isWaiting = readiness.afterRefusal(since, releaser.isFromPause(gated.request));
+    const isWaiting = readiness.afterRefusal(gated.since, releaser.isFromPause(gated.request));
     return isWaiting || this.#isStopped();
   }
 
   /** A response has begun that shows a working backend. */
-  noteGoodResponse({ since }: InFlightRequest): void {
+  noteGoodResponse({ since }: GatedRequest): void {
     this.#deps.readiness.afterAnswer(since);
   }
 
-  noteResponseEnd({ gated, since }: InFlightRequest): void {
+  /** @param status of the response; 0 if there was none. */
+  noteResponseEnd(gated: GatedRequest, status: number): void {
     const { backend, clock, readiness, settings, state } = this.#deps;
     // Without a proxy that reports responses, only the end of a response shows that there was one.
     const isUnreachable = backend.reason === UNREACHABLE;
-    if ((isUnreachable || readiness.isUnconfirmed) && gated.hasGoodResponse?.()) {
-      if (isUnreachable) backend.noteAnswer(clock.now(), since);
-      readiness.afterAnswer(since);
+    if ((isUnreachable || readiness.isUnconfirmed) && gated.hasGoodResponse()) {
+      if (isUnreachable) backend.noteAnswer(clock.now(), gated.since);
+      readiness.afterAnswer(gated.since);
     }
+    // A backend that limits its load responds 503.
+    if (status !== 502 && status !== 504) return;
     // A proxy that reports responses has already reported this one, so the backend would be down.
     const mayBeDown = settings.probe.check && state.kind === 'running' && !backend.isSeenDown;
-    if (mayBeDown && gated.isBadGateway?.()) readiness.afterBadGateway(since);
+    if (mayBeDown && gated.isBadGateway()) readiness.afterBadGateway(gated.since);
   }
 
   #isStopped(): boolean {

@@ -31,7 +31,7 @@ export class Drain {
   constructor(deps: DrainDeps) {
     this.#deps = deps;
     this.#slowClients = new SlowClients(deps.settings, deps.clock, {
-      isAwaited: (gated) => deps.inFlight.has(gated.request) && this.#isOrdinary(gated),
+      isAwaited: (gated) => gated.isListed && this.#isOrdinary(gated),
       onSlow: (client) => this.#endSlow(client),
     });
   }
@@ -108,7 +108,7 @@ export class Drain {
 
   #watchRequest(gated: GatedRequest): void {
     // The response may turn out to be an event stream, which is long-lived.
-    if (this.#deps.settings.longLived !== 'wait') gated.onResponseStart?.(() => this.check());
+    if (this.#deps.settings.longLived !== 'wait') gated.onResponseStart(() => this.check());
     this.#slowClients.watch(gated);
   }
 
@@ -119,14 +119,13 @@ export class Drain {
   }
 
   #endSlow({ gated, waitsFor, cause }: SlowClient): void {
-    const { app, clock, emit, inFlight } = this.#deps;
+    const { app, clock, emit } = this.#deps;
     const { request } = gated;
-    const entry = inFlight.get(request);
     // Two requests can share a connection, so the end of one can end the other.
-    if (!entry) return;
-    const ageMs = Math.round(clock.now() - entry.since);
+    if (!gated.isListed) return;
+    const ageMs = Math.round(clock.now() - gated.since);
     emit('tooSlow', { app, ...describe(request), ageMs, waitsFor, cause }, request);
-    gated.endSlow?.();
+    gated.endSlow();
   }
 
   #isAwaited(gated: GatedRequest): boolean {

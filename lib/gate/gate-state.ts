@@ -49,7 +49,7 @@ export class GateState {
   isAffectedByPause(gated: GatedRequest): boolean {
     const { only } = this.desired;
     if (only === 'writes' && SAFE_METHODS.has(gated.request.method ?? 'GET')) return false;
-    return gated.isAffectedByPause?.() ?? true;
+    return gated.isAffectedByPause();
   }
 
   /** The app is paused, but the pause does not hold this request. */

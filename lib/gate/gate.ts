@@ -142,7 +142,8 @@ export class Gate {
   /** Decides about a request, and counts or queues it in the same synchronous step. */
   admit(gated: GatedRequest): AdmitResult {
     if (this.isOpen || this.#parts.state.passesDuringPause(gated)) {
-      this.#parts.inFlight.add(gated, this.#parts.clock.now(), this.#arrivals++);
+      gated.order = this.#arrivals++;
+      this.#parts.inFlight.add(gated, this.#parts.clock.now());
       this.traffic.passed++;
       return 'pass';
     }
@@ -165,16 +166,16 @@ export class Gate {
    * backend answers. Undefined if waiting is pointless: then the request has failed.
    */
   requeue(request: RequestLine): Ticket | Rejection | undefined {
-    const entry = this.#parts.inFlight.get(request);
-    if (!entry || !this.backend.noteRefusal(entry) || this.#isOverdue(arrivalOf(entry))) {
+    const gated = this.#parts.inFlight.get(request);
+    if (!gated || !this.backend.noteRefusal(gated) || this.#isOverdue(arrivalOf(gated))) {
       return undefined;
     }
     // A request that was held before has a place in the queue, even if the queue is full by now.
-    const rejection = this.#parts.state.rejectionOfHold(this.#parts.held.isFull && !entry.ticket);
+    const rejection = this.#parts.state.rejectionOfHold(this.#parts.held.isFull && !gated.ticket);
     this.#parts.outstanding.onResponse(request, false);
-    this.#parts.inFlight.remove(request);
+    this.#parts.inFlight.remove(gated);
     if (rejection) this.#parts.held.emitRejected(request, rejection.reason);
-    const answer = rejection ?? this.#parts.held.requeue(entry.gated, arrivalOf(entry));
+    const answer = rejection ?? this.#parts.held.requeue(gated, arrivalOf(gated));
     this.drain.check();
     this.releaser.schedule();
     return answer;
@@ -182,8 +183,8 @@ export class Gate {
 
   /** Whether a request in flight would be held if it arrived now. */
   wouldHold(request: RequestLine): boolean {
-    const entry = this.#parts.inFlight.get(request);
-    return entry !== undefined && !this.isOpen && !this.#parts.state.passesDuringPause(entry.gated);
+    const gated = this.#parts.inFlight.get(request);
+    return gated !== undefined && !this.isOpen && !this.#parts.state.passesDuringPause(gated);
   }
 
   /** A held request turns out to be one that can't be held. */
@@ -194,7 +195,7 @@ export class Gate {
 
   /** A released request is about to continue. False if its client has disconnected meanwhile. */
   pass(ticket: Ticket): boolean {
-    if (!this.#parts.inFlight.has(ticket.request)) return false;
+    if (!ticket.gated.isListed) return false;
     ticket.passed = true;
     this.#parts.held.emitReleased(ticket);
     return true;
@@ -208,33 +209,16 @@ export class Gate {
    */
   onResponseStart(request: RequestLine, isGood: boolean, showsBackendWorks = isGood): void {
     // A requeued request that is rejected here is not in flight.
-    const entry = showsBackendWorks && this.#parts.inFlight.get(request);
-    if (entry) this.backend.noteGoodResponse(entry);
+    const gated = showsBackendWorks && this.#parts.inFlight.get(request);
+    if (gated) this.backend.noteGoodResponse(gated);
     if (this.#parts.outstanding.onResponse(request, isGood)) this.releaser.onResponse();
   }
 
-  /** The response has ended, in any way. May be called twice. */
-  onResponseEnd(request: RequestLine): void {
-    const entry = this.#parts.inFlight.remove(request);
-    if (!entry) return;
-    const { gated, since, ticket } = entry;
-    // Read once, because to look up a rejection takes longer than to count.
-    const status = gated.status ?? 0;
-    this.traffic.recordRequest(gated, status, since, this.#parts.clock.now());
-    const isDependent = gated.dependentRequests?.();
-    if (isDependent) this.releaser.rejectMatching('long-poll', isDependent);
-    // The client disconnected after the release, before the request could continue.
-    if (ticket && !ticket.passed) this.#parts.held.emitAbandoned(ticket);
-    else this.counts.addEnded(status, ticket !== undefined);
-    this.drain.check(gated);
-    this.backend.noteResponseEnd(entry);
-    if (this.#parts.outstanding.remove(request)) this.releaser.onResponse();
-  }
-
   /** The client has disconnected, or the response has ended. May be called twice. */
-  onClientDisconnect({ ticket, request }: GatedRequest): void {
+  onClientDisconnect(gated: GatedRequest): void {
+    const { ticket } = gated;
     if (ticket && this.#parts.held.abandon(ticket)) this.releaser.releaseNext();
-    else this.onResponseEnd(request);
+    else if (this.#parts.inFlight.remove(gated)) this.#onResponseEnd(gated);
   }
 
   /** See {@link InFlight.findByAsyncId}. */
@@ -289,6 +273,21 @@ export class Gate {
       default:
         return outcome satisfies never;
     }
+  }
+
+  #onResponseEnd(gated: GatedRequest): void {
+    const { request, since, ticket } = gated;
+    // Read once, because to look up a rejection takes longer than to count.
+    const status = gated.status;
+    this.traffic.recordRequest(gated, status, since, this.#parts.clock.now());
+    const isDependent = gated.dependentRequests();
+    if (isDependent) this.releaser.rejectMatching('long-poll', isDependent);
+    // The client disconnected after the release, before the request could continue.
+    if (ticket && !ticket.passed) this.#parts.held.emitAbandoned(ticket);
+    else this.counts.addEnded(status, ticket !== undefined);
+    this.drain.check(gated);
+    this.backend.noteResponseEnd(gated, status);
+    if (this.#parts.outstanding.remove(request)) this.releaser.onResponse();
   }
 
   /** Whether the longest wait is over. Requeued, the request would be released, and refused, again at once. */

@@ -1,9 +1,9 @@
 /**
- * A request at a gate: what the gate can ask of it and do to it, which `http/` implements; and its
- * place in the queue.
+ * A request at a gate: what the gate can ask of it and do to it, which `http/` implements; what the gate notes on
+ * it; and its place in the queue.
  */
+import { ListEntry } from '../common/linked-list.ts';
 import type { RequestLine } from '../common/request.ts';
-import type { Queued } from './hold-queue.ts';
 import type { Verdict } from './phase.ts';
 
 /** A request in flight that waits for its client. */
@@ -14,45 +14,91 @@ export interface ClientWait {
   readonly bytes: number;
 }
 
-export interface GatedRequest {
-  readonly request: RequestLine;
+/**
+ * It is listed while the request is in flight. One object for each request and gate: with three, `pause()` took a
+ * fifth longer.
+ */
+export abstract class GatedRequest extends ListEntry {
+  // Only the gate writes these.
+  /** The last place of the request in the queue. */
+  declare ticket: Ticket | undefined;
+  /** When the request passed the gate. If it was not held, it arrived then. */
+  declare since: number;
+  /** Its place in the order of arrival. */
+  declare order: number;
+  /** The list that it is in while it is in flight. Undefined until it passes. */
+  declare owner: object | undefined;
+  /** The same request at another gate, or at another mount of this one, which it passed before. */
+  declare earlier: GatedRequest | undefined;
+
+  constructor() {
+    super();
+    this.ticket = undefined;
+    this.since = 0;
+    this.order = 0;
+    this.owner = undefined;
+    this.earlier = undefined;
+  }
+
+  abstract readonly request: RequestLine;
   /** `executionAsyncId()` of the callback in which the request arrived. Its handler runs there too. */
-  readonly asyncId?: number;
+  declare readonly asyncId?: number;
   /** The status of the response that has begun; 0 if there is none, or if it is not known. */
-  readonly status?: number;
-  /** The last place of the request in the queue. Only the gate writes it. */
-  ticket?: Ticket;
+  get status(): number {
+    return 0;
+  }
+
   /**
    * Whether the request stays open until one side ends it: a WebSocket, an event stream, a long poll.
    * Asked only during a drain, because for most requests only the response shows it.
    */
-  isLongLived(): boolean;
+  abstract isLongLived(): boolean;
   /**
    * Whether a pause affects this request, by the user's own rule. Asked when the request arrives during
    * a pause, and for requests in flight during a drain.
    */
-  isAffectedByPause?(): boolean;
+  isAffectedByPause(): boolean {
+    return true;
+  }
+
   /** Whether a browser shows the response as a page. Asked when the request is held. */
-  isNavigation?(): boolean;
+  isNavigation(): boolean {
+    return false;
+  }
+
   /** Ends a long-lived request in a way that makes its client reconnect. */
-  end(): void;
+  abstract end(): void;
   /** Set if the request waits for its client. Asked only during a drain. */
-  clientWait?(): ClientWait | undefined;
+  clientWait(): ClientWait | undefined {
+    return undefined;
+  }
+
   /**
    * Asked when the request has ended. Returns a test for held requests that can't succeed any more,
    * because they depend on this one.
    */
-  dependentRequests?(): ((request: RequestLine) => boolean) | undefined;
+  dependentRequests(): ((request: RequestLine) => boolean) | undefined {
+    return undefined;
+  }
+
   /** Ends a request with a slow client, so that neither side takes the message for complete. */
-  endSlow?(): void;
+  endSlow(): void {}
+
   /** Calls back when the response begins. After that {@link isLongLived} may change. */
-  onResponseStart?(callback: () => void): void;
+  onResponseStart(_callback: () => void): void {}
+
   /** Whether a response has begun whose status shows a working backend. */
-  hasGoodResponse?(): boolean;
+  hasGoodResponse(): boolean {
+    return false;
+  }
+
   /** Whether the response was 502 or 504. A backend that limits its load responds 503. */
-  isBadGateway?(): boolean;
+  isBadGateway(): boolean {
+    return false;
+  }
+
   /** Sends a sign of life to the client of a held request. */
-  sendHeartbeat?(): void;
+  sendHeartbeat(): void {}
 }
 
 /** When a request arrived at its gate. `order` separates requests that arrived at the same time. */
@@ -62,14 +108,13 @@ export interface Arrival {
 }
 
 /** The place of a held request in the queue, and the promise of its verdict. */
-export class Ticket implements Queued {
-  previous: this | undefined = undefined;
-  next: this | undefined = undefined;
-  queued = false;
+export class Ticket extends ListEntry {
   /** Whether the request was released and its next handler has been called. */
   passed = false;
   /** Keeps the body of the request. */
   spool: { readonly bytes: number } | undefined = undefined;
+  /** Set if a browser gets the waiting page after some time. */
+  navigation: Navigation | undefined = undefined;
 
   readonly gated: GatedRequest;
   readonly since: number;
@@ -79,6 +124,7 @@ export class Ticket implements Queued {
   readonly settle: (verdict: Verdict) => void;
 
   constructor(gated: GatedRequest, arrival: Arrival) {
+    super();
     this.gated = gated;
     this.since = arrival.since;
     this.order = arrival.order;
@@ -91,5 +137,17 @@ export class Ticket implements Queued {
 
   get request(): RequestLine {
     return this.gated.request;
+  }
+}
+
+/** A held request whose browser gets the waiting page at `pageAt`. */
+export class Navigation extends ListEntry {
+  readonly ticket: Ticket;
+  readonly pageAt: number;
+
+  constructor(ticket: Ticket, pageAt: number) {
+    super();
+    this.ticket = ticket;
+    this.pageAt = pageAt;
   }
 }

@@ -1,11 +1,11 @@
 /** The held requests of one app. Emits one event for each change, and settles each verdict once. */
 import type { Clock } from '../common/clock.ts';
 import { DeadlineTimer } from '../common/deadline-timer.ts';
-import { LinkedMap } from '../common/linked-map.ts';
+import { LinkedList } from '../common/linked-list.ts';
 import { describe, type RequestLine } from '../common/request.ts';
 import type { AppSettings } from '../options/settings.ts';
 import type { EmitEvent, EndedHoldEvent } from './events.ts';
-import { type GatedRequest, Ticket, type Arrival } from './gated-request.ts';
+import { type GatedRequest, Navigation, Ticket, type Arrival } from './gated-request.ts';
 import { HoldQueue } from './hold-queue.ts';
 import type { Rejection, RejectReason } from './phase.ts';
 import { rejectionCode } from './status.ts';
@@ -23,8 +23,8 @@ export class HeldRequests {
   readonly #clock: Clock;
   readonly #emit: EmitEvent;
   readonly #queue: HoldQueue<Ticket>;
-  /** Navigations, and when each gets the waiting page: in this order, because all wait equally long. */
-  readonly #navigations = new LinkedMap<Ticket, number>();
+  /** In the order in which they get the waiting page, because all wait equally long. */
+  readonly #navigations = new LinkedList<Navigation>();
   /** One for all held requests. Undefined if no heartbeat is configured. */
   readonly #heartbeat: DeadlineTimer | undefined;
 
@@ -53,12 +53,12 @@ export class HeldRequests {
 
   /** When the next waiting page is due. `Infinity` means never. */
   get nextPageAt(): number {
-    return this.#navigations.first?.value ?? Infinity;
+    return this.#navigations.head?.pageAt ?? Infinity;
   }
 
   /** Returns the navigation whose waiting page is due. */
   findDuePage(now: number): Ticket | undefined {
-    return this.nextPageAt <= now ? this.#navigations.first?.key : undefined;
+    return this.nextPageAt <= now ? this.#navigations.head?.ticket : undefined;
   }
 
   [Symbol.iterator](): Iterator<Ticket> {
@@ -125,8 +125,9 @@ export class HeldRequests {
     gated.ticket = ticket;
     queue(ticket);
     const { pageAfter } = this.#settings;
-    if (pageAfter < Infinity && gated.isNavigation?.()) {
-      this.#navigations.set(ticket, this.#clock.now() + pageAfter);
+    if (pageAfter < Infinity && gated.isNavigation()) {
+      ticket.navigation = new Navigation(ticket, this.#clock.now() + pageAfter);
+      this.#navigations.add(ticket.navigation);
     }
     this.#emit('held', { app: this.#app, ...describe(gated.request) }, gated.request);
     this.#scheduleHeartbeat();
@@ -135,7 +136,7 @@ export class HeldRequests {
 
   /** False if the request is not held any more. */
   #remove(ticket: Ticket): boolean {
-    this.#navigations.delete(ticket);
+    if (ticket.navigation) this.#navigations.remove(ticket.navigation);
     return this.#queue.remove(ticket);
   }
 
@@ -146,7 +147,7 @@ export class HeldRequests {
   }
 
   #sendHeartbeats(): void {
-    for (const { gated } of this.#queue) gated.sendHeartbeat?.();
+    for (const { gated } of this.#queue) gated.sendHeartbeat();
     this.#scheduleHeartbeat();
   }
 

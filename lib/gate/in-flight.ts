@@ -1,7 +1,7 @@
 /** The requests that passed the gate and whose response has not ended. */
-import { LinkedMap } from '../common/linked-map.ts';
+import { LinkedList } from '../common/linked-list.ts';
 import { describe, type RequestLine } from '../common/request.ts';
-import type { GatedRequest, Arrival, Ticket } from './gated-request.ts';
+import type { Arrival, GatedRequest } from './gated-request.ts';
 
 /** A request in flight that a drain waits for. */
 export interface Straggler {
@@ -26,55 +26,47 @@ export function oldest(stragglers: readonly Straggler[]): Straggler[] {
   return stragglers.toSorted((a, b) => b.ageMs - a.ageMs).slice(0, MAX_STRAGGLERS);
 }
 
-export interface InFlightRequest {
-  readonly gated: GatedRequest;
-  /** When the request passed. If it was not held, it arrived then. */
-  readonly since: number;
-  readonly order: number;
-  /** Undefined if the request was not held. */
-  readonly ticket: Ticket | undefined;
+/** When a request in flight arrived. */
+export function arrivalOf(gated: GatedRequest): Arrival {
+  return gated.ticket ?? gated;
 }
 
-/** When a request in flight arrived. */
-export function arrivalOf({ ticket, since, order }: InFlightRequest): Arrival {
-  return ticket ?? { since, order };
-}
+/** Where a request keeps its latest {@link GatedRequest}, from which {@link GatedRequest.earlier} leads on. */
+const LATEST = Symbol('antract');
+
+type Marked = RequestLine & { [LATEST]?: GatedRequest };
 
 export class InFlight {
-  readonly #entries = new LinkedMap<RequestLine, InFlightRequest>();
+  readonly #list = new LinkedList<GatedRequest>();
   #onEmpty: (() => void) | undefined;
 
   /** Counts long-lived requests too. */
   get size(): number {
-    return this.#entries.size;
+    return this.#list.size;
   }
 
   has(request: RequestLine): boolean {
-    return this.#entries.has(request);
+    return this.get(request) !== undefined;
   }
 
-  get(request: RequestLine): InFlightRequest | undefined {
-    return this.#entries.get(request);
+  get(request: Marked): GatedRequest | undefined {
+    let gated = request[LATEST];
+    while (gated && !(gated.owner === this && gated.isListed)) gated = gated.earlier;
+    return gated;
   }
 
-  /** Adds a request that passes on arrival. */
-  add(gated: GatedRequest, since: number, order: number): void {
-    this.#entries.set(gated.request, { gated, since, order, ticket: undefined });
+  /** Adds a request that passes. One that passed another mount of this gate before is counted once. */
+  add(gated: GatedRequest, now: number): void {
+    gated.since = now;
+    if (gated.owner === undefined) this.#mark(gated);
+    this.#list.add(gated);
   }
 
-  /** Adds a request that was held until now. */
-  addReleased(ticket: Ticket, now: number): void {
-    const { gated, request, order } = ticket;
-    this.#entries.set(request, { gated, since: now, order, ticket });
-  }
-
-  /** Undefined if the request was not in flight: its end may be reported more than once. */
-  remove(request: RequestLine): InFlightRequest | undefined {
-    const entry = this.#entries.get(request);
-    if (!entry) return undefined;
-    this.#entries.delete(request);
+  /** False if the request was not in flight: its end may be reported more than once. */
+  remove(gated: GatedRequest): boolean {
+    if (!this.#list.remove(gated)) return false;
     if (this.size === 0) this.#onEmpty?.();
-    return entry;
+    return true;
   }
 
   /** Resolves when nothing is in flight. Meant for a closed gate, which passes no new requests. */
@@ -86,37 +78,49 @@ export class InFlight {
   /** The latest request that arrived in one of these callbacks. A connection can have several. */
   findByAsyncId(ids: readonly number[]): RequestLine | undefined {
     let found: RequestLine | undefined;
-    for (const [request, { gated }] of this.#entries) {
-      if (gated.asyncId !== undefined && ids.includes(gated.asyncId)) found = request;
+    for (const { asyncId, request } of this.#list) {
+      if (asyncId !== undefined && ids.includes(asyncId)) found = request;
     }
     return found;
   }
 
-  *[Symbol.iterator](): Iterator<GatedRequest> {
-    for (const [, { gated }] of this.#entries) yield gated;
+  [Symbol.iterator](): Iterator<GatedRequest> {
+    return this.#list[Symbol.iterator]();
   }
 
   some(predicate: (gated: GatedRequest) => boolean): boolean {
-    for (const [, { gated }] of this.#entries) if (predicate(gated)) return true;
+    for (const gated of this.#list) if (predicate(gated)) return true;
     return false;
   }
 
   countLongLived(): number {
     let count = 0;
-    for (const [, { gated }] of this.#entries) if (gated.isLongLived()) count++;
+    for (const gated of this.#list) if (gated.isLongLived()) count++;
     return count;
   }
 
   /** The requests that match, oldest first. */
   stragglers(now: number, matches: (gated: GatedRequest) => boolean): Straggler[] {
     const found: Straggler[] = [];
-    for (const [, { gated, since }] of this.#entries) {
+    for (const gated of this.#list) {
       if (!matches(gated)) continue;
-      const waitsFor = gated.clientWait?.()?.waitsFor;
-      const ageMs = Math.round(now - since);
+      const waitsFor = gated.clientWait()?.waitsFor;
+      const ageMs = Math.round(now - gated.since);
       found.push({ ...describe(gated.request), ageMs, ...(waitsFor && { waitsFor }) });
       if (found.length === MAX_STRAGGLERS) break;
     }
     return found;
+  }
+
+  #mark(gated: GatedRequest): void {
+    const request: Marked = gated.request;
+    const earlier = request[LATEST];
+    if (earlier) {
+      const atOtherMount = this.get(request);
+      if (atOtherMount) this.#list.remove(atOtherMount);
+      gated.earlier = earlier;
+    }
+    request[LATEST] = gated;
+    gated.owner = this;
   }
 }

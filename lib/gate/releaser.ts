@@ -238,7 +238,7 @@ export class Releaser {
 
   #release(ticket: Ticket, now: number): void {
     const { drain, held, inFlight, outstanding, readiness, state } = this.#deps;
-    inFlight.addReleased(ticket, now);
+    inFlight.add(ticket.gated, now);
     held.release(ticket);
     const isRunning = state.kind === 'running';
     outstanding.add(ticket.request, now, held.size, isRunning && readiness.isAfterPause);

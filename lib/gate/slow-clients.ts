@@ -60,7 +60,7 @@ export class SlowClients {
     const { drainMinBodyRate, drainBodyTimeout } = this.#limits;
     if (drainMinBodyRate === 0 && drainBodyTimeout === Infinity) return;
     const now = this.#clock.now();
-    this.#samples.set(gated, { firstSeen: now, since: now, wait: gated.clientWait?.() });
+    this.#samples.set(gated, { firstSeen: now, since: now, wait: gated.clientWait() });
     this.#timer ??= this.#clock.after(this.#interval, this.#check);
   }
 
@@ -80,7 +80,7 @@ export class SlowClients {
         this.#samples.delete(gated);
         continue;
       }
-      const wait = gated.clientWait?.();
+      const wait = gated.clientWait();
       const cause = wait && this.#causeOf(sample, wait, now);
       if (wait && cause) slow.push({ gated, waitsFor: wait.waitsFor, cause });
       else if (isNewWindow(sample, wait, now)) Object.assign(sample, { since: now, wait });

@@ -8,7 +8,7 @@ import { inspect } from 'node:util';
 import onHeaders from 'on-headers';
 import { endSocket } from './end-socket.ts';
 import type { AntractRequest, Logger } from '../options/options.ts';
-import type { ClientWait, GatedRequest, Ticket } from '../gate/gated-request.ts';
+import { GatedRequest, type ClientWait } from '../gate/gated-request.ts';
 import { isNavigation } from './navigation.ts';
 import { contextOf, findContext } from './request-context.ts';
 import {
@@ -38,16 +38,17 @@ const TOO_SLOW: RejectionResponse = Object.freeze({
   close: true,
 });
 
-export class GatedHttpRequest implements GatedRequest {
-  readonly request: AntractRequest;
-  ticket?: Ticket;
-  readonly asyncId = executionAsyncId();
+export class GatedHttpRequest extends GatedRequest {
+  declare readonly request: AntractRequest;
+  declare readonly asyncId: number;
   readonly #res: ServerResponse;
   readonly #origin: Origin;
   readonly #logger: Logger;
 
   constructor(req: AntractRequest, res: ServerResponse, origin: Origin, logger: Logger) {
+    super();
     this.request = req;
+    this.asyncId = executionAsyncId();
     this.#res = res;
     this.#origin = origin;
     this.#logger = logger;
@@ -57,11 +58,11 @@ export class GatedHttpRequest implements GatedRequest {
     return isEventStream(this.request, this.#res) || this.#ask('isLongLived', false);
   }
 
-  isAffectedByPause(): boolean {
+  override isAffectedByPause(): boolean {
     return this.#ask('shouldHold', true);
   }
 
-  isNavigation(): boolean {
+  override isNavigation(): boolean {
     return isNavigation(this.request);
   }
 
@@ -91,7 +92,7 @@ export class GatedHttpRequest implements GatedRequest {
     } else sendRejection(this.request, res, LONG_POLL_ENDED, this.#origin);
   }
 
-  clientWait(): ClientWait | undefined {
+  override clientWait(): ClientWait | undefined {
     const { request: req } = this;
     const { socket } = req;
     if (socket.destroyed) return undefined;
@@ -101,7 +102,7 @@ export class GatedHttpRequest implements GatedRequest {
   }
 
   /** Also below the handler, which then sees an aborted request. */
-  endSlow(): void {
+  override endSlow(): void {
     const { request: req } = this;
     const res = this.#res;
     if (!this.#markEnded()) return;
@@ -122,27 +123,27 @@ export class GatedHttpRequest implements GatedRequest {
     return true;
   }
 
-  get status(): number {
+  override get status(): number {
     const res = this.#res;
     return rejectionStatus(this.request) ?? (res.headersSent ? res.statusCode : 0);
   }
 
-  hasGoodResponse(): boolean {
+  override hasGoodResponse(): boolean {
     return this.#res.headersSent && !isBackendError(statusOf(this.request, this.#res));
   }
 
-  isBadGateway(): boolean {
+  override isBadGateway(): boolean {
     const status = statusOf(this.request, this.#res);
     return this.#res.headersSent && (status === 502 || status === 504);
   }
 
-  onResponseStart(callback: () => void): void {
+  override onResponseStart(callback: () => void): void {
     if (this.#res.headersSent) return;
     // Not within `writeHead()`: ending the response there would corrupt it.
     onHeaders(this.#res, () => queueMicrotask(callback));
   }
 
-  sendHeartbeat(): void {
+  override sendHeartbeat(): void {
     const { heartbeat } = this.#origin.settings;
     if (heartbeat) sendInformational(this.request, this.#res, heartbeat.status);
   }

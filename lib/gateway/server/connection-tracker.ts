@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { LinkedMap } from '../../common/linked-map.ts';
+import { LinkedList, ListEntry } from '../../common/linked-list.ts';
 import { systemClock } from '../../common/clock.ts';
 import { onDisconnect } from '../../http/disconnect.ts';
 import { ENDING_MS } from '../../http/end-socket.ts';
@@ -25,12 +25,24 @@ const FIRST_REQUEST_WITHIN_MS = 5000;
 
 export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => GatedHttpRequest;
 
+/** A response in flight. Once it has ended, it has no socket of its own. */
+class TrackedResponse extends ListEntry {
+  readonly res: ServerResponse;
+  readonly socket: Socket;
+
+  constructor(res: ServerResponse, socket: Socket) {
+    super();
+    this.res = res;
+    this.socket = socket;
+  }
+}
+
 export class ConnectionTracker {
   readonly #server: Server;
   readonly #describe: DescribeRequest;
   readonly #sockets = new Set<Socket>();
   readonly #upgraded = new Set<Socket>();
-  readonly #responses = new LinkedMap<ServerResponse, Socket>();
+  readonly #responses = new LinkedList<TrackedResponse>();
   /** Sockets on which `destroySoon()` was called. Each further call would add a listener. */
   readonly #closing = new WeakSet<Socket>();
   /** Responses of which only the retirement closes the connection. */
@@ -82,10 +94,11 @@ export class ConnectionTracker {
    */
   track(req: IncomingMessage, res: ServerResponse, onEnd: (bytesIn: number) => void): void {
     if (this.#isRetired) this.#expectEnd(res, this.#isFirst(req, res));
-    this.#responses.set(res, req.socket);
+    const response = new TrackedResponse(res, req.socket);
+    this.#responses.add(response);
     if (this.#isDraining) this.#scheduleCheck();
     onDisconnect(req, res, () => {
-      if (!this.#responses.delete(res)) return;
+      if (!this.#responses.remove(response)) return;
       const bytesIn = this.bytesIn(req.socket);
       this.#readBefore.set(req.socket, req.socket.bytesRead);
       onEnd(bytesIn);
@@ -115,8 +128,8 @@ export class ConnectionTracker {
     this.#isRetired = true;
     this.#keepsIdle = true;
     const counts = new Map<Socket, number>();
-    for (const [, socket] of this.#responses) counts.set(socket, (counts.get(socket) ?? 0) + 1);
-    for (const [res, socket] of this.#responses) this.#expectEnd(res, counts.get(socket) === 1);
+    for (const { socket } of this.#responses) counts.set(socket, (counts.get(socket) ?? 0) + 1);
+    for (const { res, socket } of this.#responses) this.#expectEnd(res, counts.get(socket) === 1);
     this.#server.close();
     systemClock.after(IDLE_MS, () => {
       this.#keepsIdle = false;
@@ -175,7 +188,7 @@ export class ConnectionTracker {
    */
   #isFirst({ socket }: IncomingMessage, res: ServerResponse): boolean {
     if (res.socket) return true;
-    for (const [earlier, other] of this.#responses) {
+    for (const { res: earlier, socket: other } of this.#responses) {
       if (other !== socket || earlier.headersSent) continue;
       if (this.#lastOnes.delete(earlier)) earlier.shouldKeepAlive = true;
     }
@@ -218,7 +231,7 @@ export class ConnectionTracker {
 
   /** Undefined for an upgraded socket that is being rejected. */
   *#requests(): Iterable<GatedHttpRequest | GatedUpgrade | undefined> {
-    for (const [res] of this.#responses) yield this.#describe(res.req, res);
+    for (const { res } of this.#responses) yield this.#describe(res.req, res);
     for (const socket of this.#upgraded) yield gatedUpgradeOf(socket);
   }
 
@@ -232,7 +245,7 @@ export class ConnectionTracker {
   /** The connections without a request in flight. */
   #quietSockets(): Socket[] {
     const busy = new Set<Socket>();
-    for (const [, socket] of this.#responses) busy.add(socket);
+    for (const { socket } of this.#responses) busy.add(socket);
     return [...this.#sockets].filter(
       (one) => !busy.has(one) && !this.#upgraded.has(one) && !this.#closing.has(one),
     );

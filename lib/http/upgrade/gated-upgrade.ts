@@ -9,7 +9,7 @@ import { ENDING_MS, endSocket, limitEnd, type EndLimit } from '../end-socket.ts'
 import { engineIoSession, PROBE_BYTES } from './engine-io.ts';
 import type { RequestLine } from '../../common/request.ts';
 import type { AntractRequest } from '../../options/options.ts';
-import type { GatedRequest } from '../../gate/gated-request.ts';
+import { GatedRequest } from '../../gate/gated-request.ts';
 import { closeAfterRefusal } from './handshake-socket.ts';
 import { FrameTracker, SERVICE_RESTART_FRAME, parseStatus } from './web-socket-frames.ts';
 
@@ -30,7 +30,7 @@ export function gatedUpgradeOf(socket: Duplex): GatedUpgrade | undefined {
   return upgrades.get(socket);
 }
 
-export class GatedUpgrade implements GatedRequest {
+export class GatedUpgrade extends GatedRequest {
   readonly request: AntractRequest;
   readonly socket: Duplex;
   readonly #mayBeEnded: boolean;
@@ -52,6 +52,7 @@ export class GatedUpgrade implements GatedRequest {
   #limit: EndLimit | undefined;
 
   constructor(req: AntractRequest, socket: Duplex, { mayBeEnded }: GatedUpgradeOptions) {
+    super();
     this.request = req;
     this.socket = socket;
     this.#mayBeEnded = mayBeEnded;
@@ -64,11 +65,11 @@ export class GatedUpgrade implements GatedRequest {
   }
 
   /** The status of the response to the handshake. 0 if it is not known. */
-  get status(): number {
+  override get status(): number {
     return this.#status;
   }
 
-  onResponseStart(callback: () => void): void {
+  override onResponseStart(callback: () => void): void {
     if (this.#hasResponse) return;
     const before = this.#onResponse;
     this.#onResponse = () => {
@@ -108,7 +109,7 @@ export class GatedUpgrade implements GatedRequest {
   }
 
   /** A client that lost its WebSocket before it moved there would not repeat the poll of its session. */
-  dependentRequests(): ((request: RequestLine) => boolean) | undefined {
+  override dependentRequests(): ((request: RequestLine) => boolean) | undefined {
     const session = this.#unfinishedSession();
     if (session === undefined) return undefined;
     return (request) => request.method === 'GET' && engineIoSession(request) === session;
