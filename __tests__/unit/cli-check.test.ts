@@ -1,6 +1,6 @@
 /** `antract check`, in this process. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -187,6 +187,11 @@ describe('antract check', () => {
     const damaged = await failureOf(...args, stateFile);
     expect(damaged).toMatchObject({ exitCode: 1, code: 'ERR_ANTRACT_FAILED' });
     expect(damaged.message).toContain(`The state file ${stateFile} is damaged`);
+    truncateSync(stateFile, 3 * 1024 ** 3);
+    const huge = await failureOf(...args, stateFile);
+    expect(huge.message).toContain(
+      `The state file ${stateFile} has 3 GiB, and antract reads at most`,
+    );
     const missing = path.join(folder, 'none', 'state.json');
     expect(await mistakesOf(...args, missing, '--port', 'http')).toEqual([
       expect.stringContaining('Expected `--port` to be'),

@@ -14,6 +14,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -337,6 +338,21 @@ describe('a FileStore refuses to start', () => {
     expect(refusalOf('/dev/null').message).toMatch(/\/dev\/null is not a regular file/);
   });
 
+  it('if the file is larger than any state file, which it does not read', () => {
+    writeFileSync(path, '');
+    truncateSync(path, 3 * 1024 ** 3);
+    const { code, message } = refusalOf();
+    expect(code).toBe('ERR_ANTRACT_STATE_FILE');
+    expect(message).toContain(
+      `The state file ${path} has 3 GiB, and antract reads at most 64 MiB.`,
+    );
+    expect(message).toContain('move it away to start with all apps running');
+    truncateSync(path, 64 * 1024 ** 2 + 1);
+    expect(refusalOf().message).toContain('antract reads at most 64 MiB');
+    truncateSync(path, 1024);
+    expect(refusalOf().message).toContain('is damaged');
+  });
+
   it('without a path', () => {
     expect(() => new FileStore('')).toThrow(
       expect.objectContaining({ code: 'ERR_ANTRACT_OPTION' }),
@@ -444,6 +460,14 @@ describe('a FileStore that can not write', () => {
     expect(messages).toEqual([expect.stringMatching(/End one of the two processes/)]);
     await store.close();
     expect(readFileSync(path, 'utf8')).toBe(theirs);
+  });
+
+  it('is not replaced by one that is too large to be read at the next start', async () => {
+    const store = openStore();
+    await store.publish('a', publication('value'));
+    const { warning } = await store.publish('b', publication('\u20ac'.repeat(22 * 1024 ** 2)));
+    expect(warning).toMatch(/could not be written \(it would have 66 MiB, .*at most 64 MiB/);
+    expect(readFile().apps).toMatchObject([{ app: 'a' }]);
   });
 
   it('replaces a file that was damaged or removed while it runs', async () => {

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { AntractError } from '../common/errors.ts';
+import { formatBytes } from '../common/format.js';
 import { isPlainObject } from '../common/validate.ts';
 import type { FileOwner } from './file-owner.ts';
 import type { KeptState, KeptStates } from './records.ts';
@@ -28,14 +29,24 @@ export interface StateFile extends KeptStates {
   readonly now: number;
 }
 
+const RESTORE = 'Restore the file, or move it away to start with all apps running.';
+
 /** Raise it with every change that an older version can't read, also of the values. */
 const FORMAT = 1;
 
+/** In bytes. A thousand apps, the default of `maxApps`, need less than 7 MiB, however long their texts are. */
+const MAX_SIZE = 64 * 1024 ** 2;
+const SIZE_LIMIT = `antract reads at most ${formatBytes(MAX_SIZE)}`;
+
+/** @throws Error if the file would be too large to be read. */
 export function serializeFile({ owner, writtenAt, now, lastVersion, states }: StateFile): string {
   // A list, because an object can't have an app named `__proto__`.
   const apps = [...states].map(([app, state]) => ({ app, ...state }));
   const content = { format: FORMAT, writtenAt, now, lastVersion, owner, apps };
-  return `${JSON.stringify({ ...content, checksum: checksumOf(content) }, undefined, 2)}\n`;
+  const text = `${JSON.stringify({ ...content, checksum: checksumOf(content) }, undefined, 2)}\n`;
+  const size = Buffer.byteLength(text);
+  if (size > MAX_SIZE) throw new Error(`it would have ${formatBytes(size)}, and ${SIZE_LIMIT}`);
+  return text;
 }
 
 /** Returns the path without links. A write replaces the file, and must not replace a link to it. */
@@ -87,8 +98,11 @@ export function readStateFile(path: string): StateFile | undefined {
   let text: string;
   try {
     // To read a pipe would wait for its writer, and a device may have no end.
-    if (!statSync(path).isFile())
-      throw refusal(path, 'is not a regular file', 'Choose another path.');
+    const stat = statSync(path);
+    if (!stat.isFile()) throw refusal(path, 'is not a regular file', 'Choose another path.');
+    if (stat.size > MAX_SIZE) {
+      throw refusal(path, `has ${formatBytes(stat.size)}, and ${SIZE_LIMIT}`, RESTORE);
+    }
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof AntractError) throw error;
@@ -116,11 +130,7 @@ export function parseFile(path: string, text: string): StateFile {
   }
   const read = parsed && readContent(parsed);
   if (read) return read;
-  throw refusal(
-    path,
-    'is damaged, or antract did not write it',
-    'Restore the file, or move it away to start with all apps running.',
-  );
+  throw refusal(path, 'is damaged, or antract did not write it', RESTORE);
 }
 
 /**
