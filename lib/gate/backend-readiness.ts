@@ -20,6 +20,7 @@ import {
   type ProbeResult,
 } from './probe-cycle.ts';
 import type { ProbeStatus } from './status.ts';
+import { WaitLimits } from './wait-limits.ts';
 
 export interface BackendReadinessDeps {
   readonly app: string;
@@ -49,11 +50,11 @@ export class BackendReadiness {
   readonly #deps: BackendReadinessDeps;
   readonly #listener: BackendReadinessListener;
   readonly #outages: OutageEvents;
+  readonly #limits: WaitLimits;
   /** The present cycle, or the last one while the backend has answered no request since. */
   #cycle: ProbeCycle | undefined;
   #lastReadyAt = -Infinity;
   #answers = 0;
-  #releaseEnd = Infinity;
   #isAfterPause = false;
   #isClosed = false;
 
@@ -61,6 +62,7 @@ export class BackendReadiness {
     this.#deps = deps;
     this.#listener = listener;
     this.#outages = new OutageEvents(deps);
+    this.#limits = new WaitLimits(deps.settings);
   }
 
   /** No request may pass. */
@@ -88,9 +90,9 @@ export class BackendReadiness {
     return this.#cycle?.isHolding ? this.#cycle.until : Infinity;
   }
 
-  /** When the release of a pause ends: all remaining held requests are released at once. */
+  /** See {@link WaitLimits.releaseEnd}. */
   get releaseEnd(): number {
-    return this.#releaseEnd;
+    return this.#limits.releaseEnd;
   }
 
   /** The present release follows a pause, and one of its requests may still be held. */
@@ -105,8 +107,7 @@ export class BackendReadiness {
    *   runs in the background: only its success shows that the backend answers.
    */
   afterPause(waitMs: number): void {
-    const until = this.#deps.clock.now() + waitMs;
-    this.#releaseEnd = until + this.#deps.settings.maxTime;
+    const until = this.#limits.onPauseEnd(waitMs, this.#deps.clock.now());
     this.#isAfterPause = true;
     this.#start({ cause: 'release', until, handling: waitMs > 0 ? 'held' : 'released' });
   }
@@ -120,7 +121,7 @@ export class BackendReadiness {
   afterRefusal(since: number, isFromPause: boolean): boolean {
     const cycle = this.#cycle;
     const now = this.#deps.clock.now();
-    const refusal = { now, since, isFromPause, releaseEnd: this.#releaseEnd };
+    const refusal = { now, since, isFromPause, releaseEnd: this.releaseEnd };
     if (!cycle || cycle.isNewProblem(refusal)) return this.#startNew(now, isFromPause);
     if (cycle.isProbing) {
       this.#confirm(cycle);
@@ -143,7 +144,7 @@ export class BackendReadiness {
     // A request that was sent before the probe succeeded says nothing about the time after.
     if (this.#cycle?.isProbing || since < this.#lastReadyAt) return;
     const now = this.#deps.clock.now();
-    const limit = this.#waitFor(now, isFromPause);
+    const limit = this.#limits.ofProblem(now, isFromPause);
     const handling = now - this.#lastReadyAt >= QUIET_MS ? 'held' : 'passed';
     if (limit) this.#start({ ...limit, handling, isConfirmed: false });
   }
@@ -166,8 +167,9 @@ export class BackendReadiness {
     if (!cycle || since < cycle.since) return;
     // After a 502 or 504 only the probe counts: a handler without a backend may have answered.
     if (cycle.handling === 'background') return;
-    if (cycle.isHolding) this.#extend(cycle);
-    else this.#endCycle(cycle);
+    if (!cycle.isHolding) return this.#endCycle(cycle);
+    // The backend answers some requests and refuses others.
+    cycle.extend(this.#limits.afterAnswer(cycle.cause, this.#deps.clock.now()));
   }
 
   /**
@@ -176,10 +178,7 @@ export class BackendReadiness {
    */
   onNothingHeld(now: number): void {
     const cycle = this.#cycle;
-    if (!cycle?.isHolding) {
-      this.#isAfterPause = false;
-      return;
-    }
+    if (!cycle?.isHolding) return void (this.#isAfterPause = false);
     if (cycle.cause !== 'release' || cycle.readySince === -Infinity) return;
     if (this.#deps.settings.holdOnOutage > 0) this.#startNew(now, false);
     else {
@@ -219,20 +218,10 @@ export class BackendReadiness {
 
   /** Starts a cycle for a new problem. False if there is nothing to wait for. */
   #startNew(now: number, isFromPause: boolean): boolean {
-    const limit = this.#waitFor(now, isFromPause);
+    const limit = this.#limits.ofProblem(now, isFromPause);
     if (limit) this.#start({ ...limit, handling: 'held' });
     if (this.#cycle?.isHolding) this.#outages.emitUnreachable(this.#cycle, now);
     return this.isAwaitingBackend;
-  }
-
-  /** Until when a new problem may delay requests. Undefined if there is nothing to wait for. */
-  #waitFor(
-    now: number,
-    isFromPause: boolean,
-  ): Pick<ProbeCycleStart, 'cause' | 'until'> | undefined {
-    const { holdOnOutage } = this.#deps.settings;
-    if (isFromPause && now < this.#releaseEnd) return { cause: 'release', until: this.#releaseEnd };
-    return holdOnOutage > 0 ? { cause: 'outage', until: now + holdOnOutage } : undefined;
   }
 
   #start(start: ProbeCycleStart): void {
@@ -258,14 +247,10 @@ export class BackendReadiness {
   };
 
   #onReady(cycle: ProbeCycle, isFirst: boolean): void {
-    const { clock, settings } = this.#deps;
     // Its requests were released long ago: a later refusal is a new problem.
     if (cycle.isReleaseGivenUp) this.end();
-    this.#lastReadyAt = clock.now();
-    if (isFirst) {
-      const end = this.#lastReadyAt + settings.maxTime;
-      this.#releaseEnd = cycle.cause === 'outage' ? end : Math.min(this.#releaseEnd, end);
-    }
+    this.#lastReadyAt = this.#deps.clock.now();
+    if (isFirst) this.#limits.onFirstSuccess(cycle.cause, this.#lastReadyAt);
     if (!cycle.isConfirmed) return this.#endCycle(cycle);
     // After a later success `reachable` waits for an answered request: this probe was wrong once.
     if (isFirst) this.#outages.emitReachable();
@@ -282,13 +267,6 @@ export class BackendReadiness {
     this.#isAfterPause = cycle.cause === 'release';
     cycle.start();
     this.#outages.emitUnreachable(cycle);
-  }
-
-  /** The backend answers some requests and refuses others. */
-  #extend(cycle: ProbeCycle): void {
-    const { clock, settings } = this.#deps;
-    const time = cycle.cause === 'outage' ? settings.holdOnOutage : Infinity;
-    cycle.extend(Math.min(clock.now() + time, this.#releaseEnd));
   }
 
   /** True if held requests are to be released although the backend does not answer. */

@@ -1,0 +1,50 @@
+/** How long requests may wait for the backend: after a pause, and in an outage. */
+import type { AppSettings } from '../options/settings.ts';
+import type { ProbeCause, ProbeCycleStart } from './probe-cycle.ts';
+
+export class WaitLimits {
+  readonly #settings: Pick<AppSettings, 'maxTime' | 'holdOnOutage'>;
+  #releaseEnd = Infinity;
+
+  constructor(settings: Pick<AppSettings, 'maxTime' | 'holdOnOutage'>) {
+    this.#settings = settings;
+  }
+
+  /** When the release of a pause ends: all remaining held requests are released at once. */
+  get releaseEnd(): number {
+    return this.#releaseEnd;
+  }
+
+  /** A pause has ended. Returns until when its requests wait for the backend. */
+  onPauseEnd(waitMs: number, now: number): number {
+    const until = now + waitMs;
+    this.#releaseEnd = until + this.#settings.maxTime;
+    return until;
+  }
+
+  /** The probe has succeeded, and had not done so since the pause or the outage. */
+  onFirstSuccess(cause: ProbeCause, now: number): void {
+    const end = now + this.#settings.maxTime;
+    this.#releaseEnd = cause === 'outage' ? end : Math.min(this.#releaseEnd, end);
+  }
+
+  /**
+   * Until when a new problem may delay requests. Undefined if there is nothing to wait for.
+   *
+   * @param isFromPause whether a pause had held the request, or held requests wait for its release.
+   */
+  ofProblem(
+    now: number,
+    isFromPause: boolean,
+  ): Pick<ProbeCycleStart, 'cause' | 'until'> | undefined {
+    const { holdOnOutage } = this.#settings;
+    if (isFromPause && now < this.#releaseEnd) return { cause: 'release', until: this.#releaseEnd };
+    return holdOnOutage > 0 ? { cause: 'outage', until: now + holdOnOutage } : undefined;
+  }
+
+  /** Until when requests may wait if the backend answers some of them and refuses others. */
+  afterAnswer(cause: ProbeCause, now: number): number {
+    const time = cause === 'outage' ? this.#settings.holdOnOutage : Infinity;
+    return Math.min(now + time, this.#releaseEnd);
+  }
+}
