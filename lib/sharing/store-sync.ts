@@ -14,6 +14,7 @@ import type { Outage } from './outage.ts';
 import type { ReplicatedStates } from './replicated-states.ts';
 import { checkStates } from './protocol.ts';
 import type { StallDetector } from './stall-detector.ts';
+import { StateFreshness } from './state-freshness.ts';
 import type { StoreCalls } from './store-calls.ts';
 
 export interface StoreSyncDeps {
@@ -35,8 +36,6 @@ const READ_EVERY = 2;
 const LEAVE_MS = 10_000;
 
 export class StoreSync {
-  /** Resolves when the desired states are known, or when the store is known not to answer. */
-  readonly ready: Promise<void>;
   /**
    * Resolves when the store has answered, or failed, for the first time. Rejects with `ERR_ANTRACT_PROTOCOL`
    * if processes of an incompatible version use it.
@@ -45,10 +44,7 @@ export class StoreSync {
 
   readonly #deps: StoreSyncDeps;
   readonly #completeness: Completeness;
-  readonly #startedAt: number;
-  #isReady = false;
-  #setReady: () => void = () => undefined;
-  #readyTimer: Timer | undefined;
+  readonly #freshness: StateFreshness;
   #beatTimer: Timer | undefined;
   #beats = 0;
   /** The number of stalls of this process at the last beat. */
@@ -66,14 +62,14 @@ export class StoreSync {
     const { calls, clock, settings } = deps;
     this.#deps = deps;
     this.#completeness = new Completeness(calls, clock, settings.logger);
-    this.#startedAt = clock.now();
-    this.ready = new Promise((resolve) => (this.#setReady = resolve));
+    this.#freshness = new StateFreshness(
+      { ...deps, completeness: this.#completeness },
+      { onUpToDate: (isStart) => this.#onUpToDate(isStart) },
+    );
   }
 
   start(): void {
-    const { clock, stalls } = this.#deps;
-    // The first beat does not end while the store does not answer.
-    this.#readyTimer = clock.after(TRUST_AFTER_MS, () => this.#becomeInformed(stalls.count));
+    this.#freshness.start();
     this.joined = this.#beat().then(() => {
       if (this.#incompatibility) throw this.#incompatibility;
     });
@@ -81,13 +77,18 @@ export class StoreSync {
     this.joined.catch(ignore);
   }
 
+  /** See {@link StateFreshness.ready}. */
+  get ready(): Promise<void> {
+    return this.#freshness.ready;
+  }
+
   get isReady(): boolean {
-    return this.#isReady;
+    return this.#freshness.isReady;
   }
 
   /** Whether the desired states are known, so that gates may let requests pass. */
   get isInformed(): boolean {
-    return this.#isUpToDate && !this.#deps.outage.isHolding;
+    return this.#freshness.isUpToDate && !this.#deps.outage.isHolding;
   }
 
   /**
@@ -102,7 +103,7 @@ export class StoreSync {
   get isLeader(): boolean {
     const { outage, membership } = this.#deps;
     // Another leader has spoken for all while this process was starting or stalled.
-    if (!this.#isUpToDate) return false;
+    if (!this.#freshness.isUpToDate) return false;
     // During an outage, no other process can speak for this one.
     return outage.isActive || membership.peers.isLeader;
   }
@@ -123,18 +124,12 @@ export class StoreSync {
     return (this.#closing ??= this.#leave());
   }
 
-  /** Started, and caught up after the last stall of this process. */
-  get #isUpToDate(): boolean {
-    return this.#isReady && this.#deps.stalls.isCaughtUp;
-  }
-
   async #leave(): Promise<void> {
     const { calls, clock, gates, membership, outage, stalls } = this.#deps;
     await this.joined.catch(ignore);
     const isDrained = await untilEmpty([...gates], clock);
     this.#isClosed = true;
-    this.#setReady();
-    this.#readyTimer?.cancel();
+    this.#freshness.close();
     this.#beatTimer?.cancel();
     this.#stopReportsTimer();
     outage.close();
@@ -160,9 +155,9 @@ export class StoreSync {
     }
     if (outage.isActive) membership.notifyWatchers();
     else if (stalls.count === count) membership.sweep();
-    this.#becomeInformed(count);
+    this.#freshness.catchUp(count);
     if (this.#isClosed) return;
-    const delay = this.#isUpToDate ? BEAT_MS : BEAT_MS / 2;
+    const delay = this.#freshness.isUpToDate ? BEAT_MS : BEAT_MS / 2;
     this.#beatTimer = clock.after(delay, () => void this.#beat());
   }
 
@@ -201,7 +196,7 @@ export class StoreSync {
 
   async #readStates(): Promise<void> {
     const { calls, membership, outage, settings, states } = this.#deps;
-    const isNew = outage.isActive || !this.#isReady;
+    const isNew = outage.isActive || !this.isReady;
     const isFirst = isNew && !outage.isActive && (await membership.isFirst());
     // The clock went on while no process ran. Otherwise another process may have missed renewals.
     if (isFirst) states.trustLeases();
@@ -226,26 +221,10 @@ export class StoreSync {
     else this.#unsubscribe = unsubscribe;
   }
 
-  /** @param stalls how many stalls the last reading made up for. */
-  #becomeInformed(stalls: number): void {
-    if (this.#isUpToDate) return;
-    if (!this.#canBeInformed) return this.#completeness.onWait();
-    const isStart = !this.#isReady;
-    this.#isReady = true;
-    this.#setReady();
-    this.#readyTimer?.cancel();
-    this.#deps.stalls.catchUp(stalls);
+  #onUpToDate(isStart: boolean): void {
     if (isStart && this.isLeader) this.#reportFound();
     this.#reconsiderGates();
     this.#deps.membership.notifyWatchers();
-  }
-
-  /** Either the store can be trusted, or it has not answered for so long that nothing is expected of it. */
-  get #canBeInformed(): boolean {
-    const { outage, clock } = this.#deps;
-    if (!outage.isActive) return this.#completeness.isTrusted;
-    const since = this.#isReady ? outage.since : this.#startedAt;
-    return clock.now() - since >= TRUST_AFTER_MS;
   }
 
   /** Logs the pauses that this process found at its start, and ends those that are over. */
