@@ -409,3 +409,45 @@ describe('the held requests of a release', () => {
     60_000,
   );
 });
+
+describe('the connection of a health check', () => {
+  /** Holds a request, and releases it. `answer` responds to the first health check of the release. */
+  async function release(answer: (res: ServerResponse) => void) {
+    const checks: Socket[] = [];
+    const requests: Socket[] = [];
+    let isReleasing = false;
+    const backend = await listen((req, res) => {
+      (req.url === '/up' ? checks : requests).push(req.socket);
+      if (req.url === '/up' && isReleasing) {
+        isReleasing = false;
+        checks.splice(0, checks.length, req.socket);
+        answer(res);
+      } else res.end();
+    });
+    // Only the gateway closes connections.
+    backend.server.keepAliveTimeout = 0;
+    const gateway = await openGateway({ target: backend.url, healthCheckPath: '/up' });
+    await gateway.antract.enable();
+    const held = nextEvent(gateway.antract, 'held');
+    const response = request(gateway.url);
+    await held;
+    isReleasing = true;
+    await gateway.antract.disable();
+    expect((await response).status).toBe(200);
+    return { check: checks[0], request: requests[0] };
+  }
+
+  it('carries the first request of the release', async () => {
+    const { check, request: used } = await release((res) => res.end('ok'));
+    expect(used).toBe(check);
+  });
+
+  it.each([
+    ['an incomplete response', (res: ServerResponse) => void res.write('ok')],
+    ['a bad status', (res: ServerResponse) => void res.writeHead(503).end()],
+  ])('is closed after %s', async (_what, answer) => {
+    const { check, request: used } = await release(answer);
+    expect(used).not.toBe(check);
+    await until(() => check?.destroyed === true);
+  });
+});

@@ -152,18 +152,23 @@ export function connectCheck(address: NetConnectOpts): BackendCheck {
     });
 }
 
-/** The backend is healthy if it responds to a GET with 2xx or 3xx. Uses a new connection. */
+/** The backend is healthy if it responds to a GET with 2xx or 3xx. Uses a new connection, or the agent's. */
 export function httpCheck(target: URL | RequestOptions): BackendCheck {
   const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
   const options = target instanceof URL ? urlToHttpOptions(target) : target;
   const check = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
-      const req = request({ ...options, signal, agent: false });
+      const req = request({ agent: false, ...options, signal });
       req.once('response', (res: IncomingMessage) => {
-        res.destroy();
         const status = res.statusCode ?? 0;
-        if (status >= 200 && status < 400) resolve();
-        else reject(new Error(`HTTP ${status}`));
+        if (status >= 200 && status < 400) {
+          // The agent keeps the connection if the whole response has arrived. Otherwise the signal ends it.
+          res.resume();
+          resolve();
+        } else {
+          res.destroy();
+          reject(new Error(`HTTP ${status}`));
+        }
       });
       // Without a listener Node closes the connection and emits nothing.
       req.once('upgrade', (_res: IncomingMessage, socket: Socket) => {

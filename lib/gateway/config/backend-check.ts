@@ -10,7 +10,7 @@ import {
   type BackendCheck,
 } from '../../probe/backend-probe.ts';
 import type { RouteSettings } from './config.ts';
-import { readTarget, tlsServerName, type Target } from './target.ts';
+import { readTarget, type Target } from './target.ts';
 
 /** @param healthCheckPath the option as the user gave it. */
 export function backendCheck(route: RouteSettings, healthCheckPath: unknown): BackendCheck {
@@ -36,21 +36,18 @@ function firstPath(healthCheckPath: unknown): string | undefined {
     | undefined;
 }
 
-function pathCheck({ target, hosts, changeOrigin, insecure }: RouteSettings, path: string) {
-  const { protocol, host, hostname, port, socketPath } = target;
+function pathCheck(route: RouteSettings, path: string): BackendCheck {
+  const { target, hosts, changeOrigin, checkAgent: agent } = route;
+  const { protocol, host } = target;
   // Not a URL: resolved as one, the path could name another host.
   return httpCheck({
+    agent,
     protocol,
     path,
-    host: hostname,
-    port,
     headers: {
       // The same name that a client of this app sends.
       Host: changeOrigin ? host : (hosts[0] ?? host),
       'User-Agent': 'antract',
     },
-    servername: tlsServerName(hostname),
-    rejectUnauthorized: !insecure,
-    ...(socketPath !== undefined && { socketPath }),
   });
 }

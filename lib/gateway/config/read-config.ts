@@ -30,6 +30,7 @@ import {
   type ProxySettings,
   type RouteSettings,
 } from './config.ts';
+import { CheckAgent } from './check-agent.ts';
 import { readCoreOptions, type NamedApp } from './core-options.ts';
 import { assertNotExposed } from './exposure.ts';
 import { MAX_PORT, readListenAddress } from './listen-address.ts';
@@ -112,7 +113,7 @@ function readApps(value: unknown, defaults: ProxySettings): NamedApp[] {
     const route = pick(read, [...Object.keys(proxyReaders), 'target', 'hosts']);
     return {
       name,
-      route: { app: name, ...route } as unknown as RouteSettings,
+      route: withCheckAgent({ app: name, ...route } as unknown as WithoutAgent),
       options: pick(read, APP_OPTION_NAMES),
     };
   });
@@ -125,7 +126,20 @@ function readMain(own: OwnSettings, apps: readonly NamedApp[]): RouteSettings | 
     throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `target` or `apps.default`, not both.');
   }
   const { target, proxyTimeout, changeOrigin, insecure } = own;
-  return { app: DEFAULT_APP, hosts: [], target, proxyTimeout, changeOrigin, insecure };
+  return withCheckAgent({
+    app: DEFAULT_APP,
+    hosts: [],
+    target,
+    proxyTimeout,
+    changeOrigin,
+    insecure,
+  });
+}
+
+type WithoutAgent = Omit<RouteSettings, 'checkAgent'>;
+
+function withCheckAgent(route: WithoutAgent): RouteSettings {
+  return { ...route, checkAgent: new CheckAgent(route.target.protocol) };
 }
 
 function readRoutes(main: RouteSettings | undefined, apps: readonly NamedApp[]): RouteSettings[] {

@@ -40,6 +40,7 @@ export class AppProxy {
       needsAcceptCheck: () => gate.needsAcceptCheck(),
     });
     this.#connections = connections;
+    route.checkAgent.connect = () => connections.connectForCheck();
     this.#lateBodies = new LateBodies(exchanges);
     const deps = { gate, exchanges, connections };
     const requests = new RequestEvents({ ...deps, route, keepAliveSeconds });

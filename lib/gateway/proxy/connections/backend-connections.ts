@@ -79,6 +79,17 @@ export class BackendConnections {
   }
 
   /**
+   * A new connection for a health check. When the backend has answered the check, requests use it: they need
+   * not connect, and the backend has accepted it.
+   */
+  connectForCheck(): Socket {
+    const socket = this.#make();
+    // Not before, because the check of a resumed app begins shortly before its event, which calls `retire()`.
+    socket.once('connect', () => this.#prepare(socket, this.#generation));
+    return socket;
+  }
+
+  /**
    * Closes idle connections, and each other one after its response. They may lead to a backend that is about
    * to stop, and many backends stop only when they have no connection left.
    */
@@ -96,10 +107,8 @@ export class BackendConnections {
 
   readonly #open: OpenConnection = (callback) => {
     const { target, timeoutMs, needsAcceptCheck } = this.#deps;
-    const socket = this.#connect();
+    const socket = this.#make();
     const generation = this.#generation;
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
     limitDescriptor(socket, this.#maxDescriptor);
     const attempt = {
       readyEvent: target.protocol === 'http:' ? 'connect' : 'secureConnect',
@@ -115,6 +124,13 @@ export class BackendConnections {
       callback(failure.error);
     });
   };
+
+  #make(): Socket {
+    const socket = this.#connect();
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    return socket;
+  }
 
   /** Adds the listeners of a connection once, instead of for each of its requests. */
   #prepare(socket: Socket, generation: number): void {
