@@ -1679,7 +1679,7 @@ describe('a backend that answers one of several processes', () => {
     const before = asked[0]!;
     while (asked[0] === before) await pass(50);
     const asks = asked[1]!;
-    await pass(50);
+    await pass(100);
     expect(asked[1]).toBe(asks + 1);
     expect(b.registry.gate('default').isOpen).toBe(false);
     answers[1] = true;

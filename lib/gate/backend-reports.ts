@@ -42,6 +42,11 @@ export class BackendReports {
     return answeredAt === null ? null : Math.round(clock.now() - answeredAt);
   }
 
+  /** See {@link Backend.isDown}. */
+  get isDown(): boolean {
+    return this.#deps.backend.isDown;
+  }
+
   /** The health check itself must be wrong, for example its path. */
   get isCheckWrong(): boolean {
     return this.#deps.backend.isCheckWrong;

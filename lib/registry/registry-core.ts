@@ -169,7 +169,7 @@ export class RegistryCore {
     const { gates, sharing } = this;
     gates.check(command.type, app);
     const gate = gates.get(app);
-    const held = gate.held + (sharing?.others.held(app) ?? 0);
+    const held = gate.held + (sharing?.others.counts(app).held ?? 0);
     const result = sharing
       ? await sharing.execute(gate, command)
       : { changed: gate.apply(command) };
@@ -222,8 +222,9 @@ export class RegistryCore {
   }
 
   #countsOf(app: string): TransitionCounts {
-    const { held, inFlight } = this.#fieldsOf(this.gates.peek(app));
-    return { held, inFlight };
+    const { held, inFlight } = this.gates.peek(app);
+    const others = this.sharing?.others.counts(app);
+    return { held: held + (others?.held ?? 0), inFlight: inFlight + (others?.inFlight ?? 0) };
   }
 
   readonly #emit: EmitEvent = (event, payload, request) => {

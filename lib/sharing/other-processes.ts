@@ -5,7 +5,7 @@ import type { Clock } from '../common/clock.ts';
 import type { Gate } from '../gate/gate.ts';
 import type { Share } from '../gate/pacing/strategy.ts';
 import type { SharedPauseReport } from '../gate/pause-report.ts';
-import type { LostProcessStatus } from '../gate/status.ts';
+import { sumCounts, type Counts, type LostProcessStatus } from '../gate/status.ts';
 import { freshReports, isDrained, isOpen } from './aggregated-status.ts';
 import type { Membership } from './membership.ts';
 import type { Outage } from './outage.ts';
@@ -129,10 +129,9 @@ export class OtherProcesses {
     return this.#peers.appsDown;
   }
 
-  /** Returns how many requests the other processes hold. */
-  held(app: string): number {
-    const reports = freshReports(app, { peers: this.#peers.live, now: this.#deps.clock.now() });
-    return reports.reduce((sum, { held }) => sum + held, 0);
+  /** Returns the requests of the other processes. */
+  counts(app: string): Counts {
+    return sumCounts(freshReports(app, { peers: this.#peers.live, now: this.#deps.clock.now() }));
   }
 
   pauseReports(app: string): SharedPauseReport[] {
