@@ -3,7 +3,6 @@
  */
 import type { AntractErrorCode } from '../common/errors.ts';
 import type { Actor } from './actor.ts';
-import type { BackendObserver } from './backend.ts';
 import type { RejectReason } from './phase.ts';
 import type { RequestLine } from '../common/request.ts';
 
@@ -134,7 +133,7 @@ export interface BackendDownEvent {
   /** Why, such as `ECONNREFUSED` or `HTTP 502`. */
   readonly reason: string | null;
   /** What has seen it: a request, the probe, the health check at the start, or another process. */
-  readonly seenBy: BackendObserver | 'process';
+  readonly seenBy: 'request' | 'probe' | 'startCheck' | 'process';
 }
 
 /** The backend answers again. */
