@@ -139,7 +139,8 @@ function readMain(own: OwnSettings, apps: readonly NamedApp[]): RouteSettings | 
 type WithoutAgent = Omit<RouteSettings, 'checkAgent'>;
 
 function withCheckAgent(route: WithoutAgent): RouteSettings {
-  return { ...route, checkAgent: new CheckAgent(route.target.protocol) };
+  const { target, insecure } = route;
+  return { ...route, checkAgent: new CheckAgent({ target, rejectUnauthorized: !insecure }) };
 }
 
 function readRoutes(main: RouteSettings | undefined, apps: readonly NamedApp[]): RouteSettings[] {

@@ -5,10 +5,9 @@
  * written or read, so the request can be requeued when the connection can't be made.
  */
 import type { ClientRequest } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
-import { connect, type NetConnectOpts, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { readDescriptorLimits } from '../../../common/descriptors.ts';
-import { tlsServerName, type Target } from '../../config/target.ts';
+import { addressOf, connector, type ConnectorOptions } from '../../config/connector.ts';
 import { AcceptCheck } from './accept-check.ts';
 import { BackendAgent } from './backend-agent.ts';
 import { whenUsable } from './connection-attempt.ts';
@@ -16,13 +15,7 @@ import { ConnectionPool, type OpenConnection, type WaitingRequest } from './conn
 import { keepReading } from './early-response.ts';
 import { limitDescriptor, StarvedConnections } from './starved-connections.ts';
 
-/** TCP keep-alive, from this long without data. As Node's agents do. */
-const KEEP_ALIVE_MS = 1000;
-
-export interface BackendConnectionsDeps {
-  readonly target: Target;
-  /** Whether the certificate of an https backend must be valid. */
-  readonly rejectUnauthorized: boolean;
+export interface BackendConnectionsDeps extends ConnectorOptions {
   /** The longest silence; 0 for no limit. */
   readonly timeoutMs: number;
   /** Whether the backend may fail at any moment, as during a release. */
@@ -151,27 +144,3 @@ export class BackendConnections {
 }
 
 function ignore(): void {}
-
-function addressOf({ hostname, port, socketPath }: Target): NetConnectOpts {
-  return socketPath === undefined ? { host: hostname, port } : { path: socketPath };
-}
-
-function connector({ target, rejectUnauthorized }: BackendConnectionsDeps): () => Socket {
-  const options = {
-    ...addressOf(target),
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEP_ALIVE_MS,
-  };
-  if (target.protocol === 'http:') return () => connect(options);
-  const tlsOptions = {
-    ...options,
-    servername: tlsServerName(target.hostname),
-    rejectUnauthorized,
-    ALPNProtocols: ['http/1.1'],
-    // The name under which the agent keeps the TLS session.
-    _agentKey: target.hostname,
-  };
-  const agent = new HttpsAgent({ keepAlive: true });
-  return () => agent.createConnection(tlsOptions) as Socket;
-}
