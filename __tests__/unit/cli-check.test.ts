@@ -1,5 +1,6 @@
 /** `antract check`, in this process. */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -221,6 +222,10 @@ describe('antract check', () => {
       res.statusCode = req.url === '/up' ? 200 : 500;
       res.end();
     });
+    // Only the check closes connections.
+    server.keepAliveTimeout = 0;
+    const closed: Promise<unknown>[] = [];
+    server.on('connection', (socket) => closed.push(once(socket, 'close')));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     try {
@@ -236,6 +241,8 @@ describe('antract check', () => {
         { app: 'default', target, answers: true, reason: null },
       ]);
       expect(await check(...up)).toContain(`App 'default': ${target} answers`);
+      await Promise.all(closed);
+      expect(closed.length).toBeGreaterThanOrEqual(4);
     } finally {
       server.close();
       server.closeAllConnections();

@@ -152,17 +152,18 @@ export function connectCheck(address: NetConnectOpts): BackendCheck {
     });
 }
 
-/** The backend is healthy if it responds to a GET with 2xx or 3xx. Uses a new connection, or the agent's. */
+/** The backend is healthy if it responds to a GET with 2xx or 3xx. */
 export function httpCheck(target: URL | RequestOptions): BackendCheck {
   const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
-  const options = target instanceof URL ? urlToHttpOptions(target) : target;
+  const options =
+    target instanceof URL ? { ...urlToHttpOptions(target), agent: false as const } : target;
   const check = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
-      const req = request({ agent: false, ...options, signal });
+      const req = request({ ...options, signal });
       req.once('response', (res: IncomingMessage) => {
         const status = res.statusCode ?? 0;
         if (status >= 200 && status < 400) {
-          // The agent keeps the connection if the whole response has arrived. Otherwise the signal ends it.
+          // The connection is kept if the whole response has arrived. Otherwise the signal ends it.
           res.resume();
           resolve();
         } else {

@@ -5,7 +5,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { AdminToken } from '../../admin/access/token.ts';
 import type { AntractOptions, AppOptions, Duration, Logger } from '../../options/options.ts';
-import type { CheckAgent } from './check-agent.ts';
 import type { ListenAddress } from './listen-address.ts';
 import type { Target } from './target.ts';
 
@@ -150,7 +149,6 @@ export interface ProxySettings {
 export interface RouteSettings extends ProxySettings {
   readonly app: string;
   readonly target: Target;
-  readonly checkAgent: CheckAgent;
   /** In lower case, without ports and trailing dots, as `hostApp()` returns them. */
   readonly hosts: readonly string[];
 }

@@ -30,7 +30,7 @@ import {
   type ProxySettings,
   type RouteSettings,
 } from './config.ts';
-import { CheckAgent } from './check-agent.ts';
+import { connectOnce, type ConnectForCheck } from './backend-check.ts';
 import { readCoreOptions, type NamedApp } from './core-options.ts';
 import { assertNotExposed } from './exposure.ts';
 import { MAX_PORT, readListenAddress } from './listen-address.ts';
@@ -74,7 +74,10 @@ export const GATEWAY_OPTION_NAMES: readonly string[] = Object.keys(readers);
 export const GATEWAY_APP_OPTION_NAMES: readonly string[] = Object.keys(appReaders);
 
 /** @throws AntractError for an option that is unknown or wrong. */
-export function readConfig(config: GatewayConfig): GatewaySettings {
+export function readConfig(
+  config: GatewayConfig,
+  connect: ConnectForCheck = connectOnce,
+): GatewaySettings {
   const read = readObject<Record<string, unknown>>('', config, readers, {
     ...DEFAULT_GATEWAY_SETTINGS,
   });
@@ -91,7 +94,7 @@ export function readConfig(config: GatewayConfig): GatewaySettings {
     adminPath,
     logger: printableLogger((read['logger'] ?? DEFAULT_SETTINGS.logger) as Logger),
     antract: {
-      ...readCoreOptions(pick(read, coreNames), main, apps),
+      ...readCoreOptions(pick(read, coreNames), main, apps, connect),
       // With a listener for the admin endpoints, the admin path on the public port is the backend's.
       adminPath: own.adminListen ? false : adminPath,
     },
@@ -113,7 +116,7 @@ function readApps(value: unknown, defaults: ProxySettings): NamedApp[] {
     const route = pick(read, [...Object.keys(proxyReaders), 'target', 'hosts']);
     return {
       name,
-      route: withCheckAgent({ app: name, ...route } as unknown as WithoutAgent),
+      route: { app: name, ...route } as unknown as RouteSettings,
       options: pick(read, APP_OPTION_NAMES),
     };
   });
@@ -126,21 +129,7 @@ function readMain(own: OwnSettings, apps: readonly NamedApp[]): RouteSettings | 
     throw new AntractError('ERR_ANTRACT_OPTION', 'Expected `target` or `apps.default`, not both.');
   }
   const { target, proxyTimeout, changeOrigin, insecure } = own;
-  return withCheckAgent({
-    app: DEFAULT_APP,
-    hosts: [],
-    target,
-    proxyTimeout,
-    changeOrigin,
-    insecure,
-  });
-}
-
-type WithoutAgent = Omit<RouteSettings, 'checkAgent'>;
-
-function withCheckAgent(route: WithoutAgent): RouteSettings {
-  const { target, insecure } = route;
-  return { ...route, checkAgent: new CheckAgent({ target, rejectUnauthorized: !insecure }) };
+  return { app: DEFAULT_APP, hosts: [], target, proxyTimeout, changeOrigin, insecure };
 }
 
 function readRoutes(main: RouteSettings | undefined, apps: readonly NamedApp[]): RouteSettings[] {

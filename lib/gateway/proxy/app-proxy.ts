@@ -40,7 +40,6 @@ export class AppProxy {
       needsAcceptCheck: () => gate.needsAcceptCheck(),
     });
     this.#connections = connections;
-    route.checkAgent.connect = () => connections.connectForCheck();
     this.#lateBodies = new LateBodies(exchanges);
     const deps = { gate, exchanges, connections };
     const requests = new RequestEvents({ ...deps, route, keepAliveSeconds });
@@ -80,6 +79,11 @@ export class AppProxy {
     this.#lateBodies.requeue(
       (req, res) => this.#gate.wouldHold(req) && this.#gate.requeue(req, res),
     );
+  }
+
+  /** See {@link BackendConnections.connectForCheck}. */
+  connectForCheck(): Socket {
+    return this.#connections.connectForCheck();
   }
 
   /** See {@link BackendConnections.retire}. */

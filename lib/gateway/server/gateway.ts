@@ -119,7 +119,9 @@ export interface GatewayPeers {
  */
 export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): Gateway {
   const sockets = openSockets(peers.sockets ?? {});
-  const settings = readConfig({ ...config, ...sockets.config });
+  const settings = readConfig({ ...config, ...sockets.config }, ({ app }) =>
+    routes.connectForCheck(app),
+  );
   assertPrivate(settings, sockets);
   const core = new RegistryCore(settings.antract);
   const antract = assembleAntract(core);
