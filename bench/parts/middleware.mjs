@@ -2,47 +2,58 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import { LOAD, sendLoad } from '../support/load.mjs';
-import { processorMs, stop } from '../support/processes.mjs';
+import { startScript, stop } from '../support/processes.mjs';
 import { server } from '../support/systems.mjs';
 import { figure, table, times } from '../support/table.mjs';
-import { median, ratio, takeTurns } from '../support/turns.mjs';
+import { median, ratio } from '../support/turns.mjs';
 
-/** Each server, and the one that it is compared with. */
-const SERVERS = [
-  { name: 'node:http', script: 'plain' },
-  { name: 'node:http, pause()', script: 'pause', base: 'node:http' },
-  { name: 'node:http, pause(), MemoryStore', script: 'pause, memory store', base: 'node:http' },
-  { name: 'Express', script: 'Express' },
-  { name: 'Express, pause()', script: 'Express + pause', base: 'Express' },
+/** The servers that are compared with each other. The first of a group has no `pause()`. */
+const GROUPS = [
+  [
+    { name: 'node:http', handler: 'plain' },
+    { name: 'node:http, pause()', handler: 'pause' },
+    { name: 'node:http, pause(), MemoryStore', handler: 'pause, memory store' },
+  ],
+  [
+    { name: 'Express', handler: 'Express' },
+    { name: 'Express, pause()', handler: 'Express + pause' },
+  ],
 ];
 
-export async function middleware({ rounds = 15, seconds = 1, only = '' }) {
-  const systems = [];
-  for (const each of SERVERS.filter(({ name }) => name.includes(only))) {
-    systems.push({ ...each, ...(await server(each.script)()) });
-  }
-  const results = await takeTurns(systems, (system) => measure(system, seconds), { rounds });
+export async function middleware({ rounds = 15, seconds = 3 }) {
   const rows = [];
-  for (const system of systems) {
-    const series = results.get(system);
-    const base = results.get(systems.find(({ name }) => name === system.base) ?? system);
-    rows.push([
-      system.name,
-      figure(median(series.map(({ cpuMs }) => cpuMs))),
-      times(ratio(series, base, 'cpuMs')),
-      figure(await allocatedBytes(system.script)),
-    ]);
-  }
+  for (const group of GROUPS) rows.push(...(await compare(group, rounds, seconds)));
   return [
-    `${LOAD} for ${seconds} s, medians of ${rounds} rounds.`,
+    `${LOAD} for ${seconds} s, medians of ${rounds} rounds. The servers of one framework take turns in one process.`,
     table(['server', 'CPU ms per 1,000', 'beside without', 'allocated bytes per request'], rows),
   ].join('\n\n');
 }
 
-async function measure({ pid, url }, seconds) {
-  const before = processorMs(pid);
-  const { requests } = await sendLoad(url, seconds);
-  return { cpuMs: ((processorMs(pid) - before) / requests) * 1000 };
+async function compare(group, rounds, seconds) {
+  const names = group.map(({ handler }) => handler);
+  const { child, ready } = await startScript('turns', names);
+  const series = group.map(() => []);
+  // The first round does not count: V8 compiles the code meanwhile.
+  for (let round = -1; round < rounds; round++) {
+    await sendLoad(`http://127.0.0.1:${ready.port}/`, seconds);
+    child.send('report');
+    const [counts] = await once(child, 'message');
+    if (round < 0) continue;
+    for (const [index, { requests, cpuMs }] of counts.entries()) {
+      series[index].push({ cpuMs: (cpuMs / requests) * 1000 });
+    }
+  }
+  await stop(child);
+  const rows = [];
+  for (const [index, { name, handler }] of group.entries()) {
+    rows.push([
+      name,
+      figure(median(series[index].map(({ cpuMs }) => cpuMs))),
+      times(ratio(series[index], series[0], 'cpuMs')),
+      figure(await allocatedBytes(handler)),
+    ]);
+  }
+  return rows;
 }
 
 const REQUESTS = 2000;
@@ -51,9 +62,9 @@ const REQUESTS = 2000;
  * The growth of `heapUsed` per request, in a process whose young generation is so large that nothing is
  * collected meanwhile. Bytes outside of the V8 heap are not counted.
  */
-async function allocatedBytes(script) {
+async function allocatedBytes(handler) {
   const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
-  const { child, url } = await server(script, flags)();
+  const { child, url } = await server(handler, flags)();
   const agent = new http.Agent({ keepAlive: true, maxSockets: 50 });
   // V8 optimizes the code first: optimized code allocates less.
   for (let warmUp = 0; warmUp < 5; warmUp++) await sendRequests(url, agent);

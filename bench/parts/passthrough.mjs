@@ -18,7 +18,7 @@ const CONTENDERS = [
 ];
 
 /** @param only runs the contenders whose name contains it, and the first. */
-export async function passthrough({ rounds = 10, seconds = 1, only = '' }) {
+export async function passthrough({ rounds = 7, seconds = 2, only = '' }) {
   const backend = await startBackend();
   const chosen = CONTENDERS.filter(({ name }) => name === BASE || name.includes(only));
   const systems = [];
