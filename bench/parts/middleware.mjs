@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { LOAD, sendLoad } from '../support/load.mjs';
 import { startScript, stop } from '../support/processes.mjs';
-import { server } from '../support/systems.mjs';
+import { server, startBackend } from '../support/systems.mjs';
 import { figure, table, times } from '../support/table.mjs';
 import { median, ratio } from '../support/turns.mjs';
 
@@ -18,20 +18,32 @@ const GROUPS = [
     { name: 'Express', handler: 'Express' },
     { name: 'Express, pause()', handler: 'Express + pause' },
   ],
+  [
+    { name: 'http-proxy-middleware on node:http', handler: 'proxy' },
+    { name: 'the same behind pause()', handler: 'pause + proxy' },
+  ],
+  [
+    { name: 'http-proxy-middleware on Express', handler: 'Express proxy' },
+    { name: 'the same behind pause()', handler: 'Express, pause + proxy' },
+  ],
 ];
 
-export async function middleware({ rounds = 15, seconds = 3 }) {
+export async function middleware({ rounds = 8, seconds = 3, only = '' }) {
+  const backend = await startBackend();
+  const load = { rounds, seconds, env: { BACKEND: backend.url } };
   const rows = [];
-  for (const group of GROUPS) rows.push(...(await compare(group, rounds, seconds)));
+  for (const group of GROUPS) {
+    if (group[0].name.includes(only)) rows.push(...(await compare(group, load)));
+  }
   return [
-    `${LOAD} for ${seconds} s, medians of ${rounds} rounds. The servers of one framework take turns in one process.`,
+    `${LOAD} for ${seconds} s, medians of ${rounds} rounds. The servers of one group take turns in one process.`,
     table(['server', 'CPU ms per 1,000', 'beside without', 'allocated bytes per request'], rows),
   ].join('\n\n');
 }
 
-async function compare(group, rounds, seconds) {
+async function compare(group, { rounds, seconds, env }) {
   const names = group.map(({ handler }) => handler);
-  const { child, ready } = await startScript('turns', names);
+  const { child, ready } = await startScript('turns', names, { env });
   const series = group.map(() => []);
   // The first round does not count: V8 compiles the code meanwhile.
   for (let round = -1; round < rounds; round++) {
@@ -50,7 +62,7 @@ async function compare(group, rounds, seconds) {
       name,
       figure(median(series[index].map(({ cpuMs }) => cpuMs))),
       times(ratio(series[index], series[0], 'cpuMs')),
-      figure(await allocatedBytes(handler)),
+      figure(await allocatedBytes(handler, env.BACKEND)),
     ]);
   }
   return rows;
@@ -62,9 +74,9 @@ const REQUESTS = 2000;
  * The growth of `heapUsed` per request, in a process whose young generation is so large that nothing is
  * collected meanwhile. Bytes outside of the V8 heap are not counted.
  */
-async function allocatedBytes(handler) {
+async function allocatedBytes(handler, backend) {
   const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
-  const { child, url } = await server(handler, flags)();
+  const { child, url } = await server(handler, flags)(backend);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 50 });
   // V8 optimizes the code first: optimized code allocates less.
   for (let warmUp = 0; warmUp < 5; warmUp++) await sendRequests(url, agent);

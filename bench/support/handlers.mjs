@@ -28,6 +28,12 @@ export const HANDLERS = {
     return (req, res) => void proxy(req, res);
   },
   'Express proxy': () => express().use(proxyMiddleware()),
+  'pause + proxy'() {
+    const pause = createAntract().pause();
+    const proxy = proxyMiddleware();
+    return (req, res) => pause(req, res, () => void proxy(req, res));
+  },
+  'Express, pause + proxy': () => express().use(createAntract().pause()).use(proxyMiddleware()),
   piped() {
     const agent = new http.Agent({ keepAlive: true });
     return (req, res) => {
