@@ -3,18 +3,18 @@
  * the same time anywhere in the list.
  *
  * For entries that live as long as a request. V8 replaces the table of a `Map` or `Set` after some hundred
- * insertions, and frees the old table only with a full garbage collection. Until then the old table keeps
- * everything that was in it. With a `Map` of the requests in flight, collecting garbage took ten times as long,
- * 10 % of all processor time. A removed entry of this list keeps nothing, and nothing keeps it.
+ * insertions, and frees the old table only with a full garbage collection. Until then the old table refers
+ * to everything that was in it. With a `Map` of the requests in flight, collecting garbage took ten times as long,
+ * 10 % of all processor time. A removed entry of this list has no links, and no link leads to it.
  */
 
-/** What can be in one list at a time. Only the list writes these fields. */
+/** An entry, which can be in one list at a time. Only the list writes these fields. */
 export abstract class ListEntry {
   declare previous: this | undefined;
   declare next: this | undefined;
   declare isListed: boolean;
 
-  // Initializers outside of a constructor take three times as long.
+  // Here, because field initializers take three times as long.
   constructor() {
     this.previous = undefined;
     this.next = undefined;

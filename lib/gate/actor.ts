@@ -29,7 +29,7 @@ export function parseActor(value: unknown): Actor | null {
   return isPlainObject(value) ? readActor(value) : null;
 }
 
-/** Whether two commands came from the same operator. The address of one with a name may change. */
+/** Whether two commands came from the same operator. The address counts only without a name: it may change. */
 export function isSameActor(a: Actor, b: Actor): boolean {
   const isSameName = a.name === b.name && a.token === b.token;
   return isSameName && (a.name !== null || a.address === b.address);

@@ -57,7 +57,11 @@ export class BackendReports {
     this.#deps.readiness.hurry();
   }
 
-  /** The result of the health check at the start. @param what such as `ok` or `ECONNREFUSED`. */
+  /**
+   * The result of the health check at the start.
+   *
+   * @param what such as `ok` or `ECONNREFUSED`.
+   */
   noteStartCheck(what: string, isGood: boolean): void {
     this.#deps.backend.noteProbe(what, isGood, this.#deps.clock.now(), 'startCheck');
   }

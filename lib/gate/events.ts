@@ -179,9 +179,9 @@ export interface AntractEvents {
   /** The backend is unreachable although the app is not paused; requests are held. */
   unreachable: [UnreachableEvent];
   /**
-   * The probe succeeds again after `unreachable`; held requests are released. If a pause or a stop has begun
-   * meanwhile, it follows when the probe succeeds after that. If the backend still refuses connections,
-   * `unreachable` follows once more. The next `reachable` then waits for an answered request.
+   * The probe succeeds again after `unreachable`; held requests are released. If a pause or a stop begins
+   * in between, `reachable` is emitted when the probe succeeds after that. If the backend still refuses
+   * connections, `unreachable` follows once more. The next `reachable` then waits for an answered request.
    */
   reachable: [ReachableEvent];
   /** The backend is down, whether or not the app is paused. */

@@ -15,11 +15,11 @@ export interface ClientWait {
 }
 
 /**
- * It is listed while the request is in flight. One object for each request and gate: with three, `pause()` took a
- * fifth longer.
+ * A request at one gate, listed while it is in flight. One object, because `pause()` took a fifth longer with
+ * three.
  */
 export abstract class GatedRequest extends ListEntry {
-  // Only the gate writes these.
+  // Only the gate writes these fields.
   /** The last place of the request in the queue. */
   declare ticket: Ticket | undefined;
   /** When the request passed the gate. If it was not held, it arrived then. */
@@ -92,7 +92,7 @@ export abstract class GatedRequest extends ListEntry {
     return false;
   }
 
-  /** Whether the response was 502 or 504. A backend that limits its load responds 503. */
+  /** Whether a response with 502 or 504 has begun. */
   isBadGateway(): boolean {
     return false;
   }

@@ -31,7 +31,7 @@ export function arrivalOf(gated: GatedRequest): Arrival {
   return gated.ticket ?? gated;
 }
 
-/** Where a request keeps its latest {@link GatedRequest}, from which {@link GatedRequest.earlier} leads on. */
+/** The property of a request with its latest {@link GatedRequest}, which links to the earlier ones. */
 const LATEST = Symbol('antract');
 
 type Marked = RequestLine & { [LATEST]?: GatedRequest };

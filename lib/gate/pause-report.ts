@@ -36,8 +36,8 @@ export interface PauseReport {
   /** Requests counted in `held` that still wait. */
   stillHeld: number;
   /**
-   * Requests counted in `held` that still waited when the next pause began, whose report counts them in its
-   * own `held`. Null until another pause begins.
+   * Requests counted in `held` that still waited when the next pause began. The report of that pause counts
+   * them in its own `held`. Null until another pause begins.
    */
   carriedOver: number | null;
   /** Held requests that were released. */

@@ -37,7 +37,7 @@ export class TrafficStats {
 
   readonly #begun: number;
   #second: number;
-  // The present second. Kept in this object, because a request would wait for the memory of each further one.
+  // The counts of the present second. Not in the rings, because each further object costs a memory access.
   #ended = 0;
   #errors = 0;
   #slowest = 0;
@@ -110,7 +110,7 @@ export class TrafficStats {
     return Math.max(0, now - Math.max(this.#begun, firstSecond * 1000));
   }
 
-  /** Brings the rings up to date. */
+  /** Brings the rings up to date. Returns the present second. */
   #turn(now: number): number {
     this.#turnTo(Math.max(this.#second, secondOf(now)));
     return this.#second;

@@ -22,7 +22,7 @@ export class WaitLimits {
     return until;
   }
 
-  /** The probe has succeeded, and had not done so since the pause or the outage. */
+  /** The probe has succeeded for the first time since the pause ended or the outage began. */
   onFirstSuccess(cause: ProbeCause, now: number): void {
     const end = now + this.#settings.maxTime;
     this.#releaseEnd = cause === 'outage' ? end : Math.min(this.#releaseEnd, end);
@@ -31,7 +31,7 @@ export class WaitLimits {
   /**
    * Until when a new problem may delay requests. Undefined if there is nothing to wait for.
    *
-   * @param isFromPause whether a pause had held the request, or held requests wait for its release.
+   * @param isFromPause whether a pause held the request, or the release of a pause still holds requests.
    */
   ofProblem(
     now: number,

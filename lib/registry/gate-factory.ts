@@ -41,8 +41,8 @@ export class GateFactory {
       ...(sharing && {
         isInformed: () => sharing.isInformed,
         onChange: () => sharing.onStateChange(gate),
-        // Other processes then ask the backend soon too. The first request of a release goes before the report,
-        // which takes 0.5 ms.
+        // Other processes then ask the backend soon too. The report takes 0.5 ms, so it is sent after the first
+        // request of a release.
         onAnswer: () => void clock.nextTurn(() => sharing.reportNow()),
         share: () => sharing.others.paceShare(gate),
       }),

@@ -82,7 +82,7 @@ export class History {
     const joined = this.#joined.get(app) ?? [];
     return own.map((one) => {
       const final = joined.find(({ report, isFinal }) => isFinal && report.pauseId === one.pauseId);
-      // It was joined before the next pause began.
+      // The joined report dates from before the next pause, so its `carriedOver` is null.
       return final ? { ...final.report, carriedOver: one.carriedOver } : one;
     });
   }

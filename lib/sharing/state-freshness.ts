@@ -1,6 +1,6 @@
 /**
- * Whether this process knows the present desired states. It does not at its start, and after a stall, until it
- * has read the store or has waited long enough for it.
+ * Whether this process knows the present desired states. After its start and after each stall it does not,
+ * until it has read the store or has waited long enough for the store.
  */
 import type { Clock, Timer } from '../common/clock.ts';
 import { TRUST_AFTER_MS, type Completeness } from './completeness.ts';
@@ -15,7 +15,7 @@ export interface StateFreshnessDeps {
 }
 
 export interface StateFreshnessListener {
-  /** This process is up to date. @param isStart whether it had not been so before. */
+  /** This process is up to date. @param isStart whether for the first time. */
   onUpToDate(isStart: boolean): void;
 }
 
@@ -51,7 +51,11 @@ export class StateFreshness {
     return this.#isReady && this.#deps.stalls.isCaughtUp;
   }
 
-  /** Called after each attempt to read the store. @param stalls how many stalls the reading made up for. */
+  /**
+   * Called after each attempt to read the store.
+   *
+   * @param stalls how many stalls the reading made up for.
+   */
   catchUp(stalls: number): void {
     if (this.isUpToDate) return;
     if (!this.#canCatchUp) return this.#deps.completeness.onWait();

@@ -20,7 +20,7 @@ type TermParameters = Pick<
   'max_time' | 'expect' | 'reason' | 'message'
 >;
 
-/** What a client asked for, and who it is. */
+/** A command as its client gave it, and the client. */
 export interface GivenCommand {
   readonly parameters: TermParameters;
   readonly by: Actor | null;
@@ -154,7 +154,7 @@ function enableLine(changed: boolean, held: number): string {
   return changed ? 'Pause is enabled.' : `Pause is already enabled, ${currentlyPaused(held)}`;
 }
 
-/** An operator may not know that the app was paused already, and that another operator relies on the pause. */
+/** Warns an operator who changes a pause on which another operator relies. */
 function otherOperatorLines({ changed, status }: CommandResult, by: Actor | null): string[] {
   const { by: other, pausedForMs } = status;
   if (changed || other === null || (by !== null && isSameActor(by, other))) return [];

@@ -25,7 +25,7 @@ const FIRST_REQUEST_WITHIN_MS = 5000;
 
 export type DescribeRequest = (req: IncomingMessage, res: ServerResponse) => GatedHttpRequest;
 
-/** A response in flight. Once it has ended, it has no socket of its own. */
+/** A response in flight, with its socket: once the response has ended, `res.socket` is null. */
 class TrackedResponse extends ListEntry {
   readonly res: ServerResponse;
   readonly socket: Socket;

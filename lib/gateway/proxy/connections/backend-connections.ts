@@ -72,12 +72,12 @@ export class BackendConnections {
   }
 
   /**
-   * A new connection for a health check. When the backend has answered the check, requests use it: they need
-   * not connect, and the backend has accepted it.
+   * Makes a connection for a health check. Requests use it after the response, because the backend is known
+   * to have accepted it.
    */
   connectForCheck(): Socket {
     const socket = this.#make();
-    // Not before, because the check of a resumed app begins shortly before its event, which calls `retire()`.
+    // Not earlier: `resumed` is emitted just after the check of the app has begun, and calls `retire()`.
     socket.once('connect', () => this.#prepare(socket, this.#generation));
     return socket;
   }
