@@ -444,6 +444,13 @@ describe('the connection of a health check', () => {
 
   it.each([
     ['an incomplete response', (res: ServerResponse) => void res.write('ok')],
+    [
+      'a response that announces no keep-alive',
+      (res: ServerResponse) => {
+        res.removeHeader('connection');
+        res.end('ok');
+      },
+    ],
     ['a bad status', (res: ServerResponse) => void res.writeHead(503).end()],
   ])('is closed after %s', async (_what, answer) => {
     const { check, request: used } = await release(answer);

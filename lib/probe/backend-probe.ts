@@ -164,6 +164,7 @@ export function httpCheck(target: URL | RequestOptions): BackendCheck {
         const status = res.statusCode ?? 0;
         if (status >= 200 && status < 400) {
           // The connection is kept if the whole response has arrived. Otherwise the signal ends it.
+          if (!announcesKeepAlive(res)) req.shouldKeepAlive = false;
           res.resume();
           resolve();
         } else {
@@ -180,4 +181,12 @@ export function httpCheck(target: URL | RequestOptions): BackendCheck {
       req.end();
     });
   return Object.assign(check, { path: (options.path ?? '/').split('?')[0] as string });
+}
+
+/**
+ * HTTP/1.1 keeps connections by default. But a backend may close them without notice, soon after its
+ * response, and the next request on such a connection is lost. A backend that sends these headers does not.
+ */
+function announcesKeepAlive({ headers }: IncomingMessage): boolean {
+  return headers['keep-alive'] !== undefined || /keep-alive/i.test(headers.connection ?? '');
 }
