@@ -53,7 +53,7 @@ describe('a linked list', () => {
     expect([list.size, list.head]).toEqual([0, undefined]);
   });
 
-  it('keeps nothing of a removed entry, nor the entry anything of the list', () => {
+  it('has no link to a removed entry, and the entry has none to the list', () => {
     const { list, items } = listOf('a', 'b', 'c');
     const [, removed] = items as [Item, Item, Item];
     list.remove(removed);

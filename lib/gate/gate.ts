@@ -214,7 +214,7 @@ export class Gate {
     if (this.#parts.outstanding.onResponse(request, isGood)) this.releaser.onResponse();
   }
 
-  /** The client has disconnected, or the response has ended. May be called twice. */
+  /** The client has disconnected, or the response has ended: Node emits one event for both. May be called twice. */
   onClientDisconnect(gated: GatedRequest): void {
     const { ticket } = gated;
     if (ticket && this.#parts.held.abandon(ticket)) this.releaser.releaseNext();
