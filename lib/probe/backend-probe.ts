@@ -185,7 +185,7 @@ export function httpCheck(target: URL | RequestOptions): BackendCheck {
 
 /**
  * HTTP/1.1 keeps connections by default. But a backend may close them without notice, soon after its
- * response, and the next request on such a connection is lost. A backend that sends these headers does not.
+ * response, and the next request on it fails. A backend that sends one of these headers keeps it open.
  */
 function announcesKeepAlive({ headers }: IncomingMessage): boolean {
   return headers['keep-alive'] !== undefined || /keep-alive/i.test(headers.connection ?? '');
