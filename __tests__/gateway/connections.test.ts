@@ -411,18 +411,14 @@ describe('the held requests of a release', () => {
 });
 
 describe('the connection of a health check', () => {
-  /** Holds a request, and releases it. `answer` responds to the first health check of the release. */
-  async function release(answer: (res: ServerResponse) => void) {
+  // A backend that dies after its answer would lose the request. On a connection of its own, the request is
+  // sent only when the backend has accepted that.
+  it('carries no released request', async () => {
     const checks: Socket[] = [];
     const requests: Socket[] = [];
-    let isReleasing = false;
     const backend = await listen((req, res) => {
       (req.url === '/up' ? checks : requests).push(req.socket);
-      if (req.url === '/up' && isReleasing) {
-        isReleasing = false;
-        checks.splice(0, checks.length, req.socket);
-        answer(res);
-      } else res.end();
+      res.end('ok');
     });
     // Only the gateway closes connections.
     backend.server.keepAliveTimeout = 0;
@@ -431,30 +427,10 @@ describe('the connection of a health check', () => {
     const held = nextEvent(gateway.antract, 'held');
     const response = request(gateway.url);
     await held;
-    isReleasing = true;
     await gateway.antract.disable();
     expect((await response).status).toBe(200);
-    return { check: checks[0], request: requests[0] };
-  }
-
-  it('carries the first request of the release', async () => {
-    const { check, request: used } = await release((res) => res.end('ok'));
-    expect(used).toBe(check);
-  });
-
-  it.each([
-    ['an incomplete response', (res: ServerResponse) => void res.write('ok')],
-    [
-      'a response that announces no keep-alive',
-      (res: ServerResponse) => {
-        res.removeHeader('connection');
-        res.end('ok');
-      },
-    ],
-    ['a bad status', (res: ServerResponse) => void res.writeHead(503).end()],
-  ])('is closed after %s', async (_what, answer) => {
-    const { check, request: used } = await release(answer);
-    expect(used).not.toBe(check);
-    await until(() => check?.destroyed === true);
+    expect(checks.length).toBeGreaterThan(0);
+    expect(checks).not.toContain(requests[0]);
+    await until(() => checks.every(({ destroyed }) => destroyed));
   });
 });

@@ -152,25 +152,18 @@ export function connectCheck(address: NetConnectOpts): BackendCheck {
     });
 }
 
-/** The backend is healthy if it responds to a GET with 2xx or 3xx. */
+/** The backend is healthy if it responds to a GET with 2xx or 3xx. Uses a new connection. */
 export function httpCheck(target: URL | RequestOptions): BackendCheck {
   const request = target.protocol === 'https:' ? httpsRequest : httpRequest;
-  const options =
-    target instanceof URL ? { ...urlToHttpOptions(target), agent: false as const } : target;
+  const options = target instanceof URL ? urlToHttpOptions(target) : target;
   const check = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
-      const req = request({ ...options, signal });
+      const req = request({ ...options, signal, agent: false });
       req.once('response', (res: IncomingMessage) => {
+        res.destroy();
         const status = res.statusCode ?? 0;
-        if (status >= 200 && status < 400) {
-          // The connection is kept if the whole response has arrived. Otherwise the signal ends it.
-          if (!announcesKeepAlive(res)) req.shouldKeepAlive = false;
-          res.resume();
-          resolve();
-        } else {
-          res.destroy();
-          reject(new Error(`HTTP ${status}`));
-        }
+        if (status >= 200 && status < 400) resolve();
+        else reject(new Error(`HTTP ${status}`));
       });
       // Without a listener Node closes the connection and emits nothing.
       req.once('upgrade', (_res: IncomingMessage, socket: Socket) => {
@@ -181,12 +174,4 @@ export function httpCheck(target: URL | RequestOptions): BackendCheck {
       req.end();
     });
   return Object.assign(check, { path: (options.path ?? '/').split('?')[0] as string });
-}
-
-/**
- * HTTP/1.1 keeps connections by default. But a backend may close them without notice, soon after its
- * response, and the next request on it fails. A backend that sends one of these headers keeps it open.
- */
-function announcesKeepAlive({ headers }: IncomingMessage): boolean {
-  return headers['keep-alive'] !== undefined || /keep-alive/i.test(headers.connection ?? '');
 }

@@ -2,7 +2,6 @@
  * The default health check of a backend: a request to the health check path, or else a connection. Reads
  * options before the core validates them.
  */
-import type { Socket } from 'node:net';
 import { systemClock } from '../../common/clock.ts';
 import {
   checkOnce,
@@ -11,27 +10,12 @@ import {
   type BackendCheck,
 } from '../../probe/backend-probe.ts';
 import type { RouteSettings } from './config.ts';
-import { addressOf, connector } from './connector.ts';
-import { readTarget, type Target } from './target.ts';
-
-/** Makes the connection for a request to the health check path. */
-export type ConnectForCheck = (route: RouteSettings) => Socket;
-
-/** Makes a connection that closes after one request. */
-export const connectOnce: ConnectForCheck = ({ target, insecure }) => {
-  const socket = connector({ target, rejectUnauthorized: !insecure })();
-  // Node emits it when the request no longer uses the connection.
-  return socket.once('free', () => socket.destroy());
-};
+import { readTarget, tlsServerName, type Target } from './target.ts';
 
 /** @param healthCheckPath the option as the user gave it. */
-export function backendCheck(
-  route: RouteSettings,
-  healthCheckPath: unknown,
-  connect: ConnectForCheck,
-): BackendCheck {
+export function backendCheck(route: RouteSettings, healthCheckPath: unknown): BackendCheck {
   const path = firstPath(healthCheckPath);
-  return path === undefined ? connectionCheck(route.target) : pathCheck(route, path, connect);
+  return path === undefined ? connectionCheck(route.target) : pathCheck(route, path);
 }
 
 /** Connects to a backend once. Resolves with why that failed, such as `ECONNREFUSED`, or with undefined. */
@@ -40,8 +24,8 @@ export function connectFailure(target: string): Promise<string | undefined> {
   return checkOnce(check, systemClock, new AbortController().signal);
 }
 
-function connectionCheck(target: Target): BackendCheck {
-  return connectCheck(addressOf(target));
+function connectionCheck({ hostname: host, port, socketPath }: Target): BackendCheck {
+  return connectCheck(socketPath === undefined ? { host, port } : { path: socketPath });
 }
 
 /** A RegExp matches paths, but it doesn't name one to ask. */
@@ -52,20 +36,21 @@ function firstPath(healthCheckPath: unknown): string | undefined {
     | undefined;
 }
 
-function pathCheck(route: RouteSettings, path: string, connect: ConnectForCheck): BackendCheck {
-  const { target, hosts, changeOrigin } = route;
-  const { protocol, host } = target;
+function pathCheck({ target, hosts, changeOrigin, insecure }: RouteSettings, path: string) {
+  const { protocol, host, hostname, port, socketPath } = target;
   // Not a URL: resolved as one, the path could name another host.
   return httpCheck({
-    createConnection: () => connect(route),
     protocol,
     path,
+    host: hostname,
+    port,
     headers: {
       // The same name that a client of this app sends.
       Host: changeOrigin ? host : (hosts[0] ?? host),
       'User-Agent': 'antract',
-      // Requests may use the connection afterwards.
-      Connection: 'keep-alive',
     },
+    servername: tlsServerName(hostname),
+    rejectUnauthorized: !insecure,
+    ...(socketPath !== undefined && { socketPath }),
   });
 }

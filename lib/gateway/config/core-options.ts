@@ -4,7 +4,7 @@
  */
 import type { AntractOptions, AppOptions } from '../../options/options.ts';
 import { isPlainObject } from '../../common/validate.ts';
-import { backendCheck, type ConnectForCheck } from './backend-check.ts';
+import { backendCheck } from './backend-check.ts';
 import { DEFAULT_CORE_OPTIONS, type RouteSettings } from './config.ts';
 
 export interface NamedApp {
@@ -21,7 +21,6 @@ export function readCoreOptions(
   given: AntractOptions,
   main: RouteSettings | undefined,
   apps: readonly NamedApp[],
-  connect: ConnectForCheck,
 ): AntractOptions {
   const { holdOnOutage, ...top } = withStrategy({ ...DEFAULT_CORE_OPTIONS, ...given });
   const complete = (route: RouteSettings, options: AppOptions): AppOptions => ({
@@ -32,7 +31,7 @@ export function readCoreOptions(
         ? options.probe
         : {
             ...options.probe,
-            check: backendCheck(route, options.healthCheckPath ?? top.healthCheckPath, connect),
+            check: backendCheck(route, options.healthCheckPath ?? top.healthCheckPath),
           },
   });
   // No default check at the top level fits several backends.

@@ -30,7 +30,6 @@ import {
   type ProxySettings,
   type RouteSettings,
 } from './config.ts';
-import { connectOnce, type ConnectForCheck } from './backend-check.ts';
 import { readCoreOptions, type NamedApp } from './core-options.ts';
 import { assertNotExposed } from './exposure.ts';
 import { MAX_PORT, readListenAddress } from './listen-address.ts';
@@ -74,10 +73,7 @@ export const GATEWAY_OPTION_NAMES: readonly string[] = Object.keys(readers);
 export const GATEWAY_APP_OPTION_NAMES: readonly string[] = Object.keys(appReaders);
 
 /** @throws AntractError for an option that is unknown or wrong. */
-export function readConfig(
-  config: GatewayConfig,
-  connect: ConnectForCheck = connectOnce,
-): GatewaySettings {
+export function readConfig(config: GatewayConfig): GatewaySettings {
   const read = readObject<Record<string, unknown>>('', config, readers, {
     ...DEFAULT_GATEWAY_SETTINGS,
   });
@@ -94,7 +90,7 @@ export function readConfig(
     adminPath,
     logger: printableLogger((read['logger'] ?? DEFAULT_SETTINGS.logger) as Logger),
     antract: {
-      ...readCoreOptions(pick(read, coreNames), main, apps, connect),
+      ...readCoreOptions(pick(read, coreNames), main, apps),
       // With a listener for the admin endpoints, the admin path on the public port is the backend's.
       adminPath: own.adminListen ? false : adminPath,
     },

@@ -81,11 +81,6 @@ export class AppProxy {
     );
   }
 
-  /** See {@link BackendConnections.connectForCheck}. */
-  connectForCheck(): Socket {
-    return this.#connections.connectForCheck();
-  }
-
   /** See {@link BackendConnections.retire}. */
   retireConnections(): void {
     this.#connections.retire();

@@ -81,10 +81,6 @@ export class AppRoute implements Destination {
     this.#proxy.requeueLateBodies();
   }
 
-  connectForCheck(): Socket {
-    return this.#proxy.connectForCheck();
-  }
-
   retireConnections(): void {
     this.#proxy.retireConnections();
   }

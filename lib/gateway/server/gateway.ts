@@ -119,9 +119,7 @@ export interface GatewayPeers {
  */
 export function createGateway(config: GatewayConfig, peers: GatewayPeers = {}): Gateway {
   const sockets = openSockets(peers.sockets ?? {});
-  const settings = readConfig({ ...config, ...sockets.config }, ({ app }) =>
-    routes.connectForCheck(app),
-  );
+  const settings = readConfig({ ...config, ...sockets.config });
   assertPrivate(settings, sockets);
   const core = new RegistryCore(settings.antract);
   const antract = assembleAntract(core);

@@ -1,6 +1,5 @@
 /** Finds the app for the host name of a request. */
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Antract } from '../../antract.ts';
 import { hostApp } from '../../common/request.ts';
 import { DEFAULT_APP } from '../../options/app-name.ts';
@@ -8,17 +7,16 @@ import type { GatewaySettings } from '../config/config.ts';
 import { AppRoute, type AppRouteDeps } from './app-route.ts';
 
 export class Routes {
-  readonly #byApp = new Map<string, AppRoute>();
+  readonly #routes: readonly AppRoute[];
   readonly #byHost = new Map<string, AppRoute>();
   readonly #fallback: AppRoute | undefined;
 
   constructor({ routes }: Pick<GatewaySettings, 'routes'>, deps: AppRouteDeps) {
-    for (const settings of routes) {
-      const route = new AppRoute(settings, deps);
-      this.#byApp.set(settings.app, route);
-      for (const host of settings.hosts) this.#byHost.set(host, route);
+    this.#routes = routes.map((settings) => new AppRoute(settings, deps));
+    for (const [i, { hosts }] of routes.entries()) {
+      for (const host of hosts) this.#byHost.set(host, this.#routes[i] as AppRoute);
     }
-    this.#fallback = this.#byApp.get(DEFAULT_APP);
+    this.#fallback = this.#routes.find(({ app }) => app === DEFAULT_APP);
     this.#listen(deps.antract);
   }
 
@@ -28,18 +26,13 @@ export class Routes {
     return this.#byHost.get(hostApp(req) ?? '') ?? this.#fallback;
   }
 
-  /** Makes the connection for a health check of an app's backend. */
-  connectForCheck(app: string): Socket {
-    return (this.#byApp.get(app) as AppRoute).connectForCheck();
-  }
-
   /** Closes all connections to backends. */
   close(): void {
-    for (const route of this.#byApp.values()) route.close();
+    for (const route of this.#routes) route.close();
   }
 
   #listen(antract: Antract): void {
-    const byApp = this.#byApp;
+    const byApp = new Map(this.#routes.map((route) => [route.app, route]));
     // Open connections lead to a backend process that may be replaced. They are closed after a drain, and
     // again at release, because requests that bypass the pause may have left some.
     for (const event of ['drained', 'resumed', 'unreachable', 'reachable'] as const) {

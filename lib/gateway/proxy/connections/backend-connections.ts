@@ -5,9 +5,10 @@
  * written or read, so the request can be requeued when the connection can't be made.
  */
 import type { ClientRequest } from 'node:http';
-import type { Socket } from 'node:net';
+import { Agent as HttpsAgent } from 'node:https';
+import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { readDescriptorLimits } from '../../../common/descriptors.ts';
-import { addressOf, connector, type ConnectorOptions } from '../../config/connector.ts';
+import { tlsServerName, type Target } from '../../config/target.ts';
 import { AcceptCheck } from './accept-check.ts';
 import { BackendAgent } from './backend-agent.ts';
 import { whenUsable } from './connection-attempt.ts';
@@ -15,7 +16,13 @@ import { ConnectionPool, type OpenConnection, type WaitingRequest } from './conn
 import { keepReading } from './early-response.ts';
 import { limitDescriptor, StarvedConnections } from './starved-connections.ts';
 
-export interface BackendConnectionsDeps extends ConnectorOptions {
+/** TCP keep-alive, from this long without data. As Node's agents do. */
+const KEEP_ALIVE_MS = 1000;
+
+export interface BackendConnectionsDeps {
+  readonly target: Target;
+  /** Whether the certificate of an https backend must be valid. */
+  readonly rejectUnauthorized: boolean;
   /** The longest silence; 0 for no limit. */
   readonly timeoutMs: number;
   /** Whether the backend may fail at any moment, as during a release. */
@@ -72,17 +79,6 @@ export class BackendConnections {
   }
 
   /**
-   * Makes a connection for a health check. Requests use it after the response, because the backend is known
-   * to have accepted it.
-   */
-  connectForCheck(): Socket {
-    const socket = this.#make();
-    // Not earlier: `resumed` is emitted just after the check of the app has begun, and calls `retire()`.
-    socket.once('connect', () => this.#prepare(socket, this.#generation));
-    return socket;
-  }
-
-  /**
    * Closes idle connections, and each other one after its response. They may lead to a backend that is about
    * to stop, and many backends stop only when they have no connection left.
    */
@@ -100,8 +96,10 @@ export class BackendConnections {
 
   readonly #open: OpenConnection = (callback) => {
     const { target, timeoutMs, needsAcceptCheck } = this.#deps;
-    const socket = this.#make();
+    const socket = this.#connect();
     const generation = this.#generation;
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     limitDescriptor(socket, this.#maxDescriptor);
     const attempt = {
       readyEvent: target.protocol === 'http:' ? 'connect' : 'secureConnect',
@@ -117,13 +115,6 @@ export class BackendConnections {
       callback(failure.error);
     });
   };
-
-  #make(): Socket {
-    const socket = this.#connect();
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
-    return socket;
-  }
 
   /** Adds the listeners of a connection once, instead of for each of its requests. */
   #prepare(socket: Socket, generation: number): void {
@@ -144,3 +135,27 @@ export class BackendConnections {
 }
 
 function ignore(): void {}
+
+function addressOf({ hostname, port, socketPath }: Target): NetConnectOpts {
+  return socketPath === undefined ? { host: hostname, port } : { path: socketPath };
+}
+
+function connector({ target, rejectUnauthorized }: BackendConnectionsDeps): () => Socket {
+  const options = {
+    ...addressOf(target),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+  };
+  if (target.protocol === 'http:') return () => connect(options);
+  const tlsOptions = {
+    ...options,
+    servername: tlsServerName(target.hostname),
+    rejectUnauthorized,
+    ALPNProtocols: ['http/1.1'],
+    // The name under which the agent keeps the TLS session.
+    _agentKey: target.hostname,
+  };
+  const agent = new HttpsAgent({ keepAlive: true });
+  return () => agent.createConnection(tlsOptions) as Socket;
+}
